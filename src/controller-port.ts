@@ -1,0 +1,32 @@
+import type { Seq } from "./events/envelope.ts";
+import type { PortreeveRecord } from "./events/index.ts";
+import type { Command, CommandEnvelope, Deadlines, Outcome } from "./reducers/decide/command.ts";
+import type { State } from "./reducers/state.ts";
+
+/** `starting` and `safe` promise nothing: commands are refused with NOT_READY before they are decided. */
+export type ControllerMode = "starting" | "running" | "safe" | "stopped";
+
+/** What adapters that listen, and the API, are given of the controller. */
+export interface ControllerPort {
+  readonly state: State;
+  readonly mode: ControllerMode;
+  readonly deadlines: Deadlines;
+  /** Decides and makes durable. Refusals are values; rejects only for bugs. A log that cannot be written is a refusal too. */
+  submit(command: SubmissionInput): Promise<Outcome>;
+  /** What `submit` would do, without doing it: the events it would append. */
+  preview(command: SubmissionInput): { readonly outcome: Outcome; readonly state: State };
+  /**
+   * `submit`, then wait until the kernel agrees. If a target refuses what was new, or after 5 s, the new promise is
+   * withdrawn by an event and the outcome is a refusal with APPLY_FAILED or NOT_SETTLED. Never withdraws what existed before.
+   */
+  submitSettled(command: SubmissionInput): Promise<Outcome>;
+  /** Calls back after each commit, in order. */
+  subscribe(listener: (state: State, records: readonly PortreeveRecord[]) => void): { close(): void };
+  /** Resolves when state.seq ≥ seq and every reconciler has tried it. */
+  settled(seq: Seq, signal: AbortSignal): Promise<void>;
+}
+
+/** A command without what the controller adds itself: `now` and `entropy` may be left out. */
+export type SubmissionInput = Pick<CommandEnvelope, "source" | "requestId"> &
+  Partial<Pick<CommandEnvelope, "now">> &
+  Command;

@@ -1,0 +1,42 @@
+import type { PendingRecord, Seq } from "./envelope.ts";
+import type { PortreeveEvent, PortreeveRecord } from "./index.ts";
+
+/** An answer to remember under its request id, so that a repeated request gets it again without being decided again. */
+export interface RememberedAnswer {
+  readonly requestId: string;
+  /** Plain JSON. */
+  readonly answer: unknown;
+}
+
+export interface LogBatch {
+  /** The head the caller decided on; the log refuses with LOG_REVISION_CONFLICT if it has moved. */
+  readonly expectedHead: Seq;
+  readonly records: readonly PendingRecord<PortreeveEvent>[];
+  readonly answers: readonly RememberedAnswer[];
+}
+
+export interface LogHead {
+  readonly seq: Seq;
+  readonly hash: string;
+}
+
+/**
+ * The event log as a port. One process, one writer, one dense sequence. Every implementation passes
+ * `test/unit/events/log-contract.ts`.
+ */
+export interface EventLog {
+  /** Identifies this log for ever; what we make in the kernel is marked with it. 16 hex digits. */
+  readonly instanceId: string;
+  readonly head: LogHead;
+  /**
+   * All or nothing, durable before it resolves, head witness written. Rejects with a `PortreeveError`:
+   * LOG_REVISION_CONFLICT, or LOG_WRITE_FAILED after which the log has closed, reopened and verified itself and
+   * nothing of the batch is in it. Calls are serialised by the log.
+   */
+  append(batch: LogBatch): Promise<readonly PortreeveRecord[]>;
+  /** Oldest first from `after` + 1, upcast to current versions, chain verified; rejects with LOG_CORRUPT at the first fault. */
+  read(after: Seq, options?: { readonly to?: Seq }): AsyncIterable<PortreeveRecord>;
+  /** The answer remembered for a request id. */
+  answerOf(requestId: string): Promise<unknown>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,53 @@
+import { z } from "zod";
+import { claimSource, instant, interfaceName, ipv4, label, lifetime, nonce, port, transport } from "./fields.ts";
+
+/**
+ * One claim on a mapping: who asked, by which protocol, until when. `key` names it within its mapping:
+ * "pcp:<nonce>", "natpmp", "manual".
+ */
+export const claim = z.strictObject({
+  key: z.string().min(1).max(64),
+  source: claimSource,
+  /** Address of the device that asked; null for an operator. */
+  device: ipv4.nullable(),
+  nonce: nonce.nullable(),
+  /** UDP port the request came from: Mapping Updates go there (RFC 6887 §14.2). */
+  clientPort: port.nullable(),
+  /** Seconds granted; null for an operator's claim without end. */
+  lifetime: lifetime.nullable(),
+  expiresAt: instant.nullable(),
+});
+export type Claim = z.infer<typeof claim>;
+
+export const mappingGranted = z.strictObject({
+  /** Stable id, derived from the request: "m" and 12 hex digits. */
+  id: z.string().regex(/^m[0-9a-f]{12}$/),
+  /** The WAN interface: the external address is derived from it, never stored. */
+  wan: interfaceName,
+  protocol: transport,
+  externalPort: port,
+  /** Address and first port that packets are sent on to. */
+  internalAddress: ipv4,
+  internalPort: port,
+  /** Number of consecutive ports, from 1. */
+  count: z.number().int().min(1).max(65535),
+  /** The served interface the internal address is on; null when an operator named an address elsewhere. */
+  interface: interfaceName.nullable(),
+  label: label.nullable(),
+  enabled: z.boolean(),
+  claim,
+});
+export type MappingGranted = z.infer<typeof mappingGranted>;
+
+/** An operator's edit; only the fields that changed. */
+export const mappingChanged = z.strictObject({
+  id: z.string(),
+  externalPort: port.optional(),
+  internalAddress: ipv4.optional(),
+  internalPort: port.optional(),
+  count: z.number().int().min(1).max(65535).optional(),
+  interface: interfaceName.nullable().optional(),
+  label: label.nullable().optional(),
+  enabled: z.boolean().optional(),
+});
+export type MappingChanged = z.infer<typeof mappingChanged>;

@@ -1,0 +1,31 @@
+import { z } from "zod";
+import { interfaceName, ipv4, port } from "./fields.ts";
+
+/** What decisions depend on and the configuration file says. Recorded, so that a replay decides and derives the same. */
+export const settings = z.strictObject({
+  wan: z.strictObject({
+    /** Configured or found by the default route, first is preferred. */
+    interfaces: z.array(interfaceName).max(16),
+    /** "auto", or the literal that a 1:1 NAT in front of the machine has. */
+    externalAddress: z.union([z.literal("auto"), ipv4]),
+  }),
+  lan: z.array(z.strictObject({ interface: interfaceName, nonce: z.enum(["strict", "same-host"]) })).max(64),
+  portControl: z.strictObject({
+    pcp: z.boolean(),
+    natpmp: z.boolean(),
+    lifetime: z.strictObject({ pcpMin: z.number().int().positive(), max: z.number().int().positive() }),
+    /** Seconds. */
+    quarantine: z.number().int().nonnegative(),
+    protectedPorts: z.array(port),
+    perDevice: z.strictObject({
+      mappings: z.number().int().positive(),
+      ports: z.number().int().positive(),
+      requestsPerSecond: z.number().int().positive(),
+      eventsPerMinute: z.number().int().positive(),
+      eventBurst: z.number().int().positive(),
+    }),
+  }),
+});
+export type Settings = z.infer<typeof settings>;
+
+export const settingsChanged = z.strictObject({ settings });

@@ -1,0 +1,23 @@
+import type { Seq } from "./envelope.ts";
+
+/** A saved fold, bound to the record it speaks about. */
+export interface Snapshot {
+  readonly seq: Seq;
+  /** Chain hash of record `seq`: a snapshot of another history never matches. */
+  readonly chainHash: string;
+  /** Gateway time of record `seq`, Unix milliseconds. */
+  readonly at: number;
+  /** Which fold wrote it; another one's snapshot is not used. */
+  readonly reducerVersion: number;
+  /** State as `stateToJson` gives it. */
+  readonly state: unknown;
+}
+
+/** Where snapshots are kept, beside the log. */
+export interface SnapshotStore {
+  write(snapshot: Snapshot): Promise<void>;
+  /** Newest first, without their states. */
+  list(): Promise<readonly Omit<Snapshot, "state">[]>;
+  read(seq: Seq): Promise<Snapshot | undefined>;
+  remove(seq: Seq): Promise<void>;
+}

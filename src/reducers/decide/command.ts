@@ -1,0 +1,180 @@
+import type { Seq } from "../../events/envelope.ts";
+import type { PortreeveEvent } from "../../events/index.ts";
+import type { Transport } from "../../events/fields.ts";
+import type { Settings } from "../../events/settings.ts";
+import type { ErrorCode } from "../../lib/errors.ts";
+
+/** What every command carries, so that deciding needs no clock and no randomness. */
+export interface CommandEnvelope {
+  /** Gateway time, Unix milliseconds. */
+  readonly now: number;
+  readonly source: string;
+  /** For HTTP the Idempotency-Key or one made for it; for datagrams one made at reception. */
+  readonly requestId: string;
+  /** 32 random bits: choice of a free external port. */
+  readonly entropy: number;
+}
+
+/** A device asks for a port by PCP MAP or NAT-PMP. Lifetime 0 is `UnmapRequest`. */
+export interface MapRequest {
+  readonly type: "map";
+  readonly by: "pcp" | "natpmp";
+  /** Served interface the datagram came in on. */
+  readonly interface: string;
+  /** Source address of the datagram: a device maps only to itself. */
+  readonly device: string;
+  readonly clientPort: number;
+  /** IANA protocol number as asked; others than 6 and 17 are refused. */
+  readonly protocol: number;
+  /** 0 asks for all ports and is refused. */
+  readonly internalPort: number;
+  /** 0: no preference. */
+  readonly suggestedPort: number;
+  /** Null: no preference. */
+  readonly suggestedAddress: string | null;
+  /** Seconds asked for. */
+  readonly lifetime: number;
+  /** Hex; null for NAT-PMP. */
+  readonly nonce: string | null;
+  readonly preferFailure: boolean;
+}
+
+export interface UnmapRequest {
+  readonly type: "unmap";
+  readonly by: "pcp" | "natpmp";
+  readonly interface: string;
+  readonly device: string;
+  /** 0: all protocols (PCP only). */
+  readonly protocol: number;
+  /** 0: all ports. */
+  readonly internalPort: number;
+  readonly nonce: string | null;
+}
+
+export type Command =
+  | MapRequest
+  | UnmapRequest
+  /** The target refused what was promised: ends that claim. */
+  | { readonly type: "withdraw"; readonly mappingId: string; readonly claimKey: string }
+  | {
+      readonly type: "port.add";
+      readonly protocol: Transport;
+      readonly externalPort: number;
+      readonly count: number;
+      readonly internalAddress: string;
+      readonly internalPort: number;
+      readonly label: string | null;
+      readonly enabled: boolean;
+      /** Seconds; null: no end. */
+      readonly lifetime: number | null;
+      /** Null: the preferred WAN. */
+      readonly wan: string | null;
+    }
+  | {
+      readonly type: "port.edit";
+      readonly id: string;
+      readonly externalPort?: number;
+      readonly internalAddress?: string;
+      readonly internalPort?: number;
+      readonly count?: number;
+      readonly label?: string | null;
+      readonly enabled?: boolean;
+      readonly lifetime?: number | null;
+    }
+  | { readonly type: "port.remove"; readonly id: string }
+  | { readonly type: "port.keep"; readonly id: string }
+  /** Ends its claims and refuses further asking for it. */
+  | { readonly type: "port.block"; readonly id: string }
+  | {
+      readonly type: "port.unblock";
+      readonly device: string;
+      readonly protocol: Transport;
+      readonly internalPort: number;
+    }
+  | {
+      readonly type: "interface.observe";
+      readonly name: string;
+      readonly up: boolean;
+      readonly addresses: readonly string[];
+    }
+  | { readonly type: "interface.lose"; readonly name: string }
+  | {
+      readonly type: "listeners.observe";
+      readonly listeners: readonly { readonly protocol: Transport; readonly port: number }[];
+    }
+  | { readonly type: "settings.set"; readonly settings: Settings }
+  | {
+      readonly type: "controller.start";
+      readonly version: string;
+      readonly instanceId: string;
+      readonly bootId: string;
+    }
+  | { readonly type: "controller.stop" }
+  | { readonly type: "instance.take-over"; readonly from: string }
+  /** Ends every claim whose deadline (with renewals in memory) has passed. */
+  | { readonly type: "leases.expire" }
+  /** Writes the deadlines that moved by more than a quarter of their lifetime. */
+  | { readonly type: "leases.checkpoint" }
+  | { readonly type: "reconciler.pause"; readonly name: string; readonly until: number }
+  | { readonly type: "reconciler.resume"; readonly name: string };
+
+export type CommandType = Command["type"];
+export type CommandOf<T extends CommandType> = Extract<Command, { type: T }>;
+export type Submission = CommandEnvelope & Command;
+
+/** The live deadline of a claim: the logged one, or where renewals have moved it since. */
+export interface Deadlines {
+  /** Gateway time in Unix milliseconds; null for a claim without end. */
+  deadlineOf(mappingId: string, claimKey: string): number | null;
+  /** Claims whose deadline is at or before `now`, oldest first. */
+  due(now: number): readonly { readonly mappingId: string; readonly claimKey: string }[];
+  /** Claims whose live deadline differs from the logged one: all of them, or only by more than a quarter of the lifetime. */
+  moved(all: boolean): readonly { readonly mappingId: string; readonly claimKey: string; readonly expiresAt: number }[];
+}
+
+/** A renewal moves a deadline in memory and is acknowledged from there. */
+export interface Renewal {
+  readonly mappingId: string;
+  readonly claimKey: string;
+  readonly expiresAt: number;
+  readonly clientPort: number | null;
+}
+
+/** What the requester is told; each adapter turns it into its protocol. */
+export type Answer =
+  | {
+      readonly kind: "mapped";
+      readonly mappingId: string;
+      /** Null: an operator's static mapping, nothing of the requester was stored. */
+      readonly claimKey: string | null;
+      readonly externalAddress: string;
+      readonly externalPort: number;
+      /** Seconds from `now`. */
+      readonly lifetime: number;
+    }
+  | { readonly kind: "ids"; readonly ids: readonly string[] }
+  | { readonly kind: "done" };
+
+export type Decision =
+  | {
+      readonly ok: true;
+      readonly events: readonly PortreeveEvent[];
+      readonly renewals: readonly Renewal[];
+      readonly answer: Answer;
+    }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  /** What happened, why, and what to do next: a sentence for a person. */
+  readonly message: string;
+  /** Seconds after which asking again makes sense, where that is known (RFC 6887 §11.3: the mapping's remaining lifetime). */
+  readonly retryAfter?: number;
+  /** Ids of the mappings that stand in the way. */
+  readonly conflicts?: readonly string[];
+}
+
+/** What `controller.submit` resolves with: a decision that is durable. */
+export type Outcome =
+  | { readonly ok: true; readonly seq: Seq; readonly changed: boolean; readonly answer: Answer }
+  | { readonly ok: false; readonly refusal: Refusal };

@@ -1,0 +1,131 @@
+import type { Seq } from "../events/envelope.ts";
+import type { Transport } from "../events/fields.ts";
+import type { Claim } from "../events/mapping.ts";
+import type { Settings } from "../events/settings.ts";
+import { emptyTable, type Table } from "../lib/table.ts";
+
+/** Bumped when the same log would fold into another state: snapshots of an older fold are then not used. */
+export const REDUCER_VERSION = 1;
+
+export interface Mapping {
+  id: string;
+  wan: string;
+  protocol: Transport;
+  externalPort: number;
+  internalAddress: string;
+  internalPort: number;
+  count: number;
+  interface: string | null;
+  label: string | null;
+  enabled: boolean;
+  /** In the order they joined; never empty: the mapping lives while one claim does. */
+  claims: Claim[];
+  createdAt: number;
+  /** Seq of the record that made it: older wins where two want the same outbound port. */
+  createdSeq: Seq;
+  /** Seq of the last record that changed anything of it. */
+  revision: Seq;
+}
+
+/** A LAN device: exists for us while it has a claim or owes tokens to its event bucket. */
+export interface Device {
+  interface: string;
+  address: string;
+  mappings: number;
+  ports: number;
+  /** Event bucket (portControl.perDevice): what was left at `tokensAt`. */
+  tokens: number;
+  tokensAt: number;
+}
+
+export interface Interface {
+  name: string;
+  up: boolean;
+  addresses: string[];
+  revision: Seq;
+}
+
+/** A freed external port, kept from other hosts until `until`. */
+export interface Quarantine {
+  device: string;
+  until: number;
+}
+
+/** An external key whose live flows an operator's decision ended. */
+export interface Severed {
+  /** External address the flows came in by; the WAN may have another by now. */
+  address: string;
+  protocol: Transport;
+  port: number;
+  count: number;
+  at: number;
+  revision: Seq;
+}
+
+export interface State {
+  seq: Seq;
+  at: number;
+  run: { startedAt: number; afterCleanStop: boolean; stopped: boolean; bootId: string; version: string; seq: Seq };
+  settings: Settings;
+  settingsRevision: Seq;
+  interfaces: Record<string, Interface>;
+  listeners: { protocol: Transport; port: number }[];
+  listenersRevision: Seq;
+  mappings: Table<Mapping>;
+  /** `wan|protocol|port` → mapping id, one entry for each external port (a range has `count`). */
+  byExternal: Table<string>;
+  /** `address|protocol|port` → ids of the mappings to it, oldest first; each port of a range has one. */
+  byInternal: Table<string[]>;
+  /** `interface|address`. */
+  devices: Table<Device>;
+  /** `wan|protocol|port`. */
+  quarantine: Table<Quarantine>;
+  /** `address|protocol|port` of the external side. */
+  severed: Table<Severed>;
+  /** `address|protocol|port` of the internal side → since when. */
+  blocks: Record<string, { device: string; protocol: Transport; internalPort: number; at: number }>;
+  /** Served interface → gateway time at which its epoch was 0. */
+  epochs: Record<string, { startedAt: number; reason: string }>;
+  /** Reconciler → gateway time until which it is paused. */
+  pauses: Record<string, number>;
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  wan: { interfaces: [], externalAddress: "auto" },
+  lan: [],
+  portControl: {
+    pcp: true,
+    natpmp: true,
+    lifetime: { pcpMin: 120, max: 86400 },
+    quarantine: 120,
+    protectedPorts: [22],
+    perDevice: { mappings: 256, ports: 2048, requestsPerSecond: 50, eventsPerMinute: 20, eventBurst: 512 },
+  },
+};
+
+export function initialState(): State {
+  return {
+    seq: 0,
+    at: 0,
+    run: { startedAt: 0, afterCleanStop: true, stopped: true, bootId: "", version: "", seq: 0 },
+    settings: DEFAULT_SETTINGS,
+    settingsRevision: 0,
+    interfaces: {},
+    listeners: [],
+    listenersRevision: 0,
+    mappings: emptyTable(),
+    byExternal: emptyTable(),
+    byInternal: emptyTable(),
+    devices: emptyTable(),
+    quarantine: emptyTable(),
+    severed: emptyTable(),
+    blocks: {},
+    epochs: {},
+    pauses: {},
+  };
+}
+
+export const externalKey = (wan: string, protocol: Transport, port: number): string => `${wan}|${protocol}|${port}`;
+export const internalKey = (address: string, protocol: Transport, port: number): string =>
+  `${address}|${protocol}|${port}`;
+export const deviceKey = (iface: string, address: string): string => `${iface}|${address}`;
