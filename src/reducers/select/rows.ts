@@ -1,0 +1,89 @@
+import type { Transport } from "../../events/fields.ts";
+
+/**
+ * Rows of the desired tables: the language between the pure core and the targets. A row is one thing of the target
+ * (one map element, one sysctl), so that drift in any of them is seen and mended alone.
+ */
+
+/**
+ * Table `portreeve`. Keys: "skeleton"; `forward|address|protocol|port`; `range|address|protocol|first-last`;
+ * `outbound|address|protocol|port`; `outbound-range|address|protocol|first-last`; `ours|protocol|port`;
+ * `ours-range|protocol|first-last`; `severed|address|protocol|port`.
+ */
+export type ForwardRow =
+  /** Chains, rules, sets and maps, without elements. */
+  | {
+      readonly kind: "skeleton";
+      readonly instanceId: string;
+      readonly wans: readonly string[];
+      readonly lans: readonly string[];
+    }
+  /** DNAT of one external port. `address` is what packets carry: the WAN interface's own address. */
+  | {
+      readonly kind: "forward";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly port: number;
+      readonly toAddress: string;
+      readonly toPort: number;
+    }
+  /** DNAT of consecutive ports that keep their numbers. */
+  | {
+      readonly kind: "range";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly firstPort: number;
+      readonly lastPort: number;
+      readonly toAddress: string;
+    }
+  /** SNAT: what leaves a mapped internal port by the WAN has its external address and port. */
+  | {
+      readonly kind: "outbound";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly port: number;
+      readonly toAddress: string;
+      readonly toPort: number;
+    }
+  | {
+      readonly kind: "outbound-range";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly firstPort: number;
+      readonly lastPort: number;
+      readonly toAddress: string;
+    }
+  /** A source port that masquerading must not give to others: mapped, or a listener of the gateway (port shadowing). */
+  | { readonly kind: "ours"; readonly protocol: Transport; readonly port: number }
+  | { readonly kind: "ours-range"; readonly protocol: Transport; readonly firstPort: number; readonly lastPort: number }
+  /** Live flows that came in by this external side end, but those that reach the target it has now. */
+  | {
+      readonly kind: "severed";
+      readonly address: string;
+      readonly protocol: Transport;
+      /** First of `count` consecutive ports. 0 with count 0: every NATed flow of that address (it is no longer ours). */
+      readonly port: number;
+      readonly count: number;
+    };
+
+/** Tables `portreeve_guard` and `portreeve_anchor`. Keys: "guard"; "anchor"; `holder|address`. */
+export type GuardRow =
+  | {
+      readonly kind: "guard";
+      readonly instanceId: string;
+      readonly wans: readonly string[];
+      readonly lans: readonly string[];
+      /** portControl.perDevice.requestsPerSecond; the kernel's limit for one source is four times this. */
+      readonly requestsPerSecond: number;
+    }
+  | { readonly kind: "anchor"; readonly instanceId: string }
+  /** A device that holds a mapping: a share of the global request limit is kept for these. */
+  | { readonly kind: "holder"; readonly address: string };
+
+/** One kernel parameter. Key: its dotted name. */
+export interface SysctlRow {
+  readonly name: string;
+  readonly value: string;
+  /** Why it is needed, for `status` when it cannot be set. */
+  readonly reason: string;
+}
