@@ -6,6 +6,8 @@ export const controllerStarted = z.strictObject({
   /** Marks everything we make in the kernel; the same as long as the log is. */
   instanceId: z.string().regex(/^[0-9a-f]{16}$/),
   bootId: z.string().max(64),
+  /** CLOCK_BOOTTIME in milliseconds when this was recorded: ties gateway time to it within one boot. */
+  uptimeMs: instant,
   /** The log ended with `controller.stopped`. If not, each lease gets its whole lifetime again. */
   afterCleanStop: z.boolean(),
 });

@@ -23,6 +23,8 @@ export interface Mapping {
   createdAt: number;
   /** Seq of the record that made it: older wins where two want the same outbound port. */
   createdSeq: Seq;
+  /** Seq of the last record that changed what packets meet. */
+  specRevision: Seq;
   /** Seq of the last record that changed anything of it. */
   revision: Seq;
 }
@@ -31,7 +33,9 @@ export interface Mapping {
 export interface Device {
   interface: string;
   address: string;
-  mappings: number;
+  /** Mappings it holds a claim on, oldest first. */
+  mappingIds: string[];
+  /** External ports of those. */
   ports: number;
   /** Event bucket (portControl.perDevice): what was left at `tokensAt`. */
   tokens: number;
@@ -45,6 +49,13 @@ export interface Interface {
   revision: Seq;
 }
 
+export interface WanAddress {
+  /** What clients are told. */
+  reported: string;
+  /** What packets carry: the interface's own; differs from `reported` behind 1:1 NAT. */
+  matched: string;
+}
+
 /** A freed external port, kept from other hosts until `until`. */
 export interface Quarantine {
   device: string;
@@ -56,19 +67,35 @@ export interface Severed {
   /** External address the flows came in by; the WAN may have another by now. */
   address: string;
   protocol: Transport;
+  /** First of `count` ports; 0 with count 0: all of that address. */
   port: number;
   count: number;
   at: number;
   revision: Seq;
 }
 
+/** The last start of the controller, and whether it has stopped cleanly since. */
+export interface Run {
+  startedAt: number;
+  /** CLOCK_BOOTTIME at `startedAt`, milliseconds. */
+  uptimeMs: number;
+  bootId: string;
+  version: string;
+  afterCleanStop: boolean;
+  stopped: boolean;
+}
+
 export interface State {
   seq: Seq;
   at: number;
-  run: { startedAt: number; afterCleanStop: boolean; stopped: boolean; bootId: string; version: string; seq: Seq };
+  run: Run;
   settings: Settings;
   settingsRevision: Seq;
   interfaces: Record<string, Interface>;
+  /** WAN interface → the address it last had; kept while it has none, so that the same one coming back changes nothing. */
+  wanAddresses: Record<string, WanAddress>;
+  /** Changes when a WAN's address, the settings or an interface did: every row may differ. */
+  topologyRevision: Seq;
   listeners: { protocol: Transport; port: number }[];
   listenersRevision: Seq;
   mappings: Table<Mapping>;
@@ -107,10 +134,12 @@ export function initialState(): State {
   return {
     seq: 0,
     at: 0,
-    run: { startedAt: 0, afterCleanStop: true, stopped: true, bootId: "", version: "", seq: 0 },
+    run: { startedAt: 0, uptimeMs: 0, afterCleanStop: true, stopped: true, bootId: "", version: "" },
     settings: DEFAULT_SETTINGS,
     settingsRevision: 0,
     interfaces: {},
+    wanAddresses: {},
+    topologyRevision: 0,
     listeners: [],
     listenersRevision: 0,
     mappings: emptyTable(),

@@ -176,5 +176,12 @@ export interface Refusal {
 
 /** What `controller.submit` resolves with: a decision that is durable. */
 export type Outcome =
-  | { readonly ok: true; readonly seq: Seq; readonly changed: boolean; readonly answer: Answer }
+  | {
+      readonly ok: true;
+      readonly seq: Seq;
+      readonly changed: boolean;
+      readonly answer: Answer;
+      /** Claims that this very request made: the only ones that may be withdrawn on its account. Absent if none. */
+      readonly made?: readonly { readonly mappingId: string; readonly claimKey: string }[];
+    }
   | { readonly ok: false; readonly refusal: Refusal };

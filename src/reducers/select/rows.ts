@@ -7,8 +7,7 @@ import type { Transport } from "../../events/fields.ts";
 
 /**
  * Table `portreeve`. Keys: "skeleton"; `forward|address|protocol|port`; `range|address|protocol|first-last`;
- * `outbound|address|protocol|port`; `outbound-range|address|protocol|first-last`; `ours|protocol|port`;
- * `ours-range|protocol|first-last`; `severed|address|protocol|port`.
+ * `outbound|address|protocol|port`; `ours|protocol|port`; `severed|address|protocol|port`.
  */
 export type ForwardRow =
   /** Chains, rules, sets and maps, without elements. */
@@ -45,17 +44,8 @@ export type ForwardRow =
       readonly toAddress: string;
       readonly toPort: number;
     }
-  | {
-      readonly kind: "outbound-range";
-      readonly address: string;
-      readonly protocol: Transport;
-      readonly firstPort: number;
-      readonly lastPort: number;
-      readonly toAddress: string;
-    }
   /** A source port that masquerading must not give to others: mapped, or a listener of the gateway (port shadowing). */
   | { readonly kind: "ours"; readonly protocol: Transport; readonly port: number }
-  | { readonly kind: "ours-range"; readonly protocol: Transport; readonly firstPort: number; readonly lastPort: number }
   /** Live flows that came in by this external side end, but those that reach the target it has now. */
   | {
       readonly kind: "severed";

@@ -1,0 +1,53 @@
+import type { ControllerPort } from "../../controller-port.ts";
+import type { Clock } from "../../lib/clock.ts";
+
+/** Leases end within this of their deadline. */
+const TICK_MS = 250;
+/** Deadlines that renewals moved are written at most this often. */
+const CHECKPOINT_MS = 60_000;
+
+/** The part of the lease book that says whether there is anything to end. */
+export interface NextDeadline {
+  next(): number | null;
+}
+
+/** The passing of time as commands: ends leases that are due and writes moved deadlines now and then. */
+export class LeaseClock {
+  readonly #controller: ControllerPort;
+  readonly #leases: NextDeadline;
+  readonly #clock: Clock;
+  #alarm: { cancel(): void } | null = null;
+  #checkpointAt: number;
+  #ticks = 0;
+
+  constructor(controller: ControllerPort, leases: NextDeadline, clock: Clock) {
+    this.#controller = controller;
+    this.#leases = leases;
+    this.#clock = clock;
+    this.#checkpointAt = clock.now() + CHECKPOINT_MS;
+  }
+
+  start(): void {
+    this.#alarm = this.#clock.setAlarm(this.#clock.now() + TICK_MS, () => void this.#tick());
+  }
+
+  close(): void {
+    this.#alarm?.cancel();
+    this.#alarm = null;
+  }
+
+  async #tick(): Promise<void> {
+    const now = this.#clock.now();
+    this.#ticks += 1;
+    const requestId = `clock-${now}-${this.#ticks}`;
+    const next = this.#leases.next();
+    if (next !== null && next <= now) {
+      await this.#controller.submit({ type: "leases.expire", source: "clock", requestId, now });
+    }
+    if (now >= this.#checkpointAt) {
+      this.#checkpointAt = now + CHECKPOINT_MS;
+      await this.#controller.submit({ type: "leases.checkpoint", source: "clock", requestId, now });
+    }
+    if (this.#alarm !== null) this.start();
+  }
+}

@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { uptime } from "node:os";
+import type { Clock } from "../../lib/clock.ts";
+
+/** Node's timers stop in a suspend; waking at least this often notices within it that time has passed. */
+const ALARM_CHUNK_MS = 1000;
+
+/** Identifies this boot of the machine: CLOCK_BOOTTIME starts anew with each. */
+export function readBootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return "unknown";
+  }
+}
+
+/** CLOCK_BOOTTIME in milliseconds: counts on through a suspend, knows no wall clock. */
+export function uptimeMs(): number {
+  return Math.round(uptime() * 1000);
+}
+
+/** An instant of gateway time that was logged with the boot time it belonged to. */
+export interface ClockAnchor {
+  readonly at: number;
+  readonly uptimeMs: number;
+  readonly bootId: string;
+  /** The last logged instant: gateway time never falls below it. */
+  readonly lastAt: number;
+}
+
+/**
+ * Gateway time. In the boot the log was last written in it goes on from there by CLOCK_BOOTTIME, whatever the wall
+ * clock says now; after a reboot it is the wall clock, but never below the last logged instant.
+ */
+export class SystemClock implements Clock {
+  readonly #base: number;
+  #last = 0;
+
+  constructor(anchor: ClockAnchor | null) {
+    const up = uptimeMs();
+    if (anchor === null) this.#base = Date.now() - up;
+    else if (anchor.bootId === readBootId() && anchor.bootId !== "unknown" && up >= anchor.uptimeMs) {
+      this.#base = Math.max(anchor.at - anchor.uptimeMs, anchor.lastAt - up);
+    } else this.#base = Math.max(Date.now(), anchor.lastAt) - up;
+  }
+
+  now(): number {
+    this.#last = Math.max(this.#last, this.#base + uptimeMs());
+    return this.#last;
+  }
+
+  setAlarm(at: number, callback: () => void): { cancel(): void } {
+    let timer: NodeJS.Timeout;
+    const arm = (): void => {
+      const left = at - this.now();
+      timer = setTimeout(left <= ALARM_CHUNK_MS ? fire : arm, Math.max(0, Math.min(left, ALARM_CHUNK_MS)));
+    };
+    const fire = (): void => (this.now() >= at ? callback() : arm());
+    arm();
+    return { cancel: () => clearTimeout(timer) };
+  }
+}

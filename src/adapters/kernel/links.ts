@@ -1,0 +1,105 @@
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { promisify } from "node:util";
+import { z } from "zod";
+import { PortreeveError } from "../../lib/errors.ts";
+
+const run = promisify(execFile);
+
+const addressSchema = z.object({
+  family: z.string(),
+  local: z.string(),
+  prefixlen: z.number(),
+  scope: z.string().optional(),
+  temporary: z.boolean().optional(),
+  deprecated: z.boolean().optional(),
+  tentative: z.boolean().optional(),
+});
+const linkSchema = z.object({
+  ifindex: z.number(),
+  ifname: z.string(),
+  flags: z.array(z.string()),
+  addr_info: z.array(z.union([addressSchema, z.object({}).strict()])).default([]),
+});
+const routeSchema = z.object({ dst: z.string(), dev: z.string().optional(), metric: z.number().optional() });
+
+export interface Link {
+  readonly name: string;
+  /** Changes when an interface goes and comes back: sockets bound to the old one are deaf. */
+  readonly index: number;
+  readonly up: boolean;
+  /** "192.168.7.1/24", in the kernel's order; global scope, no temporary or tentative ones. */
+  readonly addresses: readonly string[];
+}
+
+export interface Links {
+  readonly links: readonly Link[];
+  /** Interfaces of the IPv4 default routes, lowest metric first. */
+  readonly defaultRoutes: readonly string[];
+}
+
+async function ipJson(args: readonly string[]): Promise<unknown> {
+  try {
+    const { stdout } = await run("ip", ["-json", ...args], { timeout: 5000, maxBuffer: 16 << 20 });
+    return stdout.trim() === "" ? [] : JSON.parse(stdout);
+  } catch (cause) {
+    throw new PortreeveError("UNAVAILABLE", "`ip` did not list the interfaces; is iproute2 installed?", "transient", {
+      cause,
+    });
+  }
+}
+
+/** What the kernel says of all interfaces now. */
+export async function readLinks(): Promise<Links> {
+  const [rawLinks, rawRoutes] = await Promise.all([
+    ipJson(["addr", "show"]),
+    ipJson(["-4", "route", "show", "default"]),
+  ]);
+  const links = z.array(linkSchema).parse(rawLinks).map(toLink);
+  const routes = z
+    .array(routeSchema)
+    .parse(rawRoutes)
+    .filter((route) => route.dev !== undefined);
+  routes.sort((left, right) => (left.metric ?? 0) - (right.metric ?? 0));
+  return { links, defaultRoutes: [...new Set(routes.map((route) => route.dev as string))] };
+}
+
+function toLink(link: z.infer<typeof linkSchema>): Link {
+  const addresses = link.addr_info.flatMap((address) => {
+    if (!("local" in address) || address.scope !== "global") return [];
+    if (address.temporary || address.deprecated || address.tentative) return [];
+    return [`${address.local}/${address.prefixlen}`];
+  });
+  return { name: link.ifname, index: link.ifindex, up: link.flags.includes("UP"), addresses };
+}
+
+/**
+ * Calls back after anything about links, addresses or routes may have changed. Only a hint (`ip -json monitor` prints
+ * plain text on Debian 12): the listener reads again. A monitor that dies is started again, and counts as a change.
+ */
+export function watchLinks(onChange: () => void): { close(): void } {
+  let closed = false;
+  let child: ChildProcess | null = null;
+  let retry: NodeJS.Timeout | null = null;
+  const start = (): void => {
+    child = spawn("ip", ["monitor", "link", "address", "route"], { stdio: ["ignore", "pipe", "ignore"] });
+    child.stdout?.on("data", () => onChange());
+    const again = (): void => {
+      if (closed || retry !== null) return;
+      retry = setTimeout(() => {
+        retry = null;
+        start();
+        onChange();
+      }, 1000);
+    };
+    child.on("error", again);
+    child.on("exit", again);
+  };
+  start();
+  return {
+    close: () => {
+      closed = true;
+      if (retry !== null) clearTimeout(retry);
+      child?.kill();
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import { readFile } from "node:fs/promises";
+import type { ControllerPort } from "../../controller-port.ts";
+import { wanAddress } from "../../reducers/select/external-address.ts";
+import type { State } from "../../reducers/state.ts";
+
+interface Listener {
+  readonly protocol: "tcp" | "udp";
+  readonly port: number;
+}
+
+/** How soon a service that starts on the gateway is kept clear of. */
+const POLL_MS = 2000;
+/** Socket states of /proc/net/{tcp,udp}: TCP_LISTEN, and TCP_CLOSE for an unconnected UDP socket. */
+const LISTENING = { tcp: "0A", udp: "07" } as const;
+
+/**
+ * Local addresses and ports of listening sockets from one of /proc/net/{tcp,tcp6,udp,udp6}; `address` is the kernel's
+ * hex, all zeros for a wildcard.
+ */
+export function parseProcNet(text: string, protocol: "tcp" | "udp"): { address: string; port: number }[] {
+  return text
+    .split("\n")
+    .slice(1)
+    .flatMap((line) => {
+      const fields = line.trim().split(/\s+/);
+      const [address, port] = (fields[1] ?? "").split(":");
+      if (fields[3] !== LISTENING[protocol] || address === undefined || port === undefined) return [];
+      return [{ address, port: Number.parseInt(port, 16) }];
+    });
+}
+
+/** An IPv4 address as /proc/net prints it: the 32-bit word in host order, little-endian on all machines we run on. */
+export function procHex(address: string): string {
+  const octets = address.split(".").map((octet) => Number(octet).toString(16).padStart(2, "0"));
+  return octets.reverse().join("").toUpperCase();
+}
+
+async function readOr(path: string, fallback: string): Promise<string> {
+  return readFile(path, "utf8").catch(() => fallback);
+}
+
+/** What of this network namespace can be reached at one of the addresses: wildcard sockets and those bound to it. */
+export async function readListeners(addresses: readonly string[]): Promise<Listener[]> {
+  const [low = 32768, high = 60999] = (await readOr("/proc/sys/net/ipv4/ip_local_port_range", "32768 60999"))
+    .trim()
+    .split(/\s+/)
+    .map(Number);
+  const own = new Set([
+    ...addresses.map(procHex),
+    ...addresses.map((address) => `0000000000000000FFFF0000${procHex(address)}`),
+  ]);
+  const found = new Map<string, Listener>();
+  for (const protocol of ["tcp", "udp"] as const) {
+    for (const family of ["", "6"]) {
+      const sockets = parseProcNet(await readOr(`/proc/net/${protocol}${family}`, ""), protocol);
+      for (const { address, port } of sockets) {
+        if (!/^0+$/.test(address) && !own.has(address)) continue;
+        // Unconnected UDP sockets on ephemeral ports are clients waiting for an answer; they come and go by the second.
+        if (protocol === "udp" && port >= low && port <= high) continue;
+        found.set(`${protocol}|${port}`, { protocol, port });
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+/** Keeps the list of the gateway's own listeners current: they are protected ports, and source ports not to be borrowed. */
+export class ListenerObserver {
+  readonly #controller: ControllerPort;
+  #timer: NodeJS.Timeout | null = null;
+  #count = 0;
+
+  constructor(controller: ControllerPort) {
+    this.#controller = controller;
+  }
+
+  async start(): Promise<void> {
+    await this.#read();
+    this.#timer = setInterval(() => void this.#read(), POLL_MS);
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+  }
+
+  async #read(): Promise<void> {
+    const listeners = await readListeners(wanAddresses(this.#controller.state));
+    this.#count += 1;
+    const requestId = `listeners-${this.#count}`;
+    await this.#controller.submit({ type: "listeners.observe", listeners, source: "kernel", requestId });
+  }
+}
+
+function wanAddresses(state: State): string[] {
+  return state.settings.wan.interfaces.flatMap((wan) => wanAddress(state, wan)?.matched ?? []);
+}

@@ -1,0 +1,47 @@
+import { readFile, writeFile } from "node:fs/promises";
+import type { Outcome, Target } from "../../reconcilers/contract.ts";
+import type { SysctlRow } from "../../reducers/select/rows.ts";
+
+/** Interface names may hold dots, so only the parts we name ourselves are split at them. */
+function pathOf(name: string): string {
+  const perInterface = /^net\.(ipv[46])\.conf\.(.+)\.([a-z_]+)$/.exec(name);
+  if (perInterface !== null) return `/proc/sys/net/${perInterface[1]}/conf/${perInterface[2]}/${perInterface[3]}`;
+  return `/proc/sys/${name.replaceAll(".", "/")}`;
+}
+
+/**
+ * Kernel parameters. They bear no mark of ours, so only the names that were once desired are looked at, and a value is
+ * never put back: another program may rely on it by then.
+ */
+export function createSysctlTarget(names: () => Iterable<string>): Target<SysctlRow, string> {
+  return {
+    name: "sysctls",
+    async observe() {
+      const observed = new Map<string, string>();
+      for (const name of names()) {
+        const value = await readFile(pathOf(name), "utf8").catch(() => null);
+        if (value !== null) observed.set(name, value.trim());
+      }
+      return observed;
+    },
+    async apply(plan) {
+      const outcomes: Outcome[] = [];
+      for (const change of plan) {
+        if (change.op === "delete") outcomes.push({ key: change.key, ok: true });
+        else outcomes.push(await set(change.desired.spec));
+      }
+      return outcomes;
+    },
+  };
+}
+
+async function set({ name, value, reason }: SysctlRow): Promise<Outcome> {
+  try {
+    await writeFile(pathOf(name), value);
+    return { key: name, ok: true };
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "EIO";
+    const message = `${name} could not be set to ${value} (${code}): ${reason}. Run: sysctl -w ${name}=${value}`;
+    return { key: name, ok: false, error: { code, message, disposition: "transient" } };
+  }
+}

@@ -1,0 +1,280 @@
+import { createDraft, finishDraft } from "immer";
+import type { ControllerMode, ControllerPort, SubmissionInput } from "./controller-port.ts";
+import { GENESIS_HASH, type PendingRecord } from "./events/envelope.ts";
+import type { PortreeveEvent, PortreeveRecord } from "./events/index.ts";
+import type { EventLog, RememberedAnswer } from "./events/log.ts";
+import { assert } from "./lib/assert.ts";
+import type { Clock } from "./lib/clock.ts";
+import { PortreeveError } from "./lib/errors.ts";
+import { LeaseBook } from "./leases.ts";
+import { decide } from "./reducers/decide/index.ts";
+import type { Decision, Outcome, Refusal, Submission } from "./reducers/decide/command.ts";
+import { foldInto } from "./reducers/fold.ts";
+import { checkInvariants } from "./reducers/invariants.ts";
+import type { State } from "./reducers/state.ts";
+import { SettledSubmission, type Settler } from "./settlement.ts";
+
+/** Commands decided on one candidate and made durable by one fsync. */
+const GROUP_MAX = 256;
+/** Beyond this many waiting commands the controller answers "try later" at once. */
+const QUEUE_MAX = 10_000;
+
+interface Waiting {
+  readonly submission: Submission;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (cause: unknown) => void;
+  /** True once its group's append failed: it is decided a second time only if it asked for no event. */
+  retried: boolean;
+}
+
+interface Decided {
+  readonly waiting: Waiting;
+  readonly decision: Decision;
+  /** Seq of the last record of its events; the group's first free seq before them if there are none. */
+  readonly through: number;
+}
+
+export interface ControllerOptions {
+  readonly log: EventLog;
+  readonly clock: Clock;
+  /** 32 random bits, drawn once a command. */
+  readonly entropy: () => number;
+  readonly state: State;
+  /** Told of each commit's size and duration (metrics), and of bugs that refused a command. */
+  readonly onCommit?: (commit: { events: number; commands: number; seconds: number }) => void;
+  readonly onFault?: (fault: { message: string; cause: unknown; command: string }) => void;
+}
+
+/**
+ * The single writer: decide → fold the candidate and check it → append → swap the reference → publish. Commands that
+ * arrive while a commit is under way are decided together on its result.
+ */
+export class Controller implements ControllerPort {
+  readonly #options: ControllerOptions;
+  readonly #queue: Waiting[] = [];
+  readonly #listeners = new Set<(state: State, records: readonly PortreeveRecord[]) => void>();
+  readonly #settled: SettledSubmission;
+  readonly leases = new LeaseBook();
+  #state: State;
+  #mode: ControllerMode = "starting";
+  #draining: Promise<void> | null = null;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    this.#state = options.state;
+    this.#settled = new SettledSubmission(this);
+    this.leases.restore(options.state.mappings, options.state.run, options.clock.now());
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get mode(): ControllerMode {
+    return this.#mode;
+  }
+
+  get deadlines(): LeaseBook {
+    return this.leases;
+  }
+
+  /** From here on promises can be made, or, in safe mode, no more. */
+  enter(mode: ControllerMode): void {
+    this.#mode = mode;
+  }
+
+  /** The reconcilers whose agreement a promise waits for. */
+  settleWith(settler: Settler): void {
+    this.#settled.settler = settler;
+  }
+
+  submit(command: SubmissionInput): Promise<Outcome> {
+    const refusal = this.#refuseNow(command);
+    if (refusal !== null) return Promise.resolve({ ok: false, refusal });
+    const { clock, entropy } = this.#options;
+    const submission = { ...command, now: command.now ?? clock.now(), entropy: entropy() } as Submission;
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ submission, resolve, reject, retried: false });
+      this.#draining ??= this.#drain().finally(() => {
+        this.#draining = null;
+      });
+    });
+  }
+
+  submitSettled(command: SubmissionInput): Promise<Outcome> {
+    return this.#settled.submit(command);
+  }
+
+  settled(seq: number, signal: AbortSignal): Promise<void> {
+    return this.#settled.wait(seq, signal);
+  }
+
+  preview(command: SubmissionInput): { outcome: Outcome; state: State; events: readonly PortreeveEvent[] } {
+    const submission = { ...command, now: command.now ?? this.#options.clock.now(), entropy: 0 } as Submission;
+    const draft = createDraft(this.#state);
+    const { decision, records } = this.#decideInto(draft, submission);
+    const state = finishDraft(draft);
+    const events = records.map((record) => record.event);
+    return { outcome: this.#outcome(decision, state.seq), state, events };
+  }
+
+  subscribe(listener: (state: State, records: readonly PortreeveRecord[]) => void): { close(): void } {
+    this.#listeners.add(listener);
+    return { close: () => this.#listeners.delete(listener) };
+  }
+
+  /** Waits until nothing is queued or being written. */
+  async idle(): Promise<void> {
+    while (this.#draining !== null) await this.#draining;
+  }
+
+  #refuseNow(command: SubmissionInput): Refusal | null {
+    const internal = command.source === "controller" || command.source === "kernel" || command.source === "clock";
+    if (this.#mode === "safe" || this.#mode === "stopped" || (this.#mode === "starting" && !internal)) {
+      const message = `the controller is ${this.#mode === "safe" ? "in safe mode" : this.#mode} and can promise nothing now`;
+      return { code: "NOT_READY", message, retryAfter: 30 };
+    }
+    if (this.#queue.length < QUEUE_MAX) return null;
+    return { code: "NOT_READY", message: `${QUEUE_MAX} commands are waiting; ask again`, retryAfter: 30 };
+  }
+
+  async #drain(): Promise<void> {
+    // One turn of the event loop gathers what arrived with the first command.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#queue.length > 0) {
+      const group = this.#queue.splice(0, GROUP_MAX);
+      try {
+        await this.#commit(group);
+      } catch (cause) {
+        for (const waiting of group) waiting.reject(cause);
+      }
+    }
+  }
+
+  async #commit(group: readonly Waiting[]): Promise<void> {
+    const base = this.#state;
+    const candidate = this.#decideGroup(base, group);
+    const started = performance.now();
+    if (candidate.records.length > 0) {
+      const answers = candidate.decided.flatMap((each) => this.#answerToKeep(each));
+      let written: readonly PortreeveRecord[];
+      try {
+        const { log } = this.#options;
+        written = await log.append({ expectedHead: base.seq, records: candidate.records, answers });
+      } catch (cause) {
+        this.#appendFailed(candidate.decided, cause);
+        return;
+      }
+      assert(written.at(-1)?.seq === candidate.state.seq, "the log numbered the records otherwise than the fold");
+      this.#state = candidate.state;
+      this.leases.apply(candidate.state, written);
+      this.#publish(written);
+      const seconds = (performance.now() - started) / 1000;
+      this.#options.onCommit?.({ events: written.length, commands: group.length, seconds });
+    }
+    for (const { waiting, decision, through } of candidate.decided) {
+      if (decision.ok) for (const renewal of decision.renewals) this.leases.renew(renewal);
+      waiting.resolve(this.#outcome(decision, through));
+    }
+  }
+
+  #decideGroup(
+    base: State,
+    group: readonly Waiting[],
+  ): { state: State; records: PendingRecord<PortreeveEvent>[]; decided: Decided[] } {
+    try {
+      return this.#decideTogether(base, group);
+    } catch (cause) {
+      if (group.length === 1) {
+        // A reducer that throws or a broken invariant refuses the command and never reaches the log.
+        const [waiting] = group as [Waiting];
+        this.#options.onFault?.({ message: "command refused by a bug", cause, command: waiting.submission.type });
+        const message = "this is a bug in Portreeve; nothing was changed. Its log says more";
+        const decision: Decision = { ok: false, refusal: { code: "INTERNAL", message } };
+        return { state: base, records: [], decided: [{ waiting, decision, through: base.seq }] };
+      }
+    }
+    let state = base;
+    const all: { records: PendingRecord<PortreeveEvent>[]; decided: Decided[] } = { records: [], decided: [] };
+    for (const waiting of group) {
+      const one = this.#decideGroup(state, [waiting]);
+      state = one.state;
+      all.records.push(...one.records);
+      all.decided.push(...one.decided);
+    }
+    return { state, ...all };
+  }
+
+  #decideTogether(
+    base: State,
+    group: readonly Waiting[],
+  ): { state: State; records: PendingRecord<PortreeveEvent>[]; decided: Decided[] } {
+    const draft = createDraft(base);
+    const records: PendingRecord<PortreeveEvent>[] = [];
+    const decided: Decided[] = [];
+    for (const waiting of group) {
+      const { decision, records: added } = this.#decideInto(draft, waiting.submission);
+      records.push(...added);
+      decided.push({ waiting, decision, through: draft.seq });
+    }
+    const state = finishDraft(draft);
+    const faults = state === base ? [] : checkInvariants(state, base);
+    assert(faults.length === 0, `invariants broken: ${faults.join("; ")}`);
+    return { state, records, decided };
+  }
+
+  #decideInto(draft: State, submission: Submission): { decision: Decision; records: PendingRecord<PortreeveEvent>[] } {
+    const decision = decide(submission, draft, this.leases);
+    const records: PendingRecord<PortreeveEvent>[] = [];
+    if (!decision.ok) return { decision, records };
+    const { source, requestId } = submission;
+    const at = Math.max(submission.now, draft.at);
+    for (const event of decision.events) {
+      records.push({ at, source, requestId, causedBy: null, event });
+      // The hashes are the log's business; no reducer looks at them.
+      const hashes = { prevHash: GENESIS_HASH, hash: GENESIS_HASH };
+      foldInto(draft, { seq: draft.seq + 1, at, source, requestId, causedBy: null, event, ...hashes });
+    }
+    return { decision, records };
+  }
+
+  /** Only HTTP requests carry an id a client can repeat; datagrams are idempotent by state. */
+  #answerToKeep({ waiting, decision, through }: Decided): RememberedAnswer[] {
+    const { requestId, source } = waiting.submission;
+    if (!source.startsWith("api:") || !decision.ok) return [];
+    return [{ requestId, answer: this.#outcome(decision, through) }];
+  }
+
+  /** The candidate is dropped; nobody saw it. What needed no event is decided again on the state that stands. */
+  #appendFailed(decided: readonly Decided[], cause: unknown): void {
+    const fatal = cause instanceof PortreeveError && cause.disposition === "fatal";
+    const message = "the event log could not be written, so nothing was promised; ask again shortly";
+    this.#options.onFault?.({ message: "append failed", cause, command: decided[0]?.waiting.submission.type ?? "" });
+    if (fatal) this.#mode = "safe";
+    for (const { waiting, decision } of decided) {
+      const eventless = decision.ok && decision.events.length === 0;
+      if (eventless && !waiting.retried && !fatal) {
+        waiting.retried = true;
+        this.#queue.push(waiting);
+      } else if (!decision.ok) waiting.resolve({ ok: false, refusal: decision.refusal });
+      else waiting.resolve({ ok: false, refusal: { code: "LOG_WRITE_FAILED", message, retryAfter: 30 } });
+    }
+  }
+
+  #outcome(decision: Decision, seq: number): Outcome {
+    if (!decision.ok) return { ok: false, refusal: decision.refusal };
+    const { events, answer } = decision;
+    const made = events.flatMap(claimsMade);
+    return { ok: true, seq, changed: events.length > 0, answer, ...(made.length > 0 && { made }) };
+  }
+
+  #publish(records: readonly PortreeveRecord[]): void {
+    for (const listener of this.#listeners) listener(this.#state, records);
+  }
+}
+
+function claimsMade(event: PortreeveEvent): { mappingId: string; claimKey: string }[] {
+  if (event.type === "mapping.granted") return [{ mappingId: event.data.id, claimKey: event.data.claim.key }];
+  if (event.type === "lease.granted") return [{ mappingId: event.data.mappingId, claimKey: event.data.claim.key }];
+  return [];
+}

@@ -1,0 +1,72 @@
+import type { Transport } from "../../events/fields.ts";
+import { tableGet } from "../../lib/table.ts";
+import { externalKey, type Mapping, type State } from "../state.ts";
+
+/** Masquerading moves packets whose source port is mapped up here (port shadowing), so nothing up here is mapped. */
+export const RESERVED_FIRST = 61000;
+/** What is chosen for a device that has no preference: above the well-known ports. */
+const POOL_FIRST = 1024;
+const POOL_SIZE = RESERVED_FIRST - POOL_FIRST;
+
+/** Port control's own: never mapped whatever listens (RFC 6887 §19.1: 5350 and 5351; UPnP: 1900). */
+const CONTROL_PORTS: ReadonlySet<number> = new Set([1900, 5350, 5351]);
+
+export type Hindrance =
+  | { readonly kind: "protected"; readonly why: string }
+  | { readonly kind: "taken"; readonly mapping: Mapping }
+  | { readonly kind: "quarantined"; readonly until: number }
+  | { readonly kind: "companion"; readonly mapping: Mapping };
+
+/** Why nobody may map an external port, whoever asks. */
+export function protection(state: State, protocol: Transport, port: number): string | null {
+  if (port >= RESERVED_FIRST) return `ports from ${RESERVED_FIRST} up are kept for masquerading`;
+  if (protocol === "udp" && CONTROL_PORTS.has(port)) return "the port belongs to port control itself";
+  if (state.settings.portControl.protectedPorts.includes(port)) return "the port is in portControl.protectedPorts";
+  if (state.listeners.some((listener) => listener.port === port && listener.protocol === protocol)) {
+    return "a program on the gateway itself listens there";
+  }
+  return null;
+}
+
+/** What keeps a device from having an external port, or null if it may. */
+export function hindrance(
+  state: State,
+  place: { wan: string; protocol: Transport; port: number },
+  device: string,
+  now: number,
+): Hindrance | null {
+  const why = protection(state, place.protocol, place.port);
+  if (why !== null) return { kind: "protected", why };
+  const holder = holderOf(state, place.wan, place.protocol, place.port);
+  if (holder !== null) return { kind: "taken", mapping: holder };
+  const kept = tableGet(state.quarantine, externalKey(place.wan, place.protocol, place.port));
+  if (kept !== undefined && kept.until > now && kept.device !== device)
+    return { kind: "quarantined", until: kept.until };
+  // RFC 6886 §3.3: the companion port of the other transport stays with the client that holds this one by NAT-PMP.
+  const companion = holderOf(state, place.wan, place.protocol === "tcp" ? "udp" : "tcp", place.port);
+  if (companion !== null && companion.internalAddress !== device) {
+    if (companion.claims.some((claim) => claim.source === "natpmp")) return { kind: "companion", mapping: companion };
+  }
+  return null;
+}
+
+export function holderOf(state: State, wan: string, protocol: Transport, port: number): Mapping | null {
+  const id = tableGet(state.byExternal, externalKey(wan, protocol, port));
+  return id === undefined ? null : (tableGet(state.mappings, id) ?? null);
+}
+
+/** A free external port for a device that gets none of those it named: the internal number if that is high enough, else by entropy. */
+export function choosePort(
+  state: State,
+  place: { wan: string; protocol: Transport; preferred: readonly number[] },
+  device: string,
+  choice: { now: number; entropy: number },
+): number | null {
+  const free = (port: number): boolean => hindrance(state, { ...place, port }, device, choice.now) === null;
+  for (const port of place.preferred) if (port > 0 && free(port)) return port;
+  for (let step = 0; step < POOL_SIZE; step += 1) {
+    const port = POOL_FIRST + ((choice.entropy + step) % POOL_SIZE);
+    if (free(port)) return port;
+  }
+  return null;
+}

@@ -1,0 +1,245 @@
+import type { Transport } from "../../events/fields.ts";
+import { event, type PortreeveEvent } from "../../events/index.ts";
+import type { Claim } from "../../events/mapping.ts";
+import { tableGet } from "../../lib/table.ts";
+import { tokensOf } from "../device.ts";
+import { externalAddress, preferredWan } from "../select/external-address.ts";
+import { deviceKey, internalKey, type Mapping, type State } from "../state.ts";
+import type { CommandEnvelope, Deadlines, Decision, MapRequest } from "./command.ts";
+import { choosePort, hindrance } from "./external-port.ts";
+import { mappingId } from "./mapping-id.ts";
+import { accept, refuse } from "./refusal.ts";
+
+/** "same-host" networks: nonces of one host that may hold one mapping at once. */
+const CLAIMS_PER_MAPPING_MAX = 4;
+/** RFC 6887 §11.3: what a static mapping's lifetime SHOULD be said to be. */
+const STATIC_LIFETIME = 0xffffffff;
+
+interface Asking {
+  readonly command: CommandEnvelope & MapRequest;
+  readonly state: State;
+  readonly deadlines: Deadlines;
+  readonly wan: string;
+  readonly address: string;
+  readonly protocol: Transport;
+  readonly nonceRule: "strict" | "same-host";
+}
+
+export const transportOf = (protocol: number): Transport | null =>
+  protocol === 6 ? "tcp" : protocol === 17 ? "udp" : null;
+
+export const claimKeyOf = (by: "pcp" | "natpmp", nonce: string | null): string =>
+  by === "pcp" ? `pcp:${nonce}` : "natpmp";
+
+/** A device asks for a port: RFC 6887 §11.3 in its order, RFC 6886 §3.3. */
+export function decideMap(command: CommandEnvelope & MapRequest, state: State, deadlines: Deadlines): Decision {
+  const lan = state.settings.lan.find((served) => served.interface === command.interface);
+  if (lan === undefined) return refuse("NOT_AUTHORIZED", `${command.interface} is not a served interface`);
+  const protocol = transportOf(command.protocol);
+  if (protocol === null || command.internalPort === 0) {
+    return refuse("UNSUPPORTED_PROTOCOL", "only single TCP and UDP ports can be mapped, not whole protocols or hosts");
+  }
+  const wan = preferredWan(state);
+  const address = wan === null ? null : externalAddress(state, wan);
+  if (wan === null || address === null) {
+    return refuse("NO_EXTERNAL_ADDRESS", "the WAN has no public address yet; ask again when it has", {
+      retryAfter: 30,
+    });
+  }
+  const asking: Asking = { command, state, deadlines, wan, address, protocol, nonceRule: lan.nonce };
+  if (state.blocks[internalKey(command.device, protocol, command.internalPort)] !== undefined) {
+    return refuse("BLOCKED", `an operator blocked ${protocol} ${command.internalPort} of ${command.device}`);
+  }
+  const existing = ownMappings(asking);
+  if (existing.length === 0) return grant(asking);
+  return command.by === "pcp" ? joinByPcp(asking, existing) : joinByNatPmp(asking, existing);
+}
+
+/** Mappings on this WAN that end at the port asked for, oldest first. */
+function ownMappings({ command, state, wan, protocol }: Asking): Mapping[] {
+  const ids = tableGet(state.byInternal, internalKey(command.device, protocol, command.internalPort)) ?? [];
+  return ids.map((id) => tableGet(state.mappings, id) as Mapping).filter((mapping) => mapping.wan === wan);
+}
+
+function joinByPcp(asking: Asking, existing: readonly Mapping[]): Decision {
+  const { command } = asking;
+  const key = claimKeyOf("pcp", command.nonce);
+  const mine = existing.find((mapping) => mapping.claims.some((claim) => claim.key === key));
+  if (mine !== undefined) return renew(asking, mine, key);
+  const pcp = existing.filter((mapping) => mapping.claims.some((claim) => claim.source === "pcp"));
+  if (asking.nonceRule === "strict" && pcp[0] !== undefined) {
+    const message = "another PCP nonce holds this port's mapping; it ends with that claim's lease";
+    return refuse("NONCE_MISMATCH", message, { retryAfter: remaining(asking, pcp[0], "pcp") });
+  }
+  const suggested = command.suggestedPort;
+  const sameExternal = existing.find((mapping) => externalPortFor(asking, mapping) === suggested);
+  if (sameExternal !== undefined) return join(asking, sameExternal);
+  // A host that asks for its second external port with a second nonce gets it (StartOS keeps 80→443 beside 443→443).
+  if (pcp.length > 0 && suggested !== 0) return grant(asking);
+  return join(asking, existing[0] as Mapping);
+}
+
+function joinByNatPmp(asking: Asking, existing: readonly Mapping[]): Decision {
+  const mine = existing.find((mapping) => mapping.claims.some((claim) => claim.key === "natpmp"));
+  // RFC 6886 §3.3: a mapping for this internal port exists, so the answer is the port it has.
+  return mine === undefined ? join(asking, existing[0] as Mapping) : renew(asking, mine, "natpmp");
+}
+
+/** The external port that stands for the internal one asked about; a range has several. */
+function externalPortFor({ command }: Asking, mapping: Mapping): number {
+  return mapping.externalPort + (command.internalPort - mapping.internalPort);
+}
+
+function unmetPreference(asking: Asking, externalPort: number): boolean {
+  const { suggestedAddress, suggestedPort, preferFailure } = asking.command;
+  if (!preferFailure) return false;
+  // PCP-S-28: an all-zeros suggested address means any of the gateway's.
+  return suggestedPort !== externalPort || (suggestedAddress !== null && suggestedAddress !== asking.address);
+}
+
+const CANNOT_MEET = "the suggested external address and port cannot be given, and PREFER_FAILURE asked for no other";
+
+function join(asking: Asking, mapping: Mapping): Decision {
+  const { command, state } = asking;
+  const externalPort = externalPortFor(asking, mapping);
+  if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this mapping (${mapping.id})`);
+  if (unmetPreference(asking, externalPort)) return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET);
+  const answer = { kind: "mapped", mappingId: mapping.id, externalAddress: asking.address, externalPort } as const;
+  // RFC 6887 §11.3: a static mapping is confirmed and nothing of the request is stored.
+  if (mapping.claims.every((claim) => claim.source === "manual") || mapping.count > 1) {
+    return accept([], { ...answer, claimKey: null, lifetime: staticLifetime(asking) });
+  }
+  if (!hasToken(asking)) return refuse("EVENT_QUOTA_EXCEEDED", tooOften(state), { retryAfter: 30 });
+  const claim = newClaim(asking);
+  const pcp = mapping.claims.filter((other) => other.source === "pcp");
+  const events: PortreeveEvent[] = [];
+  if (command.by === "pcp" && pcp.length >= CLAIMS_PER_MAPPING_MAX && pcp[0] !== undefined) {
+    events.push(event("lease.released", { mappingId: mapping.id, claimKey: pcp[0].key, reason: "replaced" }));
+  }
+  events.push(event("lease.granted", { mappingId: mapping.id, claim }));
+  return accept(events, { ...answer, claimKey: claim.key, lifetime: claim.lifetime ?? STATIC_LIFETIME });
+}
+
+/** RFC 6886 has no word for "without end": the client gets what it asked for, and asks again. */
+function staticLifetime(asking: Asking): number {
+  return asking.command.by === "pcp" ? STATIC_LIFETIME : grantedLifetime(asking);
+}
+
+/**
+ * Moves the deadline in memory. Only a lifetime longer than the logged one is an event: after a crash each lease gets
+ * its logged lifetime again, which must not be less than what was promised.
+ */
+function renew(asking: Asking, mapping: Mapping, claimKey: string): Decision {
+  const { command } = asking;
+  const externalPort = externalPortFor(asking, mapping);
+  if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this mapping (${mapping.id})`);
+  if (unmetPreference(asking, externalPort)) return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET);
+  const claim = mapping.claims.find((other) => other.key === claimKey) as Claim;
+  const logged = claim.lifetime ?? STATIC_LIFETIME;
+  const wanted = grantedLifetime(asking);
+  // A renewal never fails on a quota: without a token it gets no longer a life than it had.
+  const lifetime = wanted > logged && !hasToken(asking) ? logged : wanted;
+  const expiresAt = command.now + lifetime * 1000;
+  const answer = { kind: "mapped", mappingId: mapping.id, claimKey, externalAddress: asking.address } as const;
+  if (lifetime > logged) {
+    const changed = event("lease.changed", { mappingId: mapping.id, claimKey, lifetime, expiresAt });
+    return accept([changed], { ...answer, externalPort, lifetime });
+  }
+  const renewal = { mappingId: mapping.id, claimKey, expiresAt, clientPort: command.clientPort };
+  return accept([], { ...answer, externalPort, lifetime }, [renewal]);
+}
+
+function grant(asking: Asking): Decision {
+  const { command, state, wan, protocol } = asking;
+  const limits = state.settings.portControl.perDevice;
+  const device = tableGet(state.devices, deviceKey(command.interface, command.device));
+  if (device !== undefined && (device.mappingIds.length >= limits.mappings || device.ports >= limits.ports)) {
+    const message = `${command.device} holds ${device.mappingIds.length} mappings, as many as it may; release one first`;
+    return refuse("QUOTA_EXCEEDED", message, { retryAfter: 30 });
+  }
+  if (!hasToken(asking)) return refuse("EVENT_QUOTA_EXCEEDED", tooOften(state), { retryAfter: 30 });
+  const externalPort = pickPort(asking);
+  if (typeof externalPort !== "number") return externalPort;
+  const claim = newClaim(asking);
+  const id = mappingId(state, command);
+  const granted = event("mapping.granted", {
+    id,
+    wan,
+    protocol,
+    externalPort,
+    internalAddress: command.device,
+    internalPort: command.internalPort,
+    count: 1,
+    interface: command.interface,
+    label: null,
+    enabled: true,
+    claim,
+  });
+  const lifetime = claim.lifetime ?? STATIC_LIFETIME;
+  return accept([granted], {
+    kind: "mapped",
+    mappingId: id,
+    claimKey: claim.key,
+    externalAddress: asking.address,
+    externalPort,
+    lifetime,
+  });
+}
+
+function pickPort(asking: Asking): number | Decision {
+  const { command, state, wan, protocol } = asking;
+  if (command.preferFailure) {
+    const place = { wan, protocol, port: command.suggestedPort };
+    const blocked = hindrance(state, place, command.device, command.now);
+    if (blocked === null && !unmetPreference(asking, command.suggestedPort)) return command.suggestedPort;
+    const inTheWay = blocked?.kind === "taken" ? { conflicts: [blocked.mapping.id] } : {};
+    return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET, inTheWay);
+  }
+  const internal = command.internalPort >= 1024 ? [command.internalPort] : [];
+  const preferred = command.suggestedPort === 0 ? internal : [command.suggestedPort, ...internal];
+  const port = choosePort(state, { wan, protocol, preferred }, command.device, command);
+  return port ?? refuse("NO_FREE_PORT", `no external ${protocol} port is free`, { retryAfter: 30 });
+}
+
+function newClaim(asking: Asking): Claim {
+  const { command } = asking;
+  const lifetime = grantedLifetime(asking);
+  return {
+    key: claimKeyOf(command.by, command.nonce),
+    source: command.by,
+    device: command.device,
+    nonce: command.nonce,
+    clientPort: command.clientPort,
+    lifetime,
+    expiresAt: command.now + lifetime * 1000,
+  };
+}
+
+/** PCP may lengthen (RFC 6887 §15); NAT-PMP SHOULD NOT (RFC 6886 §3.3). */
+function grantedLifetime({ command, state }: Asking): number {
+  const { pcpMin, max } = state.settings.portControl.lifetime;
+  const capped = Math.min(command.lifetime, max);
+  return command.by === "pcp" ? Math.max(capped, pcpMin) : capped;
+}
+
+function hasToken({ command, state }: Asking): boolean {
+  const device = tableGet(state.devices, deviceKey(command.interface, command.device));
+  return tokensOf(device, state.settings.portControl.perDevice, command.now) >= 1;
+}
+
+function tooOften(state: State): string {
+  const { eventsPerMinute } = state.settings.portControl.perDevice;
+  return `this device changes its mappings too often; ${eventsPerMinute} changes a minute are let through`;
+}
+
+/** Seconds until the last claim of that kind on a mapping ends. */
+export function remaining(
+  { command, deadlines }: Pick<Asking, "command" | "deadlines"> | { command: CommandEnvelope; deadlines: Deadlines },
+  mapping: Mapping,
+  source: Claim["source"],
+): number {
+  const ends = mapping.claims
+    .filter((claim) => claim.source === source)
+    .map((claim) => deadlines.deadlineOf(mapping.id, claim.key) ?? command.now);
+  return Math.max(1, Math.ceil((Math.max(...ends) - command.now) / 1000));
+}

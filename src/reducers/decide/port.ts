@@ -1,0 +1,209 @@
+import { event, type EventData, type PortreeveEvent } from "../../events/index.ts";
+import type { Claim } from "../../events/mapping.ts";
+import { isHostIpv4, parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
+import { tableGet } from "../../lib/table.ts";
+import { preferredWan } from "../select/external-address.ts";
+import { internalKey, type Mapping, type State } from "../state.ts";
+import type { CommandEnvelope, CommandOf, Decision, Refusal } from "./command.ts";
+import { holderOf, protection } from "./external-port.ts";
+import { mappingId } from "./mapping-id.ts";
+import { accept, refuse } from "./refusal.ts";
+
+type Place = Pick<Mapping, "wan" | "protocol" | "externalPort" | "internalAddress" | "internalPort" | "count">;
+
+const MANUAL = "manual";
+const isManual = (mapping: Mapping): boolean => mapping.claims.some((claim) => claim.source === "manual");
+const name = (place: Pick<Place, "protocol" | "externalPort">): string => `${place.protocol} ${place.externalPort}`;
+
+function manualClaim(now: number, lifetime: number | null): Claim {
+  const expiresAt = lifetime === null ? null : now + lifetime * 1000;
+  return { key: MANUAL, source: "manual", device: null, nonce: null, clientPort: null, lifetime, expiresAt };
+}
+
+/** The served interface whose network an address is in. */
+function interfaceOf(state: State, address: string): string | null {
+  const value = parseIpv4(address);
+  if (value === null) return null;
+  const served = state.settings.lan.find((lan) =>
+    (state.interfaces[lan.interface]?.addresses ?? []).some((cidr) => {
+      const prefix = parseIpv4Prefix(cidr);
+      return prefix !== null && prefixContains(prefix, value);
+    }),
+  );
+  return served?.interface ?? null;
+}
+
+/** What is wrong with where an operator wants packets to go, before anyone else is asked. */
+function badPlace(state: State, place: Place): Refusal | null {
+  if (!isHostIpv4(place.internalAddress)) {
+    return { code: "INVALID_REQUEST", message: `${place.internalAddress} is not an address a host can have` };
+  }
+  const own = Object.values(state.interfaces).some((link) =>
+    link.addresses.some((cidr) => cidr.startsWith(`${place.internalAddress}/`)),
+  );
+  if (own) {
+    const message = `${place.internalAddress} is the gateway itself; a forward goes to another host`;
+    return { code: "INVALID_REQUEST", message };
+  }
+  const last = Math.max(place.externalPort, place.internalPort) + place.count - 1;
+  if (last > 65535) return { code: "INVALID_REQUEST", message: `the range would end at ${last}, beyond 65535` };
+  for (let port = place.externalPort; port < place.externalPort + place.count; port += 1) {
+    const why = protection(state, place.protocol, port);
+    if (why !== null) {
+      return { code: "PORT_PROTECTED", message: `${place.protocol} ${port} cannot be forwarded: ${why}` };
+    }
+  }
+  return null;
+}
+
+/** Mappings that hold one of the external ports, without `self`. */
+function inTheWay(state: State, place: Place, self: string | null): Mapping[] {
+  const found = new Map<string, Mapping>();
+  for (let port = place.externalPort; port < place.externalPort + place.count; port += 1) {
+    const holder = holderOf(state, place.wan, place.protocol, port);
+    if (holder !== null && holder.id !== self) found.set(holder.id, holder);
+  }
+  return [...found.values()];
+}
+
+function taken(others: readonly Mapping[]): Decision {
+  const first = others[0] as Mapping;
+  const owner = first.label ?? `${first.internalAddress}:${first.internalPort}`;
+  const message = `${name(first)} already goes to ${owner} (${first.id}); remove that first, or edit it`;
+  return refuse("PORT_TAKEN", message, { conflicts: others.map((other) => other.id) });
+}
+
+const endClaims = (mapping: Mapping, keep: (claim: Claim) => boolean = () => false): PortreeveEvent[] =>
+  mapping.claims
+    .filter((claim) => !keep(claim))
+    .map((claim) => event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" }));
+
+export function decidePortAdd(command: CommandEnvelope & CommandOf<"port.add">, state: State): Decision {
+  const wan = command.wan ?? preferredWan(state);
+  if (wan === null || !state.settings.wan.interfaces.includes(wan)) {
+    const message = "no WAN interface is known: set wan.interfaces, or give the machine a default route";
+    return refuse("NO_EXTERNAL_ADDRESS", message);
+  }
+  const { protocol, externalPort, internalAddress, internalPort, count } = command;
+  const place: Place = { wan, protocol, externalPort, internalAddress, internalPort, count };
+  const bad = badPlace(state, place);
+  if (bad !== null) return { ok: false, refusal: bad };
+  const others = inTheWay(state, place, null);
+  const claim = manualClaim(command.now, command.lifetime);
+  const same = others.find((other) => goesTo(other, place));
+  if (same !== undefined && !isManual(same)) return adopt(same, command, claim);
+  // An operator's decision wins over a device's, and only over a device's.
+  const operators = others.filter(isManual);
+  if (operators.length > 0) return taken(operators);
+  const id = mappingId(state, command);
+  const { label, enabled } = command;
+  const granted = event("mapping.granted", {
+    id,
+    ...place,
+    interface: interfaceOf(state, internalAddress),
+    label,
+    enabled,
+    claim,
+  });
+  return accept([...others.flatMap((other) => endClaims(other)), granted], { kind: "ids", ids: [id] });
+}
+
+const goesTo = (mapping: Mapping, place: Place): boolean =>
+  mapping.externalPort === place.externalPort &&
+  mapping.count === place.count &&
+  mapping.internalAddress === place.internalAddress &&
+  mapping.internalPort === place.internalPort;
+
+/** The same forward is there already by a device's asking: the operator's claim joins it. */
+function adopt(mapping: Mapping, command: CommandOf<"port.add">, claim: Claim): Decision {
+  const events: PortreeveEvent[] = [event("lease.granted", { mappingId: mapping.id, claim })];
+  if (command.label !== mapping.label || command.enabled !== mapping.enabled) {
+    events.push(event("mapping.changed", { id: mapping.id, label: command.label, enabled: command.enabled }));
+  }
+  return accept(events, { kind: "ids", ids: [mapping.id] });
+}
+
+export function decidePortEdit(command: CommandEnvelope & CommandOf<"port.edit">, state: State): Decision {
+  const mapping = tableGet(state.mappings, command.id);
+  if (mapping === undefined) return notFound(command.id);
+  const changes = changedFields(command, mapping);
+  const moves = ["externalPort", "internalAddress", "internalPort", "count"].some((field) => field in changes);
+  if (!isManual(mapping) && (moves || command.lifetime !== undefined)) {
+    const message = `a device asked for ${name(mapping)}, it can only be labelled, disabled or ended; \`port keep\` makes it yours`;
+    return refuse("NOT_AUTHORIZED", message);
+  }
+  const events: PortreeveEvent[] = [];
+  if (moves) {
+    const place = { ...mapping, ...changes } as Place;
+    const bad = badPlace(state, place);
+    if (bad !== null) return { ok: false, refusal: bad };
+    const others = inTheWay(state, place, mapping.id);
+    const operators = others.filter(isManual);
+    if (operators.length > 0) return taken(operators);
+    // Devices asked for the place the mapping had; what it becomes is the operator's alone.
+    events.push(
+      ...endClaims(mapping, (claim) => claim.source === "manual"),
+      ...others.flatMap((other) => endClaims(other)),
+    );
+    changes.interface = interfaceOf(state, place.internalAddress);
+  }
+  if (Object.keys(changes).length > 0) events.push(event("mapping.changed", { id: mapping.id, ...changes }));
+  if (command.lifetime !== undefined) {
+    const { lifetime, expiresAt } = manualClaim(command.now, command.lifetime);
+    events.push(event("lease.changed", { mappingId: mapping.id, claimKey: MANUAL, lifetime, expiresAt }));
+  }
+  return accept(events, { kind: "ids", ids: [mapping.id] });
+}
+
+type Changes = Omit<EventData<"mapping.changed">, "id">;
+
+function changedFields(command: CommandOf<"port.edit">, mapping: Mapping): Changes {
+  const fields = ["externalPort", "internalAddress", "internalPort", "count", "label", "enabled"] as const;
+  const changed = fields.filter((field) => command[field] !== undefined && command[field] !== mapping[field]);
+  return Object.fromEntries(changed.map((field) => [field, command[field]])) as Changes;
+}
+
+/** Ends all claims and live flows; a device may ask again. */
+export function decidePortRemove(command: CommandOf<"port.remove">, state: State): Decision {
+  const mapping = tableGet(state.mappings, command.id);
+  if (mapping === undefined) return notFound(command.id);
+  return accept(endClaims(mapping), { kind: "ids", ids: [mapping.id] });
+}
+
+export function decidePortKeep(command: CommandEnvelope & CommandOf<"port.keep">, state: State): Decision {
+  const mapping = tableGet(state.mappings, command.id);
+  if (mapping === undefined) return notFound(command.id);
+  const answer = { kind: "ids", ids: [mapping.id] } as const;
+  const mine = mapping.claims.find((claim) => claim.source === "manual");
+  if (mine === undefined) {
+    return accept([event("lease.granted", { mappingId: mapping.id, claim: manualClaim(command.now, null) })], answer);
+  }
+  if (mine.expiresAt === null) return accept([], answer);
+  const endless = { mappingId: mapping.id, claimKey: MANUAL, lifetime: null, expiresAt: null };
+  return accept([event("lease.changed", endless)], answer);
+}
+
+/** Ends all claims and refuses the device that asks again for the same internal port. */
+export function decidePortBlock(command: CommandOf<"port.block">, state: State): Decision {
+  const mapping = tableGet(state.mappings, command.id);
+  if (mapping === undefined) return notFound(command.id);
+  const { internalAddress, internalPort, protocol, count } = mapping;
+  if (count > 1) return refuse("INVALID_REQUEST", "a range is the operator's own; remove it instead of blocking it");
+  const events: PortreeveEvent[] = endClaims(mapping);
+  if (state.blocks[internalKey(internalAddress, protocol, internalPort)] === undefined) {
+    events.unshift(event("block.set", { device: internalAddress, protocol, internalPort }));
+  }
+  return accept(events, { kind: "ids", ids: [mapping.id] });
+}
+
+export function decidePortUnblock(command: CommandOf<"port.unblock">, state: State): Decision {
+  const { device, protocol, internalPort } = command;
+  if (state.blocks[internalKey(device, protocol, internalPort)] === undefined) {
+    return refuse("NOT_FOUND", `${protocol} ${internalPort} of ${device} is not blocked`);
+  }
+  return accept([event("block.lifted", { device, protocol, internalPort })], { kind: "done" });
+}
+
+function notFound(id: string): Decision {
+  return refuse("NOT_FOUND", `there is no port ${id}; \`portreeve port list\` shows those there are`);
+}

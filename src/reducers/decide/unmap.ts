@@ -1,0 +1,66 @@
+import type { Transport } from "../../events/fields.ts";
+import { event } from "../../events/index.ts";
+import { tableGet } from "../../lib/table.ts";
+import { deviceKey, internalKey, type Mapping, type State } from "../state.ts";
+import type { CommandEnvelope, Deadlines, Decision, UnmapRequest } from "./command.ts";
+import { claimKeyOf, remaining, transportOf } from "./map.ts";
+import { accept, refuse } from "./refusal.ts";
+
+/** A device gives a port back, or all of a protocol's, or all: its own claims by this protocol (and nonce), nothing else. */
+export function decideUnmap(command: CommandEnvelope & UnmapRequest, state: State, deadlines: Deadlines): Decision {
+  const lan = state.settings.lan.find((served) => served.interface === command.interface);
+  if (lan === undefined) return refuse("NOT_AUTHORIZED", `${command.interface} is not a served interface`);
+  const protocol = command.protocol === 0 ? null : transportOf(command.protocol);
+  if (protocol === null && command.protocol !== 0) {
+    return refuse(
+      "UNSUPPORTED_PROTOCOL",
+      `IANA protocol ${command.protocol} cannot be mapped, so nothing of it exists`,
+    );
+  }
+  const key = claimKeyOf(command.by, command.nonce);
+  const mappings =
+    command.internalPort === 0
+      ? ofDevice(state, command, protocol)
+      : atPort(state, command.device, protocol as Transport, command.internalPort);
+  const mine = mappings.filter((mapping) => mapping.claims.some((claim) => claim.key === key));
+  if (mine.length === 0 && command.internalPort !== 0) {
+    const refusal = notMine(command, mappings, lan.nonce, deadlines);
+    if (refusal !== null) return refusal;
+  }
+  // RFC 6887 §15.1, RFC 6886 §3.4: deleting what is not there succeeds.
+  const released = mine.map((mapping) =>
+    event("lease.released", { mappingId: mapping.id, claimKey: key, reason: "client" }),
+  );
+  return accept(released, { kind: "done" });
+}
+
+/** Why a mapping that is there may not be deleted by this request; null if it is simply not the requester's business. */
+function notMine(
+  command: CommandEnvelope & UnmapRequest,
+  mappings: readonly Mapping[],
+  nonceRule: "strict" | "same-host",
+  deadlines: Deadlines,
+): Decision | null {
+  const byOperator = mappings.find((mapping) => mapping.claims.every((claim) => claim.source === "manual"));
+  if (byOperator !== undefined) {
+    return refuse("NOT_AUTHORIZED", `an operator made this mapping (${byOperator.id}); only an operator removes it`);
+  }
+  const byOtherNonce = mappings.find((mapping) => mapping.claims.some((claim) => claim.source === "pcp"));
+  if (command.by === "pcp" && nonceRule === "strict" && byOtherNonce !== undefined) {
+    const message = "another PCP nonce holds this mapping";
+    return refuse("NONCE_MISMATCH", message, { retryAfter: remaining({ command, deadlines }, byOtherNonce, "pcp") });
+  }
+  return null;
+}
+
+function atPort(state: State, device: string, protocol: Transport, port: number): Mapping[] {
+  const ids = tableGet(state.byInternal, internalKey(device, protocol, port)) ?? [];
+  return ids.map((id) => tableGet(state.mappings, id) as Mapping);
+}
+
+function ofDevice(state: State, command: UnmapRequest, protocol: Transport | null): Mapping[] {
+  const device = tableGet(state.devices, deviceKey(command.interface, command.device));
+  return (device?.mappingIds ?? [])
+    .map((id) => tableGet(state.mappings, id) as Mapping)
+    .filter((mapping) => protocol === null || mapping.protocol === protocol);
+}

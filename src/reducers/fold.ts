@@ -1,0 +1,76 @@
+import { createDraft, finishDraft, freeze } from "immer";
+import type { DomainEvent, EventRecord } from "../events/envelope.ts";
+import type { PortreeveEvent, PortreeveRecord } from "../events/index.ts";
+import { assert } from "../lib/assert.ts";
+import {
+  onBlockLifted,
+  onBlockSet,
+  onControllerStarted,
+  onControllerStopped,
+  onReconcilerPaused,
+  onReconcilerResumed,
+} from "./controller.ts";
+import {
+  onEpochReset,
+  onInterfaceLost,
+  onInterfaceObserved,
+  onListenersObserved,
+  onSettingsChanged,
+} from "./interface.ts";
+import { onLeaseChanged, onLeaseExpired, onLeaseGranted, onLeaseReleased, onLeasesRenewed } from "./lease.ts";
+import { onMappingChanged, onMappingGranted } from "./mapping.ts";
+import { initialState, type State } from "./state.ts";
+
+/** One entry for each event type: a new type does not compile until it is handled. */
+type Handlers<E extends DomainEvent> = {
+  readonly [T in E["type"]]: (draft: State, record: EventRecord<Extract<E, { type: T }>>) => void;
+};
+
+const HANDLERS: Handlers<PortreeveEvent> = {
+  "block.lifted": onBlockLifted,
+  "block.set": onBlockSet,
+  "controller.started": onControllerStarted,
+  "controller.stopped": onControllerStopped,
+  "epoch.reset": onEpochReset,
+  // The mark in the kernel changes hands, not our state: kept for the audit.
+  "instance.taken-over": () => {},
+  "interface.lost": onInterfaceLost,
+  "interface.observed": onInterfaceObserved,
+  "lease.changed": onLeaseChanged,
+  "lease.expired": onLeaseExpired,
+  "lease.granted": onLeaseGranted,
+  "lease.released": onLeaseReleased,
+  "leases.renewed": onLeasesRenewed,
+  "listeners.observed": onListenersObserved,
+  "mapping.changed": onMappingChanged,
+  "mapping.granted": onMappingGranted,
+  "reconciler.paused": onReconcilerPaused,
+  "reconciler.resumed": onReconcilerResumed,
+  "settings.changed": onSettingsChanged,
+};
+
+/** Folds one record into mutable state (an immer draft, or plain state that nobody else sees yet). */
+export function foldInto(draft: State, record: PortreeveRecord): void {
+  assert(record.seq === draft.seq + 1, `record ${record.seq} after state ${draft.seq}`);
+  const handler = HANDLERS[record.event.type] as (draft: State, record: PortreeveRecord) => void;
+  handler(draft, record);
+  draft.seq = record.seq;
+  draft.at = record.at;
+}
+
+/** Live: one draft for a commit group. Unchanged parts stay the same objects, which selectors compare by. */
+export function fold(state: State, records: readonly PortreeveRecord[]): State {
+  const draft = createDraft(state);
+  for (const record of records) foldInto(draft, record);
+  return finishDraft(draft);
+}
+
+/** Replay: the same handlers on plain state, frozen once at the end; drafts would cost ten times as much. */
+export async function replay(
+  records: AsyncIterable<PortreeveRecord> | Iterable<PortreeveRecord>,
+  from: State = initialState(),
+): Promise<State> {
+  const state = from;
+  for await (const record of records) foldInto(state, record);
+  return freeze(state, true);
+}

@@ -1,0 +1,26 @@
+import { tableDelete, tableGet, tableSet } from "../lib/table.ts";
+import { externalKey, internalKey, type Mapping, type State } from "./state.ts";
+
+type Ported = Pick<Mapping, "id" | "wan" | "protocol" | "externalPort" | "internalAddress" | "internalPort" | "count">;
+
+/** The two indexes over ports follow each change of a mapping: add what it holds. */
+export function indexPorts(draft: State, mapping: Ported): void {
+  for (let offset = 0; offset < mapping.count; offset += 1) {
+    tableSet(draft.byExternal, externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset), mapping.id);
+    const inner = internalKey(mapping.internalAddress, mapping.protocol, mapping.internalPort + offset);
+    const ids = tableGet(draft.byInternal, inner);
+    if (ids === undefined) tableSet(draft.byInternal, inner, [mapping.id]);
+    else ids.push(mapping.id);
+  }
+}
+
+/** Remove what it held. */
+export function unindexPorts(draft: State, mapping: Ported): void {
+  for (let offset = 0; offset < mapping.count; offset += 1) {
+    tableDelete(draft.byExternal, externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset));
+    const inner = internalKey(mapping.internalAddress, mapping.protocol, mapping.internalPort + offset);
+    const ids = (tableGet(draft.byInternal, inner) ?? []).filter((id) => id !== mapping.id);
+    if (ids.length === 0) tableDelete(draft.byInternal, inner);
+    else tableSet(draft.byInternal, inner, ids);
+  }
+}

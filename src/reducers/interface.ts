@@ -1,0 +1,57 @@
+import type { PortreeveRecord } from "../events/index.ts";
+import { severFlows } from "./mapping.ts";
+import { wanAddress } from "./select/external-address.ts";
+import type { State } from "./state.ts";
+
+export function onInterfaceObserved(draft: State, record: PortreeveRecord<"interface.observed">): void {
+  const { name, up, addresses } = record.event.data;
+  draft.interfaces[name] = { name, up, addresses: [...addresses], revision: record.seq };
+  followTopology(draft, record);
+}
+
+export function onInterfaceLost(draft: State, record: PortreeveRecord<"interface.lost">): void {
+  delete draft.interfaces[record.event.data.name];
+  followTopology(draft, record);
+}
+
+export function onSettingsChanged(draft: State, record: PortreeveRecord<"settings.changed">): void {
+  draft.settings = record.event.data.settings;
+  draft.settingsRevision = record.seq;
+  followTopology(draft, record);
+  const served = new Set(draft.settings.lan.map((lan) => lan.interface));
+  for (const name of served) draft.epochs[name] ??= { startedAt: record.at, reason: "first served" };
+  for (const name of Object.keys(draft.epochs)) if (!served.has(name)) delete draft.epochs[name];
+}
+
+export function onListenersObserved(draft: State, record: PortreeveRecord<"listeners.observed">): void {
+  draft.listeners = record.event.data.listeners.map((listener) => ({ ...listener }));
+  draft.listenersRevision = record.seq;
+}
+
+export function onEpochReset(draft: State, record: PortreeveRecord<"epoch.reset">): void {
+  resetEpochs(draft, record.at, record.event.data.reason);
+}
+
+/**
+ * A WAN whose address is another than the last it had: flows NATed to the old one end, and clients' epochs restart
+ * (RFC 6887 §8.5). An address that goes and comes back unchanged resets nothing.
+ */
+function followTopology(draft: State, record: PortreeveRecord): void {
+  draft.topologyRevision = record.seq;
+  for (const wan of draft.settings.wan.interfaces) {
+    const address = wanAddress(draft, wan);
+    if (address === null) continue;
+    const last = draft.wanAddresses[wan];
+    draft.wanAddresses[wan] = address;
+    if (last === undefined) continue;
+    if (last.matched !== address.matched) {
+      severFlows(draft, { address: last.matched, protocol: "tcp", port: 0, count: 0 }, record);
+    }
+    if (last.reported !== address.reported)
+      resetEpochs(draft, record.at, `external address changed to ${address.reported}`);
+  }
+}
+
+function resetEpochs(draft: State, at: number, reason: string): void {
+  for (const name of Object.keys(draft.epochs)) draft.epochs[name] = { startedAt: at, reason };
+}

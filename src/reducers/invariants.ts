@@ -1,0 +1,89 @@
+import { changedBuckets, type ReadonlyTable, TABLE_BUCKETS, tableEntries, tableGet } from "../lib/table.ts";
+import { deviceKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
+
+/**
+ * What is true of every state (docs/invariants.md). With `since`, a state known to be good, only what changed after it
+ * is looked at, so that each commit can afford the check. Returns the violations, numbered as in the document.
+ */
+export function checkInvariants(state: State, since?: State): string[] {
+  const faults: string[] = [];
+  for (const mapping of changedRows(state.mappings, since?.mappings)) checkMapping(state, mapping, faults);
+  for (const [key, id] of changedEntries(state.byExternal, since?.byExternal)) {
+    const mapping = tableGet(state.mappings, id);
+    if (mapping === undefined) faults.push(`S3 external ${key} points to ${id}, which is not there`);
+    else if (!holdsExternal(mapping, key)) faults.push(`S3 external ${key} points to ${id}, which does not hold it`);
+  }
+  for (const [key, ids] of changedEntries(state.byInternal, since?.byInternal)) {
+    if (ids.length === 0 || new Set(ids).size !== ids.length)
+      faults.push(`S4 internal ${key} lists nothing or one twice`);
+    for (const id of ids) {
+      if (tableGet(state.mappings, id) === undefined)
+        faults.push(`S4 internal ${key} points to ${id}, which is not there`);
+    }
+  }
+  for (const [key, device] of changedEntries(state.devices, since?.devices)) {
+    const ports = device.mappingIds.reduce((sum, id) => sum + (tableGet(state.mappings, id)?.count ?? 0), 0);
+    if (ports !== device.ports) faults.push(`S5 device ${key} counts ${device.ports} ports and holds ${ports}`);
+    for (const id of device.mappingIds) {
+      if (tableGet(state.mappings, id) === undefined) faults.push(`S5 device ${key} holds ${id}, which is not there`);
+    }
+  }
+  if (since === undefined) checkSizes(state, faults);
+  return faults;
+}
+
+function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
+  const { id, wan, protocol, externalPort, internalAddress, internalPort, count, claims } = mapping;
+  if (claims.length === 0) faults.push(`S1 mapping ${id} has no claim`);
+  if (new Set(claims.map((claim) => claim.key)).size !== claims.length)
+    faults.push(`S2 mapping ${id} has a claim twice`);
+  for (let offset = 0; offset < count; offset += 1) {
+    if (tableGet(state.byExternal, externalKey(wan, protocol, externalPort + offset)) !== id) {
+      faults.push(`S3 mapping ${id} does not hold external ${protocol} ${externalPort + offset}`);
+    }
+    const ids = tableGet(state.byInternal, internalKey(internalAddress, protocol, internalPort + offset));
+    if (ids?.includes(id) !== true)
+      faults.push(`S4 mapping ${id} is not found by internal port ${internalPort + offset}`);
+    if (tableGet(state.quarantine, externalKey(wan, protocol, externalPort + offset)) !== undefined) {
+      faults.push(`S6 mapping ${id} holds quarantined port ${externalPort + offset}`);
+    }
+  }
+  const byDevice = claims.filter((claim) => claim.device !== null);
+  if (byDevice.some((claim) => claim.device !== internalAddress)) {
+    faults.push(`S7 mapping ${id} goes to ${internalAddress} and is claimed by another device`);
+  }
+  if (byDevice.length > 0 && mapping.interface !== null) {
+    const device = tableGet(state.devices, deviceKey(mapping.interface, internalAddress));
+    if (device?.mappingIds.includes(id) !== true) faults.push(`S5 mapping ${id} is missing from its device`);
+  }
+  if (claims.some((claim) => (claim.expiresAt === null) !== (claim.lifetime === null))) {
+    faults.push(`S8 mapping ${id} has a claim with an end and no lifetime, or the reverse`);
+  }
+}
+
+function holdsExternal(mapping: Mapping, key: string): boolean {
+  const port = Number(key.slice(key.lastIndexOf("|") + 1));
+  const inside = port >= mapping.externalPort && port < mapping.externalPort + mapping.count;
+  return inside && key === externalKey(mapping.wan, mapping.protocol, port);
+}
+
+function checkSizes(state: State, faults: string[]): void {
+  for (const name of ["mappings", "byExternal", "byInternal", "devices", "quarantine", "severed"] as const) {
+    const table: ReadonlyTable<unknown> = state[name];
+    const counted = [...tableEntries(table)].length;
+    if (counted !== table.size) faults.push(`S9 table ${name} says ${table.size} rows and has ${counted}`);
+  }
+}
+
+function* changedEntries<Row>(table: ReadonlyTable<Row>, since?: ReadonlyTable<Row>): Generator<[string, Row]> {
+  const buckets =
+    since === undefined ? Array.from({ length: TABLE_BUCKETS }, (_, index) => index) : changedBuckets(since, table);
+  for (const index of buckets) {
+    const before = since?.buckets[index] ?? {};
+    for (const [key, row] of Object.entries(table.buckets[index] ?? {})) if (before[key] !== row) yield [key, row];
+  }
+}
+
+function* changedRows<Row>(table: ReadonlyTable<Row>, since?: ReadonlyTable<Row>): Generator<Row> {
+  for (const [, row] of changedEntries(table, since)) yield row;
+}

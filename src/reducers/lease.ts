@@ -1,0 +1,82 @@
+import type { PortreeveRecord } from "../events/index.ts";
+import { assert } from "../lib/assert.ts";
+import { bucketOf, tableDelete, tableSet } from "../lib/table.ts";
+import { dropMapping, holderOf, holdMapping } from "./device.ts";
+import { unindexPorts } from "./index-ports.ts";
+import { chargeDevice, requireMapping, sever } from "./mapping.ts";
+import { externalKey, type Mapping, type State } from "./state.ts";
+
+export function onLeaseGranted(draft: State, record: PortreeveRecord<"lease.granted">): void {
+  const { mappingId, claim } = record.event.data;
+  const mapping = requireMapping(draft, mappingId);
+  assert(!mapping.claims.some((other) => other.key === claim.key), `claim ${claim.key} exists on ${mappingId}`);
+  mapping.claims.push({ ...claim });
+  mapping.revision = record.seq;
+  holdMapping(draft, mapping, record.at);
+  chargeDevice(draft, record, mapping);
+}
+
+export function onLeaseChanged(draft: State, record: PortreeveRecord<"lease.changed">): void {
+  const { mappingId, claimKey, lifetime, expiresAt } = record.event.data;
+  const mapping = requireMapping(draft, mappingId);
+  const claim = mapping.claims.find((other) => other.key === claimKey);
+  assert(claim !== undefined, `no claim ${claimKey} on ${mappingId}`);
+  claim.lifetime = lifetime;
+  claim.expiresAt = expiresAt;
+  mapping.revision = record.seq;
+  chargeDevice(draft, record, mapping);
+}
+
+export function onLeasesRenewed(draft: State, record: PortreeveRecord<"leases.renewed">): void {
+  for (const { mappingId, claimKey, expiresAt } of record.event.data.deadlines) {
+    const claim = requireMapping(draft, mappingId).claims.find((other) => other.key === claimKey);
+    assert(claim !== undefined, `no claim ${claimKey} on ${mappingId}`);
+    claim.expiresAt = expiresAt;
+  }
+}
+
+export function onLeaseReleased(draft: State, record: PortreeveRecord<"lease.released">): void {
+  const { mappingId, claimKey, reason } = record.event.data;
+  const mapping = requireMapping(draft, mappingId);
+  chargeDevice(draft, record, mapping);
+  const last = removeClaim(draft, mapping, claimKey, record);
+  if (!last) return;
+  if (reason === "operator") sever(draft, mapping, record);
+  // A withdrawn promise was never made to anyone: its port is free at once.
+  else if (reason !== "withdrawn") quarantine(draft, mapping, record.at);
+}
+
+export function onLeaseExpired(draft: State, record: PortreeveRecord<"lease.expired">): void {
+  const mapping = requireMapping(draft, record.event.data.mappingId);
+  if (removeClaim(draft, mapping, record.event.data.claimKey, record)) quarantine(draft, mapping, record.at);
+}
+
+/** Takes one claim away; the mapping goes with its last. Returns whether it went. */
+function removeClaim(draft: State, mapping: Mapping, claimKey: string, record: PortreeveRecord): boolean {
+  const rest = mapping.claims.filter((claim) => claim.key !== claimKey);
+  assert(rest.length < mapping.claims.length, `no claim ${claimKey} on ${mapping.id}`);
+  if (rest.length === 0) {
+    dropMapping(draft, mapping);
+    unindexPorts(draft, mapping);
+    tableDelete(draft.mappings, mapping.id);
+    return true;
+  }
+  if (holderOf({ ...mapping, claims: rest }) === null) dropMapping(draft, mapping);
+  mapping.claims = rest;
+  mapping.revision = record.seq;
+  return false;
+}
+
+/** Keeps the freed ports from other hosts for a while (RFC 6887 §15); what has ended in the touched buckets is swept. */
+function quarantine(draft: State, mapping: Mapping, at: number): void {
+  const until = at + draft.settings.portControl.quarantine * 1000;
+  if (until === at) return;
+  for (let offset = 0; offset < mapping.count; offset += 1) {
+    const key = externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset);
+    const bucket = draft.quarantine.buckets[bucketOf(key)] ?? {};
+    for (const [other, row] of Object.entries(bucket)) {
+      if (row.until <= at) tableDelete(draft.quarantine, other);
+    }
+    tableSet(draft.quarantine, key, { device: mapping.internalAddress, until });
+  }
+}

@@ -1,0 +1,80 @@
+import type { PortreeveRecord } from "../events/index.ts";
+import type { MappingChanged } from "../events/mapping.ts";
+import { bucketOf, tableDelete, tableGet, tableSet } from "../lib/table.ts";
+import { assert } from "../lib/assert.ts";
+import { dropMapping, holdMapping, spendToken } from "./device.ts";
+import { indexPorts, unindexPorts } from "./index-ports.ts";
+import { wanAddress } from "./select/external-address.ts";
+import { externalKey, type Mapping, type State } from "./state.ts";
+
+/** Severed rows only bridge a crash between the event and the cut; older ones are done. */
+const SEVERED_KEEP_MS = 10 * 60_000;
+
+export function requireMapping(draft: State, id: string): Mapping {
+  const mapping = tableGet(draft.mappings, id);
+  assert(mapping !== undefined, `no mapping ${id}`);
+  return mapping;
+}
+
+/** Whether a device itself caused this record, so that it pays for it. */
+const causedByDevice = (source: string): boolean => /^(?:pcp|natpmp|upnp):/.test(source);
+
+export function chargeDevice(draft: State, record: PortreeveRecord, mapping: Mapping): void {
+  if (!causedByDevice(record.source) || mapping.interface === null) return;
+  spendToken(draft, mapping.interface, mapping.internalAddress, record.at);
+}
+
+export function onMappingGranted(draft: State, record: PortreeveRecord<"mapping.granted">): void {
+  const { claim, ...place } = record.event.data;
+  assert(tableGet(draft.mappings, place.id) === undefined, `mapping ${place.id} exists`);
+  const stamp = { createdAt: record.at, createdSeq: record.seq, specRevision: record.seq, revision: record.seq };
+  tableSet(draft.mappings, place.id, { ...place, claims: [{ ...claim }], ...stamp });
+  const mapping = requireMapping(draft, place.id);
+  indexPorts(draft, mapping);
+  for (let offset = 0; offset < mapping.count; offset += 1) {
+    tableDelete(draft.quarantine, externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset));
+  }
+  holdMapping(draft, mapping, record.at);
+  chargeDevice(draft, record, mapping);
+}
+
+export function onMappingChanged(draft: State, record: PortreeveRecord<"mapping.changed">): void {
+  const { id, ...fields } = record.event.data;
+  const mapping = requireMapping(draft, id);
+  if (movesPackets(mapping, fields)) {
+    sever(draft, mapping, record);
+    mapping.specRevision = record.seq;
+  }
+  dropMapping(draft, mapping);
+  unindexPorts(draft, mapping);
+  Object.assign(mapping, fields);
+  mapping.revision = record.seq;
+  indexPorts(draft, mapping);
+  holdMapping(draft, mapping, record.at);
+}
+
+/** Whether an edit changes where packets go; a new label does not. */
+function movesPackets(mapping: Mapping, fields: Omit<MappingChanged, "id">): boolean {
+  const place = ["externalPort", "internalAddress", "internalPort", "count", "enabled"] as const;
+  return place.some((field) => fields[field] !== undefined && fields[field] !== mapping[field]);
+}
+
+/** Ends live flows of a mapping's external side, as an operator's decision does. */
+export function sever(draft: State, mapping: Mapping, record: PortreeveRecord): void {
+  const address = wanAddress(draft, mapping.wan)?.matched ?? draft.wanAddresses[mapping.wan]?.matched;
+  if (address === undefined) return;
+  severFlows(draft, { address, protocol: mapping.protocol, port: mapping.externalPort, count: mapping.count }, record);
+}
+
+export function severFlows(
+  draft: State,
+  flows: { address: string; protocol: Mapping["protocol"]; port: number; count: number },
+  record: PortreeveRecord,
+): void {
+  const key = `${flows.address}|${flows.protocol}|${flows.port}`;
+  const bucket = draft.severed.buckets[bucketOf(key)] ?? {};
+  for (const [other, row] of Object.entries(bucket)) {
+    if (record.at - row.at > SEVERED_KEEP_MS) tableDelete(draft.severed, other);
+  }
+  tableSet(draft.severed, key, { ...flows, at: record.at, revision: record.seq });
+}

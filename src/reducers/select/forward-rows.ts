@@ -1,0 +1,223 @@
+import type { Transport } from "../../events/fields.ts";
+import { changedBuckets, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
+import { externalKey, internalKey, type Mapping, type State } from "../state.ts";
+import type { Desired, DesiredTable } from "./desired.ts";
+import { wanAddress } from "./external-address.ts";
+import type { ForwardRow } from "./rows.ts";
+
+type Row = Desired<ForwardRow>;
+
+/**
+ * Rows of the table `portreeve`, read through the state's own indexes: nothing is materialised, so a state with one
+ * more mapping costs one more mapping's work, and `changedSince` walks only buckets that are new objects.
+ */
+class ForwardTable implements DesiredTable<ForwardRow> {
+  readonly #state: State;
+  readonly #instanceId: string;
+  /** WAN by each address that packets to it may carry. */
+  readonly #wanOf = new Map<string, string>();
+  readonly #addressOf = new Map<string, readonly string[]>();
+
+  constructor(state: State, instanceId: string) {
+    this.#state = state;
+    this.#instanceId = instanceId;
+    for (const wan of state.settings.wan.interfaces) {
+      const address = wanAddress(state, wan);
+      if (address === null) continue;
+      // Behind 1:1 NAT packets carry the interface's own address, and hosts inside use the reported one (hairpin).
+      const addresses = [...new Set([address.matched, address.reported])];
+      this.#addressOf.set(wan, addresses);
+      for (const each of addresses) if (!this.#wanOf.has(each)) this.#wanOf.set(each, wan);
+    }
+  }
+
+  get size(): number {
+    let count = 0;
+    for (const _ of this.rows()) count += 1;
+    return count;
+  }
+
+  get(key: string): Row | undefined {
+    const [kind, first = "", second = "", third = ""] = key.split("|");
+    switch (kind) {
+      case "skeleton":
+        return this.#skeleton();
+      case "forward":
+        return this.#forward(key, first, second as Transport, Number(third));
+      case "range":
+        return this.#range(key, first, second as Transport, Number(third.split("-")[0]));
+      case "outbound":
+        return this.#outbound(key, first, second as Transport, Number(third));
+      case "ours":
+        return this.#ours(key, first as Transport, Number(second));
+      case "severed":
+        return this.#severed(key, `${first}|${second}|${third}`);
+      default:
+        return undefined;
+    }
+  }
+
+  *rows(): Iterable<Row> {
+    const keys = new Set<string>(["skeleton"]);
+    for (const mapping of tableRows(this.#state.mappings)) for (const key of this.keysOf(mapping)) keys.add(key);
+    for (const { protocol, port } of this.#state.listeners) keys.add(`ours|${protocol}|${port}`);
+    for (const [key] of tableEntries(this.#state.severed)) keys.add(`severed|${key}`);
+    for (const key of keys) {
+      const row = this.get(key);
+      if (row !== undefined) yield row;
+    }
+  }
+
+  changedSince(previous: DesiredTable<ForwardRow>): Iterable<string> | null {
+    if (!(previous instanceof ForwardTable) || previous.#instanceId !== this.#instanceId) return null;
+    const [before, after] = [previous.#state, this.#state];
+    if (before.topologyRevision !== after.topologyRevision) return null;
+    if (before.listenersRevision !== after.listenersRevision) return null;
+    const keys = new Set<string>();
+    for (const index of changedBuckets(before.mappings, after.mappings)) {
+      const [old, now] = [before.mappings.buckets[index] ?? {}, after.mappings.buckets[index] ?? {}];
+      for (const id of new Set([...Object.keys(old), ...Object.keys(now)])) {
+        if (old[id] === now[id]) continue;
+        if (old[id] !== undefined) for (const key of previous.keysOf(old[id])) keys.add(key);
+        if (now[id] !== undefined) for (const key of this.keysOf(now[id])) keys.add(key);
+      }
+    }
+    for (const index of changedBuckets(before.severed, after.severed)) {
+      const [old, now] = [before.severed.buckets[index] ?? {}, after.severed.buckets[index] ?? {}];
+      for (const key of new Set([...Object.keys(old), ...Object.keys(now)])) {
+        if (old[key] !== now[key]) keys.add(`severed|${key}`);
+      }
+    }
+    return keys;
+  }
+
+  /** Keys of the rows a mapping may own while it is enabled and its WAN has an address. */
+  *keysOf(mapping: Mapping): Generator<string> {
+    const { protocol, externalPort, internalPort, internalAddress, count } = mapping;
+    for (const address of this.#addressOf.get(mapping.wan) ?? []) {
+      if (isRange(mapping)) yield `range|${address}|${protocol}|${externalPort}-${externalPort + count - 1}`;
+      else for (let i = 0; i < count; i += 1) yield `forward|${address}|${protocol}|${externalPort + i}`;
+    }
+    for (let i = 0; i < count; i += 1) {
+      yield `outbound|${internalAddress}|${protocol}|${internalPort + i}`;
+      yield `ours|${protocol}|${externalPort + i}`;
+    }
+  }
+
+  /** With nothing to serve there is no table at all: no packet's fate changes. */
+  #skeleton(): Row | undefined {
+    const { settings, mappings, topologyRevision } = this.#state;
+    if (settings.lan.length === 0 && mappings.size === 0) return undefined;
+    const lans = settings.lan.map((lan) => lan.interface);
+    const spec = { kind: "skeleton", instanceId: this.#instanceId, wans: settings.wan.interfaces, lans } as const;
+    return { key: "skeleton", spec, owners: ["settings"], revision: topologyRevision };
+  }
+
+  #holder(wan: string, protocol: Transport, port: number): Mapping | undefined {
+    const id = tableGet(this.#state.byExternal, externalKey(wan, protocol, port));
+    const mapping = id === undefined ? undefined : tableGet(this.#state.mappings, id);
+    return mapping?.enabled === true ? mapping : undefined;
+  }
+
+  #forward(key: string, address: string, protocol: Transport, port: number): Row | undefined {
+    const wan = this.#wanOf.get(address);
+    const mapping = wan === undefined ? undefined : this.#holder(wan, protocol, port);
+    if (mapping === undefined || isRange(mapping)) return undefined;
+    const toPort = mapping.internalPort + (port - mapping.externalPort);
+    const spec = { kind: "forward", address, protocol, port, toAddress: mapping.internalAddress, toPort } as const;
+    return { key, spec, owners: [mapping.id], revision: this.#revision(mapping) };
+  }
+
+  #range(key: string, address: string, protocol: Transport, firstPort: number): Row | undefined {
+    const wan = this.#wanOf.get(address);
+    const mapping = wan === undefined ? undefined : this.#holder(wan, protocol, firstPort);
+    if (mapping === undefined || !isRange(mapping)) return undefined;
+    const lastPort = mapping.externalPort + mapping.count - 1;
+    if (key !== `range|${address}|${protocol}|${mapping.externalPort}-${lastPort}`) return undefined;
+    const spec = { kind: "range", address, protocol, firstPort, lastPort, toAddress: mapping.internalAddress } as const;
+    return { key, spec, owners: [mapping.id], revision: this.#revision(mapping) };
+  }
+
+  /** Where several external ports hang on one internal port, what leaves it has the oldest's. */
+  #outbound(key: string, address: string, protocol: Transport, port: number): Row | undefined {
+    const ids = tableGet(this.#state.byInternal, internalKey(address, protocol, port)) ?? [];
+    const enabled = ids
+      .map((id) => tableGet(this.#state.mappings, id))
+      .filter((mapping) => mapping !== undefined && mapping.enabled && this.#addressOf.has(mapping.wan)) as Mapping[];
+    const oldest = enabled.reduce<Mapping | undefined>(
+      (best, mapping) => (best === undefined || mapping.createdSeq < best.createdSeq ? mapping : best),
+      undefined,
+    );
+    if (oldest === undefined) return undefined;
+    const toAddress = this.#addressOf.get(oldest.wan)?.[0] as string;
+    const toPort = oldest.externalPort + (port - oldest.internalPort);
+    const spec = { kind: "outbound", address, protocol, port, toAddress, toPort } as const;
+    return { key, spec, owners: enabled.map((mapping) => mapping.id).sort(), revision: this.#revision(oldest) };
+  }
+
+  #ours(key: string, protocol: Transport, port: number): Row | undefined {
+    if (this.#skeleton() === undefined) return undefined;
+    const owners: string[] = [];
+    let revision = 0;
+    for (const wan of this.#state.settings.wan.interfaces) {
+      const mapping = this.#holder(wan, protocol, port);
+      if (mapping === undefined) continue;
+      owners.push(mapping.id);
+      revision = Math.max(revision, mapping.specRevision);
+    }
+    if (this.#state.listeners.some((listener) => listener.protocol === protocol && listener.port === port)) {
+      owners.push("listener");
+      revision = Math.max(revision, this.#state.listenersRevision);
+    }
+    return owners.length === 0
+      ? undefined
+      : { key, spec: { kind: "ours", protocol, port }, owners: owners.sort(), revision };
+  }
+
+  #severed(key: string, stateKey: string): Row | undefined {
+    const row = tableGet(this.#state.severed, stateKey);
+    if (row === undefined) return undefined;
+    const { address, protocol, port, count, revision } = row;
+    return { key, spec: { kind: "severed", address, protocol, port, count }, owners: ["operator"], revision };
+  }
+
+  #revision(mapping: Mapping): number {
+    return Math.max(mapping.specRevision, this.#state.topologyRevision);
+  }
+}
+
+/** Consecutive ports that keep their numbers are one interval; with an offset each port is an element of its own. */
+const isRange = (mapping: Mapping): boolean => mapping.count > 1 && mapping.externalPort === mapping.internalPort;
+
+export interface ForwardSelector {
+  (state: State): DesiredTable<ForwardRow>;
+}
+
+/** The same state gives the same table object. */
+export function selectForwards(instanceId: string): ForwardSelector {
+  let last: { state: State; table: ForwardTable } | null = null;
+  return (state) => {
+    if (last?.state !== state) last = { state, table: new ForwardTable(state, instanceId) };
+    return last.table;
+  };
+}
+
+/** Keys of every row a mapping stands behind, for its status. */
+export function forwardKeysOf(state: State, mapping: Mapping): string[] {
+  return [...new ForwardTable(state, "").keysOf(mapping)];
+}
+
+/** A deletion that an event explains although no earlier table held the row: its port was released a while ago. */
+export function forwardDeletionExplained(state: State, key: string): boolean {
+  const [kind, address = "", protocol = "", ports = ""] = key.split("|");
+  if (kind === "severed") return true;
+  if (kind !== "forward" && kind !== "range")
+    return kind === "outbound" || kind === "ours" ? state.mappings.size > 0 : false;
+  const wan = state.settings.wan.interfaces.find((name) => wanAddress(state, name)?.matched === address);
+  if (wan === undefined) return Object.values(state.wanAddresses).every((known) => known.matched !== address);
+  const key_ = externalKey(wan, protocol as Transport, Number(ports.split("-")[0]));
+  return (
+    tableGet(state.quarantine, key_) !== undefined ||
+    tableGet(state.severed, `${address}|${protocol}|${ports}`) !== undefined
+  );
+}

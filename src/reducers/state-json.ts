@@ -1,0 +1,69 @@
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import { canonicalJson } from "../lib/canonical-json.ts";
+import { emptyTable, type ReadonlyTable, type Table, tableEntries, tableSet } from "../lib/table.ts";
+import type { State } from "./state.ts";
+
+const TABLES = ["mappings", "byExternal", "byInternal", "devices", "quarantine", "severed"] as const;
+
+/** The state as plain JSON: tables as objects by key, however they are bucketed in memory. */
+export function stateToJson(state: State): Record<string, unknown> {
+  const json: Record<string, unknown> = { ...state };
+  for (const name of TABLES) {
+    const table: ReadonlyTable<unknown> = state[name];
+    json[name] = Object.fromEntries([...tableEntries(table)].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+  return json;
+}
+
+/** The inverse, for snapshots this fold wrote. The result is mutable and shares nothing. */
+export function stateFromJson(json: unknown): State {
+  const state = structuredCloneJson(json) as Record<string, unknown>;
+  for (const name of TABLES) {
+    const table: Table<unknown> = emptyTable();
+    for (const [key, row] of Object.entries(state[name] as Record<string, unknown>)) tableSet(table, key, row);
+    state[name] = table;
+  }
+  return state as unknown as State;
+}
+
+const structuredCloneJson = (json: unknown): unknown => JSON.parse(JSON.stringify(json));
+
+const hashOf = (value: unknown): string => bytesToHex(sha256(utf8ToBytes(canonicalJson(value))));
+
+/** The same log prefix gives the same hash on any machine. */
+export function stateHash(state: State): string {
+  return hashOf(stateToJson(state));
+}
+
+/** Fields that say when and in which order, not what is the case. */
+const HISTORY = new Set([
+  "seq",
+  "at",
+  "revision",
+  "specRevision",
+  "createdSeq",
+  "createdAt",
+  "startedAt",
+  "expiresAt",
+  "tokens",
+  "tokensAt",
+  "settingsRevision",
+  "topologyRevision",
+  "listenersRevision",
+  "run",
+  "quarantine",
+  "severed",
+]);
+
+/** Equal for two histories that lead to the same promises: without seq, times, revisions and quarantine. */
+export function contentHash(state: State): string {
+  return hashOf(withoutHistory(stateToJson(state)));
+}
+
+function withoutHistory(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutHistory);
+  if (value === null || typeof value !== "object") return value;
+  const kept = Object.entries(value).filter(([key]) => !HISTORY.has(key));
+  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutHistory(inner)]));
+}

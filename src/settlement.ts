@@ -1,0 +1,70 @@
+import type { ControllerPort, SubmissionInput } from "./controller-port.ts";
+import type { ErrorCode } from "./lib/errors.ts";
+import type { Outcome } from "./reducers/decide/command.ts";
+
+/** After this long a promise that is not effective is withdrawn. */
+const SETTLE_MAX_MS = 5000;
+
+/** What stands between a promise and the kernel, for one mapping. */
+export interface Settler {
+  /** Resolves when every reconciler has tried the state at `seq`. Rejects when the signal aborts. */
+  settled(seq: number, signal: AbortSignal): Promise<void>;
+  /** What the data plane makes of a mapping now. */
+  effect(
+    mappingId: string,
+  ): { readonly kind: "effective" | "pending" } | { readonly kind: "refused"; readonly message: string };
+}
+
+/**
+ * Acknowledged means durable and effective: a success leaves only after the kernel has it. What a target refuses, or
+ * what takes too long, is withdrawn by a compensating event if this very request made it, and never otherwise.
+ */
+export class SettledSubmission {
+  settler: Settler | null = null;
+  readonly #controller: ControllerPort;
+
+  constructor(controller: ControllerPort) {
+    this.#controller = controller;
+  }
+
+  async wait(seq: number, signal: AbortSignal): Promise<void> {
+    await this.settler?.settled(seq, signal);
+  }
+
+  async submit(command: SubmissionInput): Promise<Outcome> {
+    const outcome = await this.#controller.submit(command);
+    const settler = this.settler;
+    if (!outcome.ok || settler === null) return outcome;
+    const { answer } = outcome;
+    const ids = answer.kind === "mapped" ? [answer.mappingId] : answer.kind === "ids" ? answer.ids : [];
+    // A renewal of what is effective already needs no waiting; everything else does.
+    if (!outcome.changed && ids.every((id) => settler.effect(id).kind === "effective")) return outcome;
+    try {
+      await settler.settled(outcome.seq, AbortSignal.timeout(SETTLE_MAX_MS));
+    } catch {
+      return this.#takeBack(command, outcome, "NOT_SETTLED", "the change did not become effective within 5 s");
+    }
+    for (const id of ids) {
+      const effect = settler.effect(id);
+      if (effect.kind === "refused") return this.#takeBack(command, outcome, "APPLY_FAILED", effect.message);
+    }
+    return outcome;
+  }
+
+  async #takeBack(
+    command: SubmissionInput,
+    outcome: Extract<Outcome, { ok: true }>,
+    code: ErrorCode,
+    why: string,
+  ): Promise<Outcome> {
+    const made = outcome.made ?? [];
+    if (made.length === 0) {
+      return { ok: false, refusal: { code, message: `${why}; what was there before stays as it is`, retryAfter: 30 } };
+    }
+    for (const { mappingId, claimKey } of made) {
+      const { requestId } = command;
+      await this.#controller.submit({ type: "withdraw", mappingId, claimKey, source: "controller", requestId });
+    }
+    return { ok: false, refusal: { code, message: `${why}; the promise was withdrawn`, retryAfter: 30 } };
+  }
+}
