@@ -2,16 +2,14 @@ import { forwardDeletionExplained, selectForwards } from "../reducers/select/for
 import type { ForwardRow } from "../reducers/select/rows.ts";
 import type { State } from "../reducers/state.ts";
 import type { ReconcilerDefinition } from "./contract.ts";
+import { sameRow } from "./same-row.ts";
 
 /** Converges the table `portreeve`: DNAT maps, the outbound map, source ports that are ours, live flows that must end. */
-export function nftablesForwards(
-  instanceId: string,
-  matches: (spec: ForwardRow, observed: ForwardRow) => boolean,
-): ReconcilerDefinition<State, ForwardRow, ForwardRow> {
+export function nftablesForwards(instanceId: string): ReconcilerDefinition<State, ForwardRow, ForwardRow> {
   return {
     name: "nftables-forwards",
     select: selectForwards(instanceId),
-    matches,
+    matches: sameRow,
     policy: "sync",
     // A full listing of 60,000 elements takes seconds; the kernel's generation tells of changes long before.
     refreshMs: 5 * 60_000,

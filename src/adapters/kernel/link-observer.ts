@@ -111,6 +111,5 @@ export class LinkObserver {
 
 type Without<C> = C extends unknown ? Omit<C, "source" | "requestId"> : never;
 type ObserverCommand = Without<
-  Extract<SubmissionInput, { type: "settings.set" | "interface.observe" | "interface.lose" }>,
-
+  Extract<SubmissionInput, { type: "settings.set" | "interface.observe" | "interface.lose" }>
 >;
