@@ -31,9 +31,7 @@ export function onMappingGranted(draft: State, record: PortreeveRecord<"mapping.
   tableSet(draft.mappings, place.id, { ...place, claims: [{ ...claim }], ...stamp });
   const mapping = requireMapping(draft, place.id);
   indexPorts(draft, mapping);
-  for (let offset = 0; offset < mapping.count; offset += 1) {
-    tableDelete(draft.quarantine, externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset));
-  }
+  endQuarantine(draft, mapping);
   holdMapping(draft, mapping, record.at);
   chargeDevice(draft, record, mapping);
 }
@@ -50,7 +48,15 @@ export function onMappingChanged(draft: State, record: PortreeveRecord<"mapping.
   Object.assign(mapping, fields);
   mapping.revision = record.seq;
   indexPorts(draft, mapping);
+  endQuarantine(draft, mapping);
   holdMapping(draft, mapping, record.at);
+}
+
+/** Whoever holds a port now was let have it: its own former host, or an operator. */
+function endQuarantine(draft: State, mapping: Mapping): void {
+  for (let offset = 0; offset < mapping.count; offset += 1) {
+    tableDelete(draft.quarantine, externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset));
+  }
 }
 
 /** Whether an edit changes where packets go; a new label does not. */

@@ -1,0 +1,145 @@
+import { describe, expect, it } from "vitest";
+import { event } from "../../../src/events/index.ts";
+import type { DesiredTable } from "../../../src/reducers/select/desired.ts";
+import { forwardDeletionExplained, selectForwards } from "../../../src/reducers/select/forward-rows.ts";
+import type { ForwardRow } from "../../../src/reducers/select/rows.ts";
+import { DEVICE, Gateway, mapped, OTHER_DEVICE, OTHER_NONCE, portAdd, WAN_ADDRESS } from "./given.ts";
+
+const select = selectForwards("0123456789abcdef");
+const keys = (table: DesiredTable<ForwardRow>): string[] => [...table.rows()].map((row) => row.key).sort();
+
+/** What the table should hold, worked out from the mappings alone and by other means than the table's own. */
+function expectedKeys(gateway: Gateway): string[] {
+  const { state } = gateway;
+  const result = new Set<string>();
+  if (state.settings.lan.length > 0) result.add("skeleton");
+  for (const mapping of state.mappings.buckets.flatMap((bucket) => Object.values(bucket))) {
+    if (!mapping.enabled) continue;
+    const { protocol, externalPort: out, internalPort: inner, count, internalAddress } = mapping;
+    if (count > 1 && out === inner) result.add(`range|${WAN_ADDRESS}|${protocol}|${out}-${out + count - 1}`);
+    for (let i = 0; i < count; i += 1) {
+      if (count === 1 || out !== inner) result.add(`forward|${WAN_ADDRESS}|${protocol}|${out + i}`);
+      result.add(`outbound|${internalAddress}|${protocol}|${inner + i}`);
+      result.add(`ours|${protocol}|${out + i}`);
+    }
+  }
+  for (const key of state.severed.buckets.flatMap((bucket) => Object.keys(bucket))) result.add(`severed|${key}`);
+  return [...result].sort();
+}
+
+describe("forward rows", () => {
+  it("[F4] one mapping is a forward, an outbound and an ours row, owned by it", () => {
+    const gateway = new Gateway();
+    const { mappingId } = mapped(gateway.map({ suggestedPort: 9000 }));
+    const table = select(gateway.state);
+    expect(table.get(`forward|${WAN_ADDRESS}|tcp|9000`)).toMatchObject({
+      spec: { toAddress: DEVICE, toPort: 8080 },
+      owners: [mappingId],
+    });
+    expect(table.get(`outbound|${DEVICE}|tcp|8080`)).toMatchObject({ spec: { toAddress: WAN_ADDRESS, toPort: 9000 } });
+    expect(table.get("ours|tcp|9000")).toMatchObject({ owners: [mappingId] });
+    expect(keys(table)).toEqual(expectedKeys(gateway));
+  });
+
+  it("[F1] a range that keeps its numbers is one interval, one with an offset is single elements", () => {
+    const gateway = new Gateway();
+    gateway.do(portAdd({ externalPort: 40_000, internalPort: 40_000, count: 3 }));
+    gateway.do(portAdd({ externalPort: 41_000, internalPort: 42_000, count: 2 }));
+    expect(keys(select(gateway.state))).toEqual(expectedKeys(gateway));
+  });
+
+  it("with nothing to serve there is no row at all", () => {
+    const gateway = new Gateway();
+    const settings = { ...gateway.state.settings, lan: [] };
+    gateway.append([event("settings.changed", { settings })]);
+    gateway.append([event("listeners.observed", { listeners: [{ protocol: "tcp", port: 22 }] })]);
+    expect(keys(select(gateway.state))).toEqual([]);
+  });
+
+  it("a disabled mapping and one on a WAN without an address have no forward", () => {
+    const gateway = new Gateway();
+    const { mappingId } = mapped(gateway.map({ suggestedPort: 9000 }));
+    gateway.do({ type: "port.edit", id: mappingId, enabled: false });
+    expect(select(gateway.state).get(`forward|${WAN_ADDRESS}|tcp|9000`)).toBeUndefined();
+    gateway.do({ type: "port.edit", id: mappingId, enabled: true });
+    gateway.append([event("interface.observed", { name: "wan0", up: false, addresses: [] })]);
+    expect(select(gateway.state).get(`forward|${WAN_ADDRESS}|tcp|9000`)).toBeUndefined();
+  });
+
+  it("where two external ports hang on one internal port the oldest is what leaves it", () => {
+    const gateway = new Gateway({}, "same-host");
+    gateway.map({ suggestedPort: 9000 });
+    gateway.map({ suggestedPort: 9001, nonce: OTHER_NONCE });
+    expect(select(gateway.state).get(`outbound|${DEVICE}|tcp|8080`)).toMatchObject({ spec: { toPort: 9000 } });
+    gateway.unmap();
+    expect(select(gateway.state).get(`outbound|${DEVICE}|tcp|8080`)).toMatchObject({ spec: { toPort: 9001 } });
+  });
+
+  it("behind 1:1 NAT packets are matched by the interface's own address and clients are told the literal", () => {
+    const gateway = new Gateway();
+    const settings = structuredClone(gateway.state.settings);
+    settings.wan.externalAddress = "11.99.0.7";
+    gateway.append([
+      event("settings.changed", { settings }),
+      event("interface.observed", { name: "wan0", up: true, addresses: ["10.0.0.5/24"] }),
+    ]);
+    expect(mapped(gateway.map({ suggestedPort: 9000 })).externalAddress).toBe("11.99.0.7");
+    const table = select(gateway.state);
+    expect(table.get("forward|10.0.0.5|tcp|9000")).toBeDefined();
+    expect(table.get("forward|11.99.0.7|tcp|9000")).toBeDefined();
+    expect(table.get(`outbound|${DEVICE}|tcp|8080`)).toMatchObject({ spec: { toAddress: "10.0.0.5" } });
+  });
+
+  it("[F4] a changed WAN address re-keys all and severs the old one in one event, and resets the epoch", () => {
+    const gateway = new Gateway();
+    for (const port of [9000, 9001, 9002]) gateway.map({ internalPort: port, suggestedPort: port });
+    const before = select(gateway.state);
+    gateway.later(5).append([event("interface.observed", { name: "wan0", up: true, addresses: ["11.22.33.7/24"] })]);
+    const after = select(gateway.state);
+    expect(keys(after).filter((key) => key.includes(`|${WAN_ADDRESS}|`))).toEqual([`severed|${WAN_ADDRESS}|tcp|0`]);
+    expect(keys(after).filter((key) => key.startsWith("forward|11.22.33.7|"))).toHaveLength(3);
+    expect(after.changedSince(before)).toBeNull();
+    expect(gateway.state.epochs["lan0"]?.startedAt).toBe(gateway.now);
+  });
+
+  it("an address that goes and comes back unchanged resets no epoch and severs nothing", () => {
+    const gateway = new Gateway();
+    const epoch = gateway.state.epochs["lan0"];
+    gateway.later(60).append([event("interface.lost", { name: "wan0" })]);
+    gateway.append([event("interface.observed", { name: "wan0", up: true, addresses: [`${WAN_ADDRESS}/24`] })]);
+    expect(gateway.state.epochs["lan0"]).toEqual(epoch);
+    expect(gateway.state.severed.size).toBe(0);
+  });
+
+  it("changedSince names every row that differs after random commands, and few others", () => {
+    const gateway = new Gateway();
+    for (let port = 2000; port < 2100; port += 1)
+      gateway.map({ internalPort: port, device: `192.168.77.${2 + (port % 7)}` });
+    let before = select(gateway.state);
+    for (let step = 0; step < 40; step += 1) {
+      const port = 2000 + ((step * 37) % 100);
+      const device = `192.168.77.${2 + (port % 7)}`;
+      if (step % 3 === 0) gateway.unmap({ internalPort: port, device });
+      else if (step % 3 === 1) gateway.map({ internalPort: port, device, lifetime: 3600 + step });
+      else gateway.do(portAdd({ externalPort: 30_000 + step, internalPort: port, internalAddress: device }));
+      const after = select(gateway.state);
+      const changed = [...(after.changedSince(before) ?? [])];
+      const differing = [...new Set([...keys(before), ...keys(after)])].filter(
+        (key) => JSON.stringify(before.get(key)) !== JSON.stringify(after.get(key)),
+      );
+      for (const key of differing) expect(changed).toContain(key);
+      expect(changed.length).toBeLessThanOrEqual(12);
+      before = after;
+    }
+    expect(keys(before)).toEqual(expectedKeys(gateway));
+  });
+
+  it("explains the deletion of a port released before a restart, and not that of an unknown one", () => {
+    const gateway = new Gateway();
+    gateway.map({ suggestedPort: 9000 });
+    gateway.map({ device: OTHER_DEVICE, suggestedPort: 9001 });
+    gateway.unmap();
+    expect(forwardDeletionExplained(gateway.state, `forward|${WAN_ADDRESS}|tcp|9000`)).toBe(true);
+    expect(forwardDeletionExplained(gateway.state, `forward|${WAN_ADDRESS}|tcp|9005`)).toBe(false);
+  });
+});
