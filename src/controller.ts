@@ -95,9 +95,7 @@ export class Controller implements ControllerPort {
     const submission = { ...command, now: command.now ?? clock.now(), entropy: entropy() } as Submission;
     return new Promise((resolve, reject) => {
       this.#queue.push({ submission, resolve, reject, retried: false });
-      this.#draining ??= this.#drain().finally(() => {
-        this.#draining = null;
-      });
+      this.#draining ??= this.#drain();
     });
   }
 
@@ -149,6 +147,8 @@ export class Controller implements ControllerPort {
         for (const waiting of group) waiting.reject(cause);
       }
     }
+    // In the same turn as the last look at the queue: a command that comes later must start a new drain.
+    this.#draining = null;
   }
 
   async #commit(group: readonly Waiting[]): Promise<void> {

@@ -1,0 +1,223 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { Controller } from "../../src/controller.ts";
+import type { SubmissionInput } from "../../src/controller-port.ts";
+import type { EventLog, LogBatch } from "../../src/events/log.ts";
+import type { PortreeveRecord } from "../../src/events/index.ts";
+import { PortreeveError } from "../../src/lib/errors.ts";
+import { ManualClock } from "../../src/lib/manual-clock.ts";
+import { stateHash } from "../../src/reducers/state-json.ts";
+import { replay } from "../../src/reducers/fold.ts";
+import type { Settler } from "../../src/settlement.ts";
+import { Gateway, mapRequest, portAdd, T0 } from "./reducers/given.ts";
+
+/** A log that can be held up and made to fail, and shows its batches. */
+class ScriptedLog implements EventLog {
+  readonly instanceId = "0123456789abcdef";
+  readonly batches: LogBatch[] = [];
+  readonly records: PortreeveRecord[];
+  failures = 0;
+  gate: Promise<void> = Promise.resolve();
+
+  constructor(records: readonly PortreeveRecord[]) {
+    this.records = [...records];
+  }
+
+  get head() {
+    return { seq: this.records.length, hash: "0".repeat(64) };
+  }
+
+  async append(batch: LogBatch): Promise<readonly PortreeveRecord[]> {
+    await this.gate;
+    if (this.failures > 0) {
+      this.failures -= 1;
+      throw new PortreeveError("LOG_WRITE_FAILED", "disk full", "transient");
+    }
+    expect(batch.expectedHead).toBe(this.records.length);
+    const base = this.records.length;
+    const hashes = { prevHash: "0".repeat(64), hash: "0".repeat(64) };
+    const written = batch.records.map(
+      (record, index): PortreeveRecord => ({ ...record, seq: base + 1 + index, ...hashes }),
+    );
+    this.batches.push(batch);
+    this.records.push(...written);
+    return written;
+  }
+
+  async *read(): AsyncIterable<PortreeveRecord> {
+    yield* this.records;
+  }
+
+  answerOf(): Promise<unknown> {
+    return Promise.resolve(undefined);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const by = (command: Parameters<Gateway["do"]>[0], source = "pcp:192.168.77.2"): SubmissionInput =>
+  ({ ...command, source, requestId: `r-${Math.random()}` }) as SubmissionInput;
+
+let log: ScriptedLog;
+let controller: Controller;
+let clock: ManualClock;
+
+beforeEach(() => {
+  const gateway = new Gateway();
+  clock = new ManualClock(T0);
+  log = new ScriptedLog(gateway.records);
+  controller = new Controller({ log, clock, entropy: () => 5, state: gateway.state });
+  controller.enter("running");
+});
+
+describe("Controller", () => {
+  it("[E1] commits what arrives together in one batch, in order, and publishes once", async () => {
+    const published: number[] = [];
+    controller.subscribe((state, records) => published.push(records.length + state.seq * 0));
+    const outcomes = await Promise.all(
+      [2001, 2002, 2003].map((port) => controller.submit(by(mapRequest({ internalPort: port })))),
+    );
+    expect(outcomes.map((outcome) => outcome.ok)).toEqual([true, true, true]);
+    expect(log.batches.map((batch) => batch.records.length)).toEqual([3]);
+    expect(published).toEqual([3]);
+  });
+
+  it("[E1] shows nobody a state that is not durable", async () => {
+    let open = (): void => {};
+    log.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const before = controller.state;
+    const outcome = controller.submit(by(mapRequest()));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(controller.state).toBe(before);
+    open();
+    await outcome;
+    expect(controller.state.mappings.size).toBe(1);
+  });
+
+  it("[E1] a failed append drops the candidate, refuses what asked for events, and lets renewals through", async () => {
+    await controller.submit(by(mapRequest({ internalPort: 2001 })));
+    log.failures = 1;
+    const [fresh, renewal] = await Promise.all([
+      controller.submit(by(mapRequest({ internalPort: 2002 }))),
+      controller.submit(by(mapRequest({ internalPort: 2001 }))),
+    ]);
+    expect(fresh).toMatchObject({ ok: false, refusal: { code: "LOG_WRITE_FAILED" } });
+    expect(renewal).toMatchObject({ ok: true, changed: false });
+    expect(controller.state.mappings.size).toBe(1);
+    expect(await controller.submit(by(mapRequest({ internalPort: 2002 })))).toMatchObject({ ok: true });
+  });
+
+  it("a renewal decided on a candidate that was never written is decided again on what stands", async () => {
+    log.failures = 1;
+    const twins = await Promise.all([controller.submit(by(mapRequest())), controller.submit(by(mapRequest()))]);
+    expect(twins[0]).toMatchObject({ ok: false, refusal: { code: "LOG_WRITE_FAILED" } });
+    expect(twins[1]).toMatchObject({ ok: true, changed: true });
+  });
+
+  it("a command that throws is refused alone, and its neighbours in the group are committed", async () => {
+    const faults: string[] = [];
+    const state = new Gateway().state;
+    const onFault = (fault: { command: string }): void => void faults.push(fault.command);
+    controller = new Controller({ log, clock, entropy: () => 5, state, onFault });
+    controller.enter("running");
+    // Stands for a bug: decide lets it pass and the reducer cannot fold it.
+    const poison = by({ type: "settings.set", settings: null as never }, "kernel");
+    const outcomes = await Promise.all([
+      controller.submit(by(mapRequest({ internalPort: 2001 }))),
+      controller.submit(poison),
+      controller.submit(by(mapRequest({ internalPort: 2002 }))),
+    ]);
+    expect(outcomes.map((outcome) => outcome.ok)).toEqual([true, false, true]);
+    expect(outcomes[1]).toMatchObject({ refusal: { code: "INTERNAL" } });
+    expect(faults).toEqual(["settings.set"]);
+    expect(log.records.filter((record) => record.event.type === "settings.changed")).toHaveLength(1);
+  });
+
+  it("promises nothing while starting or in safe mode, and appends nothing", async () => {
+    for (const mode of ["starting", "safe", "stopped"] as const) {
+      controller.enter(mode);
+      expect(await controller.submit(by(mapRequest()))).toMatchObject({ ok: false, refusal: { code: "NOT_READY" } });
+    }
+    expect(log.batches).toEqual([]);
+  });
+
+  it("[E4] a preview says what would happen and changes nothing", async () => {
+    const before = stateHash(controller.state);
+    const { outcome, state, events } = controller.preview(by(portAdd(), "api:socket"));
+    expect(outcome).toMatchObject({ ok: true, changed: true });
+    expect(events.map((event) => event.type)).toEqual(["mapping.granted"]);
+    expect(state.mappings.size).toBe(1);
+    expect(stateHash(controller.state)).toBe(before);
+    expect(log.batches).toEqual([]);
+  });
+
+  it("[E3] the log replays to the very state the controller holds", async () => {
+    const ports = Array.from({ length: 40 }, (_, index) => 2000 + index);
+    await Promise.all(ports.map((internalPort) => controller.submit(by(mapRequest({ internalPort })))));
+    expect(stateHash(await replay(log.records))).toBe(stateHash(controller.state));
+  });
+});
+
+describe("SettledSubmission", () => {
+  const settler = (effect: ReturnType<Settler["effect"]>, settled = () => Promise.resolve()): Settler => ({
+    settled,
+    effect: () => effect,
+  });
+
+  it("answers success only after every reconciler tried the seq", async () => {
+    let settle = (): void => {};
+    const waiting = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    controller.settleWith(settler({ kind: "effective" }, () => waiting));
+    let answered = false;
+    const outcome = controller.submitSettled(by(mapRequest())).then((result) => {
+      answered = true;
+      return result;
+    });
+    await controller.idle();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(answered).toBe(false);
+    settle();
+    expect(await outcome).toMatchObject({ ok: true });
+  });
+
+  it("withdraws by an event what the target refused", async () => {
+    controller.settleWith(settler({ kind: "refused", message: "EINVAL from the kernel" }));
+    expect(await controller.submitSettled(by(mapRequest()))).toMatchObject({
+      ok: false,
+      refusal: { code: "APPLY_FAILED" },
+    });
+    expect(log.records.at(-1)?.event).toMatchObject({ type: "lease.released", data: { reason: "withdrawn" } });
+    expect(controller.state.mappings.size).toBe(0);
+    expect(controller.state.quarantine.size).toBe(0);
+  });
+
+  it("never withdraws what existed before the request", async () => {
+    controller.settleWith(settler({ kind: "effective" }));
+    await controller.submitSettled(by(mapRequest({ lifetime: 600 })));
+    controller.settleWith(settler({ kind: "pending" }, () => Promise.reject(new Error("timeout"))));
+    const longer = await controller.submitSettled(by(mapRequest({ lifetime: 7200 })));
+    expect(longer).toMatchObject({ ok: false, refusal: { code: "NOT_SETTLED" } });
+    expect(controller.state.mappings.size).toBe(1);
+  });
+
+  it("a joining claim that is refused leaves the first claim standing", async () => {
+    controller.settleWith(settler({ kind: "effective" }));
+    await controller.submitSettled(by(mapRequest()));
+    controller.settleWith(settler({ kind: "refused", message: "no" }));
+    await controller.submitSettled(by(mapRequest({ by: "natpmp" }), "natpmp:192.168.77.2"));
+    const [mapping] = controller.state.mappings.buckets.flatMap((bucket) => Object.values(bucket));
+    expect(mapping?.claims.map((claim) => claim.source)).toEqual(["pcp"]);
+  });
+
+  it("a renewal of what is effective waits for nobody", async () => {
+    controller.settleWith(settler({ kind: "effective" }));
+    await controller.submitSettled(by(mapRequest()));
+    controller.settleWith({ settled: () => new Promise(() => {}), effect: () => ({ kind: "effective" }) });
+    expect(await controller.submitSettled(by(mapRequest()))).toMatchObject({ ok: true, changed: false });
+  });
+});
