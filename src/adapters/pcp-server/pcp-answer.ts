@@ -1,0 +1,137 @@
+import { assert } from "../../lib/assert.ts";
+import { ANY_IPV4, ANY_IPV6 } from "../../protocols/pcp/address.ts";
+import { type MapFields, messageBytesMin } from "../../protocols/pcp/body.ts";
+import { OPCODE, OPTION, OPTIONAL_FROM } from "../../protocols/pcp/constants.ts";
+import { PcpDecodeError } from "../../protocols/pcp/error.ts";
+import { decodeOption, walkOptions } from "../../protocols/pcp/option.ts";
+import { decodeRequestBody, decodeRequestHeader, type PcpRequestHeader } from "../../protocols/pcp/request.ts";
+import type { PcpErrorName } from "../../protocols/pcp/result.ts";
+import type { MapRequest, UnmapRequest } from "../../reducers/decide/command.ts";
+import {
+  type Answer,
+  type Datagram,
+  NOT_READY,
+  portText,
+  protocolText,
+  type Reply,
+  type Standing,
+} from "./exchange.ts";
+import { announceReply, type AskedMap, malformedReply, mapReply, refusalReply } from "./pcp-reply.ts";
+
+/** An error that the request's own form calls for. */
+class MalformedRequest extends Error {
+  override readonly name = "MalformedRequest";
+  readonly result: PcpErrorName;
+
+  constructor(result: PcpErrorName, message: string) {
+    super(message);
+    this.result = result;
+  }
+}
+
+/** A request of any version but NAT-PMP's, checked in the order of RFC 6887 §8.2. */
+export function answerPcp(datagram: Datagram, standing: Standing): Answer {
+  const { bytes } = datagram;
+  let request = "PCP request";
+  const replied = (reply: Reply): Answer => ({ kind: "reply", protocol: "pcp", request, reply });
+  try {
+    const header = decodeRequestHeader(bytes);
+    request = describeOpcode(header.opcode);
+    checkOpcode(header, datagram);
+    const body = decodeRequestBody(header.opcode, bytes);
+    if (body.kind === "map") request = describeMap(body, header.lifetime);
+    const { preferFailure } = processOptions(header, bytes, body.kind === "map" ? body : null);
+    if (body.kind === "map") checkMap(body);
+    if (!standing.ready) {
+      return replied(refusalReply(bytes, { code: "NOT_READY", message: NOT_READY }, standing.epoch));
+    }
+    if (body.kind === "announce") return replied(announceReply(standing));
+    assert(body.kind === "map", "no other opcode is served");
+    const asked: AskedMap = { map: body, request: bytes, preferFailure };
+    const command = commandOf(asked, header, datagram);
+    return { kind: "ask", protocol: "pcp", request, command, replyTo: (...said) => mapReply(asked, ...said) };
+  } catch (cause) {
+    if (cause instanceof PcpDecodeError) {
+      if (cause.reason === "drop") return { kind: "drop", protocol: "pcp", request, message: cause.message };
+      return replied(malformedReply(bytes, cause.reason, cause.message, standing.epoch));
+    }
+    if (!(cause instanceof MalformedRequest)) throw cause;
+    return replied(malformedReply(bytes, cause.result, cause.message, standing.epoch));
+  }
+}
+
+/** The address is compared for every opcode, before it is looked at. What is not served has no length to judge by. */
+function checkOpcode({ opcode, clientAddress }: PcpRequestHeader, { bytes, address }: Datagram): void {
+  const served = opcode === OPCODE.announce || opcode === OPCODE.map;
+  if (served && bytes.length < (messageBytesMin(opcode) as number)) {
+    throw new MalformedRequest("MALFORMED_REQUEST", `${bytes.length} octets are too short for opcode ${opcode}`);
+  }
+  if (clientAddress !== address) {
+    const message = `the client says it is ${clientAddress} but sends from ${address}; is there a NAT between?`;
+    throw new MalformedRequest("ADDRESS_MISMATCH", message);
+  }
+  if (!served) throw new MalformedRequest("UNSUPP_OPCODE", `opcode ${opcode} is not supported`);
+}
+
+/**
+ * RFC 6887 §7.3, in packet order. PREFER_FAILURE is the one option implemented; the contents of others are not looked
+ * at: a mandatory one is refused, an optional one left out of the reply. `map` is null for ANNOUNCE.
+ */
+function processOptions(
+  { lifetime, opcode }: PcpRequestHeader,
+  bytes: Uint8Array,
+  map: MapFields | null,
+): { preferFailure: boolean } {
+  let preferFailure = false;
+  const malformed = (message: string): MalformedRequest => new MalformedRequest("MALFORMED_OPTION", message);
+  for (const option of walkOptions(bytes, messageBytesMin(opcode) as number)) {
+    if (option.code >= OPTIONAL_FROM) continue;
+    if (option.code !== OPTION.preferFailure || map === null) {
+      throw new MalformedRequest("UNSUPP_OPTION", `option ${option.code} is not supported here`);
+    }
+    decodeOption(option);
+    // RFC 6887 §13.2 has it at most once and with something to insist on, §15.1 not in a delete.
+    if (preferFailure) throw malformed("PREFER_FAILURE appears twice");
+    if (lifetime === 0) throw malformed("PREFER_FAILURE makes no sense in a delete");
+    if (map.externalPort === 0) throw malformed("PREFER_FAILURE without a suggested external port");
+    preferFailure = true;
+  }
+  return { preferFailure };
+}
+
+function checkMap({ protocol, internalPort }: MapFields): void {
+  // RFC 6887 §11.1: all protocols have no port in common.
+  if (protocol !== 0 || internalPort === 0) return;
+  throw new MalformedRequest("MALFORMED_REQUEST", `internal port ${internalPort} of all protocols`);
+}
+
+function commandOf(
+  { map, preferFailure }: AskedMap,
+  { lifetime }: PcpRequestHeader,
+  datagram: Datagram,
+): MapRequest | UnmapRequest {
+  const { protocol, internalPort, nonce, externalAddress } = map;
+  const { interface: served, address: device, port: clientPort } = datagram;
+  const common = { by: "pcp", interface: served, device, protocol, internalPort, nonce } as const;
+  if (lifetime === 0) return { type: "unmap", ...common };
+  return {
+    type: "map",
+    ...common,
+    clientPort,
+    suggestedPort: map.externalPort,
+    suggestedAddress: externalAddress === ANY_IPV4 || externalAddress === ANY_IPV6 ? null : externalAddress,
+    lifetime,
+    preferFailure,
+  };
+}
+
+function describeOpcode(opcode: number): string {
+  const name = Object.entries(OPCODE).find(([, code]) => code === opcode)?.[0];
+  return name === undefined ? `opcode ${opcode}` : name.toUpperCase();
+}
+
+function describeMap(map: MapFields, lifetime: number): string {
+  const what = `${protocolText(map.protocol)} ${portText(map.internalPort, "all")}`;
+  if (lifetime === 0) return `MAP delete ${what}`;
+  return `MAP ${what} → ${portText(map.externalPort, "any")} for ${lifetime} s`;
+}

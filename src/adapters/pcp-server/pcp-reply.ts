@@ -1,0 +1,54 @@
+import type { MapFields } from "../../protocols/pcp/body.ts";
+import { CAPABILITY_SNI, OPTION } from "../../protocols/pcp/constants.ts";
+import { encodeError, encodeSuccess } from "../../protocols/pcp/response.ts";
+import { errorLifetimeSec, type PcpErrorName } from "../../protocols/pcp/result.ts";
+import type { Outcome, Refusal } from "../../reducers/decide/command.ts";
+import type { Reply, Standing } from "./exchange.ts";
+import { pcpResultOf } from "./refusal-results.ts";
+
+const PREFER_FAILURE = { kind: "prefer-failure" } as const;
+const CAPABILITY = { kind: "opaque", code: OPTION.capability, data: CAPABILITY_SNI } as const;
+
+/** A MAP request that passed all checks of form. */
+export interface AskedMap {
+  readonly map: MapFields;
+  /** The datagram: an error is the request sent back. */
+  readonly request: Uint8Array;
+  readonly preferFailure: boolean;
+}
+
+/** RFC 6887 §14.1.1. */
+export function announceReply({ epoch, sniAvailable }: Standing): Reply {
+  const options = sniAvailable ? [CAPABILITY] : [];
+  const bytes = encodeSuccess({ lifetime: 0, epoch, body: { kind: "announce" }, options });
+  return { bytes, decision: "answered", code: null, message: `epoch ${epoch}` };
+}
+
+/** RFC 6887 §11.3: only processed options come back; real clients insist on exactly 60 octets. */
+export function mapReply({ map, request, preferFailure }: AskedMap, outcome: Outcome, epoch: number): Reply {
+  if (!outcome.ok) return refusalReply(request, outcome.refusal, epoch);
+  const { answer, changed } = outcome;
+  if (answer.kind !== "mapped") {
+    // RFC 6887 §15.1: the suggested fields of a delete are ignored and copied.
+    const bytes = encodeSuccess({ lifetime: 0, epoch, body: { kind: "map", ...map }, options: [] });
+    return { bytes, decision: "released", code: null, message: changed ? "released" : "there was nothing to release" };
+  }
+  const { externalAddress, externalPort, lifetime } = answer;
+  const body = { kind: "map", ...map, externalAddress, externalPort } as const;
+  const bytes = encodeSuccess({ lifetime, epoch, body, options: preferFailure ? [PREFER_FAILURE] : [] });
+  const message = `external ${externalAddress}:${externalPort} for ${lifetime} s`;
+  return { bytes, decision: changed ? "granted" : "renewed", code: null, message };
+}
+
+/** What the controller refused. */
+export function refusalReply(request: Uint8Array, { code, message, retryAfter }: Refusal, epoch: number): Reply {
+  const { result, lifetime } = pcpResultOf(code, retryAfter);
+  const bytes = encodeError(request, { result, lifetime, epoch });
+  return { bytes, decision: "refused", code, message: `${result} for ${lifetime} s: ${message}` };
+}
+
+/** What the request's own form calls for, whoever sent it. */
+export function malformedReply(request: Uint8Array, result: PcpErrorName, message: string, epoch: number): Reply {
+  const bytes = encodeError(request, { result, lifetime: errorLifetimeSec(result), epoch });
+  return { bytes, decision: "refused", code: "INVALID_REQUEST", message: `${result}: ${message}` };
+}
