@@ -46,7 +46,7 @@ export class FakeTarget implements Target<Slotted, ObservedSlotted> {
   observes = 0;
   /** Every plan that came in, in order. */
   readonly plans: Plan<Slotted, ObservedSlotted>[] = [];
-  /** Called with each plan before it takes effect: the place for an oracle. */
+  /** Called with each plan at the moment it is handed over: the place for an oracle. */
   onApply: (plan: Plan<Slotted, ObservedSlotted>) => void = () => {};
   /** Most calls there ever were at once; more than one is a broken engine. */
   callsAtOnceMax = 0;
@@ -88,8 +88,8 @@ export class FakeTarget implements Target<Slotted, ObservedSlotted> {
   }
 
   apply(plan: Plan<Slotted, ObservedSlotted>, signal: AbortSignal): Promise<readonly Outcome[]> {
+    this.onApply(plan);
     return this.#call(signal, () => {
-      this.onApply(plan);
       this.plans.push(plan);
       if (this.#takeFault("crash before apply")) throw this.#crash();
       const half = this.#takeFault("crash in apply") ? Math.ceil(plan.length / 2) : plan.length;
