@@ -1,0 +1,71 @@
+// The peer: Debian's miniupnpd-nftables, unmodified, on a gateway of its own, set up as its manual says.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** The base chains Debian's package documents; miniupnpd adds its rules to the empty ones. */
+const NFT = `
+table inet filter {
+  chain miniupnpd {}
+  chain prerouting_miniupnpd {}
+  chain postrouting_miniupnpd {}
+  chain forward {
+    type filter hook forward priority 0; policy drop;
+    ct state established,related accept
+    iifname "lan0" oifname "wan0" accept
+    jump miniupnpd
+  }
+  chain prerouting { type nat hook prerouting priority -100; policy accept; jump prerouting_miniupnpd; }
+  chain postrouting {
+    type nat hook postrouting priority 100; policy accept;
+    jump postrouting_miniupnpd
+    oifname "wan0" masquerade
+  }
+}`;
+
+/**
+ * @param {import("../test/lab/topology.mjs").Topology} topology
+ * @param {string} lanNetwork CIDR that may map ports
+ */
+export async function startMiniupnpd(topology, lanNetwork) {
+  const folder = mkdtempSync(join(tmpdir(), "portreeve-peer-"));
+  const file = join(folder, "miniupnpd.conf");
+  writeFileSync(
+    file,
+    [
+      "ext_ifname=wan0",
+      "listening_ip=lan0",
+      "http_port=5000",
+      "enable_natpmp=yes",
+      "enable_upnp=no",
+      "min_lifetime=120",
+      "max_lifetime=86400",
+      "secure_mode=yes",
+      "uuid=1f2d8a3e-7f0f-4c55-9d5d-2a4b8a5f3c11",
+      `lease_file=${join(folder, "leases")}`,
+      `allow 1024-65535 ${lanNetwork} 1024-65535`,
+      "deny 0-65535 0.0.0.0/0 0-65535",
+      "",
+    ].join("\n"),
+  );
+  await topology.gateway.exec("sysctl", "-qw", "net.ipv4.ip_forward=1");
+  await topology.gateway.exec("nft", NFT);
+  const child = topology.gateway.spawn(["miniupnpd", "-d", "-f", file, "-P", join(folder, "pid")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  await new Promise((resolve, reject) => {
+    child.once("exit", (code) => reject(new Error(`miniupnpd ended with ${code}`)));
+    child.stderr?.on("data", (chunk) => {
+      if (/listening on|port 5351|HTTP listening|NAT-PMP/i.test(String(chunk))) resolve(undefined);
+    });
+    setTimeout(resolve, 1000); // it does not always say that it is ready
+  });
+  child.stderr?.resume();
+  return {
+    pid: child.pid ?? 0,
+    close() {
+      child.kill("SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,228 @@
+// Network namespaces joined into internet – gateway – LAN. Plain JavaScript, because the demo and the benchmarks
+// run it on Node 20 without a build. Nothing here touches the namespace of the machine itself: both ends of each
+// veth are made directly inside the namespaces they belong to.
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** Names carry the pid of their maker, so that a later run can remove what a killed one left behind. */
+const PREFIX = "prl";
+const NETNS_DIR = "/run/netns";
+
+/** Looks public, and is in no list of documentation prefixes: real clients refuse those. */
+export const WAN_GATEWAY = "11.22.33.1";
+export const WAN_STRANGER = "11.22.33.2";
+export const LAN_GATEWAY = "192.168.77.1";
+export const LAN1_GATEWAY = "192.168.78.1";
+export const LAN1_CLIENT = "192.168.78.2";
+
+/**
+ * @typedef {object} TopologyOptions
+ * @property {number} [clients] Hosts on lan0, each in a namespace of its own, .2 upwards. Default 1.
+ * @property {boolean} [lan1] A second served segment with one client. Default false.
+ * @property {string} [lan] Address of the gateway on lan0, in CIDR. Default 192.168.77.1/24.
+ * @property {string[]} [clientAddresses] More addresses (CIDR) of the first client.
+ */
+
+/**
+ * @typedef {object} Host
+ * @property {string} name
+ * @property {string} namespace
+ * @property {string} address
+ * @property {(program: string, ...args: string[]) => Promise<string>} exec Runs to the end; resolves with stdout.
+ * @property {(command: readonly string[], options?: import("node:child_process").SpawnOptions) => import("node:child_process").ChildProcess} spawn
+ */
+
+/** Why labs cannot run here, or null. */
+export function missingForLab() {
+  if (process.platform !== "linux") return "network namespaces need Linux";
+  if (process.getuid?.() !== 0) return "network namespaces need root";
+  for (const program of ["ip", "nft", "conntrack"]) {
+    if (!findProgram(program)) return `the program "${program}" is not installed`;
+  }
+  const probe = `${PREFIX}-${process.pid}-probe`;
+  try {
+    execFileSync("ip", ["netns", "add", probe], { stdio: "pipe" });
+    execFileSync("ip", ["netns", "del", probe], { stdio: "pipe" });
+  } catch {
+    return "this machine does not let us make network namespaces";
+  }
+  return null;
+}
+
+/** @param {string} name */
+export function findProgram(name) {
+  const folders = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`.split(":");
+  return folders.map((folder) => `${folder}/${name}`).find((path) => existsSync(path)) ?? null;
+}
+
+/**
+ * Removes the namespaces of makers that are gone, and what still runs in them.
+ * @returns {Promise<string[]>} what was removed
+ */
+export async function sweepNamespaces() {
+  const names = existsSync(NETNS_DIR) ? readdirSync(NETNS_DIR) : [];
+  const orphans = names.filter((name) => {
+    const maker = new RegExp(`^${PREFIX}-(\\d+)-`).exec(name)?.[1];
+    return maker !== undefined && !existsSync(`/proc/${maker}`);
+  });
+  for (const name of orphans) await removeNamespace(name);
+  return orphans;
+}
+
+/** @param {string} name */
+async function removeNamespace(name) {
+  for (let round = 0; round < 50; round += 1) {
+    const { stdout } = await run("ip", ["netns", "pids", name]).catch(() => ({ stdout: "" }));
+    const pids = stdout.split("\n").filter(Boolean).map(Number);
+    if (pids.length === 0) break;
+    for (const pid of pids) signal(pid, "SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await run("ip", ["netns", "del", name]).catch(() => undefined);
+}
+
+/**
+ * @param {number} pid
+ * @param {NodeJS.Signals} name
+ */
+function signal(pid, name) {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It ended between the listing and the signal.
+  }
+}
+
+let made = 0;
+
+/**
+ * @param {TopologyOptions} [options]
+ */
+export async function createTopology(options = {}) {
+  made += 1;
+  const prefix = `${PREFIX}-${process.pid}-${made}`;
+  const lan = options.lan ?? `${LAN_GATEWAY}/24`;
+  const [lanGateway = "", lanLength = "24"] = lan.split("/");
+  /** @type {string[]} */
+  const namespaces = [];
+  /** @param {string} name @param {string} address */
+  const host = async (name, address) => {
+    const namespace = `${prefix}-${name}`;
+    await run("ip", ["netns", "add", namespace]);
+    namespaces.push(namespace);
+    await batch(namespace, ["link set lo up"]);
+    return makeHost(name, namespace, address);
+  };
+  const close = async () => {
+    for (const namespace of namespaces.splice(0)) await removeNamespace(namespace);
+  };
+
+  try {
+    const internet = await host("inet", WAN_STRANGER);
+    const gateway = await host("gw", WAN_GATEWAY);
+    const lanSwitch = await host("switch", "");
+    await batch(gateway.namespace, [
+      `link add wan0 type veth peer name wan0 netns ${internet.namespace}`,
+      `link add lan0 type veth peer name gw netns ${lanSwitch.namespace}`,
+      `address add ${WAN_GATEWAY}/24 dev wan0`,
+      `address add ${lan} dev lan0`,
+      "link set wan0 up",
+      "link set lan0 up",
+      `route add default via ${WAN_STRANGER} dev wan0`,
+    ]);
+    // The stranger is a hostile neighbour: he routes our private segments to us.
+    await batch(internet.namespace, [
+      `address add ${WAN_STRANGER}/24 dev wan0`,
+      "link set wan0 up",
+      `route add ${network(lan)} via ${WAN_GATEWAY} dev wan0`,
+      `route add ${network(`${LAN1_GATEWAY}/24`)} via ${WAN_GATEWAY} dev wan0`,
+    ]);
+    await batch(lanSwitch.namespace, ["link add br0 type bridge", "link set br0 up", "link set gw master br0 up"]);
+
+    const clients = [];
+    for (let index = 0; index < (options.clients ?? 1); index += 1) {
+      const address = addressAfter(lanGateway, index + 1);
+      const client = await host(`c${index}`, address);
+      const more = index === 0 ? (options.clientAddresses ?? []) : [];
+      await batch(lanSwitch.namespace, [
+        `link add c${index} type veth peer name eth0 netns ${client.namespace}`,
+        `link set c${index} master br0 up`,
+      ]);
+      await batch(client.namespace, [
+        ...[`${address}/${lanLength}`, ...more].map((each) => `address add ${each} dev eth0`),
+        "link set eth0 up",
+        `route add default via ${lanGateway} dev eth0`,
+      ]);
+      clients.push(client);
+    }
+
+    let lan1Client = null;
+    if (options.lan1 === true) {
+      lan1Client = await host("l1", LAN1_CLIENT);
+      await batch(gateway.namespace, [
+        `link add lan1 type veth peer name eth0 netns ${lan1Client.namespace}`,
+        `address add ${LAN1_GATEWAY}/24 dev lan1`,
+        "link set lan1 up",
+      ]);
+      await batch(lan1Client.namespace, [
+        `address add ${LAN1_CLIENT}/24 dev eth0`,
+        "link set eth0 up",
+        `route add default via ${LAN1_GATEWAY} dev eth0`,
+      ]);
+    }
+    return { prefix, internet, gateway, lanSwitch, clients, lan1Client, lanGateway, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** @typedef {Awaited<ReturnType<typeof createTopology>>} Topology */
+
+/**
+ * @param {string} name
+ * @param {string} namespace
+ * @param {string} address
+ * @returns {Host}
+ */
+function makeHost(name, namespace, address) {
+  return {
+    name,
+    namespace,
+    address,
+    async exec(program, ...args) {
+      const { stdout } = await run("ip", ["netns", "exec", namespace, program, ...args], { maxBuffer: 256 << 20 });
+      return stdout;
+    },
+    // `ip netns exec` replaces itself by the program: the child's pid is the program's.
+    spawn: (command, spawnOptions = {}) => spawn("ip", ["netns", "exec", namespace, ...command], spawnOptions),
+  };
+}
+
+/**
+ * Several `ip` commands in one process.
+ * @param {string} namespace
+ * @param {readonly string[]} commands
+ */
+export async function batch(namespace, commands) {
+  const done = run("ip", ["-n", namespace, "-batch", "-"]);
+  done.child.stdin?.end(`${commands.join("\n")}\n`);
+  await done;
+}
+
+/** @param {string} address @param {number} count */
+export function addressAfter(address, count) {
+  const value = address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0) + count;
+  return [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255].join(".");
+}
+
+/** @param {string} cidr */
+function network(cidr) {
+  const [address = "", length = "24"] = cidr.split("/");
+  const value = address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0);
+  const size = 2 ** (32 - Number(length));
+  return `${addressAfter("0.0.0.0", Math.floor(value / size) * size)}/${length}`;
+}

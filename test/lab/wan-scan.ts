@@ -1,0 +1,110 @@
+import { expect } from "vitest";
+import type { Agent } from "./agent.ts";
+import type { Gateway } from "./gateway.ts";
+import { encodeMap, type Reply } from "./programs/pcp-wire.mjs";
+import { fileURLToPath } from "node:url";
+import type { Topology } from "./topology.mjs";
+
+const PROGRAM = fileURLToPath(new URL("programs/wan-scan.py", import.meta.url));
+/** Granted for the scan itself: a scan that does not find this saw nothing. */
+const CANARY_PORT = 7007;
+
+export interface ScanResult {
+  readonly tcp: readonly number[];
+  readonly udp: readonly number[];
+  readonly udpSent: number;
+}
+
+export async function scanFromWan(
+  topology: Topology,
+  target: string,
+  udpPorts: readonly number[],
+): Promise<ScanResult> {
+  const output = await topology.internet.exec(
+    "/usr/bin/python3",
+    PROGRAM,
+    topology.internet.address,
+    target,
+    ...udpPorts.map(String),
+  );
+  return JSON.parse(output) as ScanResult;
+}
+
+interface ScanSubject {
+  readonly topology: Topology;
+  readonly gateway: Gateway;
+  readonly clients: readonly Agent[];
+  readonly wanAddress: string;
+}
+
+/**
+ * From the WAN exactly the granted ports are open at the WAN address, and nothing at all at the gateway's LAN address
+ * or at a LAN host, though the stranger routes those segments to the gateway.
+ */
+export async function expectOnlyGrantedPortsOpen({
+  topology,
+  gateway,
+  clients,
+  wanAddress,
+}: ScanSubject): Promise<void> {
+  const [canary] = clients;
+  if (canary === undefined) throw new Error("the WAN scan needs a client");
+  await canary.listen({ tcp: [CANARY_PORT], udp: [CANARY_PORT] });
+  const canaryPorts = {
+    tcp: await grantCanary(canary, topology.lanGateway, "tcp"),
+    udp: await grantCanary(canary, topology.lanGateway, "udp"),
+  };
+
+  const granted = (await gateway.ports()).filter((port) => port.enabled && port.sync === "synced");
+  const open = (protocol: "tcp" | "udp") =>
+    new Set(granted.filter((port) => port.protocol === protocol).flatMap(externalPorts));
+  const answering = (protocol: "tcp" | "udp") =>
+    granted
+      .filter(
+        (port) => port.protocol === protocol && listens(clients, port.internal.address, protocol, port.internal.port),
+      )
+      .map((port) => port.external.port)
+      .sort((a, b) => a - b);
+
+  const udpAnswering = answering("udp");
+  const wan = await scanFromWan(topology, wanAddress, udpAnswering.slice(0, 200));
+  expect(wan.udpSent, "UDP probes were sent").toBeGreaterThanOrEqual(6);
+  expect(wan.tcp, "the scan finds a port known to be open").toContain(canaryPorts.tcp);
+  expect(wan.udp, "the scan finds a port known to be open").toContain(canaryPorts.udp);
+  expect(
+    wan.tcp.filter((port) => !open("tcp").has(port)),
+    "TCP ports open on the WAN that nobody was granted",
+  ).toEqual([]);
+  expect(
+    wan.udp.filter((port) => !open("udp").has(port)),
+    "UDP ports open on the WAN that nobody was granted",
+  ).toEqual([]);
+  expect(wan.tcp, "every granted TCP port with a listener").toEqual(expect.arrayContaining(answering("tcp")));
+
+  for (const target of [topology.lanGateway, canary.address]) {
+    const inside = await scanFromWan(topology, target, [CANARY_PORT]);
+    expect({ tcp: inside.tcp, udp: inside.udp }, `${target} as reached from the WAN`).toEqual({ tcp: [], udp: [] });
+  }
+}
+
+function externalPorts(port: { external: { port: number }; count: number }): number[] {
+  return Array.from({ length: port.count }, (_, index) => port.external.port + index);
+}
+
+function listens(clients: readonly Agent[], address: string, protocol: string, port: number): boolean {
+  return clients.some((client) => client.address === address && client.listening.has(`${protocol}/${port}`));
+}
+
+async function grantCanary(client: Agent, server: string, protocol: "tcp" | "udp"): Promise<number> {
+  const bytes = encodeMap({
+    client: client.address,
+    protocol,
+    internalPort: CANARY_PORT,
+    suggestedPort: CANARY_PORT,
+    lifetime: 3600,
+    nonce: "0c".repeat(12),
+  });
+  const reply: Reply | null = await client.pcp({ server, bytes, timeoutMs: 8000 });
+  expect(reply, "the scan's own mapping is granted").toMatchObject({ result: 0 });
+  return reply?.externalPort ?? 0;
+}
