@@ -1,11 +1,12 @@
 // What the scripts share: running a program, saying what happens, installing what a fresh clone lacks.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** Where `npm test` leaves vitest's reports, by project, for `npm run mission`. */
+export const RESULTS = join(ROOT, "node_modules/.cache/portreeve-tests");
 
 /** @param {string} text */
 export function say(text) {
@@ -108,11 +109,4 @@ function forbidServices() {
   writeFileSync(policy, "#!/bin/sh\nexit 101\n");
   chmodSync(policy, 0o755);
   return () => rmSync(policy, { force: true });
-}
-
-/** A folder in the system's temporary one, removed when the process ends. */
-export function temporaryFolder() {
-  const folder = mkdtempSync(join(tmpdir(), "portreeve-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }

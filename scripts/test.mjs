@@ -1,14 +1,7 @@
 // Everything, from a fresh clone, alone. The last line is "N passed, N failed, N skipped"; exit 0 only if all passed.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import {
-  ensureNpmPackages,
-  installSystemPackages,
-  missingSystemPackages,
-  runTool,
-  say,
-  temporaryFolder,
-} from "./steps.mjs";
+import { ensureNpmPackages, installSystemPackages, missingSystemPackages, runTool, say, RESULTS } from "./steps.mjs";
 
 const PROJECTS = ["unit", "replay", "lab"];
 const requireLab = process.env.PORTREEVE_REQUIRE_LAB === "1";
@@ -27,8 +20,7 @@ else {
   else {
     say("· check");
     if (!check()) fail("npm run check failed");
-    const folder = temporaryFolder();
-    for (const project of PROJECTS) runProject(project, join(folder, `${project}.json`));
+    for (const project of PROJECTS) runProject(project, join(RESULTS, `${project}.json`));
     await import("../test/lab/topology.mjs").then(({ sweepNamespaces }) => sweepNamespaces());
   }
 }
@@ -55,6 +47,7 @@ function prepareSystem() {
 function runProject(project, report) {
   say(`· tests: ${project}`);
   const before = performance.now();
+  rmSync(report, { force: true });
   const ok = runTool("vitest", [
     "run",
     "--project",

@@ -1,0 +1,78 @@
+// From a fresh clone to a running gateway in the foreground, until Ctrl-C.
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { build } from "./build.mjs";
+import { firstConfig } from "./first-config.mjs";
+import { ensureNpmPackages, installSystemPackages, missingSystemPackages, ROOT, say } from "./steps.mjs";
+
+const CONFIG = join(ROOT, "var/portreeve.yaml");
+const PROGRAM = join(ROOT, "bin/portreeve");
+const EXIT_ERROR = 1;
+const EXIT_PERMISSION = 5;
+
+if (process.getuid?.() !== 0) {
+  say("Portreeve programs the kernel's packet filter and needs root for that. Run:\n\n  sudo npm run up\n");
+  process.exit(EXIT_PERMISSION);
+}
+if (!ensureNpmPackages()) process.exit(EXIT_ERROR);
+if (!installSystemPackages(missingSystemPackages("packaging/run-packages") ?? [])) process.exit(EXIT_ERROR);
+say("· build");
+if (!build()) process.exit(EXIT_ERROR);
+if (!existsSync(CONFIG)) {
+  mkdirSync(join(ROOT, "var"), { recursive: true, mode: 0o700 });
+  writeFileSync(CONFIG, firstConfig(join(ROOT, "var")), { mode: 0o600 });
+  say("· wrote ./var/portreeve.yaml");
+}
+
+const child = spawn(process.execPath, [PROGRAM, "run", "--config", CONFIG], {
+  cwd: ROOT,
+  stdio: ["ignore", "inherit", "pipe"],
+  // A group of its own: Ctrl-C reaches it once, through us.
+  detached: true,
+});
+for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
+  process.on(signal, () => child.kill(signal === "SIGHUP" ? "SIGTERM" : signal));
+}
+// The log goes on to where it would go without us.
+createInterface({ input: child.stderr }).on("line", (line) => {
+  process.stderr.write(`${line}\n`);
+  if (line.includes('"msg":"ready"')) sayNextSteps();
+  if (line.includes('"msg":"safe-mode"')) say("\nThe event log is damaged: see docs/operations.md, “A broken log”.\n");
+});
+child.on("exit", (code, signal) => {
+  process.exitCode = signal === null ? (code ?? EXIT_ERROR) : EXIT_ERROR;
+});
+
+function sayNextSteps() {
+  /** @type {{ runtimeDir: string; dataDir: string; api: { listen: string | null }; lan: unknown[] }} */
+  let config;
+  try {
+    config = JSON.parse(
+      execFileSync(process.execPath, [PROGRAM, "config", "show", "--config", CONFIG, "--json"], { encoding: "utf8" }),
+    );
+  } catch {
+    return say("\nReady.\n");
+  }
+  const socket = join(config.runtimeDir, "portreeve.sock");
+  const cli = socket === "/run/portreeve/portreeve.sock" ? "bin/portreeve" : `bin/portreeve --socket ${socket}`;
+  const lines = ["", "Portreeve is ready.", ""];
+  if (config.api.listen !== null) {
+    lines.push(`  API      http://${config.api.listen}/docs   (bearer token in ${join(config.dataDir, "api-token")})`);
+  }
+  lines.push(`  socket   ${socket}`, `  config   ${CONFIG}`, "", "Next:");
+  if (config.lan.length === 0) {
+    lines.push("  · it serves no interface yet: name one under `lan:` in the config, then start again");
+  } else {
+    lines.push("  · on a device of that LAN:  natpmpc -a 8080 8080 tcp 3600");
+  }
+  lines.push(
+    `  · ${cli} status`,
+    `  · ${cli} port add 8080/tcp ADDRESS`,
+    `  · ${cli} events tail`,
+    "  · Ctrl-C stops the controller; forwards stay. `portreeve teardown` removes them.",
+    "",
+  );
+  return say(lines.join("\n"));
+}
