@@ -1,0 +1,117 @@
+import { PortreeveError } from "../lib/errors.ts";
+import { GENESIS_HASH, type Seq, type StoredRecord } from "./envelope.ts";
+import type { PortreeveRecord } from "./index.ts";
+import { EVENT_KEY_MAX, eventKey, seqOfKey } from "./keys.ts";
+import type { LogHead } from "./log.ts";
+import { corrupt, LogFault } from "./log-fault.ts";
+import { decodeStored, hashOf, parseStored } from "./record.ts";
+import type { Storage, StorageEntry } from "./storage.ts";
+
+const PAGE = 1000;
+
+export const EMPTY_HEAD: LogHead = { seq: 0, hash: GENESIS_HASH };
+
+/** The last record there is, by its key. */
+export async function findHead(storage: Storage): Promise<LogHead> {
+  const [last] = await storage.range(eventKey(0), EVENT_KEY_MAX, { limit: 1, reverse: true });
+  return last === undefined ? EMPTY_HEAD : { seq: seqOfKey(last[0]), hash: hashOf(last[1]) };
+}
+
+/** Hash of the record at `seq`; that of the genesis for 0. */
+export async function hashAt(storage: Storage, seq: Seq): Promise<string> {
+  if (seq === 0) return GENESIS_HASH;
+  const text = await storage.get(eventKey(seq));
+  if (text === undefined) throw corrupt(seq, `record ${seq} is missing`);
+  return hashOf(text);
+}
+
+export interface ChainRange {
+  readonly after: Seq;
+  readonly to: Seq;
+  /** The end of the log, whose hash is known from elsewhere. */
+  readonly head: LogHead;
+}
+
+/**
+ * Records from `after` + 1 to `to`, none missing, each the one that was written: a record is given only once the next
+ * one's `prevHash`, or the head's hash, has vouched for its bytes. Throws a `LogFault` at the first that fails.
+ * `storage` is asked for anew at each page, because the log may have been reopened in between.
+ */
+export async function* readChain(
+  storage: () => Promise<Storage>,
+  { after, to, head }: ChainRange,
+): AsyncGenerator<PortreeveRecord> {
+  if (after >= Math.min(to, head.seq)) return;
+  const last = Math.min(to + 1, head.seq);
+  let hash = await hashAt(await storage(), after);
+  let held: StoredRecord | null = null;
+  let writer: string | null = null;
+  let next = after + 1;
+  while (next <= last) {
+    const page = await pageFrom(await storage(), next, last);
+    if (page.length === 0) throw corrupt(next, `record ${next} is missing`);
+    for (const [key, text] of page) {
+      if (key !== eventKey(next)) throw corrupt(next, `record ${next} is missing`);
+      const stored = parseStored(next, text);
+      if (stored.prevHash !== hash) throw changed(next - 1);
+      if (held !== null) {
+        const record: PortreeveRecord = await decode(held, hash, writer, storage);
+        if (record.event.type === "controller.started") writer = record.event.data.version;
+        yield record;
+      }
+      held = stored;
+      hash = hashOf(text);
+      next += 1;
+    }
+  }
+  if (held === null || held.seq > to) return;
+  if (hash !== head.hash) throw changed(held.seq);
+  yield await decode(held, hash, writer, storage);
+}
+
+async function pageFrom(storage: Storage, first: Seq, last: Seq): Promise<readonly StorageEntry[]> {
+  try {
+    return await storage.range(eventKey(first), eventKey(last), { limit: PAGE });
+  } catch (cause) {
+    if (cause instanceof PortreeveError) throw cause;
+    throw corrupt(first, `the records from ${first} on cannot be read`, cause);
+  }
+}
+
+const changed = (seq: Seq): LogFault =>
+  seq === 0
+    ? corrupt(1, "record 1 does not begin this log")
+    : corrupt(seq, `record ${seq} is not the one that was written: its hash does not match`);
+
+/** Not async, so that replay does not pay a turn of the event loop for each record. */
+function decode(
+  stored: StoredRecord,
+  hash: string,
+  writer: string | null,
+  storage: () => Promise<Storage>,
+): PortreeveRecord | Promise<never> {
+  try {
+    return decodeStored(stored, hash);
+  } catch (cause) {
+    if (!(cause instanceof LogFault) || cause.code !== "LOG_NEWER_VERSION") throw cause;
+    return nameTheWriter(cause, writer, storage);
+  }
+}
+
+async function nameTheWriter(fault: LogFault, known: string | null, storage: () => Promise<Storage>): Promise<never> {
+  const writer = known ?? (await findWriter(await storage(), fault.seq));
+  const by = writer === null ? "a newer Portreeve" : `Portreeve ${writer}`;
+  throw new LogFault("LOG_NEWER_VERSION", fault.seq, `${fault.message}; ${by} wrote it`, { cause: fault });
+}
+
+/** The version in the last `controller.started` before `seq`. */
+async function findWriter(storage: Storage, seq: Seq): Promise<string | null> {
+  for (let before = seq; before > 1; before = Math.max(1, before - PAGE)) {
+    const page = await storage.range(eventKey(1), eventKey(before - 1), { limit: PAGE, reverse: true });
+    for (const [key, text] of page) {
+      const { type, data } = parseStored(seqOfKey(key), text);
+      if (type === "controller.started") return String((data as { version?: unknown }).version);
+    }
+  }
+  return null;
+}

@@ -1,0 +1,33 @@
+import { join } from "node:path";
+
+export interface DataDir {
+  readonly root: string;
+  /** LevelDB's. */
+  readonly log: string;
+  /** LevelDB's lock file. Never opened by us: closing any descriptor of it drops the process's own lock. */
+  readonly lock: string;
+  readonly witness: string;
+  readonly evidence: string;
+  /** There while the log is closed and was closed in order. */
+  readonly clean: string;
+  /** There after an open that found a fault: the next one verifies the whole chain before it trusts anything. */
+  readonly suspect: string;
+  readonly snapshots: string;
+  readonly secrets: string;
+}
+
+/** What lies where in a data directory. */
+export function dataDirAt(root: string): DataDir {
+  const at = (name: string): string => join(root, name);
+  return {
+    root,
+    log: at("log"),
+    lock: at("log/LOCK"),
+    witness: at("witness"),
+    evidence: at("evidence"),
+    clean: at("clean"),
+    suspect: at("suspect"),
+    snapshots: at("snapshots"),
+    secrets: at("secrets"),
+  };
+}

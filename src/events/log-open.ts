@@ -1,0 +1,199 @@
+import { existsSync } from "node:fs";
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AssertionError } from "../lib/assert.ts";
+import { PortreeveError } from "../lib/errors.ts";
+import { AnswerIndex } from "./answers.ts";
+import { EMPTY_HEAD, findHead, hashAt, readChain } from "./chain.ts";
+import { type DataDir, dataDirAt } from "./data-dir.ts";
+import { makePrivateDirectory, removeDurably, syncDirectory, writeDurably } from "./durable-file.ts";
+import type { Seq } from "./envelope.ts";
+import { droppedByLevelDb, setAside } from "./evidence.ts";
+import { type Genesis, readGenesis, writeGenesis } from "./genesis.ts";
+import { EVENT_KEY_MAX, eventKey } from "./keys.ts";
+import { LockGuard, refuseIfLocked } from "./lock.ts";
+import type { LogHead } from "./log.ts";
+import { corrupt, LogFault, writeFailed } from "./log-fault.ts";
+import { scanWal } from "./prescan.ts";
+import type { OpenStorage, Storage, StorageOp } from "./storage.ts";
+import { readWitness, Witness, type WitnessMark, type WitnessReading } from "./witness.ts";
+
+/** Something an operator may want to read, that stops nothing. */
+export interface LogNotice {
+  readonly message: string;
+  readonly seq: Seq;
+}
+
+export interface OpenOptions {
+  /** Check the whole chain before trusting it; else the open reads only what it must. */
+  readonly verify: boolean;
+  readonly openStorage: OpenStorage;
+  readonly notice: (notice: LogNotice) => void;
+}
+
+export interface Opened {
+  readonly genesis: Genesis;
+  readonly head: LogHead;
+  readonly answers: AnswerIndex;
+  readonly witness: Witness;
+  readonly storage: Storage;
+  readonly guard: LockGuard;
+}
+
+/** Opens the log, or makes a new one, and trusts nothing that its witness and its chain do not vouch for. */
+export async function openAndCheck(root: string, options: OpenOptions): Promise<Opened> {
+  const dir = dataDirAt(root);
+  try {
+    await makePrivateDirectory(dir.root);
+    await makePrivateDirectory(dir.log);
+    refuseIfLocked(dir.lock);
+    const reading = await readWitness(dir.witness);
+    await refuseToBeginAnew(dir, reading);
+    const suspected = existsSync(dir.suspect);
+    // While a fault is open its evidence is the last that is kept: a restart loop must not push it out.
+    if (!existsSync(dir.clean) && !suspected) await setAside(dir.log, dir.evidence);
+    return await openAs(dir, reading, { ...options, verify: options.verify || suspected });
+  } catch (cause) {
+    const error = asLogError(cause);
+    if (error instanceof LogFault) await writeFile(dir.suspect, `${error.message}\n`, { mode: 0o600 }).catch(() => {});
+    throw error;
+  }
+}
+
+async function openAs(dir: DataDir, reading: WitnessReading, options: OpenOptions): Promise<Opened> {
+  const { storage, guard } = await openScanned(dir, options.openStorage);
+  let witness: Witness | null = null;
+  try {
+    const checked = await check(storage, reading, options);
+    witness = await Witness.open(dir.witness, reading);
+    await witness.write({ ...checked.head, refusedAbove: false });
+    await witness.sync();
+    await rm(dir.suspect, { force: true });
+    await removeDurably(dir.clean);
+    return { ...checked, witness, storage, guard };
+  } catch (cause) {
+    await witness?.close().catch(() => {});
+    await storage.close().catch(() => {});
+    throw cause;
+  }
+}
+
+/** What the file system refused says so; whatever else goes wrong while a log is opened is the log's damage. */
+function asLogError(cause: unknown): Error {
+  if (cause instanceof PortreeveError || cause instanceof AssertionError) return cause;
+  const { code, syscall, message } = cause as NodeJS.ErrnoException;
+  if (syscall === undefined) return corrupt(0, "LevelDB cannot read the event log", cause);
+  if (code === "EACCES" || code === "EPERM") return new PortreeveError("PERMISSION", message, "fatal", { cause });
+  return writeFailed(`the data directory cannot be used: ${message}`, cause);
+}
+
+/** Opens the store if LevelDB is going to drop nothing but a torn tail. */
+export async function openScanned(
+  dir: DataDir,
+  openStorage: OpenStorage,
+): Promise<{ readonly storage: Storage; readonly guard: LockGuard }> {
+  const { torn } = await scanWal(dir.log);
+  const storage = await openStorage(dir.log).catch(async (cause: unknown): Promise<never> => {
+    if (cause instanceof PortreeveError) throw cause;
+    await assertWritable(dir.root);
+    throw corrupt(0, `LevelDB cannot open the event log in ${dir.log}`, cause);
+  });
+  const dropped = await droppedByLevelDb(dir.log);
+  // A torn tail makes LevelDB complain too; the scan has seen it, and the witness says whether it mattered.
+  if (dropped !== null && !torn) {
+    await storage.close();
+    throw corrupt(0, `LevelDB dropped part of the event log: ${dropped}`);
+  }
+  return { storage, guard: new LockGuard(dir.lock) };
+}
+
+/** LevelDB takes a directory without CURRENT for a new one and deletes what it finds there. */
+async function refuseToBeginAnew(dir: DataDir, { mark }: WitnessReading): Promise<void> {
+  const files = await readdir(dir.log);
+  if (files.includes("CURRENT")) return;
+  const remains = files.some((name) => name.endsWith(".ldb") || name.endsWith(".log"));
+  if (remains || (mark !== null && mark.seq > 0)) {
+    throw corrupt(1, `${dir.log} has lost its CURRENT file: LevelDB would begin an empty log there`);
+  }
+}
+
+/** LevelDB reports a full disk as it reports a damaged file; the file system itself knows the difference. */
+async function assertWritable(root: string): Promise<void> {
+  const probe = join(root, `probe-${process.pid}`);
+  try {
+    await writeDurably(probe, Buffer.alloc(64 * 1024));
+  } catch (cause) {
+    throw writeFailed(`${root} cannot be written`, cause);
+  } finally {
+    await rm(probe, { force: true });
+  }
+}
+
+async function check(
+  storage: Storage,
+  reading: WitnessReading,
+  { verify, notice }: OpenOptions,
+): Promise<Pick<Opened, "genesis" | "head" | "answers">> {
+  const found = await findHead(storage);
+  const genesis = (await readGenesis(storage)) ?? (await beginLog(storage, found, reading));
+  const mark = expectedMark(reading, found);
+  await compareWithMark(storage, found, mark);
+  const answers = await AnswerIndex.load(storage);
+  if (found.seq > mark.seq && mark.refusedAbove) {
+    await dropAbove(storage, mark, found, answers.opsToDropAfter(mark.seq, []));
+    notice({ message: "records that had been refused to their callers are removed", seq: mark.seq });
+    if (verify) await verifyRange(storage, 0, mark);
+    return { genesis, head: mark, answers: await AnswerIndex.load(storage) };
+  }
+  // What lies above the mark was on its way when we died: whole or not there, and nobody was told either way.
+  await verifyRange(storage, verify ? 0 : mark.seq, found);
+  if (found.seq > mark.seq) notice({ message: "unacknowledged records are adopted", seq: found.seq });
+  return { genesis, head: found, answers };
+}
+
+async function beginLog(storage: Storage, head: LogHead, { mark }: WitnessReading): Promise<Genesis> {
+  if (head.seq > 0 || (mark !== null && mark.seq > 0)) throw corrupt(1, "the log's own description is missing");
+  return writeGenesis(storage);
+}
+
+function expectedMark({ status, mark }: WitnessReading, head: LogHead): WitnessMark {
+  if (mark !== null) return mark;
+  // The witness is on the disk before the first record is: without one there was no record.
+  if (status === "absent" && head.seq === 0) return { ...EMPTY_HEAD, refusedAbove: false };
+  const what = status === "absent" ? "missing" : "damaged";
+  throw corrupt(head.seq + 1, `the head witness is ${what}: nothing can tell whether the log's tail is lost`);
+}
+
+/** The log reaches at least to what was acknowledged, and it is this log that was. */
+export async function compareWithMark(storage: Storage, head: LogHead, mark: LogHead): Promise<void> {
+  if (head.seq < mark.seq) {
+    const lost = head.seq + 1 === mark.seq ? `record ${mark.seq} was` : `records ${head.seq + 1} to ${mark.seq} were`;
+    const message = `the log ends at record ${head.seq}, but ${lost} acknowledged: its tail is lost, or it is an old copy`;
+    throw corrupt(head.seq + 1, message);
+  }
+  const hash = head.seq === mark.seq ? head.hash : await hashAt(storage, mark.seq);
+  if (hash !== mark.hash) throw corrupt(mark.seq, `record ${mark.seq} is not the one that was acknowledged`);
+}
+
+/** Takes out, durably, every record after `keep` and whatever `ops` name. */
+export async function dropAbove(
+  storage: Storage,
+  keep: LogHead,
+  head: LogHead,
+  ops: readonly StorageOp[],
+): Promise<void> {
+  const surplus = await storage.range(eventKey(keep.seq + 1), EVENT_KEY_MAX, { limit: head.seq - keep.seq });
+  const deletions = surplus.map(([key]): StorageOp => ({ type: "del", key }));
+  if (deletions.length + ops.length > 0) await storage.write([...deletions, ...ops]);
+}
+
+async function verifyRange(storage: Storage, after: Seq, head: LogHead): Promise<void> {
+  const records = readChain(async () => storage, { after, to: head.seq, head });
+  while (!(await records.next()).done);
+}
+
+/** The mark of an orderly end: the next open has nothing to doubt. */
+export async function markClean(dir: DataDir): Promise<void> {
+  await writeFile(dir.clean, "", { mode: 0o600 });
+  await syncDirectory(dir.root);
+}

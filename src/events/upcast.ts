@@ -1,0 +1,45 @@
+import { assert } from "../lib/assert.ts";
+
+/** Lifts the data of one event type from version `from` to the next. Pure; one step each. */
+export interface Upcaster {
+  readonly type: string;
+  readonly from: number;
+  readonly up: (data: unknown) => unknown;
+}
+
+/** Every step that a released log may need. Empty as long as every type is at version 1. */
+export const UPCASTERS: readonly Upcaster[] = [];
+
+/** Gives data of `type` as its current version has it. `v` must be between 1 and the current one. */
+export type Upcast = (type: string, v: number, data: unknown) => unknown;
+
+/**
+ * Refuses a registry in which a stored event could get stuck: each type needs exactly one step from every version
+ * below its current one. Called when the program loads, so a missing step never waits for an old log to be found.
+ */
+export function upcastChain(
+  types: Readonly<Record<string, { readonly v: number }>>,
+  upcasters: readonly Upcaster[],
+): Upcast {
+  const steps = new Map<string, Map<number, Upcaster["up"]>>();
+  for (const { type, from, up } of upcasters) {
+    const current = Object.hasOwn(types, type) ? types[type]?.v : undefined;
+    assert(current !== undefined, `upcaster for "${type}", which is no event type`);
+    assert(Number.isInteger(from) && from >= 1 && from < current, `upcaster for "${type}" from ${from} leads nowhere`);
+    const ofType = steps.get(type) ?? new Map<number, Upcaster["up"]>();
+    assert(!ofType.has(from), `two upcasters for "${type}" from ${from}`);
+    steps.set(type, ofType.set(from, up));
+  }
+  for (const [type, { v }] of Object.entries(types)) {
+    for (let from = 1; from < v; from += 1) {
+      assert(steps.get(type)?.has(from), `no upcaster for "${type}" from ${from}`);
+    }
+  }
+  return (type, v, data) => {
+    const ofType = steps.get(type);
+    const current = types[type]?.v ?? 0;
+    let lifted = data;
+    for (let from = v; from < current; from += 1) lifted = (ofType?.get(from) as Upcaster["up"])(lifted);
+    return lifted;
+  };
+}

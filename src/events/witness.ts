@@ -1,0 +1,146 @@
+import { hash } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { isMissing, syncDirectory } from "./durable-file.ts";
+import type { LogHead } from "./log.ts";
+
+/**
+ * What was acknowledged, kept outside LevelDB: after a lost tail or a restored copy LevelDB looks as healthy as ever.
+ * Two slots, written in turn, each in a page of its own, so that a torn write spares the other.
+ */
+export interface WitnessMark extends LogHead {
+  /** Callers were told that nothing came after `seq`; if something did, it must go. */
+  readonly refusedAbove: boolean;
+}
+
+export interface WitnessReading {
+  /** `damaged`: neither slot is readable. */
+  readonly status: "absent" | "damaged" | "read";
+  readonly mark: WitnessMark | null;
+  /** The file is not where it was written: a copy, whose log may have been copied earlier than the file was. */
+  readonly copied: boolean;
+  readonly count: number;
+  readonly slot: 0 | 1;
+}
+
+const SLOT_BYTES = 4096;
+const SYNC_EVERY_MS = 1000;
+const MAGIC = "portreeve-witness-1";
+
+const checksum = (text: string): string => hash("sha256", text, "hex").slice(0, 16);
+
+function slotText(mark: WitnessMark, count: number, inode: bigint): string {
+  const text = [MAGIC, count, mark.seq, mark.hash, mark.refusedAbove ? "refused-above" : "open", inode].join(" ");
+  return `${text} ${checksum(text)}\n`;
+}
+
+interface Slot {
+  readonly count: number;
+  readonly mark: WitnessMark;
+  readonly inode: string;
+}
+
+function parseSlot(bytes: Buffer): Slot | null {
+  const line = bytes.subarray(0, Math.max(bytes.indexOf("\n"), 0)).toString("latin1");
+  const space = line.lastIndexOf(" ");
+  const text = line.slice(0, Math.max(space, 0));
+  if (line.slice(space + 1) !== checksum(text)) return null;
+  const [magic, count, seq, hashText, above, inode] = text.split(" ");
+  if (magic !== MAGIC || hashText === undefined || inode === undefined) return null;
+  const mark = { seq: Number(seq), hash: hashText, refusedAbove: above === "refused-above" };
+  return { count: Number(count), mark, inode };
+}
+
+export async function readWitness(path: string): Promise<WitnessReading> {
+  let file: FileHandle;
+  try {
+    file = await open(path, "r");
+  } catch (cause) {
+    if (isMissing(cause)) return { status: "absent", mark: null, copied: false, count: 0, slot: 1 };
+    throw cause;
+  }
+  try {
+    const bytes = await file.readFile();
+    const { ino } = await file.stat({ bigint: true });
+    const slots = [parseSlot(bytes.subarray(0, SLOT_BYTES)), parseSlot(bytes.subarray(SLOT_BYTES))] as const;
+    const slot = (slots[1]?.count ?? 0) > (slots[0]?.count ?? 0) ? 1 : 0;
+    const newest = slots[slot];
+    if (newest === null) return { status: "damaged", mark: null, copied: false, count: 0, slot: 1 };
+    return { status: "read", mark: newest.mark, copied: newest.inode !== String(ino), count: newest.count, slot };
+  } finally {
+    await file.close();
+  }
+}
+
+export class Witness {
+  readonly #file: FileHandle;
+  readonly #inode: bigint;
+  #count: number;
+  #slot: 0 | 1;
+  #timer: NodeJS.Timeout | null = null;
+  #syncing: Promise<void> | null = null;
+  #failure: unknown = null;
+
+  private constructor(file: FileHandle, inode: bigint, reading: WitnessReading) {
+    this.#file = file;
+    this.#inode = inode;
+    this.#count = reading.count;
+    this.#slot = reading.slot;
+  }
+
+  /** Goes on from what was read. A new file has its blocks and its name on the disk before this resolves. */
+  static async open(path: string, reading: WitnessReading): Promise<Witness> {
+    const fresh = reading.status === "absent";
+    const file = await open(path, fresh ? "wx+" : "r+", 0o600);
+    try {
+      if (fresh) {
+        // Written in place from now on, which needs no new block: a full disk does not stop the witness.
+        await file.write(Buffer.alloc(2 * SLOT_BYTES), 0, 2 * SLOT_BYTES, 0);
+        await file.sync();
+        await syncDirectory(dirname(path));
+      }
+      return new Witness(file, (await file.stat({ bigint: true })).ino, reading);
+    } catch (cause) {
+      await file.close();
+      throw cause;
+    }
+  }
+
+  /** In the kernel when it resolves: it survives our death at once, and a power loss a second later. */
+  async write(mark: WitnessMark): Promise<void> {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure;
+    // After a write that failed the same slot is tried again: the other one is the last that is known to be good.
+    const slot = this.#slot === 0 ? 1 : 0;
+    this.#count += 1;
+    const bytes = Buffer.from(slotText(mark, this.#count, this.#inode).padEnd(256, "\0"), "latin1");
+    await this.#file.write(bytes, 0, bytes.length, slot * SLOT_BYTES);
+    this.#slot = slot;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      // Told to the next writer, who then takes nothing for granted.
+      this.sync().catch((cause: unknown) => {
+        this.#failure = cause;
+      });
+    }, SYNC_EVERY_MS).unref();
+  }
+
+  async sync(): Promise<void> {
+    await this.#syncing;
+    this.#syncing = this.#file.datasync().finally(() => {
+      this.#syncing = null;
+    });
+    await this.#syncing;
+  }
+
+  async close(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    try {
+      await this.sync();
+    } finally {
+      await this.#file.close();
+    }
+  }
+}
