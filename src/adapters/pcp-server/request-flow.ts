@@ -1,0 +1,117 @@
+import { randomUUID } from "node:crypto";
+import type { ControllerPort } from "../../controller-port.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { RequestLog } from "../../lib/request-log.ts";
+import type { MapRequest, Outcome, UnmapRequest } from "../../reducers/decide/command.ts";
+import { answer } from "./answer.ts";
+import type { Endpoint } from "./bound-socket.ts";
+import type { DropLog } from "./drop-log.ts";
+import type { Answer, Reply, Standing } from "./exchange.ts";
+import { isOnLink, type Link } from "./link.ts";
+import { RateLimit } from "./rate-limit.ts";
+
+/** Requests waiting for the kernel at once; beyond it datagrams are dropped, as RFC 6887 §8.2 allows under overload. */
+const IN_FLIGHT_MAX = 8192;
+
+export interface RequestFlowOptions {
+  readonly controller: ControllerPort;
+  readonly clock: Clock;
+  readonly requests: RequestLog;
+  readonly drops: DropLog;
+  readonly links: () => Iterable<Link>;
+  readonly standingOn: (served: string) => Standing;
+  /** A PCP or NAT-PMP claim was granted or renewed by a request from this UDP port. */
+  readonly onClaimHeard: (mappingId: string, claimKey: string, clientPort: number) => void;
+}
+
+type Asking = Extract<Answer, { kind: "ask" }>;
+
+interface Received {
+  readonly link: Link;
+  readonly source: Endpoint;
+  readonly at: number;
+}
+
+/** Takes each datagram from reception to its reply, or to silence. */
+export class RequestFlow {
+  readonly #options: RequestFlowOptions;
+  readonly #rate = new RateLimit();
+  /** Commands under way, by all that makes them the same: a retransmission waits for the first one's outcome. */
+  readonly #inFlight = new Map<string, Promise<Outcome>>();
+
+  constructor(options: RequestFlowOptions) {
+    this.#options = options;
+  }
+
+  receive(link: Link, bytes: Uint8Array, source: Endpoint): void {
+    const { clock, controller, drops, standingOn } = this.#options;
+    const at = clock.now();
+    const hindrance = this.#hindrance(link, source, at);
+    const drop = (why: string): void => drops.add({ interface: link.interface, from: source.address, why });
+    if (hindrance !== null) return drop(hindrance);
+    const datagram = { bytes, address: source.address, port: source.port, interface: link.interface };
+    const said = answer(datagram, standingOn(link.interface));
+    const received = { link, source, at };
+    if (said.kind === "drop") return drop(said.message);
+    if (said.kind === "reply") return this.#reply(received, said, said.reply);
+    if (this.#inFlight.size >= IN_FLIGHT_MAX) return drop("too many requests are under way");
+    return void this.#ask(received, said, controller);
+  }
+
+  /** Why a datagram is not even looked at; null if it is. */
+  #hindrance(link: Link, source: Endpoint, now: number): string | null {
+    if (source.port === 0) return "source port 0 cannot be answered";
+    if (!isOnLink(this.#options.links(), link.interface, source.address)) return "the source is not on this link";
+    const { requestsPerSecond } = this.#options.controller.state.settings.portControl.perDevice;
+    if (this.#rate.take(`${link.interface} ${source.address}`, requestsPerSecond, now)) return null;
+    return `more than ${requestsPerSecond} requests a second`;
+  }
+
+  async #ask(received: Received, asking: Asking, controller: ControllerPort): Promise<void> {
+    const { command, replyTo } = asking;
+    const key = identityOf(command);
+    const underWay = this.#inFlight.get(key);
+    const outcome = await (underWay ?? this.#submit(key, command, controller));
+    if (outcome.ok && outcome.answer.kind === "mapped" && outcome.answer.claimKey !== null) {
+      const { mappingId, claimKey } = outcome.answer;
+      this.#options.onClaimHeard(mappingId, claimKey, received.source.port);
+    }
+    const { epoch } = this.#options.standingOn(received.link.interface);
+    const request = underWay === undefined ? asking.request : `${asking.request} (repeated while under way)`;
+    this.#reply(received, { ...asking, request }, replyTo(outcome, epoch));
+  }
+
+  #submit(key: string, command: MapRequest | UnmapRequest, controller: ControllerPort): Promise<Outcome> {
+    const source = `${command.by}:${command.device}`;
+    const outcome = controller.submitSettled({ ...command, source, requestId: `${command.by}-${randomUUID()}` });
+    this.#inFlight.set(key, outcome);
+    const done = (): void => void this.#inFlight.delete(key);
+    outcome.then(done, done);
+    return outcome;
+  }
+
+  #reply(
+    { link, source, at }: Received,
+    { protocol, request }: Pick<Answer, "protocol" | "request">,
+    { bytes, decision, code, message }: Reply,
+  ): void {
+    link.socket.send(bytes, source);
+    const { clock, requests } = this.#options;
+    requests.add({
+      at,
+      protocol,
+      from: source.address,
+      interface: link.interface,
+      request,
+      decision,
+      code,
+      message,
+      durationMs: clock.now() - at,
+    });
+  }
+}
+
+/** The port a request came from does not make it another one: a client may retransmit from a new socket. */
+function identityOf(command: MapRequest | UnmapRequest): string {
+  return JSON.stringify(command.type === "map" ? { ...command, clientPort: 0 } : command);
+}

@@ -1,0 +1,157 @@
+import type { ControllerPort } from "../../controller-port.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { PortreeveError } from "../../lib/errors.ts";
+import type { RequestLog } from "../../lib/request-log.ts";
+import { tableGet } from "../../lib/table.ts";
+import { SERVER_PORT } from "../../protocols/pcp/constants.ts";
+import { type BoundSocket, openBoundSocket, type SocketPlace } from "./bound-socket.ts";
+import { ChangeNotices } from "./change-notices.ts";
+import { ClientPorts } from "./client-ports.ts";
+import { DropLog } from "./drop-log.ts";
+import type { Standing } from "./exchange.ts";
+import { type Link, type Listener, listenerKey } from "./link.ts";
+import { RequestFlow } from "./request-flow.ts";
+import { standingOf } from "./standing.ts";
+
+/** The part of pino that is used here. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface PcpServerOptions {
+  readonly controller: ControllerPort;
+  readonly log: Log;
+  readonly requestLog: RequestLog;
+  readonly clock: Clock;
+  /** Whether ports can be shared by TLS server name now: marks ANNOUNCE replies with option 225. */
+  readonly sniAvailable: () => boolean;
+  /** Tests put a socket of their own in. */
+  readonly openSocket?: (place: SocketPlace) => Promise<BoundSocket>;
+}
+
+/** A listener that could not be opened; the next `serve` tries again. */
+export interface ServeFault {
+  readonly listener: Listener;
+  readonly error: PortreeveError;
+}
+
+/** PCP and NAT-PMP on one UDP socket for each address of each served interface. */
+export class PcpServer {
+  readonly #options: PcpServerOptions;
+  readonly #links = new Map<string, Link>();
+  readonly #flow: RequestFlow;
+  readonly #notices: ChangeNotices;
+  readonly #drops: DropLog;
+  readonly #subscription: { close(): void };
+  readonly #startedAt: number;
+  #serving: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: PcpServerOptions) {
+    this.#options = options;
+    const { controller, clock, requestLog: requests, log } = options;
+    this.#startedAt = clock.now();
+    const clientPorts = new ClientPorts();
+    const standingOn = (served: string): Standing => this.#standingOn(served);
+    this.#drops = new DropLog(clock, requests);
+    this.#notices = new ChangeNotices({
+      controller,
+      clock,
+      clientPorts,
+      standingOn,
+      onUnsettled: (cause) => log.warn({ err: cause }, "mapping updates not sent: the new address is not settled"),
+    });
+    this.#flow = new RequestFlow({
+      controller,
+      clock,
+      requests,
+      drops: this.#drops,
+      links: () => this.#links.values(),
+      standingOn,
+      onClaimHeard: (mappingId, claimKey, clientPort) => {
+        const claims = tableGet(controller.state.mappings, mappingId)?.claims;
+        if (claims?.some((claim) => claim.key === claimKey) !== true) return;
+        clientPorts.heard(mappingId, claimKey, clientPort);
+        this.#notices.refreshed(mappingId, claimKey);
+      },
+    });
+    this.#subscription = controller.subscribe((state, records) => {
+      clientPorts.follow(records);
+      this.#notices.follow(state);
+    });
+  }
+
+  /** The listeners with an open socket. */
+  get served(): readonly Listener[] {
+    return [...this.#links.values()].map(({ socket: _, ...listener }) => listener);
+  }
+
+  /**
+   * Makes the open sockets those of `listeners`: what is served already stays, an interface that came back with
+   * another index gets a new socket, what failed before is tried again. Resolves with what could not be opened.
+   */
+  serve(listeners: readonly Listener[]): Promise<readonly ServeFault[]> {
+    const turn = this.#serving.then(() => this.#serve(listeners));
+    this.#serving = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async close(): Promise<void> {
+    await this.serve([]);
+    this.#closed = true;
+    this.#subscription.close();
+    this.#notices.close();
+    this.#drops.close();
+  }
+
+  async #serve(listeners: readonly Listener[]): Promise<readonly ServeFault[]> {
+    const wanted = new Map(this.#closed ? [] : listeners.map((listener) => [listenerKey(listener), listener]));
+    // First all closing: a renamed or renumbered interface frees the address its new socket needs.
+    const surplus = [...this.#links].filter(([key]) => !wanted.has(key));
+    await Promise.all(surplus.map(([key, link]) => this.#drop(key, link, "no longer served")));
+    const faults: ServeFault[] = [];
+    for (const [key, listener] of wanted) {
+      if (this.#links.has(key)) continue;
+      try {
+        await this.#open(key, listener);
+      } catch (error) {
+        if (!(error instanceof PortreeveError)) throw error;
+        this.#options.log.warn({ listener, code: error.code, err: error }, "cannot serve port control");
+        faults.push({ listener, error });
+      }
+    }
+    return faults;
+  }
+
+  async #open(key: string, listener: Listener): Promise<void> {
+    const { openSocket = openBoundSocket, log } = this.#options;
+    const { interface: served, address } = listener;
+    const socket = await openSocket({ interface: served, address, port: SERVER_PORT });
+    const link: Link = { ...listener, socket };
+    this.#links.set(key, link);
+    socket.onDatagram((bytes, source) => this.#flow.receive(link, bytes, source));
+    socket.onFailure((cause) => void this.#drop(key, link, cause.message));
+    this.#notices.opened(link);
+    log.info({ listener }, "serving port control");
+  }
+
+  async #drop(key: string, link: Link, why: string): Promise<void> {
+    const { interface: served, address } = link;
+    if (this.#links.get(key) === link) this.#links.delete(key);
+    this.#notices.closed(link);
+    await link.socket.close();
+    this.#options.log.info({ interface: served, address, why }, "port control socket closed");
+  }
+
+  #standingOn(served: string): Standing {
+    const { controller, clock, sniAvailable } = this.#options;
+    const { state, mode } = controller;
+    const moment = { state, mode, now: clock.now(), serverStartedAt: this.#startedAt };
+    return standingOf(moment, served, sniAvailable());
+  }
+}
+
+export function createPcpServer(options: PcpServerOptions): PcpServer {
+  return new PcpServer(options);
+}
