@@ -1,5 +1,5 @@
 import type { Seq } from "./events/envelope.ts";
-import type { PortreeveRecord } from "./events/index.ts";
+import type { PortreeveEvent, PortreeveRecord } from "./events/index.ts";
 import type { Command, CommandEnvelope, Deadlines, Outcome } from "./reducers/decide/command.ts";
 import type { State } from "./reducers/state.ts";
 
@@ -14,7 +14,11 @@ export interface ControllerPort {
   /** Decides and makes durable. Refusals are values; rejects only for bugs. A log that cannot be written is a refusal too. */
   submit(command: SubmissionInput): Promise<Outcome>;
   /** What `submit` would do, without doing it: the events it would append. */
-  preview(command: SubmissionInput): { readonly outcome: Outcome; readonly state: State };
+  preview(command: SubmissionInput): {
+    readonly outcome: Outcome;
+    readonly state: State;
+    readonly events: readonly PortreeveEvent[];
+  };
   /**
    * `submit`, then wait until the kernel agrees. If a target refuses what was new, or after 5 s, the new promise is
    * withdrawn by an event and the outcome is a refusal with APPLY_FAILED or NOT_SETTLED. Never withdraws what existed before.
@@ -28,5 +32,5 @@ export interface ControllerPort {
 
 /** A command without what the controller adds itself: `now` and `entropy` may be left out. */
 export type SubmissionInput = Pick<CommandEnvelope, "source" | "requestId"> &
-  Partial<Pick<CommandEnvelope, "now">> &
+  Partial<Pick<CommandEnvelope, "now" | "ifSeq">> &
   Command;

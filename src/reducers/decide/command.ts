@@ -13,6 +13,8 @@ export interface CommandEnvelope {
   readonly requestId: string;
   /** 32 random bits: choice of a free external port. */
   readonly entropy: number;
+  /** The caller's view of the log: refused with LOG_REVISION_CONFLICT if it has moved on. */
+  readonly ifSeq?: Seq;
 }
 
 /** A device asks for a port by PCP MAP or NAT-PMP. Lifetime 0 is `UnmapRequest`. */
@@ -108,6 +110,7 @@ export type Command =
       readonly version: string;
       readonly instanceId: string;
       readonly bootId: string;
+      readonly uptimeMs: number;
     }
   | { readonly type: "controller.stop" }
   | { readonly type: "instance.take-over"; readonly from: string }

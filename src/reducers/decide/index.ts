@@ -11,7 +11,7 @@ import {
   decidePortRemove,
   decidePortUnblock,
 } from "./port.ts";
-import { accept } from "./refusal.ts";
+import { accept, refuse } from "./refusal.ts";
 import {
   decideControllerStart,
   decideControllerStop,
@@ -29,6 +29,10 @@ import { decideUnmap } from "./unmap.ts";
 
 /** Pure: the same command against the same state and deadlines always decides the same. */
 export function decide(command: Submission, state: State, deadlines: Deadlines): Decision {
+  if (command.ifSeq !== undefined && command.ifSeq !== state.seq) {
+    const message = `the log is at ${state.seq}, the request was made for ${command.ifSeq}; read again and decide again`;
+    return refuse("LOG_REVISION_CONFLICT", message);
+  }
   switch (command.type) {
     case "map":
       return decideMap(command, state, deadlines);
