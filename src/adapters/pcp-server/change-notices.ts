@@ -4,14 +4,13 @@ import { tableGet, tableRows } from "../../lib/table.ts";
 import { encodeNatPmpAddress } from "../../protocols/natpmp/response.ts";
 import { ALL_HOSTS, CLIENT_PORT } from "../../protocols/pcp/constants.ts";
 import { encodeSuccess } from "../../protocols/pcp/response.ts";
-import { externalAddress } from "../../reducers/select/external-address.ts";
 import type { State } from "../../reducers/state.ts";
 import { Announcement } from "./announcement.ts";
 import { claimName, type ClientPorts } from "./client-ports.ts";
 import type { Standing } from "./exchange.ts";
 import { isOnLink, type Link } from "./link.ts";
 import { MappingUpdates } from "./mapping-updates.ts";
-import { toldAddress } from "./standing.ts";
+import { type ExternalAddressOf, toldAddress } from "./standing.ts";
 
 /** A changed address is told to a client only once the kernel follows it; after this long it is not told at all. */
 const SETTLE_MAX_MS = 5000;
@@ -22,6 +21,7 @@ export interface ChangeNoticesOptions {
   readonly clock: Clock;
   readonly clientPorts: ClientPorts;
   readonly standingOn: (served: string) => Standing;
+  readonly externalAddressOf: ExternalAddressOf;
   readonly onUnsettled: (cause: unknown) => void;
 }
 
@@ -46,7 +46,7 @@ export class ChangeNotices {
   constructor(options: ChangeNoticesOptions) {
     this.#options = options;
     this.#updates = new MappingUpdates(options.clock, (name) => this.#sendUpdate(name));
-    this.#told = toldOf(options.controller.state);
+    this.#told = this.#toldOf(options.controller.state);
   }
 
   /** RFC 6886 §3.2.1 wants the address said at each start; a PCP epoch that goes on is nothing new. */
@@ -71,7 +71,7 @@ export class ChangeNotices {
   }
 
   close(): void {
-    for (const link of [...this.#links.keys()]) this.closed(link);
+    for (const link of this.#links.keys()) this.closed(link);
     this.#updates.stop();
   }
 
@@ -79,7 +79,7 @@ export class ChangeNotices {
   follow(state: State): void {
     const before = this.#told;
     if (state.epochs === before.epochs && state.topologyRevision === before.topologyRevision) return;
-    this.#told = toldOf(state);
+    this.#told = this.#toldOf(state);
     const { address } = this.#told;
     for (const [link, { pcp, natpmp }] of this.#links) {
       const restarted = state.epochs[link.interface]?.startedAt !== before.epochs[link.interface]?.startedAt;
@@ -124,7 +124,7 @@ export class ChangeNotices {
 
   /** RFC 6887 §14.2: the reply the client would get now, to the port it last asked from. */
   #sendUpdate(name: string): boolean {
-    const { controller, clientPorts, clock, standingOn } = this.#options;
+    const { controller, clientPorts, clock, standingOn, externalAddressOf } = this.#options;
     const [mappingId, claimKey] = name.split(" ") as [string, string];
     const mapping = tableGet(controller.state.mappings, mappingId);
     const claim = mapping?.claims.find((other) => other.key === claimKey);
@@ -132,7 +132,7 @@ export class ChangeNotices {
     if (mapping === undefined || claim === undefined || deadline === null) return false;
     const { device, nonce } = claim;
     const port = clientPorts.portOf(mappingId, claimKey) ?? claim.clientPort;
-    const address = externalAddress(controller.state, mapping.wan);
+    const address = externalAddressOf(controller.state, mapping.wan);
     if (device === null || nonce === null || port === null || address === null) return false;
     const link = [...this.#links.keys()].find(
       (candidate) => candidate.interface === mapping.interface && isOnLink([candidate], candidate.interface, device),
@@ -147,9 +147,10 @@ export class ChangeNotices {
     link.socket.send(encodeSuccess({ lifetime, epoch, body, options: [] }), { address: device, port });
     return true;
   }
-}
 
-function toldOf(state: State): Told {
-  const { epochs, topologyRevision, wanAddresses } = state;
-  return { epochs, topologyRevision, wanAddresses, address: toldAddress(state) };
+  #toldOf(state: State): Told {
+    const { epochs, topologyRevision, wanAddresses } = state;
+    const address = toldAddress(state, this.#options.externalAddressOf);
+    return { epochs, topologyRevision, wanAddresses, address };
+  }
 }

@@ -85,8 +85,8 @@ export class RequestFlow {
     const source = `${command.by}:${command.device}`;
     const outcome = controller.submitSettled({ ...command, source, requestId: `${command.by}-${randomUUID()}` });
     this.#inFlight.set(key, outcome);
-    const done = (): void => void this.#inFlight.delete(key);
-    outcome.then(done, done);
+    // Who waits for the outcome sees a rejection; this chain only tidies up.
+    void outcome.finally(() => this.#inFlight.delete(key)).catch(() => undefined);
     return outcome;
   }
 

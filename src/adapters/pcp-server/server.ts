@@ -11,7 +11,7 @@ import { DropLog } from "./drop-log.ts";
 import type { Standing } from "./exchange.ts";
 import { type Link, type Listener, listenerKey } from "./link.ts";
 import { RequestFlow } from "./request-flow.ts";
-import { standingOf } from "./standing.ts";
+import { type ExternalAddressOf, standingOf } from "./standing.ts";
 
 /** The part of pino that is used here. */
 export interface Log {
@@ -24,6 +24,7 @@ export interface PcpServerOptions {
   readonly log: Log;
   readonly requestLog: RequestLog;
   readonly clock: Clock;
+  readonly externalAddressOf: ExternalAddressOf;
   /** Whether ports can be shared by TLS server name now: marks ANNOUNCE replies with option 225. */
   readonly sniAvailable: () => boolean;
   /** Tests put a socket of their own in. */
@@ -60,6 +61,7 @@ export class PcpServer {
       clock,
       clientPorts,
       standingOn,
+      externalAddressOf: options.externalAddressOf,
       onUnsettled: (cause) => log.warn({ err: cause }, "mapping updates not sent: the new address is not settled"),
     });
     this.#flow = new RequestFlow({
@@ -84,7 +86,9 @@ export class PcpServer {
 
   /** The listeners with an open socket. */
   get served(): readonly Listener[] {
-    return [...this.#links.values()].map(({ socket: _, ...listener }) => listener);
+    return [...this.#links.values()].map(({ interface: served, address, ifindex, subnet }) => {
+      return { interface: served, address, ifindex, subnet };
+    });
   }
 
   /**
@@ -145,9 +149,9 @@ export class PcpServer {
   }
 
   #standingOn(served: string): Standing {
-    const { controller, clock, sniAvailable } = this.#options;
+    const { controller, clock, sniAvailable, externalAddressOf } = this.#options;
     const { state, mode } = controller;
-    const moment = { state, mode, now: clock.now(), serverStartedAt: this.#startedAt };
+    const moment = { state, mode, now: clock.now(), serverStartedAt: this.#startedAt, externalAddressOf };
     return standingOf(moment, served, sniAvailable());
   }
 }

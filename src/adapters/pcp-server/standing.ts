@@ -1,7 +1,9 @@
 import type { ControllerMode } from "../../controller-port.ts";
-import { externalAddress, preferredWan } from "../../reducers/select/external-address.ts";
 import type { State } from "../../reducers/state.ts";
 import type { Standing } from "./exchange.ts";
+
+/** What clients of a WAN are told is its address; null while it has none. */
+export type ExternalAddressOf = (state: State, wan: string) => string | null;
 
 export interface Moment {
   readonly state: State;
@@ -9,6 +11,7 @@ export interface Moment {
   readonly now: number;
   /** When this server began: stands in for an epoch that no event has set, as in safe mode at the log's first record. */
   readonly serverStartedAt: number;
+  readonly externalAddressOf: ExternalAddressOf;
 }
 
 /** What clients of a served interface are told of epoch and address, now. */
@@ -19,7 +22,7 @@ export function standingOf(moment: Moment, served: string, sniAvailable: boolean
     ready: mode === "running",
     pcp,
     natpmp,
-    externalAddress: toldAddress(state),
+    externalAddress: toldAddress(state, moment.externalAddressOf),
     epoch: epochOf(moment, served),
     sniAvailable,
   };
@@ -31,7 +34,8 @@ export function epochOf({ state, now, serverStartedAt }: Moment, served: string)
   return Math.max(0, Math.floor((now - startedAt) / 1000));
 }
 
-export function toldAddress(state: State): string | null {
-  const wan = preferredWan(state);
-  return wan === null ? null : externalAddress(state, wan);
+/** The address of the preferred WAN, which new mappings are made on: settings name it first. */
+export function toldAddress(state: State, externalAddressOf: ExternalAddressOf): string | null {
+  const [wan] = state.settings.wan.interfaces;
+  return wan === undefined ? null : externalAddressOf(state, wan);
 }
