@@ -1,4 +1,4 @@
-import { bucketOf, tableGet, tableSet } from "../lib/table.ts";
+import { tableGet, tableSet, tableSweep } from "../lib/table.ts";
 import { type Device, deviceKey, type Mapping, type State } from "./state.ts";
 
 /** What a device's event bucket holds at `now`, refilled since it was last drawn from. */
@@ -16,21 +16,12 @@ function ensureDevice(draft: State, iface: string, address: string, now: number)
   const key = deviceKey(iface, address);
   const known = tableGet(draft.devices, key);
   if (known !== undefined) return known;
-  sweepIdle(draft, key, now);
-  const burst = draft.settings.portControl.perDevice.eventBurst;
+  const limits = draft.settings.portControl.perDevice;
+  const burst = limits.eventBurst;
+  // Without a claim a device is kept only while it owes tokens.
+  tableSweep(draft.devices, key, (other) => other.mappingIds.length === 0 && tokensOf(other, limits, now) >= burst);
   tableSet(draft.devices, key, { interface: iface, address, mappingIds: [], ports: 0, tokens: burst, tokensAt: now });
   return tableGet(draft.devices, key) as Device;
-}
-
-/** A device without a claim is kept only while it owes tokens; the bucket that is touched anyway is swept, so the table stays bounded. */
-function sweepIdle(draft: State, key: string, now: number): void {
-  const limits = draft.settings.portControl.perDevice;
-  const bucket = draft.devices.buckets[bucketOf(key)] ?? {};
-  for (const [other, device] of Object.entries(bucket)) {
-    if (device.mappingIds.length > 0 || tokensOf(device, limits, now) < limits.eventBurst) continue;
-    delete bucket[other];
-    draft.devices.size -= 1;
-  }
 }
 
 /** Each event that a device caused costs it one token; decide refuses it at none, a release may go below no further than zero. */

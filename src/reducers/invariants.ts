@@ -1,4 +1,4 @@
-import { changedBuckets, type ReadonlyTable, TABLE_BUCKETS, tableEntries, tableGet } from "../lib/table.ts";
+import { type ReadonlyTable, tableChanges, tableEntries, tableGet } from "../lib/table.ts";
 import { deviceKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
 
 /**
@@ -76,12 +76,8 @@ function checkSizes(state: State, faults: string[]): void {
 }
 
 function* changedEntries<Row>(table: ReadonlyTable<Row>, since?: ReadonlyTable<Row>): Generator<[string, Row]> {
-  const buckets =
-    since === undefined ? Array.from({ length: TABLE_BUCKETS }, (_, index) => index) : changedBuckets(since, table);
-  for (const index of buckets) {
-    const before = since?.buckets[index] ?? {};
-    for (const [key, row] of Object.entries(table.buckets[index] ?? {})) if (before[key] !== row) yield [key, row];
-  }
+  if (since === undefined) yield* tableEntries(table);
+  else for (const { key, after } of tableChanges(since, table)) if (after !== undefined) yield [key, after];
 }
 
 function* changedRows<Row>(table: ReadonlyTable<Row>, since?: ReadonlyTable<Row>): Generator<Row> {

@@ -1,6 +1,6 @@
 import type { PortreeveRecord } from "../events/index.ts";
 import { assert } from "../lib/assert.ts";
-import { bucketOf, tableDelete, tableSet } from "../lib/table.ts";
+import { tableDelete, tableSet, tableSweep } from "../lib/table.ts";
 import { dropMapping, holderOf, holdMapping } from "./device.ts";
 import { unindexPorts } from "./index-ports.ts";
 import { chargeDevice, requireMapping, sever } from "./mapping.ts";
@@ -73,10 +73,7 @@ function quarantine(draft: State, mapping: Mapping, at: number): void {
   if (until === at) return;
   for (let offset = 0; offset < mapping.count; offset += 1) {
     const key = externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset);
-    const bucket = draft.quarantine.buckets[bucketOf(key)] ?? {};
-    for (const [other, row] of Object.entries(bucket)) {
-      if (row.until <= at) tableDelete(draft.quarantine, other);
-    }
+    tableSweep(draft.quarantine, key, (other) => other.until <= at);
     tableSet(draft.quarantine, key, { device: mapping.internalAddress, until });
   }
 }

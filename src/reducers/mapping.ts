@@ -1,6 +1,6 @@
 import type { PortreeveRecord } from "../events/index.ts";
 import type { MappingChanged } from "../events/mapping.ts";
-import { bucketOf, tableDelete, tableGet, tableSet } from "../lib/table.ts";
+import { tableDelete, tableGet, tableSet, tableSweep } from "../lib/table.ts";
 import { assert } from "../lib/assert.ts";
 import { dropMapping, holdMapping, spendToken } from "./device.ts";
 import { indexPorts, unindexPorts } from "./index-ports.ts";
@@ -78,9 +78,6 @@ export function severFlows(
   record: PortreeveRecord,
 ): void {
   const key = `${flows.address}|${flows.protocol}|${flows.port}`;
-  const bucket = draft.severed.buckets[bucketOf(key)] ?? {};
-  for (const [other, row] of Object.entries(bucket)) {
-    if (record.at - row.at > SEVERED_KEEP_MS) tableDelete(draft.severed, other);
-  }
+  tableSweep(draft.severed, key, (other) => record.at - other.at > SEVERED_KEEP_MS);
   tableSet(draft.severed, key, { ...flows, at: record.at, revision: record.seq });
 }

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { tableRows } from "../../src/lib/table.ts";
 import { Controller } from "../../src/controller.ts";
 import type { SubmissionInput } from "../../src/controller-port.ts";
 import type { EventLog, LogBatch } from "../../src/events/log.ts";
@@ -210,7 +211,7 @@ describe("SettledSubmission", () => {
     await controller.submitSettled(by(mapRequest()));
     controller.settleWith(settler({ kind: "refused", message: "no" }));
     await controller.submitSettled(by(mapRequest({ by: "natpmp" }), "natpmp:192.168.77.2"));
-    const [mapping] = controller.state.mappings.buckets.flatMap((bucket) => Object.values(bucket));
+    const [mapping] = [...tableRows(controller.state.mappings)];
     expect(mapping?.claims.map((claim) => claim.source)).toEqual(["pcp"]);
   });
 

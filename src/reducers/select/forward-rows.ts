@@ -1,5 +1,5 @@
 import type { Transport } from "../../events/fields.ts";
-import { changedBuckets, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
+import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
 import { externalKey, internalKey, type Mapping, type State } from "../state.ts";
 import type { Desired, DesiredTable } from "./desired.ts";
 import { wanAddress } from "./external-address.ts";
@@ -74,20 +74,12 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     if (before.topologyRevision !== after.topologyRevision) return null;
     if (before.listenersRevision !== after.listenersRevision) return null;
     const keys = new Set<string>();
-    for (const index of changedBuckets(before.mappings, after.mappings)) {
-      const [old, now] = [before.mappings.buckets[index] ?? {}, after.mappings.buckets[index] ?? {}];
-      for (const id of new Set([...Object.keys(old), ...Object.keys(now)])) {
-        if (old[id] === now[id]) continue;
-        if (old[id] !== undefined) for (const key of previous.keysOf(old[id])) keys.add(key);
-        if (now[id] !== undefined) for (const key of this.keysOf(now[id])) keys.add(key);
-      }
+    for (const { before: old, after: now } of tableChanges(before.mappings, after.mappings)) {
+      if (old !== undefined) for (const key of previous.keysOf(old)) keys.add(key);
+      if (now !== undefined) for (const key of this.keysOf(now)) keys.add(key);
     }
-    for (const index of changedBuckets(before.severed, after.severed)) {
-      const [old, now] = [before.severed.buckets[index] ?? {}, after.severed.buckets[index] ?? {}];
-      for (const key of new Set([...Object.keys(old), ...Object.keys(now)])) {
-        if (old[key] !== now[key]) keys.add(`severed|${key}`);
-      }
-    }
+    for (const { key } of tableChanges(before.severed, after.severed)) keys.add(`severed|${key}`);
+    if (before.mappings.size === 0 || after.mappings.size === 0) keys.add("skeleton");
     return keys;
   }
 

@@ -1,4 +1,4 @@
-import { changedBuckets, tableGet, tableRows } from "../../lib/table.ts";
+import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
 import { deviceKey, type State } from "../state.ts";
 import type { Desired, DesiredTable } from "./desired.ts";
 import type { GuardRow } from "./rows.ts";
@@ -59,9 +59,8 @@ class GuardTable implements DesiredTable<GuardRow> {
     if (before.settingsRevision !== after.settingsRevision) return null;
     const keys = new Set<string>();
     if (before.mappings.size === 0 || after.mappings.size === 0) keys.add("anchor");
-    for (const index of changedBuckets(before.devices, after.devices)) {
-      const devices = { ...before.devices.buckets[index], ...after.devices.buckets[index] };
-      for (const device of Object.values(devices)) keys.add(`holder|${device.address}`);
+    for (const { before: old, after: now } of tableChanges(before.devices, after.devices)) {
+      for (const device of [old, now]) if (device !== undefined) keys.add(`holder|${device.address}`);
     }
     return keys;
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { tableRows } from "../../../src/lib/table.ts";
 import { event } from "../../../src/events/index.ts";
 import {
   DEVICE,
@@ -96,7 +97,7 @@ describe("decide map", () => {
     const gateway = new Gateway({}, "same-host");
     const nonces = [1, 2, 3, 4, 5].map((digit) => String(digit).repeat(24));
     for (const nonce of nonces) mapped(gateway.map({ nonce, suggestedPort: 9000 }));
-    const [mapping] = gateway.state.mappings.buckets.flatMap((bucket) => Object.values(bucket));
+    const [mapping] = [...tableRows(gateway.state.mappings)];
     expect(mapping?.claims.map((claim) => claim.nonce)).toEqual(nonces.slice(1));
   });
 
@@ -133,7 +134,7 @@ describe("decide map", () => {
     gateway.map({ protocol: 6, suggestedPort: 9000 });
     gateway.map({ protocol: 17, suggestedPort: 9000 });
     gateway.unmap({ protocol: 6 });
-    const left = gateway.state.mappings.buckets.flatMap((bucket) => Object.values(bucket));
+    const left = [...tableRows(gateway.state.mappings)];
     expect(left.map((mapping) => mapping.protocol)).toEqual(["udp"]);
   });
 
@@ -258,8 +259,6 @@ describe("decide unmap", () => {
     gateway.map();
     gateway.unmap({ device: OTHER_DEVICE });
     expect(gateway.state.mappings.size).toBe(1);
-    expect(gateway.state.devices.buckets.flatMap((bucket) => Object.values(bucket)).map((row) => row.address)).toEqual([
-      DEVICE,
-    ]);
+    expect([...tableRows(gateway.state.devices)].map((row) => row.address)).toEqual([DEVICE]);
   });
 });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { tableEntries, tableRows } from "../../../src/lib/table.ts";
 import type { PortreeveRecord } from "../../../src/events/index.ts";
 import type { Command } from "../../../src/reducers/decide/command.ts";
 import { foldInto, replay } from "../../../src/reducers/fold.ts";
@@ -58,7 +59,7 @@ function play(gateway: Gateway, steps: readonly Step[]): void {
       gateway.do({ type: "leases.checkpoint" }, "clock");
     } else if ("command" in each) gateway.do(each.command, "pcp:x");
     else {
-      const ids = gateway.state.mappings.buckets.flatMap((bucket) => Object.keys(bucket)).sort();
+      const ids = [...tableEntries(gateway.state.mappings)].map(([key]) => key).sort();
       const id = ids[each.pick % Math.max(1, ids.length)] ?? "m0";
       const { verb } = each;
       if (verb === "disable" || verb === "enable") gateway.do({ type: "port.edit", id, enabled: verb === "enable" });
@@ -100,8 +101,7 @@ function model(records: readonly PortreeveRecord[]): string[] {
 }
 
 function summary(gateway: Gateway): string[] {
-  return gateway.state.mappings.buckets
-    .flatMap((bucket) => Object.values(bucket))
+  return [...tableRows(gateway.state.mappings)]
     .map((row) =>
       [
         row.id,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { tableEntries, tableRows } from "../../../src/lib/table.ts";
 import { event } from "../../../src/events/index.ts";
 import type { DesiredTable } from "../../../src/reducers/select/desired.ts";
 import { forwardDeletionExplained, selectForwards } from "../../../src/reducers/select/forward-rows.ts";
@@ -13,7 +14,7 @@ function expectedKeys(gateway: Gateway): string[] {
   const { state } = gateway;
   const result = new Set<string>();
   if (state.settings.lan.length > 0) result.add("skeleton");
-  for (const mapping of state.mappings.buckets.flatMap((bucket) => Object.values(bucket))) {
+  for (const mapping of [...tableRows(state.mappings)]) {
     if (!mapping.enabled) continue;
     const { protocol, externalPort: out, internalPort: inner, count, internalAddress } = mapping;
     if (count > 1 && out === inner) result.add(`range|${WAN_ADDRESS}|${protocol}|${out}-${out + count - 1}`);
@@ -23,7 +24,7 @@ function expectedKeys(gateway: Gateway): string[] {
       result.add(`ours|${protocol}|${out + i}`);
     }
   }
-  for (const key of state.severed.buckets.flatMap((bucket) => Object.keys(bucket))) result.add(`severed|${key}`);
+  for (const key of [...tableEntries(state.severed)].map(([key]) => key)) result.add(`severed|${key}`);
   return [...result].sort();
 }
 
