@@ -139,6 +139,39 @@ describe("status", () => {
     expect(rig.reconciler.health.message).toContain("bad: try later (EBUSY)");
   });
 
+  it("of a row that may not be repaired now is pending", async () => {
+    const rig = await started();
+    const before = rig.states.commit({ a: { slot: 1, value: "x" }, b: { slot: 2, value: "x" } });
+    await quiet();
+    rig.states.pause(rig.clock.now() + 1000);
+    const after = rig.states.commit({ a: { slot: 1, value: "y" } });
+    rig.target.tamper("vandal", (rows) => rows.delete("b"));
+    await quiet();
+    expect(rig.reconciler.status("a")).toMatchObject({ kind: "pending", revision: after });
+    expect(rig.reconciler.status("b")).toMatchObject({ kind: "pending", revision: before });
+  });
+
+  it("of a failing delete is gone when it is held back with others, and nobody retries it", async () => {
+    const rig = await started();
+    rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    rig.target.refused.set("alien0", busy);
+    rig.target.tamper("vandal", (rows) => rows.set("alien0", { slot: 100, value: "alien" }));
+    await quiet();
+    expect(rig.reconciler.status("alien0")).toMatchObject({ kind: "error", attempts: 1 });
+    rig.target.tamper("vandal", (rows) => {
+      for (const [key, row] of Object.entries(rowsNamed("alien", 20, 100))) rows.set(key, row);
+    });
+    await quiet();
+    expect(rig.reconciler.passes.at(-1)?.heldBack).toBe(20);
+    expect(rig.reconciler.status("alien0")).toBeUndefined();
+    expect(rig.reconciler.health.errorsCurrent).toBe(0);
+    const passes = rig.reconciler.passes.length;
+    rig.clock.advance(10_000);
+    await quiet();
+    expect(rig.reconciler.passes.length).toBe(passes);
+  });
+
   it("of a delete that is refused is an error until it works", async () => {
     const rig = await started();
     rig.states.commit({ a: { slot: 1, value: "x" } });
@@ -411,6 +444,18 @@ describe("drift", () => {
       await rig.reconciler.run("look");
       expect(rig.reconciler.passes.map((pass) => pass.driftBy)).toEqual([null, null, null, null]);
     }
+  });
+
+  it("is nobody's when a row turns up that an apply of unknown end may have made", async () => {
+    const rig = await started();
+    rig.target.faults.push("crash after apply");
+    rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    rig.states.commit({ a: null });
+    rig.clock.advance(100);
+    await quiet();
+    expect(rig.target.rows.size).toBe(0);
+    expect(rig.reconciler.passes.at(-1)).toMatchObject({ deleted: 1, driftBy: null });
   });
 
   it("hinted at without anything wrong is not blamed on anyone later", async () => {
