@@ -37,12 +37,9 @@ export class CountedTable<Spec> implements DesiredTable<Spec> {
   }
 
   changedSince(previous: DesiredTable<Spec>): Iterable<string> | null {
-    const keys: string[] = [];
-    for (let table: CountedTable<Spec> | null = this; table !== null; table = table.#parent) {
-      if (table === previous) return keys;
-      keys.push(...table.#changed);
-    }
-    return null;
+    if (previous === this) return [];
+    const before = this.#parent?.changedSince(previous) ?? null;
+    return before === null ? null : [...before, ...this.#changed];
   }
 
   get sorted(): readonly Desired<Spec>[] {
