@@ -1,21 +1,24 @@
 /**
- * A map from string to row, split by key hash into 128 branches of 128 buckets, so that one change copies two short lists
- * and one bucket and not the whole table (one immer draft over a flat table of 60,000 rows costs over 100 ms).
- * Plain data: immer drafts it, JSON keeps it. Only this file looks inside.
+ * A map from string to row, split by key hash into 128 branches of 128 buckets, so that one change copies two short
+ * lists and one bucket and not the whole table (one immer draft over a flat table of 60,000 rows costs over 100 ms).
+ * Branches and buckets that hold nothing are null. Plain data: immer drafts it. Only this file looks inside.
  */
 export interface Table<Row> {
   size: number;
-  branches: Bucket<Row>[][];
+  branches: (Branch<Row> | null)[];
 }
 
-export type Bucket<Row> = Record<string, Row>;
+type Bucket<Row> = Record<string, Row>;
+type Branch<Row> = (Bucket<Row> | null)[];
 
 export interface ReadonlyTable<Row> {
   readonly size: number;
-  readonly branches: readonly (readonly Readonly<Bucket<Row>>[])[];
+  readonly branches: readonly (readonly (Readonly<Bucket<Row>> | null)[] | null)[];
 }
 
 const FANOUT = 128;
+const NO_BUCKETS: readonly null[] = Object.freeze([]);
+const NOTHING: Readonly<Bucket<never>> = Object.freeze({});
 
 /** FNV-1a, 32 bit: where a key lies is part of nothing stored, only of the shape in memory. */
 function hashOf(key: string): number {
@@ -27,28 +30,32 @@ function hashOf(key: string): number {
 }
 
 export function emptyTable<Row>(): Table<Row> {
-  const branch = (): Bucket<Row>[] => Array.from({ length: FANOUT }, () => ({}));
-  return { size: 0, branches: Array.from({ length: FANOUT }, branch) };
+  return { size: 0, branches: Array.from({ length: FANOUT }, () => null) };
 }
 
-function bucketAt<B>(branches: readonly (readonly B[])[], key: string): B {
+function bucketOf<Row>(table: ReadonlyTable<Row>, key: string): Readonly<Bucket<Row>> {
   const hash = hashOf(key);
-  return (branches[(hash >>> 7) % FANOUT] as readonly B[])[hash % FANOUT] as B;
+  return table.branches[(hash >>> 7) % FANOUT]?.[hash % FANOUT] ?? NOTHING;
 }
 
 export function tableGet<Row>(table: ReadonlyTable<Row>, key: string): Row | undefined {
-  const bucket = bucketAt(table.branches, key);
+  const bucket = bucketOf(table, key);
   return Object.hasOwn(bucket, key) ? bucket[key] : undefined;
 }
 
 export function tableSet<Row>(table: Table<Row>, key: string, row: Row): void {
-  const bucket = bucketAt(table.branches, key);
+  const hash = hashOf(key);
+  const outer = (hash >>> 7) % FANOUT;
+  table.branches[outer] ??= Array.from({ length: FANOUT }, () => null);
+  const branch = table.branches[outer] as Branch<Row>;
+  branch[hash % FANOUT] ??= {};
+  const bucket = branch[hash % FANOUT] as Bucket<Row>;
   if (!Object.hasOwn(bucket, key)) table.size += 1;
   bucket[key] = row;
 }
 
 export function tableDelete<Row>(table: Table<Row>, key: string): void {
-  const bucket = bucketAt(table.branches, key);
+  const bucket = bucketOf(table, key) as Bucket<Row>;
   if (!Object.hasOwn(bucket, key)) return;
   delete bucket[key];
   table.size -= 1;
@@ -59,7 +66,7 @@ export function tableDelete<Row>(table: Table<Row>, key: string): void {
  * bounded without anyone walking all of it.
  */
 export function tableSweep<Row>(table: Table<Row>, key: string, isOver: (row: Row) => boolean): void {
-  const bucket = bucketAt(table.branches, key);
+  const bucket = bucketOf(table, key) as Bucket<Row>;
   for (const [other, row] of Object.entries(bucket)) {
     if (!isOver(row)) continue;
     delete bucket[other];
@@ -67,12 +74,16 @@ export function tableSweep<Row>(table: Table<Row>, key: string, isOver: (row: Ro
   }
 }
 
+function* buckets<Row>(table: ReadonlyTable<Row>): Generator<Readonly<Bucket<Row>>> {
+  for (const branch of table.branches) for (const bucket of branch ?? []) if (bucket !== null) yield bucket;
+}
+
 export function* tableEntries<Row>(table: ReadonlyTable<Row>): Generator<[string, Row]> {
-  for (const branch of table.branches) for (const bucket of branch) yield* Object.entries(bucket);
+  for (const bucket of buckets(table)) yield* Object.entries(bucket);
 }
 
 export function* tableRows<Row>(table: ReadonlyTable<Row>): Generator<Row> {
-  for (const branch of table.branches) for (const bucket of branch) yield* Object.values(bucket);
+  for (const bucket of buckets(table)) yield* Object.values(bucket);
 }
 
 export interface TableChange<Row> {
@@ -85,14 +96,15 @@ export interface TableChange<Row> {
 export function* tableChanges<Row>(before: ReadonlyTable<Row>, after: ReadonlyTable<Row>): Generator<TableChange<Row>> {
   if (before.branches === after.branches) return;
   for (let outer = 0; outer < FANOUT; outer += 1) {
-    const [old, now] = [before.branches[outer] ?? [], after.branches[outer] ?? []];
+    const [old, now] = [before.branches[outer] ?? NO_BUCKETS, after.branches[outer] ?? NO_BUCKETS];
     if (old === now) continue;
-    for (let inner = 0; inner < FANOUT; inner += 1) yield* bucketChanges(old[inner] ?? {}, now[inner] ?? {});
+    for (let inner = 0; inner < FANOUT; inner += 1) {
+      if (old[inner] !== now[inner]) yield* bucketChanges(old[inner] ?? NOTHING, now[inner] ?? NOTHING);
+    }
   }
 }
 
 function* bucketChanges<Row>(old: Readonly<Bucket<Row>>, now: Readonly<Bucket<Row>>): Generator<TableChange<Row>> {
-  if (old === now) return;
   for (const key of Object.keys(now)) if (old[key] !== now[key]) yield { key, before: old[key], after: now[key] };
   for (const key of Object.keys(old)) if (!Object.hasOwn(now, key)) yield { key, before: old[key], after: undefined };
 }
