@@ -45,33 +45,45 @@ export async function* readChain(
   const last = Math.min(to + 1, head.seq);
   let hash = await hashAt(await storage(), after);
   let held: StoredRecord | null = null;
-  let writer: string | null = null;
   let next = after + 1;
-  while (next <= last) {
-    const page = await pageFrom(await storage(), next, last);
-    if (page.length === 0) throw corrupt(next, `record ${next} is missing`);
-    for (const [key, text] of page) {
-      if (key !== eventKey(next)) throw corrupt(next, `record ${next} is missing`);
-      const stored = parseStored(next, text);
-      if (stored.prevHash !== hash) throw changed(next - 1);
-      if (held !== null) {
-        const record: PortreeveRecord = await decode(held, hash, writer, storage);
-        if (record.event.type === "controller.started") writer = record.event.data.version;
-        yield record;
+  let coming = pageFrom(storage, next, last);
+  try {
+    while (next <= last) {
+      const page = await coming;
+      if (page.length === 0) throw corrupt(next, `record ${next} is missing`);
+      // The store's thread fetches while this one hashes and parses.
+      coming = pageFrom(storage, next + page.length, last);
+      for (const [key, text] of page) {
+        if (key !== eventKey(next)) throw corrupt(next, `record ${next} is missing`);
+        const stored = parseStored(next, text);
+        if (stored.prevHash !== hash) throw changed(next - 1);
+        if (held !== null) yield decodeStored(held, hash);
+        held = stored;
+        hash = hashOf(text);
+        next += 1;
       }
-      held = stored;
-      hash = hashOf(text);
-      next += 1;
     }
+    if (held === null || held.seq > to) return;
+    if (hash !== head.hash) throw changed(held.seq);
+    yield decodeStored(held, hash);
+  } catch (cause) {
+    throw cause instanceof LogFault && cause.code === "LOG_NEWER_VERSION" ? await naming(cause, storage) : cause;
   }
-  if (held === null || held.seq > to) return;
-  if (hash !== head.hash) throw changed(held.seq);
-  yield await decode(held, hash, writer, storage);
 }
 
-async function pageFrom(storage: Storage, first: Seq, last: Seq): Promise<readonly StorageEntry[]> {
+type Page = readonly StorageEntry[];
+
+function pageFrom(storage: () => Promise<Storage>, first: Seq, last: Seq): Promise<Page> {
+  if (first > last) return Promise.resolve([]);
+  const page = fetchPage(storage, first, last);
+  // Asked for ahead of need: whoever stops reading early never sees how it went.
+  page.catch(() => {});
+  return page;
+}
+
+async function fetchPage(storage: () => Promise<Storage>, first: Seq, last: Seq): Promise<Page> {
   try {
-    return await storage.range(eventKey(first), eventKey(last), { limit: PAGE });
+    return await (await storage()).range(eventKey(first), eventKey(last), { limit: PAGE });
   } catch (cause) {
     if (cause instanceof PortreeveError) throw cause;
     throw corrupt(first, `the records from ${first} on cannot be read`, cause);
@@ -83,25 +95,11 @@ const changed = (seq: Seq): LogFault =>
     ? corrupt(1, "record 1 does not begin this log")
     : corrupt(seq, `record ${seq} is not the one that was written: its hash does not match`);
 
-/** Not async, so that replay does not pay a turn of the event loop for each record. */
-function decode(
-  stored: StoredRecord,
-  hash: string,
-  writer: string | null,
-  storage: () => Promise<Storage>,
-): PortreeveRecord | Promise<never> {
-  try {
-    return decodeStored(stored, hash);
-  } catch (cause) {
-    if (!(cause instanceof LogFault) || cause.code !== "LOG_NEWER_VERSION") throw cause;
-    return nameTheWriter(cause, writer, storage);
-  }
-}
-
-async function nameTheWriter(fault: LogFault, known: string | null, storage: () => Promise<Storage>): Promise<never> {
-  const writer = known ?? (await findWriter(await storage(), fault.seq));
+/** The same fault, with the version that wrote the record: that is the one to install. */
+async function naming(fault: LogFault, storage: () => Promise<Storage>): Promise<LogFault> {
+  const writer = await findWriter(await storage(), fault.seq);
   const by = writer === null ? "a newer Portreeve" : `Portreeve ${writer}`;
-  throw new LogFault("LOG_NEWER_VERSION", fault.seq, `${fault.message}; ${by} wrote it`, { cause: fault });
+  return new LogFault("LOG_NEWER_VERSION", fault.seq, `${fault.message}; ${by} wrote it`, { cause: fault });
 }
 
 /** The version in the last `controller.started` before `seq`. */

@@ -156,7 +156,8 @@ async function beginLog(storage: Storage, head: LogHead, { mark }: WitnessReadin
   return writeGenesis(storage);
 }
 
-function expectedMark({ status, mark }: WitnessReading, head: LogHead): WitnessMark {
+/** What the witness vouches for. Throws if it vouches for nothing, although there are records. */
+export function expectedMark({ status, mark }: WitnessReading, head: LogHead): WitnessMark {
   if (mark !== null) return mark;
   // The witness is on the disk before the first record is: without one there was no record.
   if (status === "absent" && head.seq === 0) return { ...EMPTY_HEAD, refusedAbove: false };

@@ -39,7 +39,11 @@ export function upcastChain(
     const ofType = steps.get(type);
     const current = types[type]?.v ?? 0;
     let lifted = data;
-    for (let from = v; from < current; from += 1) lifted = (ofType?.get(from) as Upcaster["up"])(lifted);
+    for (let from = v; from < current; from += 1) {
+      const up = ofType?.get(from);
+      assert(up !== undefined, `"${type}" has no version ${from}`);
+      lifted = up(lifted);
+    }
     return lifted;
   };
 }

@@ -1,0 +1,130 @@
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { open, readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { PortreeveError } from "../lib/errors.ts";
+import { dataDirAt } from "./data-dir.ts";
+import { isMissing, makePrivateDirectory, removeDurably, writeDurably } from "./durable-file.ts";
+import { Secret } from "./secret.ts";
+
+/** AES-256-GCM as NIST SP 800-38D recommends it: 96-bit IV, 128-bit tag. */
+const CIPHER = "aes-256-gcm";
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+const KEY_BYTES = 32;
+
+const sealed = z.strictObject({
+  v: z.literal(1),
+  kind: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/),
+  /** The secret's own key, sealed with the master key; hex of IV, tag, ciphertext. */
+  key: z.string().regex(/^[0-9a-f]+$/),
+  material: z.string().regex(/^[0-9a-f]+$/),
+});
+type Sealed = z.infer<typeof sealed>;
+
+/** Secret material outside of events, which hold ids only. Opened with the master key, which is kept elsewhere. */
+export interface SecretStore {
+  /** Durable when it resolves with the new secret's id. `kind` is a word like "wireguard-key". */
+  put(kind: string, material: Secret): Promise<string>;
+  /** Rejects with NOT_FOUND if the id was never given out or is erased. */
+  open(secretId: string): Promise<Secret>;
+  /** Afterwards nothing we keep can open it, with the master key neither. Erasing what is gone is no error. */
+  erase(secretId: string): Promise<void>;
+}
+
+/** Whether a data directory holds secrets that its master key is needed for. */
+export async function hasSecrets(dataDir: string): Promise<boolean> {
+  return (await readdir(dataDirAt(dataDir).secrets).catch(() => [])).some((name) => name.endsWith(".json"));
+}
+
+/**
+ * One file a secret, not keys in LevelDB: there a deleted value lives on in the write-ahead log, in tables until their
+ * compaction, and in the copies that are set aside after a crash. A file of its own is overwritten in place and gone.
+ */
+export function openSecrets(dataDir: string, masterKey: Secret): SecretStore {
+  return new SecretFiles(dataDirAt(dataDir).secrets, masterKey);
+}
+
+class SecretFiles implements SecretStore {
+  readonly #directory: string;
+  readonly #masterKey: Secret;
+
+  constructor(directory: string, masterKey: Secret) {
+    this.#directory = directory;
+    this.#masterKey = masterKey;
+  }
+
+  async put(kind: string, material: Secret): Promise<string> {
+    const secretId = `s${randomBytes(16).toString("hex")}`;
+    const dataKey = randomBytes(KEY_BYTES);
+    const file: Sealed = sealed.parse({
+      v: 1,
+      kind,
+      key: seal(this.#masterKey.expose(), dataKey, context("key", secretId, kind)),
+      material: seal(dataKey, material.expose(), context("material", secretId, kind)),
+    });
+    await makePrivateDirectory(this.#directory);
+    await writeDurably(this.#file(secretId), `${JSON.stringify(file)}\n`);
+    return secretId;
+  }
+
+  async open(secretId: string): Promise<Secret> {
+    const text = await readFile(this.#file(secretId), "utf8").catch((cause: unknown): never => {
+      if (!isMissing(cause)) throw cause;
+      throw new PortreeveError("NOT_FOUND", `there is no secret ${secretId}`, "refused", { cause });
+    });
+    try {
+      const { kind, key, material } = sealed.parse(JSON.parse(text));
+      const dataKey = unseal(this.#masterKey.expose(), key, context("key", secretId, kind));
+      return new Secret(unseal(dataKey, material, context("material", secretId, kind)));
+    } catch (cause) {
+      const message = `secret ${secretId} cannot be opened: it is damaged, or sealed with another master key`;
+      throw new PortreeveError("UNAVAILABLE", message, "terminal", { cause });
+    }
+  }
+
+  async erase(secretId: string): Promise<void> {
+    const path = this.#file(secretId);
+    try {
+      const { size } = await stat(path);
+      const file = await open(path, "r+");
+      try {
+        await file.write(Buffer.alloc(size), 0, size, 0);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+    } catch (cause) {
+      if (isMissing(cause)) return;
+      throw cause;
+    }
+    await removeDurably(path);
+  }
+
+  #file(secretId: string): string {
+    // Ids come in through the API, and become a path.
+    if (!/^s[0-9a-f]{32}$/.test(secretId)) {
+      throw new PortreeveError("NOT_FOUND", "there is no secret with an id of that form", "refused");
+    }
+    return join(this.#directory, `${secretId}.json`);
+  }
+}
+
+/** Bound into each seal, so that a blob moved to another secret, place or kind does not open. */
+const context = (part: "key" | "material", secretId: string, kind: string): Buffer =>
+  Buffer.from(`portreeve secret 1\0${part}\0${secretId}\0${kind}`);
+
+function seal(key: Uint8Array, plain: Uint8Array, aad: Buffer): string {
+  const iv = randomBytes(IV_BYTES);
+  const cipher = createCipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES }).setAAD(aad);
+  const body = Buffer.concat([cipher.update(plain), cipher.final()]);
+  return Buffer.concat([iv, cipher.getAuthTag(), body]).toString("hex");
+}
+
+function unseal(key: Uint8Array, hex: string, aad: Buffer): Buffer {
+  const bytes = Buffer.from(hex, "hex");
+  const body = bytes.subarray(IV_BYTES + TAG_BYTES);
+  const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
+  decipher.setAAD(aad).setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+  return Buffer.concat([decipher.update(body), decipher.final()]);
+}

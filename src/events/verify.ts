@@ -1,0 +1,33 @@
+import type { Seq } from "./envelope.ts";
+import type { LogHead } from "./log.ts";
+import { type LogCopy, copyForReading } from "./log-copy.ts";
+import { LogFault } from "./log-fault.ts";
+
+export interface LogVerdict {
+  readonly ok: boolean;
+  /** The last record there is; null if the log cannot be opened at all. */
+  readonly head: LogHead | null;
+  /** Records that were read and found good, from the first on. */
+  readonly records: number;
+  /** As `LogCopy` has it. */
+  readonly witnessAhead: Seq | null;
+  readonly fault?: { readonly code: string; readonly seq: Seq; readonly message: string };
+}
+
+/** Reads every record of a data directory's log, on a copy. Rejects only if there is no log or it cannot be copied. */
+export async function verifyLog(dataDir: string): Promise<LogVerdict> {
+  let copy: LogCopy | null = null;
+  let records = 0;
+  try {
+    copy = await copyForReading(dataDir);
+    for await (const { seq } of copy.read(0)) records = seq;
+    return { ok: true, head: copy.head, records, witnessAhead: copy.witnessAhead };
+  } catch (cause) {
+    if (!(cause instanceof LogFault)) throw cause;
+    const { code, seq, message } = cause;
+    const { head, witnessAhead } = copy ?? { head: null, witnessAhead: null };
+    return { ok: false, head, records, witnessAhead, fault: { code, seq, message } };
+  } finally {
+    await copy?.close();
+  }
+}
