@@ -1,0 +1,216 @@
+import { describe, expect, it } from "vitest";
+import { flat, hex, patch } from "../../protocols/hex.ts";
+import { MAP_REQUEST } from "../../protocols/pcp/vectors.ts";
+import type { Outcome } from "../../../../src/reducers/decide/command.ts";
+import { CLIENT, Fixture, LAN0, LAN1, NONCE, recordOf } from "./fixture.ts";
+
+const GROUP = "224.0.0.1:5350";
+const ALL_SENDS = 127_750;
+const isPcp = (bytes: string): boolean => bytes.startsWith("02");
+const pcpOf = (fixture: Fixture, address = LAN0.address): string[] => fixture.sentTo(GROUP, address).filter(isPcp);
+const natPmpOf = (fixture: Fixture, address = LAN0.address): string[] =>
+  fixture.sentTo(GROUP, address).filter((bytes) => !isPcp(bytes));
+
+/** Past the announcements of the start. */
+async function quiet(change = {}): Promise<Fixture> {
+  const fixture = new Fixture(change);
+  await fixture.server.serve([LAN0, LAN1]);
+  await fixture.advance(200_000);
+  for (const { sent } of fixture.sockets.opened) sent.length = 0;
+  return fixture;
+}
+
+describe("announcements", () => {
+  it("NPMP-S-15 say the external address ten times at each start, the epoch moving on", async () => {
+    const fixture = new Fixture();
+    await fixture.server.serve([LAN0]);
+    await fixture.advance(ALL_SENDS);
+    const sent = natPmpOf(fixture);
+    expect(sent).toHaveLength(10);
+    expect(sent[0]).toBe(flat("00800000 0000044c 0b162101"));
+    expect(sent[9]).toBe(flat("00800000 000004cb 0b162101"));
+  });
+
+  it("PCP-S-67 say nothing of PCP at a start that lost nothing", async () => {
+    const fixture = new Fixture();
+    await fixture.server.serve([LAN0]);
+    await fixture.advance(ALL_SENDS);
+    expect(pcpOf(fixture)).toEqual([]);
+  });
+
+  it("PCP-S-65 say an ANNOUNCE ten times at a start with a new epoch", async () => {
+    const fixture = new Fixture({ epochs: { lan0: { startedAt: 1_999_000, reason: "salvaged" } } });
+    await fixture.server.serve([LAN0]);
+    await fixture.advance(ALL_SENDS);
+    const sent = pcpOf(fixture);
+    expect(sent).toHaveLength(10);
+    expect(sent[0]).toBe(flat("0280000000000000 00000001") + "00".repeat(12));
+    expect(sent[9]).toBe(flat("0280000000000000 00000080") + "00".repeat(12));
+  });
+
+  it("PCP-S-63 PCP-S-65 NPMP-S-15 say both on every served link when the epoch is reset", async () => {
+    const fixture = await quiet();
+    const epoch = { startedAt: fixture.clock.now(), reason: "salvaged" };
+    fixture.controller.publish({ epochs: { lan0: epoch, lan1: epoch } });
+    await fixture.advance(ALL_SENDS);
+    for (const address of [LAN0.address, LAN1.address]) {
+      expect(pcpOf(fixture, address)).toHaveLength(10);
+      expect(natPmpOf(fixture, address)).toHaveLength(10);
+      expect(natPmpOf(fixture, address)[0]).toBe(flat("00800000 00000000 0b162101"));
+    }
+  });
+
+  it("NPMP-S-15 say the address when the WAN gets one, and nothing while it has none", async () => {
+    const fixture = await quiet({ wanAddresses: {} });
+    await fixture.advance(ALL_SENDS);
+    expect(fixture.sentTo(GROUP)).toEqual([]);
+    const { topologyRevision } = fixture.controller.state;
+    fixture.controller.publish({
+      topologyRevision: topologyRevision + 1,
+      wanAddresses: { wan0: { reported: "11.22.33.9", matched: "11.22.33.9" } },
+    });
+    await fixture.advance(ALL_SENDS);
+    expect(natPmpOf(fixture)).toHaveLength(10);
+    expect(natPmpOf(fixture)[0]?.slice(16)).toBe("0b162109");
+    expect(pcpOf(fixture)).toEqual([]);
+  });
+
+  it("start over when the address changes again, and then say the new one only", async () => {
+    const fixture = await quiet();
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(1000);
+    fixture.moveWan("11.22.33.6");
+    await fixture.advance(ALL_SENDS);
+    const addresses = natPmpOf(fixture).map((bytes) => bytes.slice(16));
+    expect(addresses.filter((address) => address === "0b162105")).toHaveLength(3);
+    expect(addresses.filter((address) => address === "0b162106")).toHaveLength(10);
+  });
+
+  it("say nothing after commits that change neither epoch nor address", async () => {
+    const fixture = await quiet();
+    fixture.controller.publish({ topologyRevision: fixture.controller.state.topologyRevision + 1 });
+    fixture.controller.publish({ listenersRevision: 7 });
+    await fixture.advance(ALL_SENDS);
+    expect(fixture.sentTo(GROUP)).toEqual([]);
+  });
+
+  it("NPMP-S-16 say nothing of a protocol that is off, and nothing in safe mode", async () => {
+    const fixture = await quiet();
+    const { settings } = fixture.controller.state;
+    fixture.controller.publish({ settings: { ...settings, portControl: { ...settings.portControl, natpmp: false } } });
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(1000);
+    expect(natPmpOf(fixture)).toEqual([]);
+    expect(pcpOf(fixture)).toHaveLength(3);
+    fixture.controller.mode = "safe";
+    await fixture.advance(ALL_SENDS);
+    expect(pcpOf(fixture)).toHaveLength(3);
+  });
+});
+
+/** RFC 6887 §11.1: TCP 8080, 590 s left, new epoch, new address 11.22.33.5. */
+const UPDATE = patch(
+  hex(`
+  02810000 00000258 00000000 00000000 00000000 00000000
+  01020304 05060708 090a0b0c 06000000 1f901f90 00000000 00000000 0000ffff 0b162105`),
+  4,
+  "0000024e",
+);
+
+describe("mapping updates after an address change", () => {
+  const heardAgain: Outcome = {
+    ok: true,
+    seq: 1,
+    changed: false,
+    answer: {
+      kind: "mapped",
+      mappingId: "m000000001f90",
+      claimKey: `pcp:${NONCE}`,
+      externalAddress: "11.22.33.1",
+      externalPort: 8080,
+      lifetime: 3600,
+    },
+  };
+
+  it("PCP-S-66 tell a client's PCP mapping to the port its claim was made from, three times", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080]);
+    await fixture.advance(10_000);
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(0);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toEqual([Buffer.from(UPDATE).toString("hex")]);
+    await fixture.advance(10_000);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toHaveLength(3);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`, LAN1.address)).toEqual([]);
+  });
+
+  it("PCP-S-66 go to the port of the last renewal", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080]);
+    fixture.sockets.at(LAN0.address).arrive(MAP_REQUEST, CLIENT);
+    fixture.controller.decideNext(heardAgain);
+    await fixture.rest();
+    for (const { sent } of fixture.sockets.opened) sent.length = 0;
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(10_000);
+    expect(fixture.sentTo(`${CLIENT.address}:${CLIENT.port}`)).toHaveLength(3);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toEqual([]);
+  });
+
+  it("PCP-S-66 stop once the client has refreshed", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080]);
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(300);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toHaveLength(2);
+    fixture.sockets.at(LAN0.address).arrive(MAP_REQUEST, CLIENT);
+    fixture.controller.decideNext(heardAgain);
+    await fixture.advance(10_000);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toHaveLength(2);
+  });
+
+  it("forget the port of a claim that ended: the same claim made again starts from its event", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080]);
+    fixture.sockets.at(LAN0.address).arrive(MAP_REQUEST, CLIENT);
+    fixture.controller.decideNext(heardAgain);
+    await fixture.rest();
+    const ended = { mappingId: "m000000001f90", claimKey: `pcp:${NONCE}` };
+    fixture.controller.publish({}, [recordOf("lease.expired", ended)]);
+    fixture.giveMappings([8080]);
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(10_000);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toHaveLength(3);
+  });
+
+  it("are not sent before the kernel follows the change, and never if it does not", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080]);
+    let settled = (): void => undefined;
+    fixture.controller.settle = new Promise((resolve) => {
+      settled = resolve;
+    });
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(1000);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toEqual([]);
+    settled();
+    await fixture.advance(0);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toHaveLength(1);
+
+    const unlucky = await quiet();
+    unlucky.giveMappings([8080]);
+    unlucky.controller.settle = Promise.reject(new Error("not in time"));
+    unlucky.moveWan("11.22.33.5");
+    await unlucky.advance(10_000);
+    expect(unlucky.sentTo(`${CLIENT.address}:40000`)).toEqual([]);
+    expect(unlucky.warnings).toEqual(["mapping updates not sent: the new address is not settled"]);
+  });
+
+  it("say nothing when the WAN gets back the address it had", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080]);
+    fixture.controller.publish({ topologyRevision: fixture.controller.state.topologyRevision + 1 });
+    await fixture.advance(10_000);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toEqual([]);
+  });
+});
