@@ -24,6 +24,9 @@ export function createSysctlTarget(names: () => Iterable<string>): Target<Sysctl
       }
       return observed;
     },
+    expected: (spec) => spec.value,
+    // Nothing tells of changes here; reading them again at each refresh is soon enough.
+    unchanged: () => true,
     async apply(plan) {
       const outcomes: Outcome[] = [];
       for (const change of plan) {
