@@ -1,7 +1,8 @@
 // The peer: Debian's miniupnpd-nftables, unmodified, on a gateway of its own, set up as its manual says.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** The base chains Debian's package documents; miniupnpd adds its rules to the empty ones. */
 const NFT = `
@@ -50,21 +51,15 @@ export async function startMiniupnpd(topology, lanNetwork) {
   );
   await topology.gateway.exec("sysctl", "-qw", "net.ipv4.ip_forward=1");
   await topology.gateway.exec("nft", NFT);
-  const child = topology.gateway.spawn(["miniupnpd", "-d", "-f", file, "-P", join(folder, "pid")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  await new Promise((resolve, reject) => {
-    child.once("exit", (code) => reject(new Error(`miniupnpd ended with ${code}`)));
-    child.stderr?.on("data", (chunk) => {
-      if (/listening on|port 5351|HTTP listening|NAT-PMP/i.test(String(chunk))) resolve(undefined);
-    });
-    setTimeout(resolve, 1000); // it does not always say that it is ready
-  });
-  child.stderr?.resume();
+  // Not with -d: its debug log costs it most of its speed.
+  const pidFile = join(folder, "pid");
+  await topology.gateway.exec("miniupnpd", "-f", file, "-P", pidFile);
+  for (let tries = 0; !existsSync(pidFile) && tries < 200; tries += 1) await sleep(10);
+  const pid = Number(readFileSync(pidFile, "utf8"));
   return {
-    pid: child.pid ?? 0,
+    pid,
     close() {
-      child.kill("SIGKILL");
+      process.kill(pid, "SIGKILL");
       rmSync(folder, { recursive: true, force: true });
     },
   };

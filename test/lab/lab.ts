@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "vitest";
 import { Agent } from "./agent.ts";
 import { listForeignTables, makeForeignTables } from "./foreign-tables.ts";
-import { type Config, Gateway } from "./gateway.ts";
+import { Gateway } from "./gateway.mjs";
 import { encodeMap, encodeNatPmpMap, type MapRequest, type Reply } from "./programs/pcp-wire.mjs";
 import {
   createTopology,
@@ -12,6 +12,9 @@ import {
   WAN_GATEWAY,
 } from "./topology.mjs";
 import { expectOnlyGrantedPortsOpen } from "./wan-scan.ts";
+
+/** What the daemon is configured with, beside its directories. */
+export type Config = Readonly<Record<string, unknown>>;
 
 export interface LabOptions extends TopologyOptions {
   readonly config?: Config;

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { Agent } from "./agent.ts";
-import type { Gateway } from "./gateway.ts";
+import type { Gateway } from "./gateway.mjs";
 import { encodeMap, type Reply } from "./programs/pcp-wire.mjs";
 import { fileURLToPath } from "node:url";
 import type { Topology } from "./topology.mjs";
