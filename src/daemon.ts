@@ -1,0 +1,357 @@
+import { randomBytes } from "node:crypto";
+import { setAutoFreeze } from "immer";
+import pino, { type Logger } from "pino";
+import { LeaseClock } from "./adapters/clock/lease-clock.ts";
+import { readBootId, SystemClock, uptimeMs } from "./adapters/clock/system-clock.ts";
+import { LinkObserver } from "./adapters/kernel/link-observer.ts";
+import type { Links } from "./adapters/kernel/links.ts";
+import { ListenerObserver } from "./adapters/kernel/listeners.ts";
+import { createPcpServer, type PcpServer } from "./adapters/pcp-server/server.ts";
+import type { ApiDeps } from "./api/deps.ts";
+import { type OpenApi, openApi } from "./api/listener.ts";
+import { parseListen } from "./config/schema.ts";
+import type { LoadedConfig } from "./config/load.ts";
+import { settingsFrom } from "./config/settings.ts";
+import { Controller } from "./controller.ts";
+import { type DataPlane, openDataPlane } from "./data-plane.ts";
+import type { EventLog } from "./events/log.ts";
+import { loadMasterKey } from "./events/master-key.ts";
+import { hasSecrets } from "./events/secrets.ts";
+import { History, SnapshotKeeper } from "./history.ts";
+import { unwritableLog } from "./unwritable-log.ts";
+import { PortreeveError } from "./lib/errors.ts";
+import { createMetrics, type Metrics } from "./lib/metrics.ts";
+import { RequestLog } from "./lib/request-log.ts";
+import { portControlListeners } from "./port-listeners.ts";
+import { Readiness } from "./readiness.ts";
+import { externalAddress } from "./reducers/select/external-address.ts";
+import type { State } from "./reducers/state.ts";
+import { openStore, type Store } from "./store.ts";
+
+/** An interface or socket that was not there is tried again this often. */
+const SERVE_RETRY_MS = 1000;
+/** From SIGTERM to the end, whatever hangs. */
+const STOP_MAX_MS = 4500;
+
+export interface DaemonOptions {
+  readonly loaded: LoadedConfig;
+  readonly version: string;
+  /** Take over what another instance left in this network namespace. */
+  readonly takeOver: boolean;
+}
+
+/** Runs the controller in the foreground until SIGTERM or SIGINT; resolves with the exit code. */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  // Tests fold frozen states; here the freezing would cost as much as the folding.
+  setAutoFreeze(false);
+  const destination = pino.destination({ dest: 2, sync: true });
+  const timestamp = pino.stdTimeFunctions.isoTime;
+  const log = pino({ level: options.loaded.config.log.level, timestamp, base: null }, destination);
+  const announce = pino({ level: "info", timestamp, base: null }, destination);
+  const daemon = new Daemon(options, log, announce);
+  const signal = new Promise<string>((resolve) => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(name));
+  });
+  try {
+    await daemon.start();
+  } catch (cause) {
+    await daemon.stop().catch(() => {});
+    if (!(cause instanceof PortreeveError)) throw cause;
+    announce.error({ code: cause.code }, cause.message);
+    return cause.code === "PERMISSION" ? 5 : cause.code === "CONFIG_INVALID" ? 2 : 1;
+  }
+  log.info({ signal: await signal }, "stopping");
+  const overdue = setTimeout(() => {
+    announce.error({}, "something did not stop in time; what was acknowledged is durable all the same");
+    process.exit(1);
+  }, STOP_MAX_MS);
+  await daemon.stop();
+  clearTimeout(overdue);
+  return daemon.safe ? 1 : 0;
+}
+
+/** The parts, in the order in which they may trust each other. */
+class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #log: Logger;
+  readonly #announce: Logger;
+  readonly #metrics: Metrics = createMetrics();
+  readonly #requestLog = new RequestLog();
+  readonly #closers: (() => Promise<void> | void)[] = [];
+  #controller: Controller | null = null;
+  #eventLog: EventLog | null = null;
+  #dataPlane: DataPlane | null = null;
+  #pcp: PcpServer | null = null;
+  #api: OpenApi | null = null;
+  #keeper: SnapshotKeeper | null = null;
+  #readiness: Readiness | null = null;
+  #links: Links = { links: [], defaultRoutes: [] };
+  #serveTimer: NodeJS.Timeout | null = null;
+  #stopping = false;
+  safe = false;
+
+  constructor(options: DaemonOptions, log: Logger, announce: Logger) {
+    this.#options = options;
+    this.#log = log;
+    this.#announce = announce;
+  }
+
+  async start(): Promise<void> {
+    const { config } = this.#options.loaded;
+    const store = await openStore(config.dataDir, (fields, message) => this.#log.warn(fields, message));
+    if (store.ok) this.#eventLog = store.log;
+    await loadMasterKey(config.masterKeyFile, await hasSecrets(config.dataDir));
+    const { run, at } = store.state;
+    const anchor = at === 0 ? null : { at: run.startedAt, uptimeMs: run.uptimeMs, bootId: run.bootId, lastAt: at };
+    const clock = new SystemClock(anchor);
+    const eventLog = store.ok ? store.log : unwritableLog(store.fault);
+    const controller = this.#makeController(store, eventLog, clock);
+    this.#controller = controller;
+    if (store.ok) await this.#openDataPlane(controller, store.log, clock);
+    const readiness = new Readiness(clock, this.#dataPlane?.reconcilers ?? []);
+    this.#readiness = readiness;
+    this.#makePcpServer(controller, clock);
+    if (store.ok) await this.#converge(controller, store.log, clock);
+    else this.#enterSafeMode(controller, store.fault);
+    await this.#observeLinks(controller);
+    if (store.ok) {
+      await this.#firstPasses(controller);
+      controller.enter("running");
+      readiness.bar(null);
+    }
+    await this.#servePorts();
+    await this.#openApi(store, eventLog, controller, clock, readiness);
+    if (store.ok) this.#sayReady(readiness);
+  }
+
+  /** In the reverse order: nobody new is promised anything, then the log is closed as it stands. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    if (this.#serveTimer !== null) clearTimeout(this.#serveTimer);
+    await this.#api?.close();
+    await this.#pcp?.close();
+    for (const close of this.#closers.reverse()) await close();
+    const controller = this.#controller;
+    if (controller !== null && controller.mode === "running") {
+      await controller.submit({ type: "controller.stop", source: "controller", requestId: `stop-${process.pid}` });
+      await controller.idle();
+      controller.enter("stopped");
+      await this.#keeper?.create().catch((cause: unknown) => this.#log.warn({ err: cause }, "no snapshot at the stop"));
+    }
+    await this.#dataPlane?.close();
+    await this.#eventLog?.close();
+  }
+
+  #makeController(store: Store, eventLog: EventLog, clock: SystemClock): Controller {
+    const appended = this.#metrics.histogram(
+      "portreeve_append_seconds",
+      "From decision to durable",
+      [],
+      APPEND_BUCKETS,
+    );
+    const head = this.#metrics.gauge("portreeve_log_head_seq", "Sequence number of the newest event", []);
+    const leases = this.#metrics.gauge("portreeve_leases", "Claims that have an end", []);
+    head.set({}, store.state.seq);
+    const controller: Controller = new Controller({
+      log: eventLog,
+      clock,
+      entropy: () => randomBytes(4).readUInt32BE(),
+      state: store.state,
+      onCommit: ({ seconds }) => {
+        appended.observe({}, seconds);
+        head.set({}, controller.state.seq);
+        leases.set({}, controller.leases.size);
+        this.#readiness?.recovered("event log");
+      },
+      onFault: ({ message, cause, command }) => {
+        this.#log.error({ err: cause, command }, message);
+        if (!(cause instanceof PortreeveError)) return;
+        this.#readiness?.failed("event log", cause.message);
+        if (controller.mode === "safe") this.#enterSafeMode(controller, cause);
+      },
+    });
+    return controller;
+  }
+
+  async #openDataPlane(controller: Controller, eventLog: EventLog, clock: SystemClock): Promise<void> {
+    const dataPlane = await openDataPlane({
+      controller,
+      clock,
+      metrics: this.#metrics,
+      log: this.#log,
+      instanceId: eventLog.instanceId,
+    });
+    this.#dataPlane = dataPlane;
+    const foreign = await dataPlane.findForeignInstance();
+    if (foreign === null) return;
+    if (!this.#options.takeOver) {
+      const state = foreign.live ? "runs" : "has left its tables";
+      const next = foreign.live
+        ? "Stop it first, or start with --take-over"
+        : "Start with --take-over to make them yours";
+      const message = `another Portreeve instance (${foreign.instanceId}) ${state} in this network namespace. ${next}`;
+      throw new PortreeveError("FOREIGN_INSTANCE", message, "fatal");
+    }
+    const from = foreign.instanceId;
+    await controller.submit({ type: "instance.take-over", from, source: "controller", requestId: `take-over-${from}` });
+    await dataPlane.takeOver(from);
+  }
+
+  #makePcpServer(controller: Controller, clock: SystemClock): void {
+    this.#pcp = createPcpServer({
+      controller,
+      log: this.#log,
+      requestLog: this.#requestLog,
+      clock,
+      externalAddressOf: externalAddress,
+      sniAvailable: () => false,
+    });
+  }
+
+  async #converge(controller: Controller, eventLog: EventLog, clock: SystemClock): Promise<void> {
+    const start = {
+      version: this.#options.version,
+      instanceId: eventLog.instanceId,
+      bootId: readBootId(),
+      uptimeMs: uptimeMs(),
+    };
+    const requestId = `start-${process.pid}-${start.uptimeMs}`;
+    const outcome = await controller.submit({ type: "controller.start", ...start, source: "controller", requestId });
+    if (!outcome.ok) throw new PortreeveError(outcome.refusal.code, outcome.refusal.message, "fatal");
+    const leaseClock = new LeaseClock(controller, controller.leases, clock);
+    leaseClock.start();
+    this.#closers.push(() => leaseClock.close());
+  }
+
+  async #observeLinks(controller: Controller): Promise<void> {
+    const { config } = this.#options.loaded;
+    const observer = new LinkObserver({
+      controller,
+      settingsFor: (links) => settingsFrom(config, wanInterfaces(config.wan.interfaces, links, controller.state)),
+      onLinks: (links) => {
+        this.#links = links;
+        if (controller.mode !== "starting") void this.#servePorts();
+      },
+      onError: (cause) => this.#log.warn({ err: cause }, "the kernel's interfaces could not be read"),
+    });
+    await observer.start();
+    this.#closers.push(() => observer.close());
+    const listeners = new ListenerObserver(controller);
+    await listeners.start();
+    this.#closers.push(() => listeners.close());
+  }
+
+  async #firstPasses(controller: Controller): Promise<void> {
+    await this.#dataPlane?.start();
+    const settle = this.#metrics.histogram("portreeve_settle_seconds", "From durable to effective", [], APPEND_BUCKETS);
+    const dataPlane = this.#dataPlane;
+    if (dataPlane === null) return;
+    controller.settleWith({
+      settled: async (seq, signal) => {
+        const started = performance.now();
+        await dataPlane.settled(seq, signal);
+        settle.observe({}, (performance.now() - started) / 1000);
+      },
+      effect: (mappingId) => dataPlane.effect(mappingId),
+    });
+  }
+
+  /** Sockets follow the interfaces; none opens before the guard is in the kernel. */
+  async #servePorts(): Promise<void> {
+    const [pcp, controller, readiness] = [this.#pcp, this.#controller, this.#readiness];
+    if (pcp === null || controller === null || readiness === null || this.#stopping) return;
+    const settings = this.safe ? settingsFrom(this.#options.loaded.config, []) : controller.state.settings;
+    const wanted = portControlListeners(settings, this.#links);
+    const guarded = this.safe || wanted.length === 0 || this.#dataPlane?.guarded() === true;
+    if (!guarded) readiness.failed("port control", "the guard is not in the kernel, so no socket opens");
+    const faults = guarded ? await pcp.serve(wanted) : [];
+    if (faults[0] !== undefined) readiness.failed("port control", faults[0].error.message);
+    else if (guarded) readiness.recovered("port control");
+    if ((guarded && faults.length === 0) || this.#serveTimer !== null || this.#stopping) return;
+    this.#serveTimer = setTimeout(() => {
+      this.#serveTimer = null;
+      void this.#servePorts();
+    }, SERVE_RETRY_MS);
+  }
+
+  async #openApi(
+    store: Store,
+    eventLog: EventLog,
+    controller: Controller,
+    clock: SystemClock,
+    readiness: Readiness,
+  ): Promise<void> {
+    const { config, notes } = this.#options.loaded;
+    const keeper = new SnapshotKeeper(store.snapshots, eventLog, () => controller.state);
+    this.#keeper = keeper;
+    const listen = config.api.listen === null ? null : parseListen(config.api.listen);
+    const startedAt = clock.now();
+    // What is bound and what is wrong change with time: read when asked.
+    const sockets = (): string[] => this.#sockets();
+    const deps: ApiDeps = {
+      controller,
+      clock,
+      reconcilers: this.#dataPlane?.reconcilers ?? [],
+      desired: this.#dataPlane?.desired ?? [],
+      history: new History(eventLog, store.snapshots),
+      snapshots: keeper,
+      answers: { get: (requestId) => eventLog.answerOf(requestId) },
+      requestLog: this.#requestLog,
+      metrics: this.#metrics,
+      log: this.#log,
+      readiness: () => readiness.check(),
+      info: {
+        version: this.#options.version,
+        instanceId: eventLog.instanceId,
+        startedAt,
+        get sockets() {
+          return sockets();
+        },
+        get warnings() {
+          return [...notes, ...readiness.degraded()];
+        },
+      },
+    };
+    const socketPath = `${config.runtimeDir}/portreeve.sock`;
+    this.#api = await openApi(deps, { socketPath, listen, tokenFile: `${config.dataDir}/api-token` });
+  }
+
+  #sockets(): string[] {
+    const { config } = this.#options.loaded;
+    const pcp = (this.#pcp?.served ?? []).map((each) => `port control ${each.interface} ${each.address}:5351`);
+    const tcp = this.#api?.address ?? null;
+    return [...pcp, `api ${config.runtimeDir}/portreeve.sock`, ...(tcp === null ? [] : [`api ${tcp}`])];
+  }
+
+  #enterSafeMode(controller: Controller, fault: PortreeveError): void {
+    if (this.safe) return;
+    this.safe = true;
+    controller.enter("safe");
+    const seq = "seq" in fault && typeof fault.seq === "number" ? fault.seq : controller.state.seq;
+    const reason = `safe mode: ${fault.message}. \`portreeve events verify --data-dir ${this.#options.loaded.config.dataDir}\` says more`;
+    this.#readiness?.bar(reason);
+    this.#announce.error({ code: fault.code, seq, reason }, "safe-mode");
+  }
+
+  #sayReady(readiness: Readiness): void {
+    const degraded = readiness.degraded();
+    const { config } = this.#options.loaded;
+    const fields = {
+      socket: `${config.runtimeDir}/portreeve.sock`,
+      api: this.#api?.address ?? null,
+      tokenFile: config.api.listen === null ? null : `${config.dataDir}/api-token`,
+      sockets: this.#sockets(),
+      ...(degraded.length > 0 && { degraded }),
+    };
+    this.#announce.info(fields, "ready");
+  }
+}
+
+/** Seconds; around what a commit takes on a disk that syncs in a fraction of a millisecond, and on one that takes 100. */
+const APPEND_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+/** The configured WANs, or those of the default routes; while there is no route, those there were. */
+function wanInterfaces(configured: readonly string[], links: Links, state: State): readonly string[] {
+  if (configured.length > 0) return configured;
+  return links.defaultRoutes.length > 0 ? links.defaultRoutes : state.settings.wan.interfaces;
+}

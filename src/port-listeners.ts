@@ -1,0 +1,20 @@
+import type { Link, Links } from "./adapters/kernel/links.ts";
+import type { Listener } from "./adapters/pcp-server/link.ts";
+import type { Settings } from "./events/settings.ts";
+
+/** Where port control is to be served: each IPv4 address of each served interface that is there and up. */
+export function portControlListeners(settings: Settings, links: Links): Listener[] {
+  const { pcp, natpmp } = settings.portControl;
+  if (!pcp && !natpmp) return [];
+  const byName = new Map(links.links.map((link) => [link.name, link]));
+  return settings.lan.flatMap(({ interface: name }) => {
+    const link = byName.get(name);
+    return link === undefined || !link.up ? [] : listenersOf(link);
+  });
+}
+
+function listenersOf({ name, index, addresses }: Link): Listener[] {
+  return addresses
+    .filter((cidr) => !cidr.includes(":"))
+    .map((subnet) => ({ interface: name, address: subnet.slice(0, subnet.indexOf("/")), ifindex: index, subnet }));
+}

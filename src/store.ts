@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { existsSync } from "node:fs";
+import type { EventLog } from "./events/log.ts";
+import { copyForReading } from "./events/log-copy.ts";
+import { openLevelLog } from "./events/log-level.ts";
+import { openSnapshots } from "./events/snapshot-store.ts";
+import type { SnapshotStore } from "./events/snapshot.ts";
+import { PortreeveError } from "./lib/errors.ts";
+import { salvageState, stateAt } from "./history.ts";
+import { initialState, type State } from "./reducers/state.ts";
+
+/** What a start finds: a log that can be written, or why it cannot and what is still known. */
+export type Store =
+  | { readonly ok: true; readonly log: EventLog; readonly snapshots: SnapshotStore; readonly state: State }
+  | { readonly ok: false; readonly fault: PortreeveError; readonly snapshots: SnapshotStore; readonly state: State };
+
+export type Notify = (fields: object, message: string) => void;
+
+/** Opens the log and folds it. Damage and newer versions are a value: safe mode goes on with what could be folded. */
+export async function openStore(dataDir: string, notify: Notify): Promise<Store> {
+  const snapshots = openSnapshots(dataDir, (fault) => notify(fault, "snapshot not used"));
+  let log: EventLog | null = null;
+  try {
+    log = await openLevelLog(dataDir, { notice: (notice) => notify(notice, "event log") });
+    const state = await stateAt(log, snapshots, log.head.seq);
+    return { ok: true, log, snapshots, state };
+  } catch (cause) {
+    await log?.close();
+    if (!(cause instanceof PortreeveError) || !isDamage(cause)) throw cause;
+    return { ok: false, fault: cause, snapshots, state: await salvage(dataDir) };
+  }
+}
+
+const isDamage = ({ code }: PortreeveError): boolean => code === "LOG_CORRUPT" || code === "LOG_NEWER_VERSION";
+
+/** The state as far as the log is whole; the initial one if it cannot be read at all. */
+async function salvage(dataDir: string): Promise<State> {
+  if (!existsSync(join(dataDir, "log"))) return initialState();
+  try {
+    const copy = await copyForReading(dataDir);
+    try {
+      return (await salvageState(copy)).state;
+    } finally {
+      await copy.close();
+    }
+  } catch (cause) {
+    if (cause instanceof PortreeveError) return initialState();
+    throw cause;
+  }
+}
