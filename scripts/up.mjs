@@ -1,5 +1,5 @@
 // From a fresh clone to a running gateway in the foreground, until Ctrl-C.
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -38,41 +38,36 @@ for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
 // The log goes on to where it would go without us.
 createInterface({ input: child.stderr }).on("line", (line) => {
   process.stderr.write(`${line}\n`);
-  if (line.includes('"msg":"ready"')) sayNextSteps();
+  if (line.includes('"msg":"ready"')) sayNextSteps(JSON.parse(line));
   if (line.includes('"msg":"safe-mode"')) say("\nThe event log is damaged: see docs/operations.md, “A broken log”.\n");
 });
 child.on("exit", (code, signal) => {
   process.exitCode = signal === null ? (code ?? EXIT_ERROR) : EXIT_ERROR;
 });
 
-function sayNextSteps() {
-  /** @type {{ runtimeDir: string; dataDir: string; api: { listen: string | null }; lan: unknown[] }} */
-  let config;
-  try {
-    config = JSON.parse(
-      execFileSync(process.execPath, [PROGRAM, "config", "show", "--config", CONFIG, "--json"], { encoding: "utf8" }),
-    );
-  } catch {
-    return say("\nReady.\n");
-  }
-  const socket = join(config.runtimeDir, "portreeve.sock");
+/** @param {{ socket: string; api: string | null; tokenFile: string | null; sockets: string[]; degraded?: string[] }} ready */
+function sayNextSteps({ socket, api, tokenFile, sockets, degraded = [] }) {
   const cli = socket === "/run/portreeve/portreeve.sock" ? "bin/portreeve" : `bin/portreeve --socket ${socket}`;
-  const lines = ["", "Portreeve is ready.", ""];
-  if (config.api.listen !== null) {
-    lines.push(`  API      http://${config.api.listen}/docs   (bearer token in ${join(config.dataDir, "api-token")})`);
-  }
-  lines.push(`  socket   ${socket}`, `  config   ${CONFIG}`, "", "Next:");
-  if (config.lan.length === 0) {
-    lines.push("  · it serves no interface yet: name one under `lan:` in the config, then start again");
-  } else {
-    lines.push("  · on a device of that LAN:  natpmpc -a 8080 8080 tcp 3600");
-  }
-  lines.push(
+  const serving = sockets.filter((each) => each.startsWith("port control"));
+  const lines = [
+    "",
+    "Portreeve is ready.",
+    "",
+    ...(api === null ? [] : [`  API      http://${api}/docs  (bearer token in ${tokenFile})`]),
+    `  socket   ${socket}`,
+    `  config   ${CONFIG}`,
+    ...serving.map((each) => `  serving  ${each}`),
+    ...degraded.map((each) => `  trouble  ${each}`),
+    "",
+    "Next:",
+    serving.length === 0
+      ? "  · it serves no interface yet: name one under `lan:` in the config, then start again"
+      : "  · on a device of that LAN:  natpmpc -a 8080 8080 tcp 3600",
     `  · ${cli} status`,
     `  · ${cli} port add 8080/tcp ADDRESS`,
     `  · ${cli} events tail`,
     "  · Ctrl-C stops the controller; forwards stay. `portreeve teardown` removes them.",
     "",
-  );
-  return say(lines.join("\n"));
+  ];
+  say(lines.join("\n"));
 }

@@ -29,6 +29,12 @@ const READY_MS = 30_000;
  * @property {string | null} label
  */
 
+/** @type {Set<string>} */
+const folders = new Set();
+process.on("exit", () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** The daemon, with directories of its own that outlive a kill. */
 export class Gateway {
   /**
@@ -38,6 +44,7 @@ export class Gateway {
   constructor(host, config) {
     this.host = host;
     this.folder = mkdtempSync(join(tmpdir(), "portreeve-lab-"));
+    folders.add(this.folder);
     this.dataDir = join(this.folder, "data");
     this.socket = join(this.folder, "run", "portreeve.sock");
     this.configFile = join(this.folder, "portreeve.yaml");
@@ -152,6 +159,7 @@ export class Gateway {
   async close() {
     if (this.running) await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
+    folders.delete(this.folder);
   }
 
   /** @param {NodeJS.Signals} signal @returns {Promise<number | null>} */

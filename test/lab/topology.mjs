@@ -1,7 +1,7 @@
 // Network namespaces joined into internet – gateway – LAN. Plain JavaScript, because the demo and the benchmarks
 // run it on Node 20 without a build. Nothing here touches the namespace of the machine itself: both ends of each
 // veth are made directly inside the namespaces they belong to.
-import { execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { promisify } from "node:util";
 
@@ -97,6 +97,16 @@ function signal(pid, name) {
 }
 
 let made = 0;
+/** @type {Set<string>} */
+const standing = new Set();
+// A script that ends early, by an error or Ctrl-C, has no time to await: what still stands goes here, synchronously.
+process.on("exit", () => {
+  for (const name of standing) {
+    const pids = spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" }).stdout ?? "";
+    for (const pid of pids.split("\n").filter(Boolean)) signal(Number(pid), "SIGKILL");
+    spawnSync("ip", ["netns", "del", name]);
+  }
+});
 
 /**
  * @param {TopologyOptions} [options]
@@ -113,11 +123,15 @@ export async function createTopology(options = {}) {
     const namespace = `${prefix}-${name}`;
     await run("ip", ["netns", "add", namespace]);
     namespaces.push(namespace);
+    standing.add(namespace);
     await batch(namespace, ["link set lo up"]);
     return makeHost(name, namespace, address);
   };
   const close = async () => {
-    for (const namespace of namespaces.splice(0)) await removeNamespace(namespace);
+    for (const namespace of namespaces.splice(0)) {
+      await removeNamespace(namespace);
+      standing.delete(namespace);
+    }
   };
 
   try {

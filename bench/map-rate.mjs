@@ -1,0 +1,99 @@
+// Port requests: new ones beside the peer, with many present, and renewals.
+import { memoryOf } from "./process-memory.mjs";
+import { median } from "./statistics.mjs";
+import { startSubject } from "./subject.mjs";
+
+const NEW_MAPPINGS = 1000;
+const RENEW_MS = 5000;
+
+/**
+ * New mappings 0 → 1,000, ours and the peer's in turn.
+ * @param {number} pairs
+ * @param {(text: string) => void} progress
+ */
+export async function compareNewMappings(pairs, progress) {
+  /** @type {Record<"portreeve" | "miniupnpd", import("../test/lab/map-load.mjs").Phase[]>} */
+  const phases = { portreeve: [], miniupnpd: [] };
+  for (let pair = 0; pair < pairs; pair += 1) {
+    for (const kind of /** @type {const} */ (["portreeve", "miniupnpd"])) {
+      const subject = await startSubject(kind);
+      try {
+        const { mapping } = await subject.map(NEW_MAPPINGS);
+        phases[kind].push(mapping);
+        progress(`pair ${pair + 1} of ${pairs}: ${kind} ${mapping.perSecond.toFixed(0)}/s`);
+      } finally {
+        await subject.close();
+      }
+    }
+  }
+  return { portreeve: medians(phases.portreeve), miniupnpd: medians(phases.miniupnpd) };
+}
+
+/** @param {import("../test/lab/map-load.mjs").Phase[]} phases */
+function medians(phases) {
+  return {
+    perSecond: median(phases.map(({ perSecond }) => perSecond)),
+    p50: median(phases.map(({ p50 }) => p50)),
+    p99: median(phases.map(({ p99 }) => p99)),
+  };
+}
+
+/**
+ * What many mappings cost: the rate of 1,000 more at each size, memory, renewals and what those write, replay, boot.
+ * @param {readonly number[]} sizes ascending
+ * @param {(text: string) => void} progress
+ */
+export async function measureAtScale(sizes, progress) {
+  const subject = await startSubject("portreeve");
+  const { gateway } = subject.server;
+  if (gateway === null) throw new Error("measures only ours");
+  try {
+    const idle = memoryOf(subject.server.pid);
+    const atNone = (await subject.map(NEW_MAPPINGS)).mapping;
+    let present = NEW_MAPPINGS;
+    const atSizes = [];
+    for (const size of sizes) {
+      progress(`filling to ${size} mappings`);
+      await subject.map(size - present, { inFlight: 32 });
+      const before = await logHead(gateway);
+      const { mapping, renewing } = await subject.map(NEW_MAPPINGS, { renewals: RENEW_MS });
+      present = size + NEW_MAPPINGS;
+      const memory = memoryOf(subject.server.pid);
+      const eventsOfRenewals = (await logHead(gateway)) - before - NEW_MAPPINGS;
+      atSizes.push({ size, mapping, share: mapping.perSecond / atNone.perSecond, renewing, eventsOfRenewals, memory });
+      progress(`at ${size}: ${mapping.perSecond.toFixed(0)} new/s, ${renewing?.perSecond.toFixed(0)} renewals/s`);
+    }
+    const records = await logHead(gateway);
+    const { tookMs: stopMs } = await gateway.stop();
+    const replay = await timeReplay(gateway);
+    const before = performance.now();
+    await gateway.start();
+    const bootSeconds = (performance.now() - before) / 1000;
+    return { idle, atNone, atSizes, records, replay, bootSeconds, stopSeconds: stopMs / 1000, present };
+  } finally {
+    await subject.close();
+  }
+}
+
+/** @param {import("../test/lab/gateway.mjs").Gateway} gateway */
+async function logHead(gateway) {
+  const { body } = await gateway.get("/metrics");
+  return Number(/^portreeve_log_head_seq(?:\{\})? (\d+)/m.exec(body)?.[1] ?? Number.NaN);
+}
+
+/**
+ * `portreeve replay --verify` on the stopped daemon's log, the start of the program subtracted.
+ * @param {import("../test/lab/gateway.mjs").Gateway} gateway
+ */
+async function timeReplay(gateway) {
+  const { runCli } = await import("../test/lab/gateway.mjs");
+  const time = async (/** @type {string[]} */ ...args) => {
+    const before = performance.now();
+    const result = await runCli(args);
+    if (result.code !== 0) throw new Error(`portreeve ${args.join(" ")}: ${result.stderr}`);
+    return { seconds: (performance.now() - before) / 1000, stdout: result.stdout };
+  };
+  const empty = await time("version");
+  const full = await time("replay", "--data-dir", gateway.dataDir, "--verify", "--json");
+  return { seconds: full.seconds - empty.seconds, report: JSON.parse(full.stdout) };
+}

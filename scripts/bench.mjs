@@ -1,0 +1,112 @@
+// The benchmarks: a table on stdout, or one JSON document with --json. --full adds 60,000 mappings, --quick is a look.
+import { existsSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
+import { compareNewFlows } from "../bench/new-flows.mjs";
+import { CLIENTS } from "../bench/subject.mjs";
+import { findProgram, missingForLab, sweepNamespaces } from "../test/lab/topology.mjs";
+import { build } from "./build.mjs";
+import { ROOT, say } from "./steps.mjs";
+
+const json = process.argv.includes("--json");
+const quick = process.argv.includes("--quick");
+const sizes = process.argv.includes("--full") ? [10_000, 60_000] : [10_000];
+const mapPairs = quick ? 1 : 3;
+const flowPairs = quick ? 3 : 9;
+
+const missing =
+  missingForLab() ?? (findProgram("miniupnpd") === null ? "the peer, miniupnpd-nftables, is not installed" : null);
+if (missing !== null) {
+  process.stderr.write(`The benchmarks need a lab: ${missing}.\n`);
+  process.exit(1);
+}
+if (!existsSync(join(ROOT, "dist/main.js")) && !build()) process.exit(1);
+for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
+await sweepNamespaces();
+
+/** @param {string} text */
+const progress = (text) => process.stderr.write(`  ${text}\n`);
+process.stderr.write(`${cpus().length} cores, ${CLIENTS} client addresses, each pair interleaved, medians\n`);
+const mappings = await compareNewMappings(mapPairs, progress);
+const scale = await measureAtScale(sizes, progress);
+const flows = await compareNewFlows(flowPairs, progress);
+
+if (json)
+  say(JSON.stringify({ cores: cpus().length, clients: CLIENTS, mapPairs, flowPairs, mappings, scale, flows }, null, 2));
+else printTable();
+
+function printTable() {
+  const { portreeve: ours, miniupnpd: peer } = mappings;
+  const rows = [
+    ["", "Portreeve", "peer or base", "ratio"],
+    [
+      "new mappings 0 → 1,000, /s (peer: miniupnpd)",
+      n(ours.perSecond),
+      n(peer.perSecond),
+      `${n(ours.perSecond / peer.perSecond)} ×`,
+    ],
+    ["  p50 / p99, ms", `${n(ours.p50)} / ${n(ours.p99)}`, `${n(peer.p50)} / ${n(peer.p99)}`, ""],
+    ...scale.atSizes.flatMap(({ size, mapping, share, renewing, eventsOfRenewals, memory }) => [
+      [
+        `new mappings with ${thousands(size)} present, /s (base: 0 → 1,000)`,
+        n(mapping.perSecond),
+        n(scale.atNone.perSecond),
+        n(share),
+      ],
+      ["  p50 / p99, ms", `${n(mapping.p50)} / ${n(mapping.p99)}`, "", ""],
+      [
+        `renewals with ${thousands(size)} present, /s`,
+        n(renewing?.perSecond ?? 0),
+        "",
+        `${eventsOfRenewals} events in ${n(renewing?.seconds ?? 0)} s`,
+      ],
+      [
+        `memory at ${thousands(size)}: PSS (RSS), MB`,
+        `${n(memory.pssMb)} (${n(memory.rssMb)})`,
+        "",
+        `${memory.processes} processes`,
+      ],
+    ]),
+    [
+      "memory idle: PSS (RSS), MB",
+      `${n(scale.idle.pssMb)} (${n(scale.idle.rssMb)})`,
+      "",
+      `${scale.idle.processes} processes`,
+    ],
+    [
+      "replay, verified and folded, events/s",
+      n(scale.records / scale.replay.seconds),
+      "",
+      `${thousands(scale.records)} events`,
+    ],
+    [`boot to ready with ${thousands(scale.present)} mappings, s`, n(scale.bootSeconds), "", ""],
+    .../** @type {const} */ (["tcp", "udp"]).map((protocol) => {
+      const { many, one, ratio, interval } = flows[protocol];
+      const sure = interval === null ? "" : ` [${interval.map(n).join(", ")}]`;
+      return [
+        `new ${protocol.toUpperCase()} flows, 10,000 forwards, /s (base: one)`,
+        n(many),
+        n(one),
+        `${n(ratio)}${sure}`,
+      ];
+    }),
+  ];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  for (const row of rows)
+    say(
+      row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join("   "),
+    );
+}
+
+/** @param {number} value */
+function n(value) {
+  return value >= 100 ? thousands(Math.round(value)) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** @param {number} value */
+function thousands(value) {
+  return value.toLocaleString("en-US");
+}
