@@ -5,6 +5,9 @@ import type { Clock } from "../../lib/clock.ts";
 /** Node's timers stop in a suspend; waking at least this often notices within it that time has passed. */
 const ALARM_CHUNK_MS = 1000;
 
+/** Reading the boot time is a file read; its resolution is 10 ms anyway. */
+const REREAD_MS = 1;
+
 /** Identifies this boot of the machine: CLOCK_BOOTTIME starts anew with each. */
 export function readBootId(): string {
   try {
@@ -35,6 +38,7 @@ export interface ClockAnchor {
 export class SystemClock implements Clock {
   readonly #base: number;
   #last = 0;
+  #readAt = Number.NEGATIVE_INFINITY;
 
   constructor(anchor: ClockAnchor | null) {
     const up = uptimeMs();
@@ -45,7 +49,11 @@ export class SystemClock implements Clock {
   }
 
   now(): number {
-    this.#last = Math.max(this.#last, this.#base + uptimeMs());
+    const monotonic = performance.now();
+    if (monotonic - this.#readAt >= REREAD_MS) {
+      this.#readAt = monotonic;
+      this.#last = Math.max(this.#last, this.#base + uptimeMs());
+    }
     return this.#last;
   }
 

@@ -18,3 +18,18 @@ export interface DesiredTable<Spec> {
   /** Keys whose row may differ from the one in `previous` (a superset is allowed), or null: compare everything. */
   changedSince(previous: DesiredTable<Spec>): Iterable<string> | null;
 }
+
+/** How many rows a table has, from what changed since one whose size is known: counting all would cost each commit dearly. */
+export function sizeAfter<Table extends DesiredTable<unknown>>(table: Table, previous: Table | null): number {
+  const changed = previous === null ? null : table.changedSince(previous);
+  if (previous === null || changed === null) {
+    let count = 0;
+    for (const _ of table.rows()) count += 1;
+    return count;
+  }
+  let size = previous.size;
+  for (const key of new Set(changed)) {
+    size += (table.get(key) === undefined ? 0 : 1) - (previous.get(key) === undefined ? 0 : 1);
+  }
+  return size;
+}

@@ -1,7 +1,7 @@
 import type { Transport } from "../../events/fields.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
 import { externalKey, internalKey, type Mapping, type State } from "../state.ts";
-import type { Desired, DesiredTable } from "./desired.ts";
+import { type Desired, type DesiredTable, sizeAfter } from "./desired.ts";
 import { wanAddress } from "./external-address.ts";
 import type { ForwardRow } from "./rows.ts";
 
@@ -18,23 +18,18 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   readonly #wanOf = new Map<string, string>();
   readonly #addressOf = new Map<string, readonly string[]>();
 
-  constructor(state: State, instanceId: string) {
+  readonly size: number;
+
+  constructor(state: State, instanceId: string, previous: ForwardTable | null) {
     this.#state = state;
     this.#instanceId = instanceId;
     for (const wan of state.settings.wan.interfaces) {
-      const address = wanAddress(state, wan);
-      if (address === null) continue;
-      // Behind 1:1 NAT packets carry the interface's own address, and hosts inside use the reported one (hairpin).
-      const addresses = [...new Set([address.matched, address.reported])];
+      const addresses = addressesOf(state, wan);
+      if (addresses.length === 0) continue;
       this.#addressOf.set(wan, addresses);
       for (const each of addresses) if (!this.#wanOf.has(each)) this.#wanOf.set(each, wan);
     }
-  }
-
-  get size(): number {
-    let count = 0;
-    for (const _ of this.rows()) count += 1;
-    return count;
+    this.size = sizeAfter(this, previous);
   }
 
   get(key: string): Row | undefined {
@@ -84,16 +79,8 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   }
 
   /** Keys of the rows a mapping may own while it is enabled and its WAN has an address. */
-  *keysOf(mapping: Mapping): Generator<string> {
-    const { protocol, externalPort, internalPort, internalAddress, count } = mapping;
-    for (const address of this.#addressOf.get(mapping.wan) ?? []) {
-      if (isRange(mapping)) yield `range|${address}|${protocol}|${externalPort}-${externalPort + count - 1}`;
-      else for (let i = 0; i < count; i += 1) yield `forward|${address}|${protocol}|${externalPort + i}`;
-    }
-    for (let i = 0; i < count; i += 1) {
-      yield `outbound|${internalAddress}|${protocol}|${internalPort + i}`;
-      yield `ours|${protocol}|${externalPort + i}`;
-    }
+  keysOf(mapping: Mapping): Generator<string> {
+    return keysOf(mapping, this.#addressOf.get(mapping.wan) ?? []);
   }
 
   /** With nothing to serve there is no table at all: no packet's fate changes. */
@@ -189,14 +176,32 @@ export interface ForwardSelector {
 export function selectForwards(instanceId: string): ForwardSelector {
   let last: { state: State; table: ForwardTable } | null = null;
   return (state) => {
-    if (last?.state !== state) last = { state, table: new ForwardTable(state, instanceId) };
+    if (last?.state !== state) last = { state, table: new ForwardTable(state, instanceId, last?.table ?? null) };
     return last.table;
   };
 }
 
 /** Keys of every row a mapping stands behind, for its status. */
 export function forwardKeysOf(state: State, mapping: Mapping): string[] {
-  return [...new ForwardTable(state, "").keysOf(mapping)];
+  return [...keysOf(mapping, addressesOf(state, mapping.wan))];
+}
+
+/** Behind 1:1 NAT packets carry the interface's own address, and hosts inside use the reported one (hairpin). */
+function addressesOf(state: State, wan: string): readonly string[] {
+  const address = wanAddress(state, wan);
+  return address === null ? [] : [...new Set([address.matched, address.reported])];
+}
+
+function* keysOf(mapping: Mapping, addresses: readonly string[]): Generator<string> {
+  const { protocol, externalPort, internalPort, internalAddress, count } = mapping;
+  for (const address of addresses) {
+    if (isRange(mapping)) yield `range|${address}|${protocol}|${externalPort}-${externalPort + count - 1}`;
+    else for (let i = 0; i < count; i += 1) yield `forward|${address}|${protocol}|${externalPort + i}`;
+  }
+  for (let i = 0; i < count; i += 1) {
+    yield `outbound|${internalAddress}|${protocol}|${internalPort + i}`;
+    yield `ours|${protocol}|${externalPort + i}`;
+  }
 }
 
 /** A deletion that an event explains although no earlier table held the row: its port was released a while ago. */

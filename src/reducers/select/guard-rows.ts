@@ -1,6 +1,6 @@
 import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
 import { deviceKey, type State } from "../state.ts";
-import type { Desired, DesiredTable } from "./desired.ts";
+import { type Desired, type DesiredTable, sizeAfter } from "./desired.ts";
 import type { GuardRow } from "./rows.ts";
 
 /** Rows of the guard and the anchor: there while an interface is served, and the holders of mappings in them. */
@@ -8,13 +8,12 @@ class GuardTable implements DesiredTable<GuardRow> {
   readonly #state: State;
   readonly #instanceId: string;
 
-  constructor(state: State, instanceId: string) {
+  readonly size: number;
+
+  constructor(state: State, instanceId: string, previous: GuardTable | null) {
     this.#state = state;
     this.#instanceId = instanceId;
-  }
-
-  get size(): number {
-    return [...this.rows()].length;
+    this.size = sizeAfter(this, previous);
   }
 
   get(key: string): Desired<GuardRow> | undefined {
@@ -70,7 +69,7 @@ class GuardTable implements DesiredTable<GuardRow> {
 export function selectGuard(instanceId: string): (state: State) => DesiredTable<GuardRow> {
   let last: { state: State; table: GuardTable } | null = null;
   return (state) => {
-    if (last?.state !== state) last = { state, table: new GuardTable(state, instanceId) };
+    if (last?.state !== state) last = { state, table: new GuardTable(state, instanceId, last?.table ?? null) };
     return last.table;
   };
 }
