@@ -1,0 +1,67 @@
+import { openNftables } from "./adapters/nftables/nftables.ts";
+import type { Seq } from "./events/envelope.ts";
+import { copyForReading } from "./events/log-copy.ts";
+import { type LogVerdict, verifyLog } from "./events/verify.ts";
+import { PortreeveError } from "./lib/errors.ts";
+import { stateAt } from "./history.ts";
+import { checkInvariants } from "./reducers/invariants.ts";
+import { contentHash, stateHash, stateToJson } from "./reducers/state-json.ts";
+
+/** What a data directory's log folds into, on a copy: the directory is not written, no key and no daemon is needed. */
+export interface Replay {
+  readonly seq: Seq;
+  /** Gateway time of record `seq`, Unix milliseconds. */
+  readonly at: number;
+  readonly hash: string;
+  readonly contentHash: string;
+  readonly state: Record<string, unknown>;
+  /** Invariants that do not hold; empty for a sound log. */
+  readonly faults: readonly string[];
+  /** The newest record the head witness knows of, if the copy ends before it. */
+  readonly witnessAhead: Seq | null;
+}
+
+/** Folds every record from the first on, verifying the chain; up to `to` if given. */
+export async function replayDataDir(dataDir: string, to: Seq | null): Promise<Replay> {
+  const copy = await copyForReading(dataDir);
+  try {
+    const end = to ?? copy.head.seq;
+    if (end > copy.head.seq) {
+      throw new PortreeveError("NOT_FOUND", `the log ends at record ${copy.head.seq}, before ${end}`, "refused");
+    }
+    const state = await stateAt(copy, null, end);
+    return {
+      seq: state.seq,
+      at: state.at,
+      hash: stateHash(state),
+      contentHash: contentHash(state),
+      state: stateToJson(state),
+      faults: checkInvariants(state),
+      witnessAhead: copy.witnessAhead,
+    };
+  } finally {
+    await copy.close();
+  }
+}
+
+export function verifyDataDir(dataDir: string): Promise<LogVerdict> {
+  return verifyLog(dataDir);
+}
+
+/** Removes every nftables table that the instance of this data directory made, and nothing else. */
+export async function teardown(dataDir: string): Promise<void> {
+  const copy = await copyForReading(dataDir);
+  const { instanceId } = copy;
+  await copy.close();
+  const nftables = await openNftables({ instanceId });
+  try {
+    const foreign = await nftables.findForeignInstance();
+    if (foreign?.live === true) {
+      const message = "a controller is running in this network namespace and would bring them back; stop it first";
+      throw new PortreeveError("FOREIGN_INSTANCE", message, "refused");
+    }
+    await nftables.removeAllOurs();
+  } finally {
+    await nftables.close();
+  }
+}
