@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const PROGRAM = fileURLToPath(new URL("../../bin/portreeve", import.meta.url));
+export const PROGRAM = fileURLToPath(new URL("../../bin/portreeve", import.meta.url));
 const READY_MS = 30_000;
 
 /** @typedef {{ code: number; stdout: string; stderr: string }} CliResult */

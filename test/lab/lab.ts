@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "vitest";
-import { Agent } from "./agent.ts";
+import { Agent } from "./agent.mjs";
 import { listForeignTables, makeForeignTables } from "./foreign-tables.ts";
 import { Gateway } from "./gateway.mjs";
 import { encodeMap, encodeNatPmpMap, type MapRequest, type Reply } from "./programs/pcp-wire.mjs";

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Agent } from "./agent.ts";
+import type { Agent } from "./agent.mjs";
 import type { Gateway } from "./gateway.mjs";
 import { encodeMap, type Reply } from "./programs/pcp-wire.mjs";
 import { fileURLToPath } from "node:url";

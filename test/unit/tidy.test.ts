@@ -98,8 +98,8 @@ describe("the source tree", () => {
   });
 
   it("leaves no marker of unfinished work and no focused or disabled test behind", () => {
-    // Spelled in halves, so that this file does not find itself.
-    const marker = new RegExp(["TO" + "DO", "FIX" + "ME", "XX" + "X"].map((word) => `\\b${word}\\b`).join("|"));
+    // Spelled with a hyphen, so that this file does not find itself.
+    const marker = new RegExp(["TO-DO", "FIX-ME", "XX-X"].map((word) => `\\b${word.replace("-", "")}\\b`).join("|"));
     const disabled = /\b(it|test|describe)\.(only|skip|todo)\b/;
     expect(everything.filter(({ text }) => marker.test(text)).map(({ path }) => path)).toEqual([]);
     expect(everything.filter(({ text }) => disabled.test(code(text))).map(({ path }) => path)).toEqual([]);

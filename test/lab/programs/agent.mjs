@@ -1,5 +1,6 @@
 // One process inside a namespace that does what a test asks of that host: JSON lines in, JSON lines out.
 import { createInterface } from "node:readline";
+import { heard, listenUp, sendFromEar } from "./ears.mjs";
 import { connectOnce, closeStream, openStream, sayOnStream, udpExchange, udpStart, udpStop } from "./flows.mjs";
 import { listen, listenAgain } from "./listeners.mjs";
 import { sendAndAwait } from "./pcp-socket.mjs";
@@ -16,6 +17,9 @@ const OPERATIONS = {
   udpStart,
   udpStop,
   pcp: sendAndAwait,
+  listenUp,
+  sendFromEar,
+  heard,
 };
 
 const lines = createInterface({ input: process.stdin });

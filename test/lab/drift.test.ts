@@ -1,0 +1,139 @@
+import { describe, expect } from "vitest";
+import { eventually, type Lab, scenario } from "./lab.ts";
+import { startMapLoad } from "./map-load.mjs";
+import { addressAfter, WAN_GATEWAY } from "./topology.mjs";
+
+const FORWARDS = 1000;
+const STREAMS = 20;
+const BACK_MS = 1000;
+
+describe("the kernel's ruleset", () => {
+  const addresses = Array.from({ length: 50 }, (_, index) => addressAfter("192.168.77.2", index));
+
+  scenario(
+    `[E7] [F4] is flushed by another process with ${FORWARDS} forwards: back within a second, ${STREAMS} streams go on`,
+    { clientAddresses: addresses.slice(1).map((each) => `${each}/24`), timeoutMs: 120_000 },
+    async (lab) => {
+      const client = lab.client();
+      await client.listen({ tcp: [4000] });
+      const { mapping, refusals } = await startMapLoad(client.host, {
+        server: lab.server,
+        addresses,
+        protocol: "tcp",
+        firstInternalPort: 4000,
+        firstSuggestedPort: 10_000,
+        count: FORWARDS,
+        inFlight: 16,
+        lifetime: 7200,
+      }).done;
+      expect({ answered: mapping.answered, refusals }).toEqual({ answered: FORWARDS, refusals: {} });
+      const streams = Array.from({ length: STREAMS }, (_, index) => `stream ${index}`);
+      for (const [index, stream] of streams.entries()) {
+        await lab.internet.openStream(stream, { host: WAN_GATEWAY, port: 10_000 + index });
+      }
+      const whole = await elementsOf(lab);
+      expect(whole.length).toBeGreaterThanOrEqual(FORWARDS);
+
+      const foreign = await lab.topology.gateway.exec("nft", "-s", "list", "table", "inet", "admin");
+      let talking = true;
+      const answers = streams.map(async (stream) => {
+        let count = 0;
+        while (talking) {
+          const { payload } = await lab.internet.say(stream, `${stream} ${count}`);
+          expect(payload).toBe(`${stream} ${count}`);
+          count += 1;
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        return count;
+      });
+      for (let flush = 0; flush < 3; flush += 1) {
+        const before = performance.now();
+        await lab.topology.gateway.exec("nft", "flush", "ruleset");
+        await eventually(async () => {
+          const forwards = await lab.topology.gateway.exec("nft", "list", "tables");
+          expect(forwards).toContain("portreeve_guard");
+          expect(await elementsOf(lab)).toHaveLength(whole.length);
+        }, 3000);
+        expect(performance.now() - before, "ms until all was back").toBeLessThan(BACK_MS);
+      }
+      talking = false;
+      for (const count of await Promise.all(answers)) expect(count).toBeGreaterThan(10);
+      expect(new Set(texts(await elementsOf(lab)))).toEqual(new Set(texts(whole)));
+      expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: 10_000 })).toMatchObject({ by: "c0" });
+      await expectRepairBy(lab, "nft");
+      // The flush took the tables of others too: those are theirs to bring back, for the comparison at the end.
+      expect(foreign).toContain("table inet admin");
+      await (await import("./foreign-tables.ts")).makeForeignTables(lab.topology.gateway);
+    },
+  );
+
+  scenario("[E7] [F4] loses one element and has one rule edited: repaired, the author named", {}, async (lab) => {
+    const client = lab.client();
+    await client.listen({ tcp: [8080] });
+    await lab.map(client, { protocol: "tcp", internalPort: 8080, suggestedPort: 8080, lifetime: 3600 });
+    const { gateway } = lab.topology;
+    const ours = await listOurs(lab);
+
+    const element = (await elementsOf(lab)).find(({ text }) => text.includes("8080") && text.includes(WAN_GATEWAY));
+    expect(element).toBeDefined();
+    await gateway.exec("nft", "delete", "element", ...element!.table.split(" "), element!.map, `{ ${element!.key} }`);
+    await eventually(async () => expect(await listOurs(lab)).toBe(ours), 1500);
+    await expectRepairBy(lab, "nft");
+    expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: 8080 })).toMatchObject({ by: "c0" });
+
+    const rules = await gateway.exec("nft", "-a", "list", "table", ...element!.table.split(" "));
+    const [, chain = ""] = /chain (\w+) \{/.exec(rules) ?? [];
+    await gateway.exec("nft", "insert", "rule", ...element!.table.split(" "), chain, "counter", "accept");
+    expect(await listOurs(lab)).not.toBe(ours);
+    await eventually(async () => expect(await listOurs(lab)).toBe(ours), 1500);
+
+    await gateway.exec("nft", "delete", "table", ...element!.table.split(" "));
+    await eventually(async () => expect(await listOurs(lab)).toBe(ours), 1500);
+    expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: 8080 })).toMatchObject({ by: "c0" });
+  });
+});
+
+interface Element {
+  readonly table: string;
+  readonly map: string;
+  readonly key: string;
+  readonly text: string;
+}
+
+/** Elements of our maps that DNAT at the WAN address, as nft prints them: an oracle that knows nothing of our rows. */
+async function elementsOf(lab: Lab): Promise<Element[]> {
+  const listed = await lab.topology.gateway.exec("nft", "-s", "list", "ruleset");
+  const found: Element[] = [];
+  let table = "";
+  let map = "";
+  for (const line of listed.split("\n")) {
+    table = /^table (\S+ \S+)/.exec(line)?.[1] ?? table;
+    map = /^\s+map (\S+)/.exec(line)?.[1] ?? map;
+    if (!table.includes("portreeve")) continue;
+    for (const [text, key = ""] of line.matchAll(/(\S+ \. \S+ \. \d+) : (?:\d+\.){3}\d+ \. \d+/g)) {
+      if (key.startsWith(WAN_GATEWAY)) found.push({ table, map, key, text });
+    }
+  }
+  return found;
+}
+
+function texts(elements: readonly Element[]): string[] {
+  return elements.map(({ text }) => text);
+}
+
+async function listOurs(lab: Lab): Promise<string> {
+  const tables = await lab.topology.gateway.exec("nft", "list", "tables");
+  const ours = tables.split("\n").filter((line) => line.includes("portreeve"));
+  const texts = await Promise.all(
+    ours.map((line) => lab.topology.gateway.exec("nft", "-s", "list", ...line.split(" "))),
+  );
+  return texts.join("\n");
+}
+
+async function expectRepairBy(lab: Lab, author: string): Promise<void> {
+  const reconcilers = await lab.gateway.json<{ name: string }[]>("reconciler", "list");
+  const details = await Promise.all(
+    reconcilers.map(({ name }) => lab.gateway.json<unknown>("reconciler", "show", name)),
+  );
+  expect(JSON.stringify(details)).toContain(`"driftBy":"${author}`);
+}
