@@ -38,7 +38,7 @@ export async function copyForReading(dataDir: string): Promise<LogCopy> {
     const target = dataDirAt(temporary);
     await mkdir(target.log);
     await copyLog(source.log, target.log);
-    ({ storage } = await openScanned(target, openLevelStorage));
+    ({ storage } = await openScanned(target, openLevelStorage).catch(asDamage));
     const genesis = await readGenesis(storage);
     if (genesis === undefined) throw corrupt(1, "the log's own description is missing");
     const { head, witnessAhead } = await believe(storage, reading, source);
@@ -122,4 +122,9 @@ async function believe(
   if (seq > found.seq && reading.copied && !closedInOrder) return { head: found, witnessAhead: seq };
   await compareWithMark(storage, found, { seq, hash });
   return { head: refusedAbove ? { seq, hash } : found, witnessAhead: null };
+}
+
+/** The copy lies where we just wrote it: if LevelDB cannot open that, it is not for the file system's sake. */
+function asDamage(cause: unknown): never {
+  throw cause instanceof PortreeveError ? cause : corrupt(0, "LevelDB cannot open the event log", cause);
 }

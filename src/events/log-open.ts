@@ -54,7 +54,7 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
     if (!existsSync(dir.clean) && !suspected) await setAside(dir.log, dir.evidence);
     return await openAs(dir, reading, { ...options, verify: options.verify || suspected });
   } catch (cause) {
-    const error = asLogError(cause);
+    const error = await asLogError(cause, dir.root);
     if (error instanceof LogFault) await writeFile(dir.suspect, `${error.message}\n`, { mode: 0o600 }).catch(() => {});
     throw error;
   }
@@ -79,12 +79,30 @@ async function openAs(dir: DataDir, reading: WitnessReading, options: OpenOption
 }
 
 /** What the file system refused says so; whatever else goes wrong while a log is opened is the log's damage. */
-function asLogError(cause: unknown): Error {
+async function asLogError(cause: unknown, root: string): Promise<Error> {
   if (cause instanceof PortreeveError || cause instanceof AssertionError) return cause;
-  const { code, syscall, message } = cause as NodeJS.ErrnoException;
-  if (syscall === undefined) return corrupt(0, "LevelDB cannot read the event log", cause);
+  // LevelDB reports a full disk as it reports a damaged file; the file system itself knows the difference.
+  const refusal = isSystemError(cause) ? cause : await writeProbe(root);
+  if (refusal === null) return corrupt(0, "LevelDB cannot open the event log", cause);
+  const { code, message } = refusal;
   if (code === "EACCES" || code === "EPERM") return new PortreeveError("PERMISSION", message, "fatal", { cause });
   return writeFailed(`the data directory cannot be used: ${message}`, cause);
+}
+
+const isSystemError = (cause: unknown): cause is NodeJS.ErrnoException =>
+  (cause as NodeJS.ErrnoException | null)?.syscall !== undefined;
+
+/** Why the file system takes no 64 KiB from us; null if it does. */
+async function writeProbe(root: string): Promise<NodeJS.ErrnoException | null> {
+  const probe = join(root, `probe-${process.pid}`);
+  try {
+    await writeDurably(probe, Buffer.alloc(64 * 1024));
+    return null;
+  } catch (cause) {
+    return cause as NodeJS.ErrnoException;
+  } finally {
+    await rm(probe, { force: true });
+  }
 }
 
 /** Opens the store if LevelDB is going to drop nothing but a torn tail. */
@@ -93,11 +111,7 @@ export async function openScanned(
   openStorage: OpenStorage,
 ): Promise<{ readonly storage: Storage; readonly guard: LockGuard }> {
   const { torn } = await scanWal(dir.log);
-  const storage = await openStorage(dir.log).catch(async (cause: unknown): Promise<never> => {
-    if (cause instanceof PortreeveError) throw cause;
-    await assertWritable(dir.root);
-    throw corrupt(0, `LevelDB cannot open the event log in ${dir.log}`, cause);
-  });
+  const storage = await openStorage(dir.log);
   const dropped = await droppedByLevelDb(dir.log);
   // A torn tail makes LevelDB complain too; the scan has seen it, and the witness says whether it mattered.
   if (dropped !== null && !torn) {
@@ -114,18 +128,6 @@ async function refuseToBeginAnew(dir: DataDir, { mark }: WitnessReading): Promis
   const remains = files.some((name) => name.endsWith(".ldb") || name.endsWith(".log"));
   if (remains || (mark !== null && mark.seq > 0)) {
     throw corrupt(1, `${dir.log} has lost its CURRENT file: LevelDB would begin an empty log there`);
-  }
-}
-
-/** LevelDB reports a full disk as it reports a damaged file; the file system itself knows the difference. */
-async function assertWritable(root: string): Promise<void> {
-  const probe = join(root, `probe-${process.pid}`);
-  try {
-    await writeDurably(probe, Buffer.alloc(64 * 1024));
-  } catch (cause) {
-    throw writeFailed(`${root} cannot be written`, cause);
-  } finally {
-    await rm(probe, { force: true });
   }
 }
 

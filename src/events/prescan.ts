@@ -22,15 +22,18 @@ export interface WalScan {
  * after a damaged one proves that the damaged one had been on the disk.
  */
 export async function scanWal(directory: string): Promise<WalScan> {
-  let torn: { readonly file: string; readonly bytes: Buffer; readonly offset: number } | null = null;
-  let seqBefore: Seq = 0;
+  let torn: { readonly file: string; readonly offset: number; readonly after: Seq } | null = null;
+  let seq: Seq = 0;
   for (const file of await walFiles(directory)) {
     const bytes = await readFile(join(directory, file));
     const { begun, damage } = scanFile(bytes);
-    if (torn !== null && begun) throw damaged(torn.file, torn.offset, lastSeqIn(torn.bytes, torn.offset, seqBefore));
-    if (damage?.before === "more") throw damaged(file, damage.offset, lastSeqIn(bytes, damage.offset, seqBefore));
-    torn = damage === null ? torn : { file, bytes, offset: damage.offset };
-    seqBefore = lastSeqIn(bytes, bytes.length, seqBefore);
+    if (torn !== null && begun) throw damaged(torn.file, torn.offset, torn.after);
+    if (damage !== null) {
+      const after = lastSeqIn(bytes, damage.offset, seq);
+      if (damage.before === "more") throw damaged(file, damage.offset, after);
+      torn = { file, offset: damage.offset, after };
+    }
+    seq = lastSeqIn(bytes, bytes.length, seq);
   }
   return { torn: torn !== null };
 }
