@@ -1,0 +1,149 @@
+import {
+  attribute,
+  attributeUint32,
+  endOf,
+  findAttribute,
+  message,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_REQUEST,
+  offsetOf,
+  uint16,
+  uint32,
+} from "./netlink-message.ts";
+
+/** Connection tracking over netlink: include/uapi/linux/netfilter/nfnetlink_conntrack.h. Pure. */
+
+const CTNETLINK = 1 << 8;
+const IPCTNL_MSG_CT_NEW = 0;
+const IPCTNL_MSG_CT_GET = 1;
+const IPCTNL_MSG_CT_DELETE = 2;
+const AF_INET = 2;
+
+const CTA_TUPLE_ORIG = 1;
+const CTA_TUPLE_REPLY = 2;
+const CTA_STATUS = 3;
+const CTA_MARK = 8;
+const CTA_ID = 12;
+const CTA_ZONE = 18;
+const CTA_MARK_MASK = 21;
+const CTA_FILTER = 25;
+const CTA_FILTER_ORIG_FLAGS = 1;
+const CTA_FILTER_REPLY_FLAGS = 2;
+const CTA_FILTER_F_IP_DST = 1 << 1;
+
+const CTA_TUPLE_IP = 1;
+const CTA_TUPLE_PROTO = 2;
+const CTA_IP_V4_SRC = 1;
+const CTA_IP_V4_DST = 2;
+const CTA_PROTO_NUM = 1;
+const CTA_PROTO_SRC_PORT = 2;
+const CTA_PROTO_DST_PORT = 3;
+
+/** include/uapi/linux/netfilter/nf_conntrack_common.h */
+const IPS_SRC_NAT = 1 << 4;
+const IPS_DST_NAT = 1 << 5;
+
+export interface Tuple {
+  readonly source: number;
+  readonly destination: number;
+  readonly protocol: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+}
+
+/** A tracked flow: how its first packet looked, and how an answer to it must look. */
+export interface Flow {
+  readonly original: Tuple;
+  readonly reply: Tuple;
+  readonly destinationNat: boolean;
+  readonly sourceNat: boolean;
+  readonly mark: number;
+  readonly id: number;
+  readonly zone: number;
+}
+
+/**
+ * All IPv4 flows whose destination in that direction is `address`. The kernel filters since 5.8; an older one answers
+ * with all, and whoever asks must look again.
+ */
+export function flowsRequest(direction: "original" | "reply", address: number): Buffer {
+  const [tuple, flags] =
+    direction === "original" ? [CTA_TUPLE_ORIG, CTA_FILTER_ORIG_FLAGS] : [CTA_TUPLE_REPLY, CTA_FILTER_REPLY_FLAGS];
+  const wanted = Buffer.alloc(4);
+  // Flags are in host order, unlike everything else here.
+  wanted.writeUInt32LE(CTA_FILTER_F_IP_DST);
+  return message(CTNETLINK | IPCTNL_MSG_CT_GET, NLM_F_REQUEST | NLM_F_DUMP, AF_INET, [
+    attribute(tuple, [attribute(CTA_TUPLE_IP, [attribute(CTA_IP_V4_DST, uint32(address))])]),
+    attribute(CTA_FILTER, [attribute(flags, wanted)]),
+  ]);
+}
+
+/** Named by tuple and id: a flow that took the place of this one is not touched. */
+export function deleteFlowRequest(flow: Flow): Buffer {
+  return message(CTNETLINK | IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST | NLM_F_ACK, AF_INET, identity(flow));
+}
+
+/** Sets the bits of `mark` and leaves the others. */
+export function markFlowRequest(flow: Flow, mark: number): Buffer {
+  return message(CTNETLINK | IPCTNL_MSG_CT_NEW, NLM_F_REQUEST | NLM_F_ACK, AF_INET, [
+    ...identity(flow),
+    attribute(CTA_MARK, uint32(mark)),
+    attribute(CTA_MARK_MASK, uint32(mark)),
+  ]);
+}
+
+function identity({ original, id, zone }: Flow): Buffer[] {
+  const attributes = [
+    attribute(CTA_TUPLE_ORIG, [
+      attribute(CTA_TUPLE_IP, [
+        attribute(CTA_IP_V4_SRC, uint32(original.source)),
+        attribute(CTA_IP_V4_DST, uint32(original.destination)),
+      ]),
+      attribute(CTA_TUPLE_PROTO, [
+        attribute(CTA_PROTO_NUM, Buffer.of(original.protocol)),
+        attribute(CTA_PROTO_SRC_PORT, uint16(original.sourcePort)),
+        attribute(CTA_PROTO_DST_PORT, uint16(original.destinationPort)),
+      ]),
+    ]),
+    attribute(CTA_ID, uint32(id)),
+  ];
+  return zone === 0 ? attributes : [...attributes, attribute(CTA_ZONE, uint16(zone))];
+}
+
+/** Null for what has no ports or is not IPv4. */
+export function decodeFlow(bytes: Buffer, start: number, end: number): Flow | null {
+  const original = decodeTuple(bytes, start, end, CTA_TUPLE_ORIG);
+  const reply = decodeTuple(bytes, start, end, CTA_TUPLE_REPLY);
+  const id = attributeUint32(bytes, start, end, CTA_ID);
+  if (original === null || reply === null || id === null) return null;
+  const status = attributeUint32(bytes, start, end, CTA_STATUS) ?? 0;
+  const zone = findAttribute(bytes, start, end, CTA_ZONE);
+  return {
+    original,
+    reply,
+    destinationNat: (status & IPS_DST_NAT) !== 0,
+    sourceNat: (status & IPS_SRC_NAT) !== 0,
+    mark: attributeUint32(bytes, start, end, CTA_MARK) ?? 0,
+    id,
+    zone: zone < 0 ? 0 : bytes.readUInt16BE(offsetOf(zone)),
+  };
+}
+
+function decodeTuple(bytes: Buffer, start: number, end: number, type: number): Tuple | null {
+  const tuple = findAttribute(bytes, start, end, type);
+  if (tuple < 0) return null;
+  const ip = findAttribute(bytes, offsetOf(tuple), endOf(tuple), CTA_TUPLE_IP);
+  const proto = findAttribute(bytes, offsetOf(tuple), endOf(tuple), CTA_TUPLE_PROTO);
+  if (ip < 0 || proto < 0) return null;
+  const source = attributeUint32(bytes, offsetOf(ip), endOf(ip), CTA_IP_V4_SRC);
+  const destination = attributeUint32(bytes, offsetOf(ip), endOf(ip), CTA_IP_V4_DST);
+  const port = (kind: number): number => {
+    const found = findAttribute(bytes, offsetOf(proto), endOf(proto), kind);
+    return found < 0 ? -1 : bytes.readUInt16BE(offsetOf(found));
+  };
+  const protocol = findAttribute(bytes, offsetOf(proto), endOf(proto), CTA_PROTO_NUM);
+  const [sourcePort, destinationPort] = [port(CTA_PROTO_SRC_PORT), port(CTA_PROTO_DST_PORT)];
+  if (source === null || destination === null || protocol < 0 || sourcePort < 0 || destinationPort < 0) return null;
+  return { source, destination, protocol: bytes.readUInt8(offsetOf(protocol)), sourcePort, destinationPort };
+}

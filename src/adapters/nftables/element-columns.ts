@@ -1,0 +1,94 @@
+/**
+ * Elements as numbers in one typed array: 60,000 of them cross between threads as one transfer and are read without an
+ * object each.
+ */
+
+/** A set or map of ours. Which fields of an element it has follows from its layout. */
+export interface SetLayout {
+  readonly name: string;
+  readonly key: readonly Field[];
+  readonly data: readonly Field[];
+}
+
+/** `ports`: an interval of ports, `port`: one. */
+export type Field = "address" | "protocol" | "port" | "ports";
+
+const ADDRESS_KEY = ["address", "protocol", "port"] as const;
+
+/** Order is the `set` number of an element. */
+export const FORWARD_SETS: readonly SetLayout[] = [
+  { name: "forwards", key: ADDRESS_KEY, data: ["address", "port"] },
+  { name: "ranges", key: ["address", "protocol", "ports"], data: ["address"] },
+  { name: "outbound", key: ADDRESS_KEY, data: ["address", "port"] },
+  { name: "ours", key: ["protocol", "port"], data: [] },
+];
+
+export const GUARD_SETS: readonly SetLayout[] = [{ name: "holders", key: ["address"], data: [] }];
+
+/** Fields a layout does not have are 0. */
+export interface ElementFields {
+  readonly set: number;
+  readonly address: number;
+  /** IANA number. */
+  readonly protocol: number;
+  readonly firstPort: number;
+  readonly lastPort: number;
+  readonly toAddress: number;
+  readonly toPort: number;
+}
+
+const STRIDE = 7;
+
+export class ElementColumns {
+  #values: Uint32Array;
+  #length: number;
+
+  constructor(values: Uint32Array = new Uint32Array(STRIDE * 64), length = values.length / STRIDE) {
+    this.#values = values;
+    this.#length = length;
+  }
+
+  static empty(): ElementColumns {
+    return new ElementColumns(undefined, 0);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(fields: ElementFields): void {
+    const { set, address, protocol, firstPort, lastPort, toAddress, toPort } = fields;
+    if ((this.#length + 1) * STRIDE > this.#values.length) {
+      const larger = new Uint32Array(this.#values.length * 2);
+      larger.set(this.#values);
+      this.#values = larger;
+    }
+    const values = [set, address, protocol, firstPort, lastPort, toAddress, toPort];
+    this.#values.set(values, this.#length * STRIDE);
+    this.#length += 1;
+  }
+
+  /** Forgets what was pushed after the first `length`. */
+  truncate(length: number): void {
+    this.#length = Math.min(this.#length, length);
+  }
+
+  at(index: number): ElementFields {
+    const base = index * STRIDE;
+    const field = (offset: number): number => this.#values[base + offset] as number;
+    return {
+      set: field(0),
+      address: field(1),
+      protocol: field(2),
+      firstPort: field(3),
+      lastPort: field(4),
+      toAddress: field(5),
+      toPort: field(6),
+    };
+  }
+
+  /** What to post to another thread, and to construct the same from there. */
+  values(): Uint32Array {
+    return this.#values.slice(0, this.#length * STRIDE);
+  }
+}

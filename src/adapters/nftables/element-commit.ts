@@ -1,0 +1,74 @@
+import { encodeElementsJson, encodeElementsText, type ElementChange } from "../../protocols/nftables-json/element.ts";
+import { nftErrorCode, nftErrorDisposition, nftErrorLine } from "../../protocols/nftables-json/error-code.ts";
+import type { ReconcileError } from "../../reconcilers/contract.ts";
+import type { ElementFields, SetLayout } from "./element-columns.ts";
+import { elementChanges, type FieldsChange } from "./element-encoding.ts";
+import type { Refused } from "./messages.ts";
+import type { Netfilter } from "./netfilter.ts";
+import type { Nft } from "./nft-library.ts";
+
+export function reconcileError(text: string): ReconcileError {
+  const code = nftErrorCode(text);
+  return { code, message: nftErrorLine(text), disposition: nftErrorDisposition(code) };
+}
+
+/** Elements of one table, and what is needed to commit them. */
+export interface ElementTarget {
+  readonly nft: Nft;
+  readonly netfilter: Netfilter;
+  readonly table: string;
+  readonly sets: readonly SetLayout[];
+}
+
+/**
+ * Everything in one transaction; refused, in halves, down to the rows that are the reason. Rows of `changes` are named
+ * by their index plus `offset`.
+ */
+export function commitElements(target: ElementTarget, changes: readonly FieldsChange[], offset = 0): Refused[] {
+  if (changes.length === 0) return [];
+  const error = transactElements(target, changes);
+  if (error === null) return [];
+  if (changes.length === 1) {
+    const refusal = commitAsFound(target, changes[0] as FieldsChange, error);
+    return refusal === null ? [] : [{ index: offset, error: refusal }];
+  }
+  if (error.code === "EPERM" || target.netfilter.table(target.table) === null) {
+    // Not a matter of rows: halving would ask the same thing thousands of times.
+    return changes.flatMap(({ operation }, index) =>
+      operation === "delete" && error.code === "ENOENT" ? [] : [{ index: offset + index, error }],
+    );
+  }
+  const middle = changes.length >> 1;
+  return [
+    ...commitElements(target, changes.slice(0, middle), offset),
+    ...commitElements(target, changes.slice(middle), offset + middle),
+  ];
+}
+
+function transactElements(target: ElementTarget, changes: readonly FieldsChange[]): ReconcileError | null {
+  const { nft, table, sets } = target;
+  const result = nft.transact(encodeElementsJson(elementChanges(table, sets, changes)));
+  return result.ok ? null : reconcileError(result.error);
+}
+
+/** The observation this change was planned from may be wrong: looks at its one key, and does what that needs. */
+function commitAsFound(target: ElementTarget, change: FieldsChange, error: ReconcileError): ReconcileError | null {
+  if (error.code !== "ENOENT" && error.code !== "EEXIST") return error;
+  const { netfilter, table, sets } = target;
+  const { fields, operation } = change;
+  const found = netfilter.element(table, sets[fields.set] as SetLayout, fields);
+  const sameKey = found !== null && found.firstPort === fields.firstPort && found.lastPort === fields.lastPort;
+  if (operation === "delete") return found === null || !sameKey ? null : error;
+  if (found !== null && !sameKey) return error;
+  if (found !== null && sameData(found, fields)) return null;
+  return transactElements(target, [{ operation: found === null ? "add" : "replace", fields }]);
+}
+
+const sameData = (left: ElementFields, right: ElementFields): boolean =>
+  left.toAddress === right.toAddress && left.toPort === right.toPort;
+
+/** For a transaction that also writes a skeleton. */
+export function elementsText(target: ElementTarget, changes: readonly FieldsChange[]): string {
+  const list: ElementChange[] = elementChanges(target.table, target.sets, changes);
+  return encodeElementsText(list);
+}

@@ -1,0 +1,44 @@
+import { formatIpv4 } from "../../lib/ip.ts";
+import type { Element, ElementChange, Part } from "../../protocols/nftables-json/element.ts";
+import type { ElementFields, Field, SetLayout } from "./element-columns.ts";
+import { TCP, UDP } from "./set-elements.ts";
+
+/** `replace`: the key is there with other data; removed and added within one transaction. */
+export type Operation = "add" | "delete" | "replace";
+export const OPERATIONS: readonly Operation[] = ["add", "delete", "replace"];
+
+export interface FieldsChange {
+  readonly operation: Operation;
+  readonly fields: ElementFields;
+}
+
+/** nft commands of a slice of a plan: all that goes before all that comes, whose room it may need. */
+export function elementChanges(
+  table: string,
+  sets: readonly SetLayout[],
+  changes: readonly FieldsChange[],
+): ElementChange[] {
+  const pick = (op: ElementChange["op"], operations: readonly Operation[]): ElementChange[] =>
+    changes
+      .filter(({ operation }) => operations.includes(operation))
+      .sort((left, right) => left.fields.set - right.fields.set)
+      .map(({ fields }) => ({ op, element: elementOf(table, sets[fields.set] as SetLayout, fields) }));
+  return [...pick("delete", ["delete", "replace"]), ...pick("add", ["add", "replace"])];
+}
+
+function elementOf(table: string, layout: SetLayout, fields: ElementFields): Element {
+  const key = layout.key.map((field) => keyPart(field, fields));
+  const data = layout.data.map((field) => (field === "address" ? formatIpv4(fields.toAddress) : fields.toPort));
+  return { table, set: layout.name, key, data: data.length === 0 ? null : data };
+}
+
+function keyPart(field: Field, { address, protocol, firstPort, lastPort }: ElementFields): Part {
+  if (field === "address") return formatIpv4(address);
+  if (field === "protocol") return PROTOCOL_NAMES.get(protocol) ?? protocol;
+  return field === "ports" && firstPort !== lastPort ? [firstPort, lastPort] : firstPort;
+}
+
+const PROTOCOL_NAMES = new Map([
+  [TCP, "tcp"],
+  [UDP, "udp"],
+]);

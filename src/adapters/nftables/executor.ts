@@ -1,0 +1,164 @@
+import { PortreeveError } from "../../lib/errors.ts";
+import type { ReconcileError } from "../../reconcilers/contract.ts";
+import { commitElements, type ElementTarget, elementsText, reconcileError } from "./element-commit.ts";
+import { ElementColumns, type SetLayout } from "./element-columns.ts";
+import { type FieldsChange, OPERATIONS, type Operation } from "./element-encoding.ts";
+import { endFlows } from "./flow-ending.ts";
+import type { ApplyReply, ApplyRequest, CallName, Calls, OwnedTable, Refused, TableObservation } from "./messages.ts";
+import type { Netfilter } from "./netfilter.ts";
+import type { Nft } from "./nft-library.ts";
+import type { Skeleton } from "./skeleton.ts";
+import { fingerprint, hasForeignObjects, listInstance, listShape, listTables } from "./table-shape.ts";
+
+interface SkeletonWritten {
+  readonly skeletonError: ReconcileError | null;
+  readonly shape: string | null;
+}
+
+/** Does what is asked of the kernel, one call after the other; without threads, so that tests can run it over fakes. */
+export class Executor {
+  readonly #nft: Nft;
+  readonly #netfilter: Netfilter;
+  readonly #prefix: string;
+  #anchor: string | null = null;
+
+  constructor(nft: Nft, netfilter: Netfilter, prefix: string) {
+    this.#nft = nft;
+    this.#netfilter = netfilter;
+    this.#prefix = prefix;
+  }
+
+  call<N extends CallName>(name: N, request: Calls[N]["request"]): Calls[N]["reply"] {
+    const call = this.#calls[name] as (request: Calls[N]["request"]) => Calls[N]["reply"];
+    return call(request);
+  }
+
+  close(): void {
+    this.#nft.close();
+    this.#netfilter.close();
+  }
+
+  readonly #calls: { [N in CallName]: (request: Calls[N]["request"]) => Calls[N]["reply"] } = {
+    identify: () => ({ library: this.#nft.name, thread: this.#netfilter.generation().thread }),
+    observe: ({ table, sets }) => this.#observe(table, sets),
+    apply: (request) => this.#apply(request),
+    anchor: ({ skeleton }) => this.#writeAnchor(skeleton),
+    tables: () =>
+      listTables(this.#nft)
+        .filter((table) => table.startsWith(this.#prefix))
+        .map((table) => this.#ownership(table)),
+    transact: ({ commands }) => this.#transact(commands),
+  };
+
+  #ownership(table: string): OwnedTable {
+    const owned = this.#netfilter.table(table)?.owned === true;
+    return { table, instanceId: listInstance(this.#nft, table), owned, held: owned && table === this.#anchor };
+  }
+
+  #observe(table: string, sets: readonly SetLayout[]): TableObservation | null {
+    const objects = listShape(this.#nft, table);
+    if (objects === null) return null;
+    const elements = ElementColumns.empty();
+    const strays = this.#elements(table, sets, elements);
+    return { ...this.#ownership(table), shape: fingerprint(objects), elements: elements.values(), strays };
+  }
+
+  #elements(table: string, sets: readonly SetLayout[], into: ElementColumns): number {
+    let strays = 0;
+    for (const [index, layout] of sets.entries()) strays += this.#netfilter.elements(table, index, layout, into);
+    return strays;
+  }
+
+  #apply(request: ApplyRequest): ApplyReply {
+    const { table, sets, skeleton } = request;
+    if (request.instanceId !== null) this.#fence(table, request.instanceId);
+    const target = { nft: this.#nft, netfilter: this.#netfilter, table, sets };
+    const changes = changesOf(request);
+    let written: SkeletonWritten = { skeletonError: null, shape: null };
+    let refused: Refused[] = [];
+    if (skeleton === "remove") written = { skeletonError: this.#remove(table), shape: null };
+    else if (skeleton === null) refused = commitElements(target, changes);
+    else ({ refused, ...written } = this.#writeSkeleton(target, skeleton, changes));
+    const flowsError = endFlows(target, request);
+    return { ...written, refused, flowsError };
+  }
+
+  /** Another instance may have taken the table over since it was last observed. */
+  #fence(table: string, instanceId: string): void {
+    const found = listInstance(this.#nft, table);
+    if (found === null || found === instanceId) return;
+    throw new PortreeveError("FOREIGN_INSTANCE", `table ${table} belongs to instance ${found}`, "terminal");
+  }
+
+  #remove(table: string): ReconcileError | null {
+    const error = this.#transact(`delete table inet ${table}\n`);
+    return error?.code === "ENOENT" ? null : error;
+  }
+
+  #writeSkeleton(
+    target: ElementTarget,
+    skeleton: Skeleton,
+    changes: readonly FieldsChange[],
+  ): SkeletonWritten & { refused: Refused[] } {
+    if (this.#isIntact(target, skeleton)) {
+      const whole = this.#transactSkeleton(target.table, skeleton.text + elementsText(target, changes));
+      if (whole.skeletonError === null) return { ...whole, refused: [] };
+      const alone = this.#transactSkeleton(target.table, skeleton.text);
+      if (alone.skeletonError === null) return { ...alone, refused: commitElements(target, changes) };
+    }
+    const rebuilt = this.#rebuild(target, skeleton);
+    return { ...rebuilt, refused: commitElements(target, changes) };
+  }
+
+  /** Nothing in the table that writing the skeleton over it would leave there. */
+  #isIntact({ table, sets }: ElementTarget, skeleton: Skeleton): boolean {
+    const objects = listShape(this.#nft, table);
+    if (objects === null) return true;
+    return !hasForeignObjects(objects, skeleton) && this.#elements(table, sets, ElementColumns.empty()) === 0;
+  }
+
+  /** A table that cannot be mended is replaced, with its elements, in one transaction. */
+  #rebuild(target: ElementTarget, skeleton: Skeleton): SkeletonWritten {
+    const present = ElementColumns.empty();
+    this.#elements(target.table, target.sets, present);
+    const kept: FieldsChange[] = [];
+    for (let index = 0; index < present.length; index += 1) kept.push({ operation: "add", fields: present.at(index) });
+    const clear = `add table inet ${target.table}\ndelete table inet ${target.table}\n`;
+    return this.#transactSkeleton(target.table, clear + skeleton.text + elementsText(target, kept));
+  }
+
+  /** With the shape it got, unless another commit came between: then what is read may not be what was written. */
+  #transactSkeleton(table: string, commands: string): SkeletonWritten {
+    const before = this.#netfilter.generation().id;
+    const skeletonError = this.#transact(commands);
+    if (skeletonError !== null) return { skeletonError, shape: null };
+    const objects = listShape(this.#nft, table);
+    const alone = this.#netfilter.generation().id === before + 1;
+    return { skeletonError, shape: alone && objects !== null ? fingerprint(objects) : null };
+  }
+
+  #writeAnchor(skeleton: Skeleton | null): ReconcileError | null {
+    if (skeleton === null) {
+      const result = this.#anchor === null ? null : this.#nft.transactAsOwner(`delete table inet ${this.#anchor}\n`);
+      this.#anchor = null;
+      return result === null || result.ok ? null : reconcileError(result.error);
+    }
+    const result = this.#nft.transactAsOwner(skeleton.text);
+    if (!result.ok) return reconcileError(result.error);
+    this.#anchor = skeleton.table;
+    return null;
+  }
+
+  #transact(commands: string): ReconcileError | null {
+    const result = this.#nft.transact(commands);
+    return result.ok ? null : reconcileError(result.error);
+  }
+}
+
+function changesOf(request: ApplyRequest): FieldsChange[] {
+  const columns = new ElementColumns(request.elements);
+  return Array.from(request.operations, (operation, index) => ({
+    operation: OPERATIONS[operation] as Operation,
+    fields: columns.at(index),
+  }));
+}

@@ -1,0 +1,115 @@
+import type { ReconcileError } from "../../reconcilers/contract.ts";
+import type { Flow } from "./conntrack-message.ts";
+import type { ElementTarget } from "./element-commit.ts";
+import type { SetLayout } from "./element-columns.ts";
+import { MARK_SEVERED } from "./marks.ts";
+import { NetlinkError } from "./netlink-socket.ts";
+
+/** External ports whose live flows must be looked at after a transaction. */
+export interface ExternalPorts {
+  readonly address: number;
+  /** 0 with `address` alone: every NATed flow of an address that is no longer ours. */
+  readonly protocol: number;
+  readonly firstPort: number;
+  readonly lastPort: number;
+}
+
+/** Where the kernel's maps send an external port now. */
+export interface Destination {
+  readonly address: number;
+  readonly port: number;
+}
+
+/**
+ * `forget`: the kernel's entry goes, so that the next packet is judged by the maps. `refuse`: the entry stays and its
+ * packets are refused; forgetting would not do, because a host inside that goes on sending would make the same flow anew.
+ */
+export type Verdict = "keep" | "forget" | "refuse";
+
+export function judgeFlow(flow: Flow, current: Destination | null): Verdict {
+  if (current === null) return flow.destinationNat ? "refuse" : "keep";
+  const severed = (flow.mark & MARK_SEVERED) !== 0;
+  const reaches = flow.reply.source === current.address && flow.reply.sourcePort === current.port;
+  return reaches && !severed ? "keep" : "forget";
+}
+
+/** Every NATed flow of an address we lost: nothing can reach us by it any more. */
+export function isNatedBy(flow: Flow, address: number): boolean {
+  const inward = flow.original.destination === address && flow.destinationNat;
+  const outward = flow.reply.destination === address && flow.sourceNat;
+  return inward || outward;
+}
+
+/** Answers whether a flow came in by one of many external ports, in constant time for single ones. */
+export class ExternalPortIndex {
+  readonly #singles = new Set<string>();
+  readonly #ranges: ExternalPorts[] = [];
+
+  constructor(all: readonly ExternalPorts[]) {
+    for (const each of all) {
+      if (each.firstPort === each.lastPort) this.#singles.add(`${each.address}|${each.protocol}|${each.firstPort}`);
+      else this.#ranges.push(each);
+    }
+  }
+
+  has({ original: { destination, protocol, destinationPort } }: Flow): boolean {
+    if (this.#singles.has(`${destination}|${protocol}|${destinationPort}`)) return true;
+    return this.#ranges.some(
+      (range) =>
+        range.address === destination &&
+        range.protocol === protocol &&
+        range.firstPort <= destinationPort &&
+        destinationPort <= range.lastPort,
+    );
+  }
+}
+
+/** Judges the flows of these ports by what the kernel's maps say now, one listing for each address. */
+export function endFlows(
+  target: ElementTarget,
+  { ports, lost }: { readonly ports: readonly ExternalPorts[]; readonly lost: readonly number[] },
+): ReconcileError | null {
+  const { netfilter } = target;
+  try {
+    for (const address of lost) {
+      const flows = [...netfilter.flows("original", address), ...netfilter.flows("reply", address)];
+      for (const flow of flows) if (isNatedBy(flow, address)) netfilter.forgetFlow(flow);
+    }
+    const index = new ExternalPortIndex(ports);
+    for (const address of new Set(ports.map((each) => each.address))) {
+      for (const flow of netfilter.flows("original", address)) {
+        if (!index.has(flow)) continue;
+        const verdict = judgeFlow(flow, destinationOf(target, flow));
+        if (verdict === "forget") netfilter.forgetFlow(flow);
+        else if (verdict === "refuse") netfilter.markFlow(flow, MARK_SEVERED);
+      }
+    }
+    return null;
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    return flowsError(error);
+  }
+}
+
+/** As the rules ask: single ports first, then ranges, which keep the port. */
+function destinationOf({ netfilter, table, sets }: ElementTarget, { original }: Flow): Destination | null {
+  const { destination: address, protocol, destinationPort: port } = original;
+  for (const [set, layout] of sets.entries()) {
+    if (layout.name !== "forwards" && layout.name !== "ranges") continue;
+    const key = { set, address, protocol, firstPort: port, lastPort: port, toAddress: 0, toPort: 0 };
+    const found = netfilter.element(table, layout as SetLayout, key);
+    if (found !== null) return { address: found.toAddress, port: layout.name === "ranges" ? port : found.toPort };
+  }
+  return null;
+}
+
+/** What a kernel without nf_conntrack_netlink answers. */
+const MISSING = new Set(["EINVAL", "EOPNOTSUPP", "EPROTONOSUPPORT"]);
+
+function flowsError({ code }: NetlinkError): ReconcileError {
+  if (MISSING.has(code)) {
+    const message = "the kernel has no nf_conntrack_netlink: live flows cannot be ended";
+    return { code: "UNAVAILABLE", message, disposition: "terminal" };
+  }
+  return { code, message: `live flows could not be ended: ${code}`, disposition: "transient" };
+}

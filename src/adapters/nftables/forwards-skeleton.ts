@@ -1,0 +1,93 @@
+import type { ForwardRow } from "../../reducers/select/rows.ts";
+import { hex, MARK_OURS, MARK_SEVERED } from "./marks.ts";
+import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
+
+export const FORWARDS_TABLE = "portreeve";
+
+const TRANSPORT = "meta nfproto ipv4 meta l4proto { tcp, udp }";
+const ADDRESS_KEY = "ipv4_addr . inet_proto . inet_service";
+const MARK = `ct mark set ct mark | ${hex(MARK_OURS)}`;
+const UNMARK = `ct mark set ct mark & ${hex(~MARK_OURS)}`;
+const UNMARKED = `ct mark & ${hex(MARK_OURS)} == 0`;
+
+/** Ports that masquerading gives instead of one that is ours; no mapping and no listener may have them. */
+const SHADOW_PORTS = "61000-65535";
+
+/**
+ * DNAT by one map lookup however many forwards there are. Statements of a rule run left to right and a map miss ends
+ * the rule, so each NAT rule marks first and a last rule takes the mark back.
+ */
+export function forwardsSkeleton(row: Extract<ForwardRow, { kind: "skeleton" }>): Skeleton {
+  const builder = new SkeletonBuilder(FORWARDS_TABLE, row.instanceId);
+  builder.map("forwards", `type ${ADDRESS_KEY} : ipv4_addr . inet_service;`);
+  builder.map("ranges", `type ${ADDRESS_KEY} : ipv4_addr; flags interval;`);
+  builder.map("outbound", `type ${ADDRESS_KEY} : ipv4_addr . inet_service;`);
+  builder.set("ours", "type inet_proto . inet_service;");
+
+  builder.chain("inward", null, [
+    `${TRANSPORT} ${MARK} dnat ip to ip daddr . meta l4proto . th dport map @forwards`,
+    `${TRANSPORT} ${MARK} dnat ip to ip daddr . meta l4proto . th dport map @ranges`,
+    UNMARK,
+  ]);
+  builder.chain("prerouting", "nat hook prerouting priority -100", ["meta nfproto ipv4 jump inward"]);
+  // What the gateway itself sends to its external address goes the same way.
+  builder.chain("output", "nat hook output priority -100", ["meta nfproto ipv4 jump inward"]);
+  builder.chain("outward", null, outwardRules(row.lans));
+  builder.chain("postrouting", "nat hook postrouting priority 100", postroutingRules(row));
+  builder.chain("shadow", "filter hook postrouting priority 101", shadowRules(row));
+  builder.chain("forward", "filter hook forward priority 0", forwardRules(row));
+  return builder.build();
+}
+
+function postroutingRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {
+  const rules: string[] = [];
+  if (lans.length > 0) {
+    // Hairpin within one segment: without this the target answers the client directly, from an address it never asked.
+    const pairs = lans.map((lan) => `"${lan}" . "${lan}"`).join(", ");
+    rules.push(`meta nfproto ipv4 iifname . oifname { ${pairs} } ct mark & ${hex(MARK_OURS)} != 0 masquerade`);
+  }
+  if (wans.length > 0) rules.push(`meta nfproto ipv4 oifname ${interfaces(wans)} jump outward`);
+  return rules;
+}
+
+function outwardRules(lans: readonly string[]): string[] {
+  const rules = [
+    `${TRANSPORT} ${MARK} snat ip to ip saddr . meta l4proto . th sport map @outbound`,
+    // A flow that was DNATed keeps the mark that says so.
+    `ct status & dnat == 0 ${UNMARK}`,
+  ];
+  if (lans.length === 0) return rules;
+  const served = `iifname ${interfaces(lans)}`;
+  // Port shadowing (CVE-2021-3773): a host that sends from a port of ours would receive what is meant for us.
+  rules.push(`${served} ${TRANSPORT} meta l4proto . th sport @ours masquerade to :${SHADOW_PORTS}`);
+  rules.push(`${served} masquerade`);
+  return rules;
+}
+
+/**
+ * When the wanted source port is taken, masquerading picks another from all of 1024–65535, ours included, and a host
+ * may provoke that. Such a first packet is dropped; the sender's next try gets another port.
+ */
+function shadowRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {
+  if (wans.length === 0 || lans.length === 0) return [];
+  const masqueraded = `iifname ${interfaces(lans)} oifname ${interfaces(wans)} ct state new ${UNMARKED}`;
+  return [`${masqueraded} ${TRANSPORT} meta l4proto . th sport @ours drop`];
+}
+
+function forwardRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {
+  const severed = `ct mark & ${hex(MARK_SEVERED)} != 0`;
+  const rules = [
+    `${severed} meta l4proto tcp reject with tcp reset`,
+    `${severed} drop`,
+    "ct state established,related accept",
+  ];
+  if (wans.length === 0 || lans.length === 0) return rules;
+  // RFC 4890 §4.3.1: without these errors IPv6 paths break; neighbour discovery is never ours to judge.
+  const vital =
+    "destination-unreachable, packet-too-big, time-exceeded, parameter-problem, nd-router-solicit, nd-router-advert, " +
+    "nd-neighbor-solicit, nd-neighbor-advert";
+  rules.push(`icmpv6 type { ${vital} } accept`);
+  // Also what another program DNATed: a served segment is reached from a WAN by our mappings alone.
+  rules.push(`iifname ${interfaces(wans)} oifname ${interfaces(lans)} ${UNMARKED} drop`);
+  return rules;
+}

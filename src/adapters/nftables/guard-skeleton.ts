@@ -1,0 +1,86 @@
+import type { GuardRow } from "../../reducers/select/rows.ts";
+import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
+
+export const GUARD_TABLE = "portreeve_guard";
+export const ANCHOR_TABLE = "portreeve_anchor";
+
+/** RFC 6887 §19.6: PCP and NAT-PMP servers listen here. */
+const SERVER_PORT = 5351;
+/** SSDP, and where clients of port control listen (RFC 6886 §3.2.1): nothing for a WAN. */
+const CLIENT_PORTS = "{ 1900, 5350 }";
+
+/** Datagrams a second. One station is one link-layer address, whatever source addresses it invents. */
+const STATION_LIMIT = 10_000;
+/** All senders together, twice what one station can take of it. */
+const SHARED_LIMIT = 20_000;
+/** On top, for those who hold a mapping: a crowd of strangers cannot keep them from renewing. */
+const HOLDERS_LIMIT = 10_000;
+
+/** Stands before the sockets. Dynamic sets fail open when they are full, so a limit for all stands behind them. */
+export function guardSkeleton(row: Extract<GuardRow, { kind: "guard" }>): Skeleton {
+  const builder = new SkeletonBuilder(GUARD_TABLE, row.instanceId);
+  const counted = "flags dynamic,timeout; timeout 10s; size 65535;";
+  builder.set("holders", "type ipv4_addr;");
+  builder.set("stations", `type ether_addr; ${counted}`);
+  builder.set("senders", `type ether_addr . ipv4_addr; ${counted}`);
+  builder.set("tunnel_senders", `type ipv4_addr; ${counted}`);
+  builder.chain("requests", null, requestRules(row.requestsPerSecond * 4));
+  builder.chain("prerouting", "filter hook prerouting priority -300", preroutingRules(row));
+  builder.chain("output", "filter hook output priority -300", outputRules(row));
+  builder.chain("input", "filter hook input priority -10", inputRules(row));
+  return builder.build();
+}
+
+/** Untracked, or a flood would fill the conntrack table; both directions, or replies would make entries of their own. */
+function requestRules(perSource: number): string[] {
+  const limit = (rate: number): string => `limit rate over ${rate}/second burst ${rate} packets`;
+  return [
+    `add @stations { ether saddr ${limit(STATION_LIMIT)} } drop`,
+    `add @senders { ether saddr . ip saddr ${limit(perSource)} } drop`,
+    `meta iiftype != ether add @tunnel_senders { ip saddr ${limit(perSource)} } drop`,
+    `limit rate ${SHARED_LIMIT}/second burst ${SHARED_LIMIT} packets notrack accept`,
+    `ip saddr @holders limit rate ${HOLDERS_LIMIT}/second burst ${HOLDERS_LIMIT} packets notrack accept`,
+    "drop",
+  ];
+}
+
+function preroutingRules({ lans }: { lans: readonly string[] }): string[] {
+  if (lans.length === 0) return [];
+  const served = `iifname ${interfaces(lans)}`;
+  return [
+    // Hosts that have no address yet ask from the unspecified one: DHCP, duplicate address detection.
+    `${served} ip saddr != 0.0.0.0 fib saddr . iif oif missing drop`,
+    `${served} ip6 saddr != :: fib saddr . iif oif missing drop`,
+    // To ourselves only: a host may ask a gateway further out, and that needs its NAT.
+    `${served} udp dport ${SERVER_PORT} fib daddr type local jump requests`,
+  ];
+}
+
+function outputRules({ lans }: { lans: readonly string[] }): string[] {
+  return lans.length === 0 ? [] : [`oifname ${interfaces(lans)} udp sport ${SERVER_PORT} notrack`];
+}
+
+/** In the input hook: in prerouting these would also drop what is about to be DNATed. */
+function inputRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {
+  const rules = ['iifname "lo" accept', "ct state established,related accept", "ct status dnat accept"];
+  if (wans.length > 0) {
+    // Linux answers at any of its addresses on any interface, so binding to a LAN address keeps no WAN out.
+    const own = "{ local, broadcast, multicast, anycast }";
+    rules.push(`iifname ${interfaces(wans)} fib daddr . iif type != ${own} drop`);
+    rules.push(`iifname ${interfaces(wans)} udp dport ${CLIENT_PORTS} drop`);
+  }
+  if (lans.length > 0) rules.push(`iifname != ${interfaces(lans)} udp dport ${SERVER_PORT} drop`);
+  return rules;
+}
+
+/**
+ * Holds the kernel's NAT hooks and connection tracking while others flush the ruleset: without it that ends every
+ * NATed flow, even when our tables are back at once. The kernel lets only the owning socket change it, and removes it
+ * when that closes. Its chains sit one beside ours so that they can never be the ones to decide.
+ */
+export function anchorSkeleton(instanceId: string): Skeleton {
+  const builder = new SkeletonBuilder(ANCHOR_TABLE, instanceId, " { flags owner; }");
+  builder.chain("prerouting", "nat hook prerouting priority -99", ["ct state established accept"]);
+  builder.chain("postrouting", "nat hook postrouting priority 101", []);
+  return builder.build();
+}

@@ -1,0 +1,129 @@
+import { decodeFlow, deleteFlowRequest, type Flow, flowsRequest, markFlowRequest } from "./conntrack-message.ts";
+import type { ElementColumns, ElementFields, SetLayout } from "./element-columns.ts";
+import { attributeUint32, message, NLM_F_ACK, NLM_F_REQUEST, stringAttribute } from "./netlink-message.ts";
+import { NetlinkError, NetlinkSocket } from "./netlink-socket.ts";
+import { decodeElements, elementRequest, elementsRequest, NFPROTO_INET } from "./set-elements.ts";
+
+const NFT_SUBSYSTEM = 10 << 8;
+const NFT_MSG_GETTABLE = 1;
+const NFTA_TABLE_NAME = 1;
+const NFTA_TABLE_OWNER = 5;
+const NFT_MSG_GETGEN = 16;
+const NFTA_GEN_PROC_PID = 2;
+const NFTA_GEN_ID = 1;
+
+/** A listing that others' commits keep interrupting is taken as it is: whether they touched our tables is told apart. */
+const INTERRUPTED_MAX = 3;
+
+/** What is read from the kernel, and done to live flows. Calls block: for a thread of its own. */
+export interface Netfilter {
+  /** The ruleset's generation, and this thread's id as the kernel names it to others. */
+  generation(): { readonly id: number; readonly thread: number };
+  /** Null: there is no such table. `owned`: it lives as long as some socket that is open now. */
+  table(name: string): { readonly owned: boolean } | null;
+  /** Adds all elements to `into`, and returns how many there are that no row of ours can be. */
+  elements(table: string, set: number, layout: SetLayout, into: ElementColumns): number;
+  /** The element that holds this key (in an interval set: its first port), or null. */
+  element(table: string, layout: SetLayout, fields: ElementFields): ElementFields | null;
+  flows(direction: "original" | "reply", address: number): Flow[];
+  /** A flow that is gone meanwhile is a success. */
+  forgetFlow(flow: Flow): void;
+  markFlow(flow: Flow, mark: number): void;
+  close(): void;
+}
+
+export function openNetfilter(): Netfilter {
+  const socket = new NetlinkSocket(null);
+  return {
+    generation: () => readGeneration(socket),
+    table: (name) => readTable(socket, name),
+    elements: (table, set, layout, into) => readElements(socket, table, set, layout, into),
+    element: (table, layout, fields) => readElement(socket, table, layout, fields),
+    flows: (direction, address) => readFlows(socket, direction, address),
+    forgetFlow: (flow) => void unlessGone(() => socket.request(deleteFlowRequest(flow), () => {})),
+    markFlow: (flow, mark) => void unlessGone(() => socket.request(markFlowRequest(flow, mark), () => {})),
+    close: () => socket.close(),
+  };
+}
+
+/** Undefined where the kernel says ENOENT. */
+function unlessGone<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function readGeneration(socket: NetlinkSocket): { id: number; thread: number } {
+  const generation = { id: 0, thread: 0 };
+  const ask = message(NFT_SUBSYSTEM | NFT_MSG_GETGEN, NLM_F_REQUEST | NLM_F_ACK, 0, []);
+  socket.request(ask, (bytes, { start, end }) => {
+    generation.id = attributeUint32(bytes, start, end, NFTA_GEN_ID) ?? 0;
+    // The process it names is the asking thread: the same number as in notifications, in a PID namespace too.
+    generation.thread = attributeUint32(bytes, start, end, NFTA_GEN_PROC_PID) ?? 0;
+  });
+  return generation;
+}
+
+function readTable(socket: NetlinkSocket, name: string): { owned: boolean } | null {
+  let found: { owned: boolean } | null = null;
+  const attributes = [stringAttribute(NFTA_TABLE_NAME, name)];
+  const ask = message(NFT_SUBSYSTEM | NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_ACK, NFPROTO_INET, attributes);
+  unlessGone(() =>
+    socket.request(ask, (bytes, { start, end }) => {
+      found = { owned: attributeUint32(bytes, start, end, NFTA_TABLE_OWNER) !== null };
+    }),
+  );
+  return found;
+}
+
+function readElements(
+  socket: NetlinkSocket,
+  table: string,
+  set: number,
+  layout: SetLayout,
+  into: ElementColumns,
+): number {
+  const length = into.length;
+  for (let attempt = 1; ; attempt += 1) {
+    into.truncate(length);
+    let strays = 0;
+    const answer = unlessGone(() =>
+      socket.request(elementsRequest(table, layout.name), (bytes, { start, end }) =>
+        decodeElements(bytes, start, end, set, layout, (fields) => {
+          if (fields === null) strays += 1;
+          else into.push(fields);
+        }),
+      ),
+    );
+    if (answer?.interrupted !== true || attempt === INTERRUPTED_MAX) return strays;
+  }
+}
+
+function readElement(
+  socket: NetlinkSocket,
+  table: string,
+  layout: SetLayout,
+  wanted: ElementFields,
+): ElementFields | null {
+  let found: ElementFields | null = null;
+  unlessGone(() =>
+    socket.request(elementRequest(table, layout, wanted), (bytes, { start, end }) =>
+      decodeElements(bytes, start, end, wanted.set, layout, (fields) => {
+        found = fields;
+      }),
+    ),
+  );
+  return found;
+}
+
+function readFlows(socket: NetlinkSocket, direction: "original" | "reply", address: number): Flow[] {
+  const flows: Flow[] = [];
+  socket.request(flowsRequest(direction, address), (bytes, { start, end }) => {
+    const flow = decodeFlow(bytes, start, end);
+    if (flow !== null && flow[direction].destination === address) flows.push(flow);
+  });
+  return flows;
+}

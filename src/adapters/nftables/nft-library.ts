@@ -1,0 +1,117 @@
+import { spawnSync } from "node:child_process";
+import koffi from "koffi";
+
+export type NftResult = { readonly ok: true; readonly output: string } | { readonly ok: false; readonly error: string };
+
+/** nft, however it is reached. Calls block: for a thread of its own. */
+export interface Nft {
+  readonly name: "libnftables" | "nft";
+  /** One transaction: nft's language, or JSON commands. */
+  transact(commands: string): NftResult;
+  /** The same by the socket that owns the anchor; a table it owns lives until that closes. */
+  transactAsOwner(commands: string): NftResult;
+  /** JSON. `terse`: without the elements of sets. */
+  list(command: string, terse: boolean): NftResult;
+  close(): void;
+}
+
+/** include/nftables/libnftables.h */
+const NFT_CTX_DEFAULT = 0;
+const NFT_CTX_OUTPUT_STATELESS = 1 << 1;
+const NFT_CTX_OUTPUT_JSON = 1 << 4;
+const NFT_CTX_OUTPUT_TERSE = 1 << 11;
+
+function bindLibrary() {
+  const library = koffi.load("libnftables.so.1");
+  return {
+    create: library.func("void *nft_ctx_new(uint32_t flags)"),
+    free: library.func("void nft_ctx_free(void *ctx)"),
+    bufferOutput: library.func("int nft_ctx_buffer_output(void *ctx)"),
+    bufferError: library.func("int nft_ctx_buffer_error(void *ctx)"),
+    output: library.func("const char *nft_ctx_get_output_buffer(void *ctx)"),
+    error: library.func("const char *nft_ctx_get_error_buffer(void *ctx)"),
+    setOutput: library.func("void nft_ctx_output_set_flags(void *ctx, uint32_t flags)"),
+    run: library.func("int nft_run_cmd_from_buffer(void *ctx, const char *commands)"),
+  };
+}
+
+/** libnftables in this thread, or the `nft` program where the library cannot be loaded. */
+export function openNft(): Nft {
+  let library: ReturnType<typeof bindLibrary>;
+  try {
+    library = bindLibrary();
+  } catch {
+    return nftProgram();
+  }
+  const open = (): Context => new Context(library);
+  // A context keeps a cache of the ruleset: of its own kind it stays small, and a listing's goes with its context.
+  const [writer, jsonWriter, owner] = [open(), open(), open()];
+  jsonWriter.setOutput(NFT_CTX_OUTPUT_JSON);
+  return {
+    name: "libnftables",
+    transact: (commands) => (commands.startsWith("{") ? jsonWriter : writer).run(commands),
+    transactAsOwner: (commands) => owner.run(commands),
+    list: (command, terse) => {
+      const lister = open();
+      lister.setOutput(NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_STATELESS | (terse ? NFT_CTX_OUTPUT_TERSE : 0));
+      try {
+        return lister.run(command);
+      } finally {
+        lister.close();
+      }
+    },
+    close: () => {
+      for (const context of [writer, jsonWriter, owner]) context.close();
+    },
+  };
+}
+
+class Context {
+  readonly #library: ReturnType<typeof bindLibrary>;
+  readonly #context: unknown;
+
+  constructor(library: ReturnType<typeof bindLibrary>) {
+    this.#library = library;
+    this.#context = library.create(NFT_CTX_DEFAULT);
+    library.bufferOutput(this.#context);
+    library.bufferError(this.#context);
+  }
+
+  setOutput(flags: number): void {
+    this.#library.setOutput(this.#context, flags);
+  }
+
+  run(commands: string): NftResult {
+    const failed = this.#library.run(this.#context, commands) !== 0;
+    const [output, error] = [this.#library.output(this.#context), this.#library.error(this.#context)];
+    return failed ? { ok: false, error: String(error) } : { ok: true, output: String(output) };
+  }
+
+  close(): void {
+    this.#library.free(this.#context);
+  }
+}
+
+const PROGRAM_TIMEOUT_MS = 5000;
+const PROGRAM_OUTPUT_BYTES = 256 * 1024 * 1024;
+
+/** Slower by a factor of forty, and without an anchor: a table it owned would end with the process. */
+export function nftProgram(path = "nft"): Nft {
+  const run = (args: readonly string[], input: string): NftResult => {
+    const { status, stdout, stderr, error } = spawnSync(path, args, {
+      input,
+      encoding: "utf8",
+      timeout: PROGRAM_TIMEOUT_MS,
+      maxBuffer: PROGRAM_OUTPUT_BYTES,
+      env: { ...process.env, LC_ALL: "C" },
+    });
+    return status === 0 ? { ok: true, output: stdout } : { ok: false, error: stderr || String(error ?? status) };
+  };
+  return {
+    name: "nft",
+    transact: (commands) => run(commands.startsWith("{") ? ["-j", "-f", "-"] : ["-f", "-"], commands),
+    transactAsOwner: () => ({ ok: false, error: "Error: Operation not supported: an anchor needs libnftables" }),
+    list: (command, terse) => run(["-j", "-s", ...(terse ? ["-t"] : []), "-f", "-"], command),
+    close: () => {},
+  };
+}

@@ -1,0 +1,125 @@
+import type { ElementFields, Field, SetLayout } from "./element-columns.ts";
+import {
+  attribute,
+  eachAttribute,
+  endOf,
+  findAttribute,
+  lengthOf,
+  message,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_REQUEST,
+  offsetOf,
+  stringAttribute,
+  uint16,
+  uint32,
+} from "./netlink-message.ts";
+
+/**
+ * Elements of a set straight from the kernel: include/uapi/linux/netfilter/nf_tables.h. Read here and not through
+ * libnftables because that takes 1.2 s and 100 MB of memory for 50,000 elements where this takes 50 ms. Pure.
+ */
+
+export const NFPROTO_INET = 1;
+const NFT_SUBSYSTEM = 10 << 8;
+const NFT_MSG_GETSETELEM = 13;
+
+const NFTA_SET_ELEM_LIST_TABLE = 1;
+const NFTA_SET_ELEM_LIST_SET = 2;
+const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
+const NFTA_LIST_ELEM = 1;
+const NFTA_SET_ELEM_KEY = 1;
+const NFTA_SET_ELEM_DATA = 2;
+const NFTA_SET_ELEM_TIMEOUT = 4;
+const NFTA_SET_ELEM_KEY_END = 10;
+const NFTA_DATA_VALUE = 1;
+
+/** Each part of a concatenation fills a register of 32 bits, from its first byte. */
+const REGISTER_BYTES = 4;
+
+export const TCP = 6;
+export const UDP = 17;
+
+export function elementsRequest(table: string, set: string): Buffer {
+  return message(NFT_SUBSYSTEM | NFT_MSG_GETSETELEM, NLM_F_REQUEST | NLM_F_DUMP, NFPROTO_INET, [
+    stringAttribute(NFTA_SET_ELEM_LIST_TABLE, table),
+    stringAttribute(NFTA_SET_ELEM_LIST_SET, set),
+  ]);
+}
+
+/** Asks for the element that holds this key; from an interval set for the one whose interval has its first port. */
+export function elementRequest(table: string, layout: SetLayout, fields: ElementFields): Buffer {
+  const key = Buffer.concat(layout.key.map((field) => register(field, fields)));
+  const value = attribute(NFTA_SET_ELEM_KEY, [attribute(NFTA_DATA_VALUE, key)]);
+  return message(NFT_SUBSYSTEM | NFT_MSG_GETSETELEM, NLM_F_REQUEST | NLM_F_ACK, NFPROTO_INET, [
+    stringAttribute(NFTA_SET_ELEM_LIST_TABLE, table),
+    stringAttribute(NFTA_SET_ELEM_LIST_SET, layout.name),
+    attribute(NFTA_SET_ELEM_LIST_ELEMENTS, [attribute(NFTA_LIST_ELEM, [value])]),
+  ]);
+}
+
+function register(field: Field, fields: ElementFields): Buffer {
+  const bytes = Buffer.alloc(REGISTER_BYTES);
+  if (field === "address") uint32(fields.address).copy(bytes);
+  else if (field === "protocol") bytes.writeUInt8(fields.protocol);
+  else uint16(fields.firstPort).copy(bytes);
+  return bytes;
+}
+
+/** Visits the elements of one NEWSETELEM message; null for one that no row of ours can be. */
+export function decodeElements(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  set: number,
+  layout: SetLayout,
+  visit: (fields: ElementFields | null) => void,
+): void {
+  const list = findAttribute(bytes, start, end, NFTA_SET_ELEM_LIST_ELEMENTS);
+  if (list < 0) return;
+  eachAttribute(bytes, offsetOf(list), endOf(list), (_type, from, to) => {
+    visit(decodeElement(bytes, from, to, set, layout));
+  });
+}
+
+function decodeElement(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  set: number,
+  layout: SetLayout,
+): ElementFields | null {
+  const key = valueOf(bytes, start, end, NFTA_SET_ELEM_KEY, layout.key.length);
+  if (key < 0 || findAttribute(bytes, start, end, NFTA_SET_ELEM_TIMEOUT) >= 0) return null;
+  // Absent in a set without intervals.
+  const keyEnd = valueOf(bytes, start, end, NFTA_SET_ELEM_KEY_END, layout.key.length);
+  const data = layout.data.length === 0 ? 0 : valueOf(bytes, start, end, NFTA_SET_ELEM_DATA, layout.data.length);
+  if (data < 0) return null;
+  const fields = { set, address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0 };
+  for (let part = 0; part < layout.key.length; part += 1) {
+    const at = key + part * REGISTER_BYTES;
+    const last = keyEnd < 0 ? at : keyEnd + part * REGISTER_BYTES;
+    const kind = layout.key[part];
+    if (kind !== "ports" && bytes.compare(bytes, last, last + REGISTER_BYTES, at, at + REGISTER_BYTES) !== 0)
+      return null;
+    if (kind === "address") fields.address = bytes.readUInt32BE(at);
+    else if (kind === "protocol") fields.protocol = bytes.readUInt8(at);
+    else [fields.firstPort, fields.lastPort] = [bytes.readUInt16BE(at), bytes.readUInt16BE(last)];
+  }
+  for (let part = 0; part < layout.data.length; part += 1) {
+    const at = data + part * REGISTER_BYTES;
+    if (layout.data[part] === "address") fields.toAddress = bytes.readUInt32BE(at);
+    else fields.toPort = bytes.readUInt16BE(at);
+  }
+  const transport = fields.protocol === TCP || fields.protocol === UDP || !layout.key.includes("protocol");
+  return transport ? fields : null;
+}
+
+/** Offset of a value of `registers` parts, or -1. */
+function valueOf(bytes: Buffer, start: number, end: number, type: number, registers: number): number {
+  const holder = findAttribute(bytes, start, end, type);
+  if (holder < 0) return -1;
+  const value = findAttribute(bytes, offsetOf(holder), endOf(holder), NFTA_DATA_VALUE);
+  // The last register of a concatenation may be cut to the bytes it uses.
+  return value < 0 || lengthOf(value) <= (registers - 1) * REGISTER_BYTES ? -1 : offsetOf(value);
+}

@@ -1,0 +1,56 @@
+import type { Transport } from "../../events/fields.ts";
+import { assert } from "../../lib/assert.ts";
+import { formatIpv4, parseIpv4 } from "../../lib/ip.ts";
+import type { ForwardRow } from "../../reducers/select/rows.ts";
+import type { ElementFields } from "./element-columns.ts";
+import { TCP, UDP } from "./set-elements.ts";
+
+/** Rows that are one element of a map or set. */
+export type ElementRow = Exclude<ForwardRow, { kind: "skeleton" } | { kind: "severed" }>;
+
+/** Index in FORWARD_SETS of each kind's set. */
+const SET_OF: Record<ElementRow["kind"], number> = {
+  forward: 0,
+  range: 1,
+  outbound: 2,
+  ours: 3,
+};
+const KINDS = Object.keys(SET_OF) as ElementRow["kind"][];
+
+const NUMBER_OF: Record<Transport, number> = { tcp: TCP, udp: UDP };
+
+export const protocolNumber = (protocol: Transport): number => NUMBER_OF[protocol];
+
+export function addressNumber(text: string): number {
+  const address = parseIpv4(text);
+  assert(address !== null, `rows hold canonical IPv4 addresses, not ${text}`);
+  return address;
+}
+
+export function fieldsOfRow(row: ElementRow): ElementFields {
+  const set = SET_OF[row.kind];
+  const ports = "port" in row ? [row.port, row.port] : [row.firstPort, row.lastPort];
+  return {
+    set,
+    address: "address" in row ? addressNumber(row.address) : 0,
+    protocol: NUMBER_OF[row.protocol],
+    firstPort: ports[0] as number,
+    lastPort: ports[1] as number,
+    toAddress: "toAddress" in row ? addressNumber(row.toAddress) : 0,
+    toPort: "toPort" in row ? row.toPort : 0,
+  };
+}
+
+export function rowOfFields(fields: ElementFields): { key: string; row: ElementRow } {
+  const kind = KINDS[fields.set] as ElementRow["kind"];
+  const protocol: Transport = fields.protocol === TCP ? "tcp" : "udp";
+  const { firstPort, lastPort, toPort } = fields;
+  if (kind === "ours") return { key: `ours|${protocol}|${firstPort}`, row: { kind, protocol, port: firstPort } };
+  const [address, toAddress] = [formatIpv4(fields.address), formatIpv4(fields.toAddress)];
+  if (kind === "range") {
+    const row = { kind, address, protocol, firstPort, lastPort, toAddress } as const;
+    return { key: `range|${address}|${protocol}|${firstPort}-${lastPort}`, row };
+  }
+  const row = { kind, address, protocol, port: firstPort, toAddress, toPort } as const;
+  return { key: `${kind}|${address}|${protocol}|${firstPort}`, row };
+}

@@ -1,0 +1,41 @@
+/** The thread that talks to the kernel: its calls block, and a listing's parsing would stop the main loop. */
+import { parentPort } from "node:worker_threads";
+import { assert } from "../../lib/assert.ts";
+import { type ErrorCode, PortreeveError } from "../../lib/errors.ts";
+import { Executor } from "./executor.ts";
+import type { CallMessage, ReplyMessage } from "./messages.ts";
+import { openNetfilter } from "./netfilter.ts";
+import { NetlinkError } from "./netlink-socket.ts";
+import { openNft } from "./nft-library.ts";
+
+/** Everything of ours in the kernel has a name that begins so. */
+const PREFIX = "portreeve";
+
+assert(parentPort !== null, "runs as a worker thread only");
+const port = parentPort;
+const executor = new Executor(openNft(), openNetfilter(), PREFIX);
+
+port.on("message", (message: CallMessage | "close") => {
+  if (message === "close") {
+    executor.close();
+    port.close();
+    return;
+  }
+  port.postMessage(answer(message));
+});
+
+function answer({ id, name, request }: CallMessage): ReplyMessage {
+  try {
+    return { id, ok: true, reply: executor.call(name, request as never) };
+  } catch (error) {
+    const code = codeOf(error);
+    const transient = !(error instanceof PortreeveError) || error.disposition === "transient";
+    return { id, ok: false, code, message: error instanceof Error ? error.message : String(error), transient };
+  }
+}
+
+function codeOf(error: unknown): ErrorCode {
+  if (error instanceof PortreeveError) return error.code;
+  if (error instanceof NetlinkError) return error.code === "EPERM" ? "PERMISSION" : "UNAVAILABLE";
+  return "INTERNAL";
+}
