@@ -1,0 +1,128 @@
+import swagger from "@fastify/swagger";
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+  type RawServerDefault,
+} from "fastify";
+import {
+  hasZodFastifySchemaValidationErrors,
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from "fastify-type-provider-zod";
+import { PortreeveError } from "../lib/errors.ts";
+import { type Door, guardDoor } from "./access.ts";
+import type { ApiDeps } from "./deps.ts";
+import { docsPage } from "./docs-page.ts";
+import { Mutations } from "./mutation.ts";
+import { invalid, notFound, RequestProblem } from "./problem.ts";
+import { registerDeviceRoutes } from "./routes/device-routes.ts";
+import { registerEventRoutes } from "./routes/event-routes.ts";
+import { registerHealthRoutes } from "./routes/health-routes.ts";
+import { registerPortRoutes } from "./routes/port-routes.ts";
+import { registerReconcilerRoutes } from "./routes/reconciler-routes.ts";
+import { registerSnapshotRoutes } from "./routes/snapshot-routes.ts";
+import { registerStateRoutes } from "./routes/state-routes.ts";
+import { waitForSeq } from "./settle.ts";
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+const BODY_MAX_BYTES = 64 * 1024;
+
+/** The API without a listener: what `openApi` listens with and tests inject into. */
+export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
+  const app = fastify({
+    bodyLimit: BODY_MAX_BYTES,
+    logger: false,
+    routerOptions: { maxParamLength: 128 },
+    // A key twice, or a prototype's, is a mistake or an attack: say so instead of ignoring it.
+    onProtoPoisoning: "error",
+    onConstructorPoisoning: "error",
+  }).withTypeProvider<ZodTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  answerErrors(app, deps);
+  guardDoor(app, door);
+  app.addHook("onSend", async (_request, reply) => {
+    reply.headers({
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      "referrer-policy": "no-referrer",
+    });
+    // Lets a reader join a list and the stream without a gap.
+    if (!reply.hasHeader("portreeve-seq")) reply.header("portreeve-seq", deps.controller.state.seq);
+  });
+  app.addHook("preHandler", async (request) => {
+    const { wait } = (request.query ?? {}) as { wait?: unknown };
+    if (request.method === "GET" && typeof wait === "number") await waitForSeq(deps.controller, wait);
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "Portreeve", version: deps.info.version, description: "Control of a Portreeve gateway" },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+      security: [{ token: [] }],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+  const mutations = new Mutations(deps, door);
+  app.after(() => {
+    registerHealthRoutes(app, deps);
+    registerPortRoutes(app, deps, mutations);
+    registerDeviceRoutes(app, deps);
+    registerEventRoutes(app, deps);
+    registerStateRoutes(app, deps);
+    registerReconcilerRoutes(app, deps, mutations);
+    registerSnapshotRoutes(app, deps);
+    app.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
+    app.get("/docs", { schema: { hide: true } }, async (_request, reply) => {
+      return reply.type("text/html; charset=utf-8").send(docsPage(app.swagger()));
+    });
+  });
+  await app.ready();
+  return app;
+}
+
+function answerErrors(app: App, deps: ApiDeps): void {
+  app.setErrorHandler((error, request, reply) => {
+    const { problem } = asProblem(error);
+    if (problem.status >= 500 && !(error instanceof RequestProblem)) {
+      deps.log.error({ err: error, method: request.method, path: request.routeOptions.url }, "request failed");
+    }
+    if (problem.retryAfter !== undefined) reply.header("retry-after", problem.retryAfter);
+    return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
+  });
+  app.setNotFoundHandler((request) => {
+    throw notFound(`there is no ${request.method} ${request.url.split("?", 1)[0]}; /docs lists what there is`);
+  });
+}
+
+function asProblem(error: unknown): RequestProblem {
+  if (error instanceof RequestProblem) return error;
+  if (error instanceof PortreeveError) return new RequestProblem({ code: error.code, message: error.message });
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const faults = error.validation.map((each) => {
+      const where = [error.validationContext, each.instancePath.slice(1)].filter((part) => part).join("/");
+      return `${where}: ${each.message}`;
+    });
+    return invalid(faults.join("; "));
+  }
+  const { statusCode, message } = error as { statusCode?: number; message: string };
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new RequestProblem({ code: "INVALID_REQUEST", message }, statusCode);
+  }
+  const bug = "this is a bug in Portreeve; its log says more";
+  return new RequestProblem({ code: "INTERNAL", message: bug });
+}

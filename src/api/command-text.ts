@@ -1,0 +1,29 @@
+import type { Command } from "../reducers/decide/command.ts";
+
+/** An operator's command for the request log. */
+export function commandText(command: Command): string {
+  switch (command.type) {
+    case "port.add": {
+      const { protocol, externalPort, count, internalAddress, internalPort, lifetime } = command;
+      const ports = count === 1 ? `${externalPort}` : `${externalPort}-${externalPort + count - 1}`;
+      const end = lifetime === null ? "" : ` for ${lifetime} s`;
+      return `port add ${protocol} ${ports} → ${internalAddress}:${internalPort}${end}`;
+    }
+    case "port.edit": {
+      const { type: _, id, ...fields } = command;
+      const changes = Object.entries(fields).map(([field, value]) => `${field} ${String(value)}`);
+      return `port edit ${id}: ${changes.join(", ")}`;
+    }
+    case "port.remove":
+    case "port.keep":
+    case "port.block":
+      return `${command.type.replace(".", " ")} ${command.id}`;
+    case "port.unblock":
+      return `port unblock ${command.protocol} ${command.internalPort} of ${command.device}`;
+    case "reconciler.pause":
+    case "reconciler.resume":
+      return `${command.type.replace(".", " ")} ${command.name}`;
+    default:
+      return command.type;
+  }
+}

@@ -1,0 +1,91 @@
+import type { Seq } from "../events/envelope.ts";
+import type { PortreeveRecord } from "../events/index.ts";
+import type { LogHead } from "../events/log.ts";
+import type { Snapshot } from "../events/snapshot.ts";
+import type { ControllerPort } from "../controller-port.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Metrics } from "../lib/metrics.ts";
+import type { RequestLog } from "../lib/request-log.ts";
+import type { Reconciler } from "../reconcilers/contract.ts";
+import type { DesiredTable } from "../reducers/select/desired.ts";
+import type { Mapping, State } from "../reducers/state.ts";
+import type { LogCheck, SnapshotCheck } from "./schemas/history.ts";
+
+/** Everything the API knows of the program. */
+export interface ApiDeps {
+  readonly controller: ControllerPort;
+  readonly clock: Pick<Clock, "now">;
+  readonly reconcilers: readonly Reconciler[];
+  readonly desired: readonly DesiredSource[];
+  readonly history: History;
+  readonly snapshots: Snapshots;
+  readonly answers: Answers;
+  readonly requestLog: RequestLog;
+  readonly metrics: Metrics;
+  readonly info: Info;
+  readonly log: ApiLog;
+  readiness(): Readiness;
+}
+
+/**
+ * What a reconciler is asked to do, for any state. A selector of its own, not the reconciler's: the API selects from
+ * previews and from the past, and a selector remembers only its last state.
+ */
+export interface DesiredSource {
+  /** Name of the reconciler. */
+  readonly reconciler: string;
+  readonly select: (state: State) => DesiredTable<unknown>;
+  /** Keys of the rows that a mapping may own in that table, now or before: more than there are is fine. */
+  readonly keysOf: (state: State, mapping: Mapping) => Iterable<string>;
+}
+
+/** The past, read from the log. Rejects with a `PortreeveError` where the log cannot be read. */
+export interface History {
+  readonly head: LogHead;
+  /** Oldest first, from `after` + 1 to `to`, chain verified. */
+  records(after: Seq, to?: Seq): AsyncIterable<PortreeveRecord>;
+  record(seq: Seq): Promise<PortreeveRecord | undefined>;
+  /** The fold of the log up to and including `seq`. */
+  stateAt(seq: Seq): Promise<State>;
+  /** Reads everything; what is wrong is in the answer, not an exception. */
+  verify(): Promise<LogCheck>;
+}
+
+export type SnapshotInfo = Omit<Snapshot, "state">;
+
+export interface Snapshots {
+  /** Newest first. */
+  list(): Promise<readonly SnapshotInfo[]>;
+  read(seq: Seq): Promise<Snapshot | undefined>;
+  /** Saves the state as it is now. */
+  create(): Promise<SnapshotInfo>;
+  /** Folds the log from its first record to `seq` and compares. */
+  verify(seq: Seq): Promise<SnapshotCheck>;
+}
+
+export interface Answers {
+  /** The outcome the log remembers for a request id; undefined if there is none. */
+  get(requestId: string): Promise<unknown>;
+}
+
+export interface Info {
+  readonly version: string;
+  readonly instanceId: string;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  /** What is bound now: "pcp lan0 192.168.7.1:5351", "api 127.0.0.1:8351". */
+  readonly sockets: readonly string[];
+  /** What an operator should know: a sysctl that could not be set, configuration that does nothing yet. Sentences. */
+  readonly warnings: readonly string[];
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why not, or what is degraded: sentences. */
+  readonly reasons: readonly string[];
+}
+
+/** The part of a pino logger that is needed. */
+export interface ApiLog {
+  error(fields: object, message: string): void;
+}

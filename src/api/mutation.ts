@@ -1,0 +1,177 @@
+import { createHash, randomUUID } from "node:crypto";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { z } from "zod";
+import { canonicalJson } from "../lib/canonical-json.ts";
+import type { RequestEntry } from "../lib/request-log.ts";
+import { tableGet } from "../lib/table.ts";
+import type { Command, Outcome } from "../reducers/decide/command.ts";
+import type { Door } from "./access.ts";
+import { commandText } from "./command-text.ts";
+import type { ApiDeps } from "./deps.ts";
+import { RequestProblem } from "./problem.ts";
+import type { mutationHeaders, mutationQuery } from "./schemas/common.ts";
+import type { PlanDocument, ResultDocument } from "./schemas/plan.ts";
+import { waitForSeq } from "./settle.ts";
+import { planView } from "./views/plan.ts";
+import { portReader } from "./port-reader.ts";
+
+type Accepted = Extract<Outcome, { ok: true }>;
+
+/** Keys remembered to tell a repeated request from another one under the same key. */
+const KEYS_MAX = 10_000;
+
+export interface MutationRequest extends Pick<FastifyRequest, "method" | "url" | "raw" | "body"> {
+  readonly query: z.infer<typeof mutationQuery>;
+  readonly headers: z.infer<typeof mutationHeaders>;
+}
+
+/**
+ * Turns a request into one command and its outcome into the answer: dry run, Idempotency-Key, If-Match, waiting, the
+ * request log. One for the whole API, as it remembers what is under way.
+ */
+export class Mutations {
+  readonly #deps: ApiDeps;
+  readonly #door: Pick<Door, "cameBySocket">;
+  /** Idempotency-Key → fingerprint of its request, oldest first. */
+  readonly #fingerprints = new Map<string, string>();
+  /** Request id → the same request, under way. */
+  readonly #underway = new Map<string, Promise<Outcome>>();
+
+  constructor(deps: ApiDeps, door: Pick<Door, "cameBySocket">) {
+    this.#deps = deps;
+    this.#door = door;
+  }
+
+  /** `settles`: whether the kernel has to agree before it is a success. */
+  async run(
+    request: MutationRequest,
+    reply: FastifyReply,
+    command: Command,
+    { settles = true, created = false }: { readonly settles?: boolean; readonly created?: boolean } = {},
+  ): Promise<ResultDocument | PlanDocument> {
+    const ifSeq = sequenceOf(request.headers["if-match"]);
+    const source = this.#door.cameBySocket(request.raw) ? "api:socket" : "api:token";
+    const envelope = { ...command, source, ...(ifSeq !== null && { ifSeq }) };
+    if (request.query.dryRun === "true") return this.#plan({ ...envelope, requestId: "dry-run" });
+    const wait = settles && request.query.wait !== "false";
+    const key = request.headers["idempotency-key"];
+    const requestId = key === undefined ? randomUUID() : this.#requestIdOf(key, request);
+    const started = performance.now();
+    const ask = () => {
+      const submission = { ...envelope, requestId };
+      return wait ? this.#deps.controller.submitSettled(submission) : this.#deps.controller.submit(submission);
+    };
+    const { outcome, replayed } = await this.#once(key === undefined ? null : requestId, ask, wait);
+    this.#remember(command, source, outcome, performance.now() - started);
+    if (!outcome.ok) throw new RequestProblem(outcome.refusal);
+    reply.header("portreeve-seq", outcome.seq);
+    if (replayed) reply.header("idempotency-replayed", "true");
+    reply.code(settles && !wait ? 202 : created && outcome.changed ? 201 : 200);
+    return this.#result(outcome);
+  }
+
+  #plan(command: Parameters<ApiDeps["controller"]["preview"]>[0]): PlanDocument {
+    const before = this.#deps.controller.state;
+    const { outcome, state, events } = this.#deps.controller.preview(command);
+    if (!outcome.ok) throw new RequestProblem(outcome.refusal);
+    return planView(before, state, events, this.#deps.desired);
+  }
+
+  #result({ seq, changed, answer }: Accepted): ResultDocument {
+    const id = answer.kind === "ids" ? answer.ids[0] : undefined;
+    const mapping = id === undefined ? undefined : tableGet(this.#deps.controller.state.mappings, id);
+    return { seq, changed, port: mapping === undefined ? null : portReader(this.#deps)(mapping) };
+  }
+
+  /** The fingerprint is part of the id the log remembers, so that a key never brings another request's answer. */
+  #requestIdOf(key: string, request: MutationRequest): string {
+    const text = canonicalJson([request.method, request.url.split("?", 1)[0], request.body ?? null]);
+    const fingerprint = createHash("sha256").update(text).digest("hex").slice(0, 16);
+    const known = this.#fingerprints.get(key);
+    if (known !== undefined && known !== fingerprint) {
+      const message = "this Idempotency-Key was used for another request; use a new key for a new request";
+      throw new RequestProblem({ code: "INVALID_REQUEST", message }, 422);
+    }
+    this.#fingerprints.set(key, fingerprint);
+    if (this.#fingerprints.size > KEYS_MAX) {
+      for (const oldest of this.#fingerprints.keys()) {
+        this.#fingerprints.delete(oldest);
+        break;
+      }
+    }
+    return `${key}.${fingerprint}`;
+  }
+
+  async #once(
+    requestId: string | null,
+    ask: () => Promise<Outcome>,
+    wait: boolean,
+  ): Promise<{ outcome: Outcome; replayed: boolean }> {
+    if (requestId === null) return { outcome: await ask(), replayed: false };
+    const underway = this.#underway.get(requestId);
+    if (underway !== undefined) return { outcome: await underway, replayed: true };
+    let replayed = false;
+    const outcome = (async () => {
+      const remembered = (await this.#deps.answers.get(requestId)) as Accepted | undefined;
+      if (remembered === undefined) return await ask();
+      replayed = true;
+      return await this.#replay(remembered, wait);
+    })();
+    this.#underway.set(requestId, outcome);
+    try {
+      return { outcome: await outcome, replayed };
+    } finally {
+      this.#underway.delete(requestId);
+    }
+  }
+
+  /** What was logged may have been withdrawn since, when the kernel refused it: then the answer was, and is, a refusal. */
+  async #replay(remembered: Accepted, wait: boolean): Promise<Outcome> {
+    const { controller, history } = this.#deps;
+    const missing = (remembered.made ?? []).filter(({ mappingId, claimKey }) => {
+      const mapping = tableGet(controller.state.mappings, mappingId);
+      return mapping?.claims.every((claim) => claim.key !== claimKey) ?? true;
+    });
+    if (missing.length > 0) {
+      for await (const { event } of history.records(remembered.seq)) {
+        if (event.type !== "lease.released" || event.data.reason !== "withdrawn") continue;
+        const { mappingId, claimKey } = event.data;
+        if (!missing.some((claim) => claim.mappingId === mappingId && claim.claimKey === claimKey)) continue;
+        const message = "the change did not become effective; the promise was withdrawn";
+        return { ok: false, refusal: { code: "NOT_SETTLED", message, retryAfter: 30 } };
+      }
+    }
+    if (wait) await waitForSeq(controller, remembered.seq);
+    return remembered;
+  }
+
+  #remember(command: Command, source: string, outcome: Outcome, durationMs: number): void {
+    const decision: RequestEntry["decision"] = !outcome.ok
+      ? "refused"
+      : RELEASES.has(command.type)
+        ? "released"
+        : "answered";
+    this.#deps.requestLog.add({
+      at: this.#deps.clock.now(),
+      protocol: "api",
+      from: source.slice("api:".length),
+      interface: null,
+      request: commandText(command),
+      decision: outcome.ok && command.type === "port.add" ? "granted" : decision,
+      code: outcome.ok ? null : outcome.refusal.code,
+      message: outcome.ok
+        ? outcome.changed
+          ? `done by record ${outcome.seq}`
+          : "it was so already"
+        : outcome.refusal.message,
+      durationMs,
+    });
+  }
+}
+
+const RELEASES: ReadonlySet<Command["type"]> = new Set(["port.remove", "port.block"]);
+
+/** `If-Match: 1842` or `"1842"`, as an entity tag would be quoted. */
+function sequenceOf(header: string | undefined): number | null {
+  return header === undefined ? null : Number(header.replaceAll('"', ""));
+}

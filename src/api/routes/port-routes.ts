@@ -1,0 +1,132 @@
+import { Readable } from "node:stream";
+import { z } from "zod";
+import { ipv4, port, transport } from "../../events/fields.ts";
+import { tableGet } from "../../lib/table.ts";
+import type { Command } from "../../reducers/decide/command.ts";
+import type { Mapping } from "../../reducers/state.ts";
+import type { App } from "../app.ts";
+import type { ApiDeps } from "../deps.ts";
+import { jsonArray } from "../json-array.ts";
+import type { Mutations } from "../mutation.ts";
+import { portContext, portReader } from "../port-reader.ts";
+import { notFound } from "../problem.ts";
+import { mutationHeaders, mutationQuery, waitQuery } from "../schemas/common.ts";
+import { planSchema, resultSchema } from "../schemas/plan.ts";
+import { blockSchema, type Port, portAdd, portEdit, portSchema } from "../schemas/port.ts";
+import { provenanceSchema } from "../schemas/provenance.ts";
+import { blocksView } from "../views/port.ts";
+import { filterMappings } from "../views/port-filter.ts";
+import { provenanceView } from "../views/provenance.ts";
+import { mappingOf } from "../views/record.ts";
+
+const byId = z.strictObject({ id: z.string().max(64) });
+const wait = z.strictObject(waitQuery);
+
+const listQuery = z.strictObject({
+  ...waitQuery,
+  port: z.coerce.number().int().min(1).max(65535).optional().describe("external port; a range holds each of its ports"),
+  protocol: transport.optional(),
+  address: ipv4.optional().describe("external address"),
+  device: ipv4.optional().describe("internal address"),
+});
+
+/** Schema of every mutation: the result, or the plan of a dry run. */
+export const mutation = {
+  querystring: mutationQuery,
+  headers: mutationHeaders,
+  response: {
+    200: z.union([resultSchema, planSchema]),
+    201: resultSchema,
+    202: resultSchema,
+  },
+};
+
+export function registerPortRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
+  readingRoutes(app, deps);
+  app.post(
+    "/api/v1/ports",
+    { schema: { ...mutation, summary: "Forward a port", body: portAdd } },
+    async (request, reply) => {
+      const { internalPort = request.body.externalPort, ...body } = request.body;
+      return await mutations.run(request, reply, { type: "port.add", internalPort, ...body }, { created: true });
+    },
+  );
+  app.patch(
+    "/api/v1/ports/:id",
+    { schema: { ...mutation, summary: "Change a port; `enabled` opens and closes it", params: byId, body: portEdit } },
+    async (request, reply) => {
+      const given = Object.entries(request.body).filter(([, value]) => value !== undefined);
+      const command = { type: "port.edit", id: request.params.id, ...Object.fromEntries(given) } as Command;
+      return await mutations.run(request, reply, command);
+    },
+  );
+  app.delete(
+    "/api/v1/ports/:id",
+    { schema: { ...mutation, summary: "End all claims on a port, and its live flows", params: byId } },
+    async (request, reply) => await mutations.run(request, reply, { type: "port.remove", id: request.params.id }),
+  );
+  app.post(
+    "/api/v1/ports/:id/keep",
+    { schema: { ...mutation, summary: "Keep a port that a device asked for, without end", params: byId } },
+    async (request, reply) => await mutations.run(request, reply, { type: "port.keep", id: request.params.id }),
+  );
+  app.post(
+    "/api/v1/ports/:id/block",
+    { schema: { ...mutation, summary: "End a port and refuse further asking for it", params: byId } },
+    async (request, reply) => await mutations.run(request, reply, { type: "port.block", id: request.params.id }),
+  );
+  const unblock = z.strictObject({ device: ipv4, protocol: transport, internalPort: port });
+  app.post(
+    "/api/v1/blocks/lift",
+    { schema: { ...mutation, summary: "Let a device ask for a port again", body: unblock } },
+    async (request, reply) => await mutations.run(request, reply, { type: "port.unblock", ...request.body }),
+  );
+}
+
+function readingRoutes(app: App, deps: ApiDeps): void {
+  const existing = (id: string): Mapping => {
+    const mapping = tableGet(deps.controller.state.mappings, id);
+    if (mapping === undefined) throw notFound(`there is no port ${id}; \`portreeve port list\` shows those there are`);
+    return mapping;
+  };
+  app.get(
+    "/api/v1/ports",
+    {
+      schema: {
+        summary: "All ports, by external port",
+        querystring: listQuery,
+        response: { 200: z.array(portSchema) },
+      },
+    },
+    async (request, reply) => {
+      const mappings = filterMappings(deps.controller.state, request.query);
+      const read = portReader(deps);
+      // The schema says what the text holds; a stream is sent as it is.
+      return reply.type("application/json").send(Readable.from(jsonArray(mappings, read)) as unknown as Port[]);
+    },
+  );
+  app.get(
+    "/api/v1/ports/:id",
+    { schema: { summary: "One port", params: byId, querystring: wait, response: { 200: portSchema } } },
+    async (request) => portReader(deps)(existing(request.params.id)),
+  );
+  app.get(
+    "/api/v1/blocks",
+    { schema: { summary: "What devices may not ask for", querystring: wait, response: { 200: z.array(blockSchema) } } },
+    async () => blocksView(deps.controller.state),
+  );
+  app.get(
+    "/api/v1/why/port/:id",
+    {
+      schema: { summary: "Why a port is there", params: byId, querystring: wait, response: { 200: provenanceSchema } },
+    },
+    async (request) => {
+      const mapping = existing(request.params.id);
+      const records = [];
+      for await (const record of deps.history.records(mapping.createdSeq - 1, mapping.revision)) {
+        if (mappingOf(record) === mapping.id) records.push(record);
+      }
+      return provenanceView(mapping, records, portContext(deps));
+    },
+  );
+}

@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { nearestWord } from "../../lib/suggestion.ts";
+import type { Reconciler } from "../../reconcilers/contract.ts";
+import type { App } from "../app.ts";
+import type { ApiDeps } from "../deps.ts";
+import type { Mutations } from "../mutation.ts";
+import { notFound } from "../problem.ts";
+import { flag, waitQuery } from "../schemas/common.ts";
+import { passSchema, reconcilerPlan, reconcilerSchema } from "../schemas/status.ts";
+import { passView, reconcilerView } from "../views/reconciler.ts";
+import { mutation } from "./port-routes.ts";
+
+const byName = z.strictObject({ name: z.string().max(64) });
+const PAUSE_DEFAULT_SECONDS = 3600;
+const pauseBody = z.strictObject({
+  seconds: z
+    .number()
+    .int()
+    .positive()
+    .max(31 * 86_400)
+    .default(PAUSE_DEFAULT_SECONDS),
+});
+
+/** A full pass; with dryRun only what it would change. */
+const pass = {
+  querystring: z.strictObject({ dryRun: flag.optional() }),
+  response: { 200: z.union([passSchema, reconcilerPlan]) },
+};
+
+export function registerReconcilerRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
+  const existing = (name: string): Reconciler => {
+    const { reconcilers } = deps;
+    const found = reconcilers.find((reconciler) => reconciler.name === name);
+    if (found !== undefined) return found;
+    const names = reconcilers.map((reconciler) => reconciler.name);
+    const near = nearestWord(name, names);
+    const hint = near === null ? `there are ${names.join(", ")}` : `did you mean ${near}?`;
+    throw notFound(`there is no reconciler ${name}; ${hint}`);
+  };
+  readingRoutes(app, deps, existing);
+  passRoutes(app, existing);
+  pauseRoutes(app, deps, mutations, existing);
+}
+
+type Existing = (name: string) => Reconciler;
+
+function readingRoutes(app: App, { controller, reconcilers, clock }: ApiDeps, existing: Existing): void {
+  const view = (reconciler: Reconciler) => reconcilerView(reconciler, controller.state.pauses, clock.now());
+  app.get(
+    "/api/v1/reconcilers",
+    {
+      schema: {
+        summary: "All reconcilers",
+        querystring: z.strictObject(waitQuery),
+        response: { 200: z.array(reconcilerSchema) },
+      },
+    },
+    async () => reconcilers.map(view),
+  );
+  app.get(
+    "/api/v1/reconcilers/:name",
+    {
+      schema: {
+        summary: "One reconciler with its last passes, newest first",
+        params: byName,
+        querystring: z.strictObject({ ...waitQuery, passes: z.coerce.number().int().min(0).max(500).default(20) }),
+        response: {
+          200: reconcilerSchema.extend({ passes: z.array(passSchema) }).meta({ id: "ReconcilerWithPasses" }),
+        },
+      },
+    },
+    async (request) => {
+      const reconciler = existing(request.params.name);
+      const passes = request.query.passes === 0 ? [] : reconciler.passes.slice(-request.query.passes);
+      return { ...view(reconciler), passes: passes.map(passView).reverse() };
+    },
+  );
+}
+
+function passRoutes(app: App, existing: Existing): void {
+  app.post(
+    "/api/v1/reconcilers/:name/run",
+    { schema: { ...pass, summary: "A full pass now: observe, compare, apply", params: byName } },
+    async (request) => {
+      const reconciler = existing(request.params.name);
+      if (request.query.dryRun === "true") return await planOf(reconciler);
+      return passView(await reconciler.run("asked for by an operator"));
+    },
+  );
+  app.post(
+    "/api/v1/reconcilers/:name/release-brake",
+    { schema: { ...pass, summary: "Let held-back deletes through, once", params: byName } },
+    async (request) => {
+      const reconciler = existing(request.params.name);
+      if (request.query.dryRun === "true") return await planOf(reconciler);
+      reconciler.releaseBrake();
+      return passView(await reconciler.run("brake released by an operator"));
+    },
+  );
+}
+
+function pauseRoutes(app: App, { clock }: ApiDeps, mutations: Mutations, existing: Existing): void {
+  app.post(
+    "/api/v1/reconcilers/:name/pause",
+    { schema: { ...mutation, summary: "Let the target alone for a while", params: byName, body: pauseBody.nullish() } },
+    async (request, reply) => {
+      const { name } = existing(request.params.name);
+      const until = clock.now() + (request.body?.seconds ?? PAUSE_DEFAULT_SECONDS) * 1000;
+      return await mutations.run(request, reply, { type: "reconciler.pause", name, until }, { settles: false });
+    },
+  );
+  app.post(
+    "/api/v1/reconcilers/:name/resume",
+    { schema: { ...mutation, summary: "End a pause", params: byName } },
+    async (request, reply) => {
+      const { name } = existing(request.params.name);
+      return await mutations.run(request, reply, { type: "reconciler.resume", name }, { settles: false });
+    },
+  );
+}
+
+async function planOf(reconciler: Reconciler): Promise<z.infer<typeof reconcilerPlan>> {
+  return (await reconciler.plan()).map(({ op, key, owners }) => ({ op, key, owners: [...owners] }));
+}

@@ -1,0 +1,60 @@
+import { z } from "zod";
+import type { App } from "../app.ts";
+import type { ApiDeps, SnapshotInfo } from "../deps.ts";
+import { notFound } from "../problem.ts";
+import { isoTime, seqParam, waitQuery } from "../schemas/common.ts";
+import { snapshotCheck, snapshotSchema, type SnapshotDocument } from "../schemas/history.ts";
+
+const bySeq = z.strictObject({ seq: seqParam });
+
+export function registerSnapshotRoutes(app: App, deps: ApiDeps): void {
+  const { snapshots } = deps;
+  app.get(
+    "/api/v1/snapshots",
+    {
+      schema: {
+        summary: "Snapshots, newest first",
+        querystring: z.strictObject(waitQuery),
+        response: { 200: z.array(snapshotSchema) },
+      },
+    },
+    async () => (await snapshots.list()).map(snapshotView),
+  );
+  app.get(
+    "/api/v1/snapshots/:seq",
+    {
+      schema: {
+        summary: "One snapshot with the state it holds",
+        params: bySeq,
+        response: { 200: snapshotSchema.extend({ state: z.unknown() }).meta({ id: "SnapshotWithState" }) },
+      },
+    },
+    async (request) => {
+      const { seq } = request.params;
+      const snapshot = await snapshots.read(seq);
+      if (snapshot === undefined) throw noSnapshot(seq);
+      return { ...snapshotView(snapshot), state: snapshot.state };
+    },
+  );
+  app.post(
+    "/api/v1/snapshots",
+    { schema: { summary: "Save the state as it is now", response: { 201: snapshotSchema } } },
+    async (_request, reply) => reply.code(201).send(snapshotView(await snapshots.create())),
+  );
+  app.get(
+    "/api/v1/snapshots/:seq/verify",
+    { schema: { summary: "Fold the log from its start and compare", params: bySeq, response: { 200: snapshotCheck } } },
+    async (request) => {
+      const { seq } = request.params;
+      if (!(await snapshots.list()).some((snapshot) => snapshot.seq === seq)) throw noSnapshot(seq);
+      return await snapshots.verify(seq);
+    },
+  );
+}
+
+function snapshotView({ seq, at, chainHash, reducerVersion }: SnapshotInfo): SnapshotDocument {
+  return { seq, at: isoTime(at), chainHash, reducerVersion };
+}
+
+const noSnapshot = (seq: number) =>
+  notFound(`there is no snapshot at ${seq}; \`portreeve snapshot list\` shows those there are`);

@@ -1,0 +1,56 @@
+import { z } from "zod";
+import type { State } from "../../reducers/state.ts";
+import type { App } from "../app.ts";
+import type { ApiDeps } from "../deps.ts";
+import { invalid, notFound } from "../problem.ts";
+import { seqAt } from "../record-stream.ts";
+import { waitQuery } from "../schemas/common.ts";
+import { stateDiff, stateSchema } from "../schemas/history.ts";
+import { stateDiffView, stateView } from "../views/state.ts";
+
+const moment = z.string().max(40).describe("a seq, or an ISO 8601 time: the state after the last record up to it");
+
+export function registerStateRoutes(app: App, deps: ApiDeps): void {
+  app.get(
+    "/api/v1/state",
+    {
+      schema: {
+        summary: "The folded state, now or at any record",
+        querystring: z.strictObject({ ...waitQuery, at: moment.optional() }),
+        response: { 200: stateSchema },
+      },
+    },
+    async (request) => {
+      const { at } = request.query;
+      return stateView(at === undefined ? deps.controller.state : await stateOf(deps, at));
+    },
+  );
+  app.get(
+    "/api/v1/state/diff",
+    {
+      schema: {
+        summary: "What differs between two states",
+        querystring: z.strictObject({ ...waitQuery, from: moment, to: moment.optional().describe("now if left out") }),
+        response: { 200: stateDiff },
+      },
+    },
+    async (request) => {
+      const { from, to } = request.query;
+      const after = to === undefined ? deps.controller.state : await stateOf(deps, to);
+      return stateDiffView(await stateOf(deps, from), after);
+    },
+  );
+}
+
+async function stateOf({ history, controller }: ApiDeps, moment: string): Promise<State> {
+  const seq = await seqOf(history, moment);
+  if (seq > history.head.seq) throw notFound(`there is no record ${seq}; the log goes to ${history.head.seq}`);
+  return seq === controller.state.seq ? controller.state : await history.stateAt(seq);
+}
+
+async function seqOf(history: ApiDeps["history"], moment: string): Promise<number> {
+  if (/^\d+$/.test(moment)) return Number(moment);
+  const instant = Date.parse(moment);
+  if (Number.isNaN(instant)) throw invalid(`${moment} is neither a seq nor an ISO 8601 time`);
+  return await seqAt(history, instant);
+}

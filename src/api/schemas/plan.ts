@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { seq } from "./common.ts";
+import { portSchema } from "./port.ts";
+
+const rowChange = z
+  .strictObject({
+    reconciler: z.string(),
+    op: z.enum(["create", "update", "delete"]),
+    key: z.string(),
+    owners: z.array(z.string()),
+    before: z.unknown().describe("the row's spec; null if there is none"),
+    after: z.unknown(),
+  })
+  .meta({ id: "RowChange" });
+export type RowChange = z.infer<typeof rowChange>;
+
+/** What a mutation would do: the answer to `?dryRun=true`. */
+export const planSchema = z
+  .strictObject({
+    dryRun: z.literal(true),
+    /** The record it was made for: send it as If-Match to be sure that this plan is what happens. */
+    seq,
+    events: z.array(z.strictObject({ type: z.string(), v: z.number().int(), data: z.unknown() })),
+    changes: z.array(rowChange),
+  })
+  .meta({ id: "Plan" });
+export type PlanDocument = z.infer<typeof planSchema>;
+
+/** What a mutation did. */
+export const resultSchema = z
+  .strictObject({
+    seq: seq.describe("the last record of the change; ask with ?wait=<seq> to see it settled"),
+    changed: z.boolean().describe("false: it was so already, no event was needed"),
+    port: portSchema.nullable().describe("as it is now; null if it is gone or the change was not about one"),
+  })
+  .meta({ id: "Result" });
+export type ResultDocument = z.infer<typeof resultSchema>;

@@ -1,0 +1,74 @@
+import { z } from "zod";
+import { claimSource, ipv4, interfaceName, label, lifetime, port, transport } from "../../events/fields.ts";
+import { seq, time } from "./common.ts";
+
+export const condition = z
+  .strictObject({
+    type: z.enum(["Synced", "Healthy", "Reachable"]),
+    status: z.enum(["True", "False", "Unknown"]),
+    reason: z.string(),
+    message: z.string(),
+    since: time.nullable(),
+    observedRevision: seq,
+  })
+  .meta({ id: "Condition" });
+export type Condition = z.infer<typeof condition>;
+
+const address = z.strictObject({ address: z.string(), port });
+
+export const portSchema = z
+  .strictObject({
+    id: z.string(),
+    protocol: transport,
+    external: z.strictObject({ address: z.string().nullable().describe("null while the WAN has none"), port }),
+    internal: address,
+    count: z.number().int().positive().describe("consecutive ports from the first ones"),
+    wan: z.string(),
+    source: claimSource.describe("of the oldest claim"),
+    claims: z.array(z.strictObject({ source: claimSource, device: z.string().nullable(), expiresAt: time.nullable() })),
+    device: z.strictObject({ id: z.string(), name: z.string() }).nullable(),
+    label: z.string().nullable(),
+    enabled: z.boolean(),
+    expiresAt: time.nullable().describe("the latest claim's end; null with a claim without end"),
+    sync: z.enum(["synced", "pending", "error"]),
+    error: z.string().nullable(),
+    revision: seq,
+    observedRevision: seq,
+    conditions: z.array(condition),
+  })
+  .meta({ id: "Port" });
+export type Port = z.infer<typeof portSchema>;
+
+const count = z.number().int().min(1).max(65535);
+const seconds = lifetime.nullable().describe("seconds; null: without end");
+
+export const portAdd = z
+  .strictObject({
+    protocol: transport,
+    externalPort: port,
+    internalAddress: ipv4,
+    internalPort: port.optional().describe("the external port if left out"),
+    count: count.default(1),
+    label: label.nullable().default(null),
+    enabled: z.boolean().default(true),
+    lifetime: seconds.default(null),
+    wan: interfaceName.nullable().default(null).describe("null: the preferred one"),
+  })
+  .meta({ id: "PortAdd" });
+
+export const portEdit = z
+  .strictObject({
+    externalPort: port.optional(),
+    internalAddress: ipv4.optional(),
+    internalPort: port.optional(),
+    count: count.optional(),
+    label: label.nullable().optional(),
+    enabled: z.boolean().optional(),
+    lifetime: seconds.optional(),
+  })
+  .meta({ id: "PortEdit" });
+
+export const blockSchema = z
+  .strictObject({ device: ipv4, protocol: transport, internalPort: port, since: time })
+  .meta({ id: "Block" });
+export type Block = z.infer<typeof blockSchema>;

@@ -1,0 +1,100 @@
+import { z } from "zod";
+import { seq, time } from "./common.ts";
+
+const level = z.enum(["ok", "degraded", "paused", "stopped"]);
+
+export const passSchema = z
+  .strictObject({
+    id: z.number().int(),
+    at: time,
+    reasons: z.array(z.string()),
+    through: seq,
+    observedFresh: z.boolean(),
+    created: z.number().int(),
+    updated: z.number().int(),
+    deleted: z.number().int(),
+    failed: z.number().int(),
+    heldBack: z.number().int(),
+    driftBy: z.string().nullable(),
+    durationMs: z.number(),
+    error: z.string().nullable(),
+  })
+  .meta({ id: "Pass" });
+export type PassDocument = z.infer<typeof passSchema>;
+
+export const reconcilerSchema = z
+  .strictObject({
+    name: z.string(),
+    level,
+    message: z.string(),
+    lastSuccessAt: time.nullable(),
+    failingSince: time.nullable(),
+    errorsCurrent: z.number().int(),
+    heldBack: z.number().int(),
+    pausedUntil: time.nullable(),
+    lastPass: passSchema.nullable(),
+  })
+  .meta({ id: "Reconciler" });
+export type ReconcilerDocument = z.infer<typeof reconcilerSchema>;
+
+export const reconcilerPlan = z.array(z.strictObject({ op: z.string(), key: z.string(), owners: z.array(z.string()) }));
+
+export const statusSchema = z
+  .strictObject({
+    version: z.string(),
+    instanceId: z.string(),
+    mode: z.enum(["starting", "running", "safe", "stopped"]),
+    ready: z.boolean(),
+    reasons: z.array(z.string()),
+    warnings: z.array(z.string()),
+    startedAt: time,
+    uptime: z.number().int().describe("seconds"),
+    seq,
+    wans: z.array(z.strictObject({ interface: z.string(), up: z.boolean(), externalAddress: z.string().nullable() })),
+    lans: z.array(
+      z.strictObject({
+        interface: z.string(),
+        up: z.boolean(),
+        addresses: z.array(z.string()),
+        nonce: z.enum(["strict", "same-host"]),
+      }),
+    ),
+    ports: z.strictObject({ total: z.number().int(), devices: z.number().int(), failing: z.number().int() }),
+    sockets: z.array(z.string()),
+    reconcilers: z.array(reconcilerSchema.pick({ name: true, level: true, message: true })),
+  })
+  .meta({ id: "Status" });
+export type StatusDocument = z.infer<typeof statusSchema>;
+
+export const readinessSchema = z
+  .strictObject({ ready: z.boolean(), reasons: z.array(z.string()) })
+  .meta({ id: "Readiness" });
+
+export const deviceSchema = z
+  .strictObject({
+    id: z.string(),
+    name: z.string(),
+    interface: z.string(),
+    address: z.string(),
+    mappings: z.array(z.string()).describe("ids of the ports it holds a claim on"),
+    ports: z.number().int(),
+    quota: z.strictObject({ mappings: z.number().int(), ports: z.number().int(), events: z.number().int() }),
+    eventsLeft: z.number().int().describe("how many changes it may make at once now"),
+  })
+  .meta({ id: "Device" });
+export type DeviceDocument = z.infer<typeof deviceSchema>;
+
+export const requestSchema = z
+  .strictObject({
+    at: time,
+    protocol: z.string(),
+    from: z.string(),
+    interface: z.string().nullable(),
+    request: z.string(),
+    decision: z.string(),
+    code: z.string().nullable(),
+    message: z.string(),
+    durationMs: z.number(),
+  })
+  .meta({ id: "Request" });
+export type RequestDocument = z.infer<typeof requestSchema>;

@@ -1,0 +1,91 @@
+import type { Deadlines } from "../../reducers/decide/command.ts";
+import { externalAddress } from "../../reducers/select/external-address.ts";
+import type { Mapping, State } from "../../reducers/state.ts";
+import { isoTime, isoTimeOrNull } from "../schemas/common.ts";
+import type { Block, Condition, Port } from "../schemas/port.ts";
+import { deviceId } from "./device.ts";
+import { type PortRow, rowError, rowSync } from "./rows.ts";
+
+export interface PortContext {
+  readonly state: State;
+  readonly deadlines: Pick<Deadlines, "deadlineOf">;
+  readonly now: number;
+  readonly rowsOf: (mapping: Mapping) => readonly PortRow[];
+}
+
+/** A mapping as people and scripts see it. Pure. */
+export function portView(mapping: Mapping, context: PortContext): Port {
+  const { state, deadlines } = context;
+  const claims = mapping.claims.map((claim) => ({
+    source: claim.source,
+    device: claim.device,
+    expiresAt: claim.expiresAt === null ? null : (deadlines.deadlineOf(mapping.id, claim.key) ?? claim.expiresAt),
+  }));
+  const ends = claims.map((claim) => claim.expiresAt);
+  const expiresAt = ends.includes(null) ? null : Math.max(...(ends as number[]));
+  const address = externalAddress(state, mapping.wan);
+  const sync = syncOf(mapping, address, context);
+  const { interface: iface, internalAddress } = mapping;
+  return {
+    id: mapping.id,
+    protocol: mapping.protocol,
+    external: { address, port: mapping.externalPort },
+    internal: { address: internalAddress, port: mapping.internalPort },
+    count: mapping.count,
+    wan: mapping.wan,
+    source: mapping.claims[0]?.source ?? "manual",
+    claims: claims.map((claim) => ({ ...claim, expiresAt: isoTimeOrNull(claim.expiresAt) })),
+    device: iface === null ? null : { id: deviceId(iface, internalAddress), name: internalAddress },
+    label: mapping.label,
+    enabled: mapping.enabled,
+    expiresAt: isoTimeOrNull(expiresAt),
+    sync: sync.sync,
+    error: sync.sync === "error" ? sync.message : null,
+    revision: mapping.revision,
+    observedRevision: sync.observedRevision,
+    conditions: [syncedCondition(sync)],
+  };
+}
+
+interface Sync {
+  readonly sync: Port["sync"];
+  readonly reason: string;
+  readonly message: string;
+  readonly since: number | null;
+  readonly observedRevision: number;
+}
+
+function syncOf(mapping: Mapping, address: string | null, { rowsOf, now }: PortContext): Sync {
+  const rows = rowsOf(mapping);
+  const kinds = rows.map(rowSync);
+  const oldest = Math.min(mapping.revision, ...rows.map((row) => row.status?.revision ?? 0));
+  const failing = rows[kinds.indexOf("error")];
+  if (failing !== undefined) {
+    const message = rowError(failing, now) ?? `${failing.reconciler} could not apply it`;
+    const reason = failing.status?.error?.code ?? "APPLY_FAILED";
+    return { sync: "error", reason, message, since: failing.status?.since ?? null, observedRevision: oldest };
+  }
+  if (mapping.enabled && address === null) {
+    const message = `${mapping.wan} has no external address; the port opens when it has one`;
+    return { sync: "pending", reason: "NO_EXTERNAL_ADDRESS", message, since: null, observedRevision: oldest };
+  }
+  if (kinds.includes("pending")) {
+    const message = "the kernel does not have it yet";
+    return { sync: "pending", reason: "PENDING", message, since: null, observedRevision: oldest };
+  }
+  const since = rows.length === 0 ? null : Math.max(...rows.map((row) => row.status?.since ?? 0));
+  const message = mapping.enabled ? "the kernel forwards it" : "it is disabled and the kernel does not forward it";
+  return { sync: "synced", reason: "SYNCED", message, since, observedRevision: mapping.revision };
+}
+
+function syncedCondition({ sync, reason, message, since, observedRevision }: Sync): Condition {
+  const status = sync === "synced" ? "True" : sync === "error" ? "False" : "Unknown";
+  return { type: "Synced", status, reason, message, since: isoTimeOrNull(since), observedRevision };
+}
+
+/** What operators refuse, oldest first. */
+export function blocksView(state: State): Block[] {
+  return Object.values(state.blocks)
+    .sort((a, b) => a.at - b.at)
+    .map(({ device, protocol, internalPort, at }) => ({ device, protocol, internalPort, since: isoTime(at) }));
+}

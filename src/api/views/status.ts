@@ -1,0 +1,47 @@
+import type { ControllerMode } from "../../controller-port.ts";
+import { tableRows } from "../../lib/table.ts";
+import { externalAddress } from "../../reducers/select/external-address.ts";
+import type { State } from "../../reducers/state.ts";
+import type { Reconciler } from "../../reconcilers/contract.ts";
+import type { Info, Readiness } from "../deps.ts";
+import { isoTime } from "../schemas/common.ts";
+import type { StatusDocument } from "../schemas/status.ts";
+
+export interface StatusContext {
+  readonly state: State;
+  readonly mode: ControllerMode;
+  readonly reconcilers: readonly Pick<Reconciler, "name" | "health">[];
+  readonly readiness: Readiness;
+  readonly info: Info;
+  readonly now: number;
+}
+
+/** The whole program on one page. Pure. */
+export function statusView({ state, mode, reconcilers, readiness, info, now }: StatusContext): StatusDocument {
+  const { settings, interfaces } = state;
+  return {
+    version: info.version,
+    instanceId: info.instanceId,
+    mode,
+    ready: readiness.ready,
+    reasons: [...readiness.reasons],
+    warnings: [...info.warnings],
+    startedAt: isoTime(info.startedAt),
+    uptime: Math.max(0, Math.floor((now - info.startedAt) / 1000)),
+    seq: state.seq,
+    wans: settings.wan.interfaces.map((name) => {
+      return { interface: name, up: interfaces[name]?.up ?? false, externalAddress: externalAddress(state, name) };
+    }),
+    lans: settings.lan.map(({ interface: name, nonce }) => {
+      const { up = false, addresses = [] } = interfaces[name] ?? {};
+      return { interface: name, up, addresses: [...addresses], nonce };
+    }),
+    ports: {
+      total: state.mappings.size,
+      devices: [...tableRows(state.devices)].filter((device) => device.mappingIds.length > 0).length,
+      failing: reconcilers.reduce((sum, { health }) => sum + health.errorsCurrent, 0),
+    },
+    sockets: [...info.sockets],
+    reconcilers: reconcilers.map(({ name, health }) => ({ name, level: health.level, message: health.message })),
+  };
+}
