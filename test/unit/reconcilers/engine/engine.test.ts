@@ -73,6 +73,16 @@ describe("a change of state", () => {
     expect(rig.reconciler.passes.slice(1).map((pass) => pass.reasons)).toEqual([["state"], ["state"], ["state"]]);
   });
 
+  it("is applied also when it brings back what was just removed", async () => {
+    const rig = await started();
+    for (const row of [{ slot: 1, value: "x" }, null, { slot: 1, value: "x" }]) {
+      rig.states.commit({ a: row });
+      await quiet();
+    }
+    expect(Object.fromEntries(rig.target.rows)).toEqual(wanted(rig.states));
+    expect(rig.target.rows.size).toBe(1);
+  });
+
   it("shares one pass with all that is committed in the same go", async () => {
     const rig = await started();
     for (let slot = 0; slot < 5; slot += 1) rig.states.commit({ [`k${slot}`]: { slot, value: "x" } });
@@ -458,6 +468,28 @@ describe("drift", () => {
     expect(rig.reconciler.passes.at(-1)).toMatchObject({ deleted: 1, driftBy: null });
   });
 
+  it("keeps its author through a pass that could not look", async () => {
+    const rig = await started();
+    rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    rig.target.faults.push("reject observe");
+    rig.target.tamper("vandal", (rows) => rows.delete("a"));
+    await quiet();
+    rig.clock.advance(100);
+    await quiet();
+    expect(rig.reconciler.passes.at(-1)).toMatchObject({ created: 1, driftBy: "vandal" });
+  });
+
+  it("is counted once, also while its repair is held back", async () => {
+    const rig = await started();
+    rig.target.tamper("vandal", (rows) => {
+      for (const [key, row] of Object.entries(rowsNamed("alien", 20))) rows.set(key, row);
+    });
+    await quiet();
+    expect(rig.reconciler.passes.at(-1)).toMatchObject({ driftBy: "vandal", heldBack: 20 });
+    expect(await rig.reconciler.run("look")).toMatchObject({ driftBy: null, heldBack: 20 });
+  });
+
   it("hinted at without anything wrong is not blamed on anyone later", async () => {
     const rig = await started();
     rig.states.commit({ a: { slot: 1, value: "x" } });
@@ -559,6 +591,16 @@ describe("a pause", () => {
     expect(rig.target.rows.has("a")).toBe(true);
     expect(rig.reconciler.passes.at(-1)?.reasons).toEqual(["resume"]);
     expect(rig.reconciler.health.level).toBe("ok");
+  });
+
+  it("makes no pass for a retry that it would not apply", async () => {
+    const rig = await started();
+    rig.target.refused.set("a", busy);
+    rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    rig.states.pause(rig.clock.now() + 60_000);
+    await quiet();
+    expect(rig.clock.nextAlarmAt).toBe(rig.clock.now() + 60_000);
   });
 
   it("settles what needed no change", async () => {
@@ -764,6 +806,12 @@ describe("close", () => {
     await quiet();
     expect(closed.state).toBe("resolved");
     expect(rig.reconciler.passes.at(-1)?.error).toContain("stopping");
+    expect(rig.clock.nextAlarmAt).toBeNull();
+  });
+
+  it("leaves no alarm behind when nothing runs", async () => {
+    const rig = await started();
+    await rig.reconciler.close();
     expect(rig.clock.nextAlarmAt).toBeNull();
   });
 
