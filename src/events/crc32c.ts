@@ -12,3 +12,6 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number
   }
   return ~crc >>> 0;
 }
+
+/** util/crc32c.h: a CRC that is stored among data which is itself checked is rotated and shifted. */
+export const masked = (crc: number): number => (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

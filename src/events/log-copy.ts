@@ -11,7 +11,7 @@ import { readGenesis } from "./genesis.ts";
 import type { PortreeveRecord } from "./index.ts";
 import type { EventLog, LogHead } from "./log.ts";
 import { corrupt } from "./log-fault.ts";
-import { compareWithMark, expectedMark, openScanned } from "./log-open.ts";
+import { compareWithMark, expectedMark, openScanned, refuseToBeginAnew } from "./log-open.ts";
 import { openLevelStorage, type Storage } from "./storage.ts";
 import { readWitness, type WitnessReading } from "./witness.ts";
 
@@ -37,8 +37,11 @@ export async function copyForReading(dataDir: string): Promise<LogCopy> {
     const reading = await readWitness(source.witness);
     const target = dataDirAt(temporary);
     await mkdir(target.log);
-    await copyLog(source.log, target.log);
-    ({ storage } = await openScanned(target, openLevelStorage).catch(asDamage));
+    if (existsSync(source.log)) await copyLog(source.log, target.log);
+    else if (reading.mark === null)
+      throw new PortreeveError("NOT_FOUND", `there is no event log in ${dataDir}`, "refused");
+    await refuseToBeginAnew(target, reading);
+    ({ storage } = await openScanned(target, openLevelStorage, Infinity).catch(asDamage));
     const genesis = await readGenesis(storage);
     if (genesis === undefined) throw corrupt(1, "the log's own description is missing");
     const { head, witnessAhead } = await believe(storage, reading, source);
@@ -81,11 +84,10 @@ const ATTEMPTS = 20;
 /** A running LevelDB may compact while we copy: what was copied counts only if the set of files stayed as it was. */
 async function copyLog(source: string, target: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
-    const before = await fingerprint(source);
     try {
-      for (const name of before.names)
-        await copyFile(join(source, name), join(target, name), constants.COPYFILE_FICLONE);
-      if ((await fingerprint(source)).text === before.text) return;
+      const { names, text } = await fingerprint(source);
+      for (const name of names) await copyFile(join(source, name), join(target, name), constants.COPYFILE_FICLONE);
+      if ((await fingerprint(source)).text === text) return;
     } catch (cause) {
       if (!isMissing(cause)) throw cause;
     }
@@ -96,19 +98,19 @@ async function copyLog(source: string, target: string): Promise<void> {
   }
 }
 
-async function fingerprint(log: string): Promise<{ readonly names: readonly string[]; readonly text: string }> {
-  try {
-    // Not LOCK: closing a descriptor of it would drop the lock, if the owner is this very process.
-    const names = (await readdir(log))
-      .filter((name) => /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst))$/.test(name))
-      .sort();
-    const current = (await readFile(join(log, "CURRENT"), "utf8")).trim();
-    const { size } = await stat(join(log, current));
-    return { names, text: [...names, current, size].join(" ") };
-  } catch (cause) {
-    if (!isMissing(cause)) throw cause;
-    throw new PortreeveError("NOT_FOUND", `there is no event log in ${log}`, "refused", { cause });
-  }
+interface Fingerprint {
+  readonly names: readonly string[];
+  readonly text: string;
+}
+
+async function fingerprint(log: string): Promise<Fingerprint> {
+  // Not LOCK: closing a descriptor of it would drop the lock, if the owner is this very process.
+  const names = (await readdir(log)).filter((name) => /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst))$/.test(name)).sort();
+  const sizes = names
+    .filter((name) => name.startsWith("MANIFEST-"))
+    .map(async (name) => (await stat(join(log, name))).size);
+  const current = names.includes("CURRENT") ? await readFile(join(log, "CURRENT"), "latin1") : "";
+  return { names, text: [...names, ...(await Promise.all(sizes)), current].join(" ") };
 }
 
 async function believe(

@@ -165,7 +165,8 @@ class LevelLog implements EventLog {
   async #reopen(): Promise<Storage> {
     let opened: { readonly storage: Storage; readonly guard: LockGuard };
     try {
-      opened = await openScanned(this.#dir, this.#options.openStorage);
+      // The tables were looked at when the log was opened.
+      opened = await openScanned(this.#dir, this.#options.openStorage, 0);
     } catch (cause) {
       throw isFinal(cause) ? this.#end(cause) : writeFailed("the event log cannot be reopened yet", cause);
     }

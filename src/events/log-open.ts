@@ -15,6 +15,7 @@ import { LockGuard, refuseIfLocked } from "./lock.ts";
 import type { LogHead } from "./log.ts";
 import { corrupt, LogFault, writeFailed } from "./log-fault.ts";
 import { scanWal } from "./prescan.ts";
+import { scanTables } from "./table-scan.ts";
 import type { OpenStorage, Storage, StorageOp } from "./storage.ts";
 import { readWitness, Witness, type WitnessMark, type WitnessReading } from "./witness.ts";
 
@@ -40,6 +41,12 @@ export interface Opened {
   readonly guard: LockGuard;
 }
 
+/**
+ * What a start reads of the tables before it trusts LevelDB with them: the newest, where the tail is. After a stop out
+ * of order it reads all, for the order may have ended in LevelDB's crash on one of the others.
+ */
+const TABLE_BYTES_AFTER_CLEAN_STOP = 64 * 1024 * 1024;
+
 /** Opens the log, or makes a new one, and trusts nothing that its witness and its chain do not vouch for. */
 export async function openAndCheck(root: string, options: OpenOptions): Promise<Opened> {
   const dir = dataDirAt(root);
@@ -51,8 +58,11 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
     await refuseToBeginAnew(dir, reading);
     const suspected = existsSync(dir.suspect);
     // While a fault is open its evidence is the last that is kept: a restart loop must not push it out.
-    if (!existsSync(dir.clean) && !suspected) await setAside(dir.log, dir.evidence);
-    return await openAs(dir, reading, { ...options, verify: options.verify || suspected });
+    const clean = existsSync(dir.clean);
+    if (!clean && !suspected) await setAside(dir.log, dir.evidence);
+    const { openStorage } = options;
+    const scanned = await openScanned(dir, openStorage, clean && !suspected ? TABLE_BYTES_AFTER_CLEAN_STOP : Infinity);
+    return await openAs(dir, reading, scanned, { ...options, verify: options.verify || suspected });
   } catch (cause) {
     const error = await asLogError(cause, dir.root);
     if (error instanceof LogFault) await writeFile(dir.suspect, `${error.message}\n`, { mode: 0o600 }).catch(() => {});
@@ -60,8 +70,12 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
   }
 }
 
-async function openAs(dir: DataDir, reading: WitnessReading, options: OpenOptions): Promise<Opened> {
-  const { storage, guard } = await openScanned(dir, options.openStorage);
+async function openAs(
+  dir: DataDir,
+  reading: WitnessReading,
+  { storage, guard }: Pick<Opened, "storage" | "guard">,
+  options: OpenOptions,
+): Promise<Opened> {
   let witness: Witness | null = null;
   try {
     const checked = await check(storage, reading, options);
@@ -105,12 +119,14 @@ async function writeProbe(root: string): Promise<NodeJS.ErrnoException | null> {
   }
 }
 
-/** Opens the store if LevelDB is going to drop nothing but a torn tail. */
+/** Opens the store if LevelDB is going to drop nothing but a torn tail and, as far as it is looked at, to crash on nothing. */
 export async function openScanned(
   dir: DataDir,
   openStorage: OpenStorage,
+  tableBytesMax: number,
 ): Promise<{ readonly storage: Storage; readonly guard: LockGuard }> {
   const { torn } = await scanWal(dir.log);
+  await scanTables(dir.log, tableBytesMax);
   const storage = await openStorage(dir.log);
   const dropped = await droppedByLevelDb(dir.log);
   // A torn tail makes LevelDB complain too; the scan has seen it, and the witness says whether it mattered.
@@ -122,7 +138,7 @@ export async function openScanned(
 }
 
 /** LevelDB takes a directory without CURRENT for a new one and deletes what it finds there. */
-async function refuseToBeginAnew(dir: DataDir, { mark }: WitnessReading): Promise<void> {
+export async function refuseToBeginAnew(dir: DataDir, { mark }: WitnessReading): Promise<void> {
   const files = await readdir(dir.log);
   if (files.includes("CURRENT")) return;
   const remains = files.some((name) => name.endsWith(".ldb") || name.endsWith(".log"));

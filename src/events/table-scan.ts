@@ -1,0 +1,131 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32c, masked } from "./crc32c.ts";
+import { isMissing } from "./durable-file.ts";
+import type { Seq } from "./envelope.ts";
+import { ByteReader, unsnappy } from "./leveldb-bytes.ts";
+import { recordsOf } from "./leveldb-log.ts";
+import { corrupt } from "./log-fault.ts";
+
+interface Table {
+  readonly number: number;
+  readonly bytes: number;
+  /** Of the first record in it, as far as its smallest key says. */
+  readonly firstSeq: Seq;
+}
+
+/**
+ * Verifies the checksums of LevelDB's tables, newest first, until `bytesMax` have been read, and throws LOG_CORRUPT at
+ * the first that fails. LevelDB itself does not, and its binding is built with assertions on: a flipped bit in a table
+ * does not become an error there, it ends the process, again at each start.
+ */
+export async function scanTables(directory: string, bytesMax: number): Promise<void> {
+  let left = bytesMax;
+  for (const { number, bytes, firstSeq } of await liveTables(directory)) {
+    if (left <= 0) return;
+    left -= bytes;
+    const name = `${String(number).padStart(6, "0")}.ldb`;
+    // One that is missing LevelDB reports by itself.
+    const table = await readFile(join(directory, name)).catch(missingAsNull);
+    const offset = table === null ? null : firstDamage(table);
+    if (offset !== null) {
+      throw corrupt(firstSeq, `${name}, with records from ${firstSeq} on, is damaged at byte ${offset}`);
+    }
+  }
+}
+
+const missingAsNull = (cause: unknown): null => {
+  if (isMissing(cause)) return null;
+  throw cause;
+};
+
+/** Tags of db/version_edit.cc. */
+const COMPARATOR = 1;
+const COMPACT_POINTER = 5;
+const DELETED_FILE = 6;
+const NEW_FILE = 7;
+
+/** Tables that the MANIFEST counts as part of the store; others are leftovers of a crash, which may be torn. */
+async function liveTables(directory: string): Promise<Table[]> {
+  const current = await readFile(join(directory, "CURRENT"), "latin1").catch(missingAsNull);
+  const manifest = /^MANIFEST-\d+\n$/.test(current ?? "") ? (current as string).trim() : null;
+  const bytes = manifest === null ? null : await readFile(join(directory, manifest)).catch(missingAsNull);
+  const live = new Map<number, Table>();
+  // A MANIFEST that is damaged, LevelDB refuses.
+  for (const edit of bytes === null ? [] : recordsOf(bytes)) applyEdit(new ByteReader(edit), live);
+  return [...live.values()].sort((a, b) => b.number - a.number);
+}
+
+function applyEdit(edit: ByteReader, live: Map<number, Table>): void {
+  while (!edit.atEnd) {
+    const tag = edit.varint();
+    if (tag === COMPARATOR) edit.string();
+    else if (tag === COMPACT_POINTER) {
+      edit.varint();
+      edit.string();
+    } else if (tag === DELETED_FILE) {
+      edit.varint();
+      live.delete(edit.varint());
+    } else if (tag === NEW_FILE) {
+      edit.varint();
+      const number = edit.varint();
+      const bytes = edit.varint();
+      const hex = /^e!([0-9a-f]{14})/.exec(edit.string().toString("latin1"))?.[1];
+      edit.string();
+      live.set(number, { number, bytes, firstSeq: hex === undefined ? 1 : Number.parseInt(hex, 16) });
+    } else edit.varint(); // a log number, the next file number, the last sequence
+  }
+}
+
+/** LevelDB's doc/table_format.md. */
+const FOOTER_BYTES = 48;
+const TRAILER_BYTES = 5;
+const MAGIC = 0xdb4775248b80fb57n;
+const SNAPPY = 1;
+
+/** Where the first bad block of a table begins; null if all are as they were written. */
+function firstDamage(table: Buffer): number | null {
+  const footerAt = Math.max(table.length - FOOTER_BYTES, 0);
+  try {
+    if (table.readBigUInt64LE(table.length - 8) !== MAGIC) return footerAt;
+    const footer = new ByteReader(table.subarray(footerAt));
+    const meta = handle(footer);
+    const index = handle(footer);
+    for (const block of [index, meta]) if (!isWhole(table, block)) return block.offset;
+    const compressed = table[index.offset + index.size] === SNAPPY;
+    const bytes = table.subarray(index.offset, index.offset + index.size);
+    for (const block of handlesIn(compressed ? unsnappy(bytes) : bytes)) {
+      if (!isWhole(table, block)) return block.offset;
+    }
+    return null;
+  } catch (cause) {
+    if (cause instanceof RangeError) return footerAt;
+    throw cause;
+  }
+}
+
+interface Handle {
+  readonly offset: number;
+  readonly size: number;
+}
+
+const handle = (reader: ByteReader): Handle => ({ offset: reader.varint(), size: reader.varint() });
+
+function isWhole(table: Buffer, { offset, size }: Handle): boolean {
+  const end = offset + size;
+  if (end + TRAILER_BYTES > table.length) return false;
+  return table.readUInt32LE(end + 1) === masked(crc32c(table, offset, end + 1));
+}
+
+/** The values of an index block: entries of shared, unshared and value length, then an array of restart points. */
+function* handlesIn(block: Buffer): Generator<Handle> {
+  const restarts = block.readUInt32LE(block.length - 4);
+  const entries = new ByteReader(block.subarray(0, block.length - 4 * (restarts + 1)));
+  while (!entries.atEnd) {
+    entries.varint();
+    const unshared = entries.varint();
+    const value = entries.varint();
+    entries.take(unshared);
+    yield handle(new ByteReader(entries.take(value)));
+  }
+}
