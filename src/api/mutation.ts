@@ -9,7 +9,7 @@ import type { Door } from "./access.ts";
 import { commandText } from "./command-text.ts";
 import type { ApiDeps } from "./deps.ts";
 import { RequestProblem } from "./problem.ts";
-import type { mutationHeaders, mutationQuery } from "./schemas/common.ts";
+import type { mutationHeaders, mutationQuery } from "./schemas/fields.ts";
 import type { PlanDocument, ResultDocument } from "./schemas/plan.ts";
 import { waitForSeq } from "./settle.ts";
 import { planView } from "./views/plan.ts";

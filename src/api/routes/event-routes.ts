@@ -7,7 +7,7 @@ import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
 import { invalid, notFound, RequestProblem } from "../problem.ts";
 import { firstRecords, followRecords, lastRecords } from "../record-stream.ts";
-import { seqParam, waitQuery } from "../schemas/common.ts";
+import { seqParam, waitQuery } from "../schemas/fields.ts";
 import { eventTypes, logCheck, recordSchema } from "../schemas/history.ts";
 import { mappingOf, recordView } from "../views/record.ts";
 

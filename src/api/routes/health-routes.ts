@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
-import { waitQuery } from "../schemas/common.ts";
+import { waitQuery } from "../schemas/fields.ts";
 import { readinessSchema, statusSchema } from "../schemas/status.ts";
 import { statusView } from "../views/status.ts";
 

@@ -10,7 +10,7 @@ import { jsonArray } from "../json-array.ts";
 import type { Mutations } from "../mutation.ts";
 import { portContext, portReader } from "../port-reader.ts";
 import { notFound } from "../problem.ts";
-import { mutationHeaders, mutationQuery, waitQuery } from "../schemas/common.ts";
+import { mutationHeaders, mutationQuery, waitQuery } from "../schemas/fields.ts";
 import { planSchema, resultSchema } from "../schemas/plan.ts";
 import { blockSchema, type Port, portAdd, portEdit, portSchema } from "../schemas/port.ts";
 import { provenanceSchema } from "../schemas/provenance.ts";

@@ -5,7 +5,7 @@ import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
 import { notFound } from "../problem.ts";
-import { flag, waitQuery } from "../schemas/common.ts";
+import { flag, waitQuery } from "../schemas/fields.ts";
 import { passSchema, reconcilerPlan, reconcilerSchema } from "../schemas/status.ts";
 import { passView, reconcilerView } from "../views/reconciler.ts";
 import { mutation } from "./port-routes.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { App } from "../app.ts";
 import type { ApiDeps, SnapshotInfo } from "../deps.ts";
 import { notFound } from "../problem.ts";
-import { isoTime, seqParam, waitQuery } from "../schemas/common.ts";
+import { isoTime, seqParam, waitQuery } from "../schemas/fields.ts";
 import { snapshotCheck, snapshotSchema, type SnapshotDocument } from "../schemas/history.ts";
 
 const bySeq = z.strictObject({ seq: seqParam });

@@ -4,7 +4,7 @@ import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
 import { invalid, notFound } from "../problem.ts";
 import { seqAt } from "../record-stream.ts";
-import { waitQuery } from "../schemas/common.ts";
+import { waitQuery } from "../schemas/fields.ts";
 import { stateDiff, stateSchema } from "../schemas/history.ts";
 import { stateDiffView, stateView } from "../views/state.ts";
 

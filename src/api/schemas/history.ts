@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { EVENT_TYPES, type EventType } from "../../events/index.ts";
-import { seq, time } from "./common.ts";
+import { seq, time } from "./fields.ts";
 
 export const eventTypes = Object.keys(EVENT_TYPES) as [EventType, ...EventType[]];
 

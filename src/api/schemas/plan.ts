@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { seq } from "./common.ts";
+import { seq } from "./fields.ts";
 import { portSchema } from "./port.ts";
 
 const rowChange = z

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { claimSource, ipv4, interfaceName, label, lifetime, port, transport } from "../../events/fields.ts";
-import { seq, time } from "./common.ts";
+import { seq, time } from "./fields.ts";
 
 export const condition = z
   .strictObject({

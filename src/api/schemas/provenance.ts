@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { claimSource } from "../../events/fields.ts";
-import { seq, time } from "./common.ts";
+import { seq, time } from "./fields.ts";
 import { recordSchema } from "./history.ts";
 import { portSchema } from "./port.ts";
 

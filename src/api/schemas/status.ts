@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { seq, time } from "./common.ts";
+import { seq, time } from "./fields.ts";
 
 const level = z.enum(["ok", "degraded", "paused", "stopped"]);
 

@@ -1,7 +1,7 @@
 import type { Deadlines } from "../../reducers/decide/command.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
 import type { Mapping, State } from "../../reducers/state.ts";
-import { isoTime, isoTimeOrNull } from "../schemas/common.ts";
+import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
 import type { Block, Condition, Port } from "../schemas/port.ts";
 import { deviceId } from "./device.ts";
 import { type PortRow, rowError, rowSync } from "./rows.ts";

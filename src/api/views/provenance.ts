@@ -1,6 +1,6 @@
 import type { PortreeveRecord } from "../../events/index.ts";
 import type { Mapping } from "../../reducers/state.ts";
-import { isoTime, isoTimeOrNull } from "../schemas/common.ts";
+import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
 import type { Provenance } from "../schemas/provenance.ts";
 import { type PortContext, portView } from "./port.ts";
 import { recordView } from "./record.ts";

@@ -1,7 +1,7 @@
 import { canonicalJson } from "../../lib/canonical-json.ts";
 import { contentHash, stateHash, stateToJson } from "../../reducers/state-json.ts";
 import type { State } from "../../reducers/state.ts";
-import { isoTime } from "../schemas/common.ts";
+import { isoTime } from "../schemas/fields.ts";
 import type { StateDiff, StateDocument } from "../schemas/history.ts";
 
 export function stateView(state: State): StateDocument {

@@ -4,7 +4,7 @@ import { externalAddress } from "../../reducers/select/external-address.ts";
 import type { State } from "../../reducers/state.ts";
 import type { Reconciler } from "../../reconcilers/contract.ts";
 import type { Info, Readiness } from "../deps.ts";
-import { isoTime } from "../schemas/common.ts";
+import { isoTime } from "../schemas/fields.ts";
 import type { StatusDocument } from "../schemas/status.ts";
 
 export interface StatusContext {
