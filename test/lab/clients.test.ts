@@ -5,7 +5,7 @@ import { eventually, type Lab, scenario } from "./lab.ts";
 import { encodeAnnounce, NATPMP_ADDRESS_REQUEST } from "./programs/pcp-wire.mjs";
 import { WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
 
-const LIBTORRENT = fileURLToPath(new URL("programs/libtorrent.py", import.meta.url));
+const BITTORRENT = fileURLToPath(new URL("programs/bittorrent.py", import.meta.url));
 const PYTHON = "/usr/bin/python3";
 
 /** What a client on the LAN gets from the gateway, seen from the internet. */
@@ -34,7 +34,7 @@ describe("a client on the LAN", () => {
     { needs: [PYTHON.slice("/usr/bin/".length)], timeoutMs: 90_000 },
     async (lab) => {
       const client = lab.client();
-      const torrent = client.host.spawn([PYTHON, LIBTORRENT, `${client.address}:6881`], {
+      const torrent = client.host.spawn([PYTHON, BITTORRENT, `${client.address}:6881`], {
         stdio: ["pipe", "pipe", "inherit"],
       });
       const alerts: { event: string; externalPort?: number; message: string }[] = [];
