@@ -24,7 +24,7 @@ import { createMetrics, type Metrics } from "./lib/metrics.ts";
 import { RequestLog } from "./lib/request-log.ts";
 import { portControlListeners } from "./port-listeners.ts";
 import { Readiness } from "./readiness.ts";
-import { externalAddress } from "./reducers/select/external-address.ts";
+import { externalAddress, wanAddress } from "./reducers/select/external-address.ts";
 import type { State } from "./reducers/state.ts";
 import { openStore, type Store } from "./store.ts";
 
@@ -236,7 +236,7 @@ class Daemon {
     });
     await observer.start();
     this.#closers.push(() => observer.close());
-    const listeners = new ListenerObserver(controller);
+    const listeners = new ListenerObserver(controller, () => wanAddresses(controller.state));
     await listeners.start();
     this.#closers.push(() => listeners.close());
   }
@@ -354,4 +354,8 @@ const APPEND_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25
 function wanInterfaces(configured: readonly string[], links: Links, state: State): readonly string[] {
   if (configured.length > 0) return configured;
   return links.defaultRoutes.length > 0 ? links.defaultRoutes : state.settings.wan.interfaces;
+}
+
+function wanAddresses(state: State): string[] {
+  return state.settings.wan.interfaces.flatMap((wan) => wanAddress(state, wan)?.matched ?? []);
 }

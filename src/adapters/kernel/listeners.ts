@@ -1,7 +1,5 @@
 import { readFile } from "node:fs/promises";
 import type { ControllerPort } from "../../controller-port.ts";
-import { wanAddress } from "../../reducers/select/external-address.ts";
-import type { State } from "../../reducers/state.ts";
 
 interface Listener {
   readonly protocol: "tcp" | "udp";
@@ -67,11 +65,14 @@ export async function readListeners(addresses: readonly string[]): Promise<Liste
 /** Keeps the list of the gateway's own listeners current: they are protected ports, and source ports not to be borrowed. */
 export class ListenerObserver {
   readonly #controller: ControllerPort;
+  readonly #wanAddresses: () => readonly string[];
   #timer: NodeJS.Timeout | null = null;
   #count = 0;
 
-  constructor(controller: ControllerPort) {
+  /** `wanAddresses`: what packets to the WANs carry now. */
+  constructor(controller: ControllerPort, wanAddresses: () => readonly string[]) {
     this.#controller = controller;
+    this.#wanAddresses = wanAddresses;
   }
 
   async start(): Promise<void> {
@@ -84,13 +85,9 @@ export class ListenerObserver {
   }
 
   async #read(): Promise<void> {
-    const listeners = await readListeners(wanAddresses(this.#controller.state));
+    const listeners = await readListeners(this.#wanAddresses());
     this.#count += 1;
     const requestId = `listeners-${this.#count}`;
     await this.#controller.submit({ type: "listeners.observe", listeners, source: "kernel", requestId });
   }
-}
-
-function wanAddresses(state: State): string[] {
-  return state.settings.wan.interfaces.flatMap((wan) => wanAddress(state, wan)?.matched ?? []);
 }

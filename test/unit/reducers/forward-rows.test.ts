@@ -14,7 +14,7 @@ function expectedKeys(gateway: Gateway): string[] {
   const { state } = gateway;
   const result = new Set<string>();
   if (state.settings.lan.length > 0) result.add("skeleton");
-  for (const mapping of [...tableRows(state.mappings)]) {
+  for (const mapping of tableRows(state.mappings)) {
     if (!mapping.enabled) continue;
     const { protocol, externalPort: out, internalPort: inner, count, internalAddress } = mapping;
     if (count > 1 && out === inner) result.add(`range|${WAN_ADDRESS}|${protocol}|${out}-${out + count - 1}`);
