@@ -32,7 +32,7 @@ export function commitElements(target: ElementTarget, changes: readonly FieldsCh
     const refusal = commitAsFound(target, changes[0] as FieldsChange, error);
     return refusal === null ? [] : [{ index: offset, error: refusal }];
   }
-  if (error.code === "EPERM" || target.netfilter.table(target.table) === null) {
+  if (error.code === "EPERM" || !target.netfilter.tables().has(target.table)) {
     // Not a matter of rows: halving would ask the same thing thousands of times.
     return changes.flatMap(({ operation }, index) =>
       operation === "delete" && error.code === "ENOENT" ? [] : [{ index: offset + index, error }],

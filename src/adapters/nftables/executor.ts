@@ -8,7 +8,7 @@ import type { ApplyReply, ApplyRequest, CallName, Calls, OwnedTable, Refused, Ta
 import type { Netfilter } from "./netfilter.ts";
 import type { Nft } from "./nft-library.ts";
 import type { Skeleton } from "./skeleton.ts";
-import { fingerprint, hasForeignObjects, listInstance, listShape, listTables } from "./table-shape.ts";
+import { fingerprint, hasForeignObjects, listInstance, listShape } from "./table-shape.ts";
 
 interface SkeletonWritten {
   readonly skeletonError: ReconcileError | null;
@@ -44,23 +44,23 @@ export class Executor {
     apply: (request) => this.#apply(request),
     anchor: ({ skeleton }) => this.#writeAnchor(skeleton),
     tables: () =>
-      listTables(this.#nft)
+      [...this.#netfilter.tables().keys()]
         .filter((table) => table.startsWith(this.#prefix))
         .map((table) => this.#ownership(table)),
     transact: ({ commands }) => this.#transact(commands),
   };
 
   #ownership(table: string): OwnedTable {
-    const owned = this.#netfilter.table(table)?.owned === true;
+    const owned = this.#netfilter.tables().get(table)?.owned === true;
     return { table, instanceId: listInstance(this.#nft, table), owned, held: owned && table === this.#anchor };
   }
 
   #observe(table: string, sets: readonly SetLayout[]): TableObservation | null {
-    const objects = listShape(this.#nft, table);
-    if (objects === null) return null;
+    const shape = listShape(this.#nft, table);
+    if (shape === null) return null;
     const elements = ElementColumns.empty();
     const strays = this.#elements(table, sets, elements);
-    return { ...this.#ownership(table), shape: fingerprint(objects), elements: elements.values(), strays };
+    return { ...this.#ownership(table), shape: fingerprint(shape), elements: elements.values(), strays };
   }
 
   #elements(table: string, sets: readonly SetLayout[], into: ElementColumns): number {
@@ -112,9 +112,9 @@ export class Executor {
 
   /** Nothing in the table that writing the skeleton over it would leave there. */
   #isIntact({ table, sets }: ElementTarget, skeleton: Skeleton): boolean {
-    const objects = listShape(this.#nft, table);
-    if (objects === null) return true;
-    return !hasForeignObjects(objects, skeleton) && this.#elements(table, sets, ElementColumns.empty()) === 0;
+    const shape = listShape(this.#nft, table);
+    if (shape === null) return true;
+    return !hasForeignObjects(shape, skeleton) && this.#elements(table, sets, ElementColumns.empty()) === 0;
   }
 
   /** A table that cannot be mended is replaced, with its elements, in one transaction. */
@@ -132,9 +132,9 @@ export class Executor {
     const before = this.#netfilter.generation().id;
     const skeletonError = this.#transact(commands);
     if (skeletonError !== null) return { skeletonError, shape: null };
-    const objects = listShape(this.#nft, table);
+    const shape = listShape(this.#nft, table);
     const alone = this.#netfilter.generation().id === before + 1;
-    return { skeletonError, shape: alone && objects !== null ? fingerprint(objects) : null };
+    return { skeletonError, shape: alone && shape !== null ? fingerprint(shape) : null };
   }
 
   #writeAnchor(skeleton: Skeleton | null): ReconcileError | null {

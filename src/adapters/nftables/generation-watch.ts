@@ -13,6 +13,11 @@ const NFTA_TABLE = 1;
 /** Node cannot wait for a netlink socket; asking one costs 2 µs. Only the wake-up depends on this, never the truth. */
 const POLL_MS = 20;
 
+interface Listener {
+  readonly table: string;
+  readonly call: (by: string) => void;
+}
+
 /** Where notifications come from: the kernel, or a test. */
 export interface NotificationSource {
   receive: NetlinkSocket["receive"];
@@ -26,7 +31,7 @@ export interface NotificationSource {
 export class GenerationWatch {
   readonly #source: NotificationSource;
   readonly #prefix: string;
-  readonly #listeners = new Map<(by: string) => void, string>();
+  readonly #listeners = new Set<Listener>();
   /** Changes by others, by table. */
   readonly #changes = new Map<string, number>();
   #doubts = 0;
@@ -55,11 +60,12 @@ export class GenerationWatch {
   /** Nothing is certain any more: of any table. */
   doubt(by: string): void {
     this.#doubts += 1;
-    for (const listener of [...this.#listeners.keys()]) listener(by);
+    for (const { call } of [...this.#listeners]) call(by);
   }
 
-  onChange(table: string, listener: (by: string) => void): { close(): void } {
-    this.#listeners.set(listener, table);
+  onChange(table: string, call: (by: string) => void): { close(): void } {
+    const listener = { table, call };
+    this.#listeners.add(listener);
     this.#timer ??= setInterval(() => this.#drain(), POLL_MS).unref();
     return { close: () => void this.#listeners.delete(listener) };
   }
@@ -84,9 +90,9 @@ export class GenerationWatch {
       if (received === "overflow") doubt = true;
     }
     if (doubt) this.doubt("unknown");
-    for (const [listener, table] of [...this.#listeners]) {
+    for (const { table, call } of [...this.#listeners]) {
       const by = authors.get(table);
-      if (by !== undefined) listener(by);
+      if (by !== undefined) call(by);
     }
   }
 

@@ -1,6 +1,6 @@
 import { decodeFlow, deleteFlowRequest, type Flow, flowsRequest, markFlowRequest } from "./conntrack-message.ts";
 import type { ElementColumns, ElementFields, SetLayout } from "./element-columns.ts";
-import { attributeUint32, message, NLM_F_ACK, NLM_F_REQUEST, stringAttribute } from "./netlink-message.ts";
+import { attributeText, attributeUint32, message, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from "./netlink-message.ts";
 import { NetlinkError, NetlinkSocket } from "./netlink-socket.ts";
 import { decodeElements, elementRequest, elementsRequest, NFPROTO_INET } from "./set-elements.ts";
 
@@ -19,8 +19,8 @@ const INTERRUPTED_MAX = 3;
 export interface Netfilter {
   /** The ruleset's generation, and this thread's id as the kernel names it to others. */
   generation(): { readonly id: number; readonly thread: number };
-  /** Null: there is no such table. `owned`: it lives as long as some socket that is open now. */
-  table(name: string): { readonly owned: boolean } | null;
+  /** Tables of family inet. `owned`: it lives as long as some socket that is open now. */
+  tables(): ReadonlyMap<string, { readonly owned: boolean }>;
   /** Adds all elements to `into`, and returns how many there are that no row of ours can be. */
   elements(table: string, set: number, layout: SetLayout, into: ElementColumns): number;
   /** The element that holds this key (in an interval set: its first port), or null. */
@@ -36,7 +36,7 @@ export function openNetfilter(): Netfilter {
   const socket = new NetlinkSocket(null);
   return {
     generation: () => readGeneration(socket),
-    table: (name) => readTable(socket, name),
+    tables: () => readTables(socket),
     elements: (table, set, layout, into) => readElements(socket, table, set, layout, into),
     element: (table, layout, fields) => readElement(socket, table, layout, fields),
     flows: (direction, address) => readFlows(socket, direction, address),
@@ -67,16 +67,17 @@ function readGeneration(socket: NetlinkSocket): { id: number; thread: number } {
   return generation;
 }
 
-function readTable(socket: NetlinkSocket, name: string): { owned: boolean } | null {
-  let found: { owned: boolean } | null = null;
-  const attributes = [stringAttribute(NFTA_TABLE_NAME, name)];
-  const ask = message(NFT_SUBSYSTEM | NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_ACK, NFPROTO_INET, attributes);
-  unlessGone(() =>
-    socket.request(ask, (bytes, { start, end }) => {
-      found = { owned: attributeUint32(bytes, start, end, NFTA_TABLE_OWNER) !== null };
-    }),
+function readTables(socket: NetlinkSocket): Map<string, { owned: boolean }> {
+  const tables = new Map<string, { owned: boolean }>();
+  socket.request(
+    message(NFT_SUBSYSTEM | NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_DUMP, NFPROTO_INET, []),
+    (bytes, view) => {
+      const name = attributeText(bytes, view.start, view.end, NFTA_TABLE_NAME);
+      const owned = attributeUint32(bytes, view.start, view.end, NFTA_TABLE_OWNER) !== null;
+      if (name !== null) tables.set(name, { owned });
+    },
   );
-  return found;
+  return tables;
 }
 
 function readElements(

@@ -10,8 +10,13 @@ export interface Nft {
   transact(commands: string): NftResult;
   /** The same by the socket that owns the anchor; a table it owns lives until that closes. */
   transactAsOwner(commands: string): NftResult;
-  /** JSON. `terse`: without the elements of sets. */
-  list(command: string, terse: boolean): NftResult;
+  /**
+   * JSON. Not for anything that lists tables: printing one that has flags (an owned one, anybody's), nft 1.0.6 uses
+   * memory it has freed.
+   */
+  listJson(command: string): NftResult;
+  /** nft's language, without the elements of sets and without counters. */
+  listTerse(command: string): NftResult;
   close(): void;
 }
 
@@ -44,22 +49,24 @@ export function openNft(): Nft {
     return nftProgram();
   }
   const open = (): Context => new Context(library);
-  // A context keeps a cache of the ruleset: of its own kind it stays small, and a listing's goes with its context.
+  const list = (command: string, flags: number): NftResult => {
+    // A context keeps what it has listed.
+    const lister = open();
+    lister.setOutput(flags);
+    try {
+      return lister.run(command);
+    } finally {
+      lister.close();
+    }
+  };
   const [writer, jsonWriter, owner] = [open(), open(), open()];
   jsonWriter.setOutput(NFT_CTX_OUTPUT_JSON);
   return {
     name: "libnftables",
     transact: (commands) => (commands.startsWith("{") ? jsonWriter : writer).run(commands),
     transactAsOwner: (commands) => owner.run(commands),
-    list: (command, terse) => {
-      const lister = open();
-      lister.setOutput(NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_STATELESS | (terse ? NFT_CTX_OUTPUT_TERSE : 0));
-      try {
-        return lister.run(command);
-      } finally {
-        lister.close();
-      }
-    },
+    listJson: (command) => list(command, NFT_CTX_OUTPUT_JSON),
+    listTerse: (command) => list(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE),
     close: () => {
       for (const context of [writer, jsonWriter, owner]) context.close();
     },
@@ -111,7 +118,8 @@ export function nftProgram(path = "nft"): Nft {
     name: "nft",
     transact: (commands) => run(commands.startsWith("{") ? ["-j", "-f", "-"] : ["-f", "-"], commands),
     transactAsOwner: () => ({ ok: false, error: "Error: Operation not supported: an anchor needs libnftables" }),
-    list: (command, terse) => run(["-j", "-s", ...(terse ? ["-t"] : []), "-f", "-"], command),
+    listJson: (command) => run(["-j", "-f", "-"], command),
+    listTerse: (command) => run(["-s", "-t", "-f", "-"], command),
     close: () => {},
   };
 }

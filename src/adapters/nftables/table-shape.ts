@@ -1,48 +1,46 @@
 import { createHash } from "node:crypto";
 import { PortreeveError } from "../../lib/errors.ts";
-import { decodeListing, type ListedObject, memberValues } from "../../protocols/nftables-json/listing.ts";
 import { nftErrorCode, nftErrorLine } from "../../protocols/nftables-json/error-code.ts";
+import { decodeListing, memberValues } from "../../protocols/nftables-json/listing.ts";
 import type { Nft } from "./nft-library.ts";
 import type { Skeleton } from "./skeleton.ts";
 
-/** A table as it is listed without elements; null if there is none of that name. */
-export function listShape(nft: Nft, table: string): ListedObject[] | null {
-  // A ruleset's terse listing leaves the elements in the kernel; nft 1.0.6 fetches them all for a table's.
-  const objects = decodeListing(listOrThrow(nft, "list ruleset inet", true), (name) => name === table);
-  return objects.length === 0 ? null : objects;
-}
-
-/** Tables of family inet, by name. */
-export function listTables(nft: Nft): string[] {
-  return decodeListing(listOrThrow(nft, "list ruleset inet", true))
-    .filter(({ kind }) => kind === "table")
-    .map(({ object }) => String(object["name"]));
+/** A table as nft lists it without elements; null if there is none of that name. */
+export function listShape(nft: Nft, table: string): string | null {
+  // The ruleset and not the table: for a table's listing nft 1.0.6 fetches all elements, also to leave them out.
+  const result = nft.listTerse("list ruleset inet");
+  if (!result.ok) throw failure(result.error);
+  const lines = result.output.split("\n");
+  // A table with an owner has the owner's name behind the brace.
+  const start = lines.findIndex((line) => line.startsWith(`table inet ${table} {`));
+  if (start < 0) return null;
+  const end = lines.indexOf("}", start);
+  return lines.slice(start, end < 0 ? undefined : end).join("\n");
 }
 
 /**
- * Equal for equal listings. Rules cannot be read back into the text they were written in, so a shape is compared with
- * the one that the kernel showed right after the skeleton was written.
+ * Equal for equal shapes. Rules are not listed in the words they were written in, so a shape is compared with the one
+ * that the kernel showed right after the skeleton was written.
  */
-export function fingerprint(objects: readonly ListedObject[]): string {
-  const bare = objects.map(({ kind, object }) => [kind, { ...object, handle: undefined }]);
-  return createHash("sha256").update(JSON.stringify(bare)).digest("hex");
-}
+export const fingerprint = (shape: string): string => createHash("sha256").update(shape).digest("hex");
+
+const OBJECT = /^\t(\S.*?) \{$/;
 
 /** Chains, sets or anything else that this skeleton does not have. */
-export function hasForeignObjects(objects: readonly ListedObject[], skeleton: Skeleton): boolean {
-  return objects.some(({ kind, object }) => {
-    const name = String(object["name"]);
-    if (kind === "table") return false;
-    if (kind === "chain") return !skeleton.chains.includes(name);
-    if (kind === "rule") return !skeleton.chains.includes(String(object["chain"]));
-    if (kind === "set" || kind === "map") return !skeleton.sets.includes(name);
-    return true;
+export function hasForeignObjects(shape: string, skeleton: Skeleton): boolean {
+  const known = new Set([
+    ...skeleton.chains.map((name) => `chain ${name}`),
+    ...skeleton.sets.flatMap((name) => [`set ${name}`, `map ${name}`]),
+  ]);
+  return shape.split("\n").some((line) => {
+    const object = OBJECT.exec(line)?.[1];
+    return object !== undefined && !known.has(object);
   });
 }
 
 /** The instance that marked this table, or null. */
 export function listInstance(nft: Nft, table: string): string | null {
-  const result = nft.list(`list set inet ${table} instance`, false);
+  const result = nft.listJson(`list set inet ${table} instance`);
   if (!result.ok) {
     if (nftErrorCode(result.error) === "ENOENT") return null;
     throw failure(result.error);
@@ -55,15 +53,8 @@ export function listInstance(nft: Nft, table: string): string | null {
   return null;
 }
 
-function listOrThrow(nft: Nft, command: string, terse: boolean): string {
-  const result = nft.list(command, terse);
-  if (!result.ok) throw failure(result.error);
-  return result.output;
-}
-
 function failure(text: string): PortreeveError {
-  const code = nftErrorCode(text);
-  const permission = code === "EPERM";
+  const permission = nftErrorCode(text) === "EPERM";
   const message = `nftables could not be listed: ${nftErrorLine(text)}`;
   return new PortreeveError(permission ? "PERMISSION" : "UNAVAILABLE", message, "transient");
 }
