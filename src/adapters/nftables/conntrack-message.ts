@@ -18,6 +18,7 @@ const CTNETLINK = 1 << 8;
 const IPCTNL_MSG_CT_NEW = 0;
 const IPCTNL_MSG_CT_GET = 1;
 const IPCTNL_MSG_CT_DELETE = 2;
+const IPCTNL_MSG_CT_GET_STATS = 5;
 const AF_INET = 2;
 
 const CTA_TUPLE_ORIG = 1;
@@ -31,6 +32,8 @@ const CTA_FILTER = 25;
 const CTA_FILTER_ORIG_FLAGS = 1;
 const CTA_FILTER_REPLY_FLAGS = 2;
 const CTA_FILTER_F_IP_DST = 1 << 1;
+
+const CTA_STATS_GLOBAL_ENTRIES = 1;
 
 const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
@@ -77,6 +80,15 @@ export function flowsRequest(direction: "original" | "reply", address: number): 
     attribute(tuple, [attribute(CTA_TUPLE_IP, [attribute(CTA_IP_V4_DST, uint32(address))])]),
     attribute(CTA_FILTER, [attribute(flags, wanted)]),
   ]);
+}
+
+/** How many flows there are, without a walk over all of them. */
+export function flowCountRequest(): Buffer {
+  return message(CTNETLINK | IPCTNL_MSG_CT_GET_STATS, NLM_F_REQUEST | NLM_F_ACK, AF_INET, []);
+}
+
+export function decodeFlowCount(bytes: Buffer, start: number, end: number): number | null {
+  return attributeUint32(bytes, start, end, CTA_STATS_GLOBAL_ENTRIES);
 }
 
 /** Named by tuple and id: a flow that took the place of this one is not touched. */

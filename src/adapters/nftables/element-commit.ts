@@ -20,11 +20,23 @@ export interface ElementTarget {
   readonly sets: readonly SetLayout[];
 }
 
+/** One transaction of more than this takes seconds and hundreds of megabytes; a plan has its deletes first. */
+const TRANSACTION_ELEMENTS = 30_000;
+
+/** As few transactions as there can be; refused rows are told apart from the others. */
+export function commitElements(target: ElementTarget, changes: readonly FieldsChange[]): Refused[] {
+  const refused: Refused[] = [];
+  for (let offset = 0; offset < changes.length; offset += TRANSACTION_ELEMENTS) {
+    refused.push(...commitSlice(target, changes.slice(offset, offset + TRANSACTION_ELEMENTS), offset));
+  }
+  return refused;
+}
+
 /**
  * Everything in one transaction; refused, in halves, down to the rows that are the reason. Rows of `changes` are named
  * by their index plus `offset`.
  */
-export function commitElements(target: ElementTarget, changes: readonly FieldsChange[], offset = 0): Refused[] {
+function commitSlice(target: ElementTarget, changes: readonly FieldsChange[], offset: number): Refused[] {
   if (changes.length === 0) return [];
   const error = transactElements(target, changes);
   if (error === null) return [];
@@ -40,8 +52,8 @@ export function commitElements(target: ElementTarget, changes: readonly FieldsCh
   }
   const middle = changes.length >> 1;
   return [
-    ...commitElements(target, changes.slice(0, middle), offset),
-    ...commitElements(target, changes.slice(middle), offset + middle),
+    ...commitSlice(target, changes.slice(0, middle), offset),
+    ...commitSlice(target, changes.slice(middle), offset + middle),
   ];
 }
 

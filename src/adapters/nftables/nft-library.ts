@@ -26,6 +26,9 @@ const NFT_CTX_OUTPUT_STATELESS = 1 << 1;
 const NFT_CTX_OUTPUT_JSON = 1 << 4;
 const NFT_CTX_OUTPUT_TERSE = 1 << 11;
 
+/** After what was large, freed memory of this thread goes back to the system. */
+const LARGE_TEXT = 1024 * 1024;
+
 function bindLibrary() {
   const library = koffi.load("libnftables.so.1");
   return {
@@ -37,6 +40,7 @@ function bindLibrary() {
     error: library.func("const char *nft_ctx_get_error_buffer(void *ctx)"),
     setOutput: library.func("void nft_ctx_output_set_flags(void *ctx, uint32_t flags)"),
     run: library.func("int nft_run_cmd_from_buffer(void *ctx, const char *commands)"),
+    trim: koffi.load("libc.so.6").func("int malloc_trim(size_t pad)"),
   };
 }
 
@@ -91,7 +95,9 @@ class Context {
   run(commands: string): NftResult {
     const failed = this.#library.run(this.#context, commands) !== 0;
     const [output, error] = [this.#library.output(this.#context), this.#library.error(this.#context)];
-    return failed ? { ok: false, error: String(error) } : { ok: true, output: String(output) };
+    const result: NftResult = failed ? { ok: false, error: String(error) } : { ok: true, output: String(output) };
+    if (commands.length > LARGE_TEXT) this.#library.trim(0);
+    return result;
   }
 
   close(): void {
