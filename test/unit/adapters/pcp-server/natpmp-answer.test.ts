@@ -7,7 +7,7 @@ import {
   MAP_TCP_REPLY,
   VERSION_ERROR,
 } from "../../protocols/natpmp/vectors.ts";
-import { MAP_REQUEST } from "../../protocols/pcp/vectors.ts";
+import { MAP_REQUEST, MAP_SUCCESS } from "../../protocols/pcp/vectors.ts";
 import { ask, commandOf, DONE, expectDropped, NOTHING_DONE, refusal, replied, settled } from "./exchanges.ts";
 import { mapped } from "./fake-controller.ts";
 
@@ -89,6 +89,7 @@ describe("NAT-PMP server", () => {
     expect(replied(MAP_REQUEST, { pcp: false })).toBe(toHex(VERSION_ERROR));
     expect(replied(patch(MAP_REQUEST, 0, "01"), { pcp: false })).toBe(toHex(VERSION_ERROR));
     expect(replied(hex("0500"), { pcp: false })).toBe(toHex(VERSION_ERROR));
+    expectDropped(MAP_SUCCESS, { pcp: false });
   });
 
   it("NPMP-S-21 answers 3 and 0.0.0.0 while there is no external address", () => {

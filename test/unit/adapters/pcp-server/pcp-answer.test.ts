@@ -122,6 +122,9 @@ describe("PCP server: options", () => {
     for (const option of [PORT_SET, concat(PORT_SET, PORT_SET), HOSTNAME, patch(PORT_SET, 0, "fe")]) {
       expect(settled(concat(MAP_REQUEST, option), mapped(true))).toBe(toHex(MAP_SUCCESS));
     }
+    for (let code = 128; code < 256; code += 1) {
+      expect(settled(concat(MAP_REQUEST, PORT_SET.with(0, code)), mapped(true))).toBe(toHex(MAP_SUCCESS));
+    }
     expect(replied(concat(ANNOUNCE_REQUEST, HOSTNAME), { epoch: 7 })).toBe(toHex(ANNOUNCE_REPLY));
   });
 

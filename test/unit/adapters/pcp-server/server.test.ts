@@ -81,8 +81,12 @@ describe("PCP server: requests", () => {
     arrive(fixture, patch(MAP_REQUEST, 1, "03"));
     const [announce = "", address = "", error = ""] = toClient(fixture);
     expect([announce.slice(16, 24), address.slice(8, 16), error.slice(16, 24)]).toEqual([epoch, epoch, epoch]);
+    arrive(fixture, MAP_REQUEST);
     await fixture.advance(5000);
     arrive(fixture, ANNOUNCE_REQUEST);
+    expect(toClient(fixture).at(-1)?.slice(16, 24)).toBe("00000451");
+    fixture.controller.decideNext(mapped(true));
+    await fixture.rest();
     expect(toClient(fixture).at(-1)?.slice(16, 24)).toBe("00000451");
   });
 
