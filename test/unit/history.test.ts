@@ -1,0 +1,136 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { EventLog } from "../../src/events/log.ts";
+import { memoryLog } from "../../src/events/log-memory.ts";
+import { openSnapshots } from "../../src/events/snapshot-store.ts";
+import type { SnapshotStore } from "../../src/events/snapshot.ts";
+import { History, SnapshotKeeper, salvageState, stateAt } from "../../src/history.ts";
+import { PortreeveError } from "../../src/lib/errors.ts";
+import { stateHash } from "../../src/reducers/state-json.ts";
+import { REDUCER_VERSION } from "../../src/reducers/state.ts";
+import { Gateway } from "./reducers/given.ts";
+
+let dir: string;
+let gateway: Gateway;
+let log: EventLog;
+let snapshots: SnapshotStore;
+let keeper: SnapshotKeeper;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "portreeve-history-"));
+  gateway = new Gateway();
+  log = memoryLog();
+  snapshots = openSnapshots(dir);
+  keeper = new SnapshotKeeper(snapshots, log, () => gateway.state);
+  await follow();
+});
+
+afterEach(() => rm(dir, { recursive: true }));
+
+/** Brings the log up to what the gateway has recorded. */
+async function follow(): Promise<void> {
+  const pending = gateway.records.slice(log.head.seq).map(({ at, source, requestId, causedBy, event }) => {
+    return { at, source, requestId, causedBy, event };
+  });
+  await log.append({ expectedHead: log.head.seq, records: pending, answers: [] });
+}
+
+async function grow(count: number): Promise<void> {
+  const first = 3000 + gateway.state.mappings.size;
+  for (let port = first; port < first + count; port += 1) gateway.map({ internalPort: port });
+  await follow();
+}
+
+/** How many records a fold had to read. */
+function countingLog(): { log: Pick<EventLog, "head" | "read">; read: () => number } {
+  let count = 0;
+  const read: EventLog["read"] = async function* (after, options) {
+    for await (const record of log.read(after, options)) {
+      count += 1;
+      yield record;
+    }
+  };
+  return { log: { head: log.head, read }, read: () => count };
+}
+
+describe("stateAt", () => {
+  it("[E2] boots from the newest fitting snapshot and reads only the tail after it", async () => {
+    await grow(50);
+    await keeper.create();
+    await grow(5);
+    const { log: counted, read } = countingLog();
+    const state = await stateAt(counted, snapshots, log.head.seq);
+    expect(stateHash(state)).toBe(stateHash(gateway.state));
+    // The tail, and one record to see that the snapshot is of this log.
+    expect(read()).toBe(6);
+  });
+
+  it("[E3] gives the state at any earlier record, past newer snapshots", async () => {
+    await grow(3);
+    const earlier = { seq: log.head.seq, hash: stateHash(gateway.state) };
+    await grow(3);
+    await keeper.create();
+    expect(stateHash(await stateAt(log, snapshots, earlier.seq))).toBe(earlier.hash);
+  });
+
+  it("[E2] passes over a snapshot of another log, of another fold, and a damaged one", async () => {
+    await grow(3);
+    const { seq, at, chainHash } = await keeper.create();
+    const lie = { seq, at, chainHash, reducerVersion: REDUCER_VERSION, state: { seq } };
+    for (const change of [{ chainHash: "f".repeat(64) }, { reducerVersion: REDUCER_VERSION + 1 }]) {
+      await snapshots.write({ ...lie, ...change });
+      expect(stateHash(await stateAt(log, snapshots, seq))).toBe(stateHash(gateway.state));
+    }
+    await writeFile(join(dir, "snapshots", `${seq.toString(16).padStart(14, "0")}.json`), "{}");
+    expect(stateHash(await stateAt(log, snapshots, seq))).toBe(stateHash(gateway.state));
+  });
+});
+
+describe("salvageState", () => {
+  it("folds up to the fault and names it", async () => {
+    await grow(4);
+    const fault = new PortreeveError("LOG_CORRUPT", "record 6 is damaged", "fatal");
+    const read: EventLog["read"] = async function* (after) {
+      yield* log.read(after, { to: 5 });
+      throw fault;
+    };
+    const salvaged = await salvageState({ head: log.head, read });
+    expect(salvaged.fault).toBe(fault);
+    expect(salvaged.state.seq).toBe(5);
+  });
+});
+
+describe("SnapshotKeeper", () => {
+  it("keeps the last two", async () => {
+    const made: number[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      await grow(1);
+      made.push((await keeper.create()).seq);
+    }
+    expect((await keeper.list()).map(({ seq }) => seq)).toEqual(made.slice(-2).reverse());
+  });
+
+  it("verifies a snapshot against the fold of the log, and tells a false one", async () => {
+    await grow(2);
+    const { seq, at, chainHash } = await keeper.create();
+    expect(await keeper.verify(seq)).toMatchObject({ ok: true, hash: stateHash(gateway.state) });
+    const state = JSON.parse(JSON.stringify((await snapshots.read(seq))?.state)) as { listeners: unknown[] };
+    state.listeners.push({ protocol: "tcp", port: 1 });
+    await snapshots.write({ seq, at, chainHash, reducerVersion: REDUCER_VERSION, state });
+    expect(await keeper.verify(seq)).toMatchObject({ ok: false });
+    expect(await keeper.verify(seq + 1)).toMatchObject({ ok: false, hash: null });
+  });
+});
+
+describe("History", () => {
+  it("[E3] finds records, and says whether the whole chain holds", async () => {
+    await grow(3);
+    const history = new History(log, snapshots);
+    expect((await history.record(2))?.event.type).toBe("interface.observed");
+    expect(await history.record(0)).toBeUndefined();
+    expect(await history.record(log.head.seq + 1)).toBeUndefined();
+    expect(await history.verify()).toMatchObject({ ok: true, records: log.head.seq, faults: [] });
+  });
+});
