@@ -91,11 +91,11 @@ function firstDamage(table: Buffer): number | null {
     const footer = new ByteReader(table.subarray(footerAt));
     const meta = handle(footer);
     const index = handle(footer);
-    for (const block of [index, meta]) if (!isWhole(table, block)) return block.offset;
-    const compressed = table[index.offset + index.size] === SNAPPY;
-    const bytes = table.subarray(index.offset, index.offset + index.size);
-    for (const block of handlesIn(compressed ? unsnappy(bytes) : bytes)) {
-      if (!isWhole(table, block)) return block.offset;
+    // The index names the blocks of records, the other one the block of Bloom filters.
+    for (const directory of [index, meta]) {
+      if (!isWhole(table, directory)) return directory.offset;
+      const bad = handlesIn(contentOf(table, directory)).find((block) => !isWhole(table, block));
+      if (bad !== undefined) return bad.offset;
     }
     return null;
   } catch (cause) {
@@ -117,8 +117,14 @@ function isWhole(table: Buffer, { offset, size }: Handle): boolean {
   return table.readUInt32LE(end + 1) === masked(crc32c(table, offset, end + 1));
 }
 
-/** The values of an index block: entries of shared, unshared and value length, then an array of restart points. */
-function* handlesIn(block: Buffer): Generator<Handle> {
+function contentOf(table: Buffer, { offset, size }: Handle): Buffer {
+  const stored = table.subarray(offset, offset + size);
+  return table[offset + size] === SNAPPY ? unsnappy(stored) : stored;
+}
+
+/** The values of a block: entries of shared, unshared and value length, key and value, then an array of restart points. */
+function handlesIn(block: Buffer): Handle[] {
+  const handles: Handle[] = [];
   const restarts = block.readUInt32LE(block.length - 4);
   const entries = new ByteReader(block.subarray(0, block.length - 4 * (restarts + 1)));
   while (!entries.atEnd) {
@@ -126,6 +132,7 @@ function* handlesIn(block: Buffer): Generator<Handle> {
     const unshared = entries.varint();
     const value = entries.varint();
     entries.take(unshared);
-    yield handle(new ByteReader(entries.take(value)));
+    handles.push(handle(new ByteReader(entries.take(value))));
   }
+  return handles;
 }

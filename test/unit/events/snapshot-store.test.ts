@@ -1,0 +1,101 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { Snapshot } from "../../../src/events/snapshot.ts";
+import { keepNewest, openSnapshots, type SnapshotFault } from "../../../src/events/snapshot-store.ts";
+import { temporaryDirectory } from "./samples.ts";
+
+const snapshot = (
+  seq: number,
+  state: unknown = { seq, label: 'Küche "8080" ☃', ',"state":': [',"state":'] },
+): Snapshot => ({
+  seq,
+  chainHash: seq.toString(16).padStart(64, "0"),
+  at: 1_714_521_600_000 + seq,
+  reducerVersion: 1,
+  state,
+});
+
+const withoutState = ({ seq, chainHash, at, reducerVersion }: Snapshot) => ({ seq, chainHash, at, reducerVersion });
+
+describe("openSnapshots", () => {
+  it("gives back what was written, newest first, also to another process", async () => {
+    const dataDir = temporaryDirectory();
+    for (const seq of [9, 300, 10]) await openSnapshots(dataDir).write(snapshot(seq));
+    const store = openSnapshots(dataDir);
+    expect(await store.list()).toEqual([300, 10, 9].map((seq) => withoutState(snapshot(seq))));
+    for (const seq of [9, 10, 300]) expect(await store.read(seq)).toEqual(snapshot(seq));
+    expect(await store.read(11)).toBeUndefined();
+  });
+
+  it("writes one JSON document that only its owner may read, named by the seq", async () => {
+    const dataDir = temporaryDirectory();
+    await openSnapshots(dataDir).write(snapshot(300));
+    expect(readdirSync(join(dataDir, "snapshots"))).toEqual(["0000000000012c.json"]);
+    const path = join(dataDir, "snapshots/0000000000012c.json");
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(path, "utf8"))).toEqual({
+      checksum: expect.any(String) as string,
+      ...snapshot(300),
+    });
+  });
+
+  it("makes no directory before there is something to write", async () => {
+    const dataDir = temporaryDirectory();
+    const store = openSnapshots(dataDir);
+    expect(await store.list()).toEqual([]);
+    expect(await store.read(1)).toBeUndefined();
+    await store.remove(1).catch(() => {});
+    expect(existsSync(join(dataDir, "snapshots"))).toBe(false);
+  });
+
+  it("replaces a snapshot of the same record", async () => {
+    const store = openSnapshots(temporaryDirectory());
+    await store.write(snapshot(5, { old: true }));
+    await store.write(snapshot(5, { old: false }));
+    expect((await store.read(5))?.state).toEqual({ old: false });
+  });
+
+  it("passes over a file with any flipped bit or cut anywhere, and reports it", async () => {
+    const dataDir = temporaryDirectory();
+    const faults: SnapshotFault[] = [];
+    const store = openSnapshots(dataDir, (fault) => faults.push(fault));
+    await store.write(snapshot(7));
+    await store.write(snapshot(8, { small: 1 }));
+    const path = join(dataDir, "snapshots/00000000000008.json");
+    const whole = readFileSync(path);
+    for (let offset = 0; offset < whole.length; offset += 1) {
+      const flipped = Buffer.from(whole);
+      flipped[offset] = (flipped[offset] as number) ^ (1 << (offset % 8));
+      for (const bytes of [flipped, whole.subarray(0, offset)]) {
+        writeFileSync(path, bytes);
+        faults.length = 0;
+        expect(await store.read(8)).toBeUndefined();
+        expect(faults).toEqual([{ file: path, message: expect.stringContaining("not used") as string }]);
+      }
+    }
+    expect((await store.list()).map(({ seq }) => seq)).toEqual([7]);
+    writeFileSync(path, whole);
+    expect((await store.list()).map(({ seq }) => seq)).toEqual([8, 7]);
+  });
+
+  it("does not take a snapshot under another one's name", async () => {
+    const dataDir = temporaryDirectory();
+    const store = openSnapshots(dataDir);
+    await store.write(snapshot(7));
+    writeFileSync(
+      join(dataDir, "snapshots/00000000000009.json"),
+      readFileSync(join(dataDir, "snapshots/00000000000007.json")),
+    );
+    expect(await store.read(9)).toBeUndefined();
+  });
+
+  it("keeps the newest ones", async () => {
+    const store = openSnapshots(temporaryDirectory());
+    for (const seq of [1, 2, 3, 4]) await store.write(snapshot(seq));
+    await keepNewest(store, 2);
+    expect((await store.list()).map(({ seq }) => seq)).toEqual([4, 3]);
+    await keepNewest(store, 2);
+    expect((await store.list()).map(({ seq }) => seq)).toEqual([4, 3]);
+  });
+});
