@@ -1,0 +1,47 @@
+import type { RecordDocument } from "../api/schemas/history.ts";
+import type { EventData, EventType } from "../events/index.ts";
+import { type Paint, printable } from "./terminal.ts";
+
+/** One record on one line. */
+export function recordLine(record: RecordDocument, paint: Paint): string {
+  const time = record.at.slice(0, 19).replace("T", " ");
+  const head = `${String(record.seq).padStart(6)}  ${time}`;
+  const text = printable(`${record.source}  ${record.type}  ${eventText(record.type, record.data)}`.trimEnd());
+  return `${paint("dim", head)}  ${text}\n`;
+}
+
+/** What an event says, in few words; one this version does not know by its data. */
+export function eventText(type: string, data: unknown): string {
+  const text = TEXTS[type as EventType] as ((data: unknown) => string) | undefined;
+  return text === undefined ? JSON.stringify(data) : text(data);
+}
+
+const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
+  "block.lifted": (data) => `${data.device} may ask for ${data.internalPort}/${data.protocol} again`,
+  "block.set": (data) => `${data.device} may not ask for ${data.internalPort}/${data.protocol}`,
+  "controller.started": (data) => `version ${data.version}${data.afterCleanStop ? "" : ", after an unclean stop"}`,
+  "controller.stopped": () => "cleanly",
+  "epoch.reset": (data) => data.reason,
+  "instance.taken-over": (data) => `from ${data.from}`,
+  "interface.lost": (data) => data.name,
+  "interface.observed": (data) => `${data.name} ${data.up ? data.addresses.join(" ") || "without address" : "down"}`,
+  "lease.changed": (data) => `${data.mappingId} ${data.claimKey} ${lifetimeText(data.lifetime)}`,
+  "lease.expired": (data) => `${data.mappingId} ${data.claimKey}`,
+  "lease.granted": (data) => `${data.mappingId} ${data.claim.key} ${lifetimeText(data.claim.lifetime)}`,
+  "lease.released": (data) => `${data.mappingId} ${data.claimKey} by ${data.reason}`,
+  "leases.renewed": (data) => `${data.deadlines.length} deadlines`,
+  "listeners.observed": (data) => `${data.listeners.length} listeners of the gateway`,
+  "mapping.changed": ({ id, ...fields }) => `${id} ${JSON.stringify(fields)}`,
+  "mapping.granted": (data) => {
+    const ports =
+      data.count === 1 ? `${data.externalPort}` : `${data.externalPort}-${data.externalPort + data.count - 1}`;
+    const to = `${data.internalAddress}:${data.internalPort}`;
+    return `${ports}/${data.protocol} → ${to} ${lifetimeText(data.claim.lifetime)} (${data.id})`;
+  },
+  "reconciler.paused": (data) => `${data.name} until ${new Date(data.until).toISOString()}`,
+  "reconciler.resumed": (data) => data.name,
+  "settings.changed": (data) =>
+    `wan ${data.settings.wan.interfaces.join(",")} lan ${data.settings.lan.map((lan) => lan.interface).join(",")}`,
+};
+
+const lifetimeText = (seconds: number | null): string => (seconds === null ? "without end" : `for ${seconds} s`);

@@ -1,0 +1,34 @@
+import type { LoadedConfig } from "../config/load.ts";
+
+/** What the command line starts itself instead of asking the daemon: given by the entry point, loaded when needed. */
+export interface Programs {
+  /** Until a signal ends it; resolves with the exit code. */
+  run(options: { readonly loaded: LoadedConfig; readonly takeOver: boolean }): Promise<number>;
+  /** Folds a copy of the log of a data directory. */
+  replay(dataDir: string, to: number | null): Promise<ReplayReport>;
+  /** Reads a copy of the log of a data directory. */
+  verifyLog(dataDir: string): Promise<LogReport>;
+  /** Removes what the instance of this data directory made in the kernel, and nothing else. */
+  teardown(dataDir: string): Promise<void>;
+}
+
+export interface ReplayReport {
+  readonly seq: number;
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly hash: string;
+  readonly contentHash: string;
+  readonly state: Readonly<Record<string, unknown>>;
+  /** Invariants that do not hold. */
+  readonly faults: readonly string[];
+  /** The head witness knows of this newer record: a copy of a running daemon's directory, or a lost tail. */
+  readonly witnessAhead: number | null;
+}
+
+export interface LogReport {
+  readonly ok: boolean;
+  readonly head: { readonly seq: number; readonly hash: string } | null;
+  readonly records: number;
+  readonly witnessAhead: number | null;
+  readonly fault?: { readonly code: string; readonly seq: number; readonly message: string };
+}

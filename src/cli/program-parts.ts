@@ -1,0 +1,11 @@
+import type { Command } from "commander";
+
+/** A noun with its verbs. Alone it shows them. */
+export function noun(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description);
+}
+
+/** Examples come first in the help: most people look for the line to copy. */
+export function examples(command: Command, lines: readonly string[]): void {
+  command.addHelpText("before", `Examples:\n${lines.map((line) => `  ${line}`).join("\n")}\n`);
+}

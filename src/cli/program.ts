@@ -1,0 +1,120 @@
+import { Argument, Command, CommanderError } from "commander";
+import { nearestWord } from "../lib/suggestion.ts";
+import type { StatusDocument } from "../api/schemas/status.ts";
+import { Cli, type Outside } from "./cli.ts";
+import { completionScript, SHELLS, type Shell } from "./completion.ts";
+import { EXIT, exitOf, Failure } from "./exit.ts";
+import { PortreeveError } from "../lib/errors.ts";
+import { examples } from "./program-parts.ts";
+import { painter, printable, wantsColor } from "./terminal.ts";
+import { addDaemonVerbs } from "./verbs/daemon-verbs.ts";
+import { addDeviceVerbs } from "./verbs/device-verbs.ts";
+import { addEventVerbs } from "./verbs/event-verbs.ts";
+import { addPortVerbs } from "./verbs/port-verbs.ts";
+import { addReconcilerVerbs } from "./verbs/reconciler-verbs.ts";
+import { addSnapshotVerbs } from "./verbs/snapshot-verbs.ts";
+import { addStateVerbs } from "./verbs/state-verbs.ts";
+import { addStatusVerb, nextSteps, statusText } from "./verbs/status-verb.ts";
+
+/** Runs one command line; resolves with its exit code and never rejects for what the world did. */
+export async function runCommandLine(args: readonly string[], outside: Outside): Promise<number> {
+  const { program, cli } = buildProgram(outside);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return cli.exitCode;
+  } catch (cause) {
+    return explain(cause, outside);
+  }
+}
+
+export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
+  const program = new Command("portreeve");
+  const cli = new Cli(program, outside);
+  // Subcommands copy these when they are made, so they come first.
+  program.exitOverride().configureOutput({
+    writeOut: (text) => void outside.terminal.out(text),
+    writeErr: (text) => outside.terminal.err(text),
+  });
+  program
+    .description("controls a network gateway: ports, devices, and the log of everything that happened")
+    .version(outside.version, "--version", "print the version")
+    .option("--socket <path>", "the daemon's socket; PORTREEVE_SOCKET, else /run/portreeve/portreeve.sock")
+    .option("--json", "one JSON document on stdout")
+    .option("--jsonl", "JSON, one item a line")
+    .option("--wait", "wait until a change is effective (the default)")
+    .option("--no-wait", "return as soon as a change is logged")
+    .option("--yes", "don't ask before something is destroyed")
+    .option("--no-color", "no colours; so does NO_COLOR")
+    .configureHelp({ showGlobalOptions: true })
+    .allowExcessArguments()
+    .action(async () => await withoutVerb(program, cli));
+  examples(program, [
+    "portreeve status",
+    "portreeve port add 8443:443/tcp 192.168.7.2 --label web",
+    "portreeve port list",
+    "portreeve events tail",
+    "portreeve run --config /etc/portreeve/portreeve.yaml",
+  ]);
+  addStatusVerb(program, cli);
+  addPortVerbs(program, cli);
+  addDeviceVerbs(program, cli);
+  addEventVerbs(program, cli);
+  addStateVerbs(program, cli);
+  addReconcilerVerbs(program, cli);
+  addSnapshotVerbs(program, cli);
+  addDaemonVerbs(program, cli);
+  addOwnVerbs(program, cli);
+  return { program, cli };
+}
+
+async function withoutVerb(program: Command, cli: Cli): Promise<void> {
+  const [word] = program.args;
+  if (word !== undefined) {
+    const near = nearestWord(
+      word,
+      program.commands.map((each) => each.name()),
+    );
+    const next = near === null ? "`portreeve --help` lists the commands" : `did you mean \`portreeve ${near}\`?`;
+    throw new Failure(EXIT.usage, `there is no command ${printable(word)}`, next);
+  }
+  const status = await cli.client.call<StatusDocument>({ path: "/status" });
+  await cli.show(status, () => statusText(status, cli.paint));
+  if (cli.machine === null) cli.say(nextSteps(status));
+  if (!status.ready) cli.exitCode = EXIT.problemFound;
+}
+
+function addOwnVerbs(program: Command, cli: Cli): void {
+  program
+    .command("completion")
+    .description("a script that completes commands in a shell")
+    .addArgument(new Argument("<shell>").choices(SHELLS))
+    .action(async (shell: Shell) => await cli.write(completionScript(program, shell)));
+  program
+    .command("version")
+    .description("the version of this program")
+    .action(async () => {
+      const { version } = cli.outside;
+      await cli.show({ version, node: process.version }, () => `portreeve ${version} on Node ${process.version}\n`);
+    });
+}
+
+/** Says what happened, why, and what to do next. */
+function explain(cause: unknown, { terminal, env }: Outside): number {
+  const say = (message: string, next: string | null): void => {
+    const paint = painter(wantsColor({ ...terminal, isScreen: terminal.interactive }, env, true));
+    terminal.err(`${paint("red", "error:")} ${message}\n${next === null ? "" : `${next}\n`}`);
+  };
+  if (cause instanceof CommanderError) {
+    // It has printed what there is to say: help that was asked for, or a mistake with its suggestion.
+    return cause.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+  if (cause instanceof Failure) {
+    say(cause.message, cause.next);
+    return cause.exitCode;
+  }
+  if (cause instanceof PortreeveError) {
+    say(`${cause.message} (${cause.code})`, null);
+    return exitOf(cause.code);
+  }
+  throw cause;
+}

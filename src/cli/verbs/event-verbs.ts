@@ -1,0 +1,108 @@
+import type { Command } from "commander";
+import type { LogCheck, RecordDocument } from "../../api/schemas/history.ts";
+import type { Cli } from "../cli.ts";
+import { EXIT, usage } from "../exit.ts";
+import { recordLine } from "../event-text.ts";
+import type { LogReport } from "../offline.ts";
+import { examples, noun } from "../program-parts.ts";
+import { eventData } from "../sse.ts";
+import { textFields } from "../text-table.ts";
+
+interface Filters {
+  readonly type?: string;
+  readonly port?: string;
+  readonly after?: string;
+  readonly to?: string;
+  readonly limit?: string;
+}
+
+export function addEventVerbs(program: Command, cli: Cli): void {
+  const events = noun(program, "events", "the log: everything that ever happened");
+  examples(events, [
+    "portreeve events list --type mapping,lease",
+    "portreeve events tail",
+    "portreeve events export --after 1842 > events.ndjson",
+    "portreeve events verify --data-dir /var/lib/portreeve",
+  ]);
+  addReadingVerbs(events, cli);
+  withFilters(events.command("export").description("records as NDJSON, one a line, to the end of the log"))
+    .option("--to <seq>", "none after this record")
+    .action(async (query: Filters) => {
+      for await (const piece of cli.client.stream({ path: "/events/export", query: { ...query } }))
+        await cli.write(piece);
+    });
+  events
+    .command("verify")
+    .description("read the whole log and check its chain; exits 8 if something is wrong")
+    .option("--data-dir <dir>", "of this directory, on a copy, without a daemon")
+    .action(async ({ dataDir }: { dataDir?: string }) => {
+      const check =
+        dataDir === undefined
+          ? await cli.client.call<LogCheck>({ path: "/events/verify" })
+          : offlineCheck(await cli.outside.programs.verifyLog(dataDir));
+      await cli.show(check, () => checkText(check, cli));
+      if (!check.ok) cli.exitCode = EXIT.problemFound;
+    });
+}
+
+function withFilters(command: Command): Command {
+  return command
+    .option("--type <types>", "types or families, with commas: lease.granted, mapping")
+    .option("--port <id>", "only what is about this port")
+    .option("--after <seq>", "only what came after this record");
+}
+
+function addReadingVerbs(events: Command, cli: Cli): void {
+  withFilters(events.command("list").description("the last records, oldest first; with --after the next ones"))
+    .option("--to <seq>", "none after this record")
+    .option("--limit <n>", "how many; 50, and with --after up to 10000")
+    .action(async (filters: Filters) => {
+      const limit = filters.limit ?? (filters.after === undefined ? "50" : "10000");
+      const records = await cli.client.call<RecordDocument[]>({ path: "/events", query: { ...filters, limit } });
+      await cli.show(records, () => {
+        return records.length === 0 ? "No record fits.\n" : records.map((each) => recordLine(each, cli.paint)).join("");
+      });
+    });
+  withFilters(
+    events.command("tail").description("records as they come, until Ctrl-C; --after starts in the past"),
+  ).action(async (filters: Filters) => {
+    const pieces = cli.client.stream({ path: "/events/stream", query: { ...filters } });
+    const whole = cli.machine !== null;
+    for await (const data of eventData(pieces)) {
+      await cli.write(whole ? `${data}\n` : recordLine(JSON.parse(data) as RecordDocument, cli.paint));
+    }
+  });
+  events
+    .command("show")
+    .description("one record in full")
+    .argument("<seq>", "its number")
+    .action(async (seq: string) => {
+      if (!/^\d+$/.test(seq)) throw usage(`${seq} is not a seq`, "`portreeve events list` shows them");
+      const record = await cli.client.call<RecordDocument>({ path: `/events/${seq}` });
+      await cli.show(record, () => {
+        const { data, ...envelope } = record;
+        const fields = Object.entries(envelope).map(([name, value]) => [name, String(value ?? "none")] as const);
+        return textFields([...fields, ["data", JSON.stringify(data, null, 2).split("\n")]], cli.paint);
+      });
+    });
+}
+
+type Check = LogCheck & { readonly witnessAhead?: number | null };
+
+function offlineCheck({ ok, head, records, witnessAhead, fault }: LogReport): Check {
+  const faults = fault === undefined ? [] : [fault];
+  return { ok, records, head: head ?? { seq: records, hash: "" }, faults: [...faults], witnessAhead };
+}
+
+function checkText(check: Check, cli: Cli): string {
+  const { records, head, faults, witnessAhead = null } = check;
+  const ahead =
+    witnessAhead === null
+      ? ""
+      : `The head witness knows of record ${witnessAhead}: this is a copy of a running daemon's directory, or the log lost its end.\n`;
+  if (check.ok) return `${records} records, each good and in its place; the head is ${head.seq} ${head.hash}\n${ahead}`;
+  const lines = faults.map(
+    ({ seq, code, message }) => `${cli.paint("red", code)} ${seq === null ? "" : `at record ${seq}: `}${message}\n`,
+  );
+  return `${records} records are good, then:\n${lines.join("")}${ahead}`;
+}

@@ -1,0 +1,263 @@
+import type { Command } from "commander";
+import type { Block, Port } from "../../api/schemas/port.ts";
+import type { Cli } from "../cli.ts";
+import type { Call } from "../client.ts";
+import { parseDuration } from "../duration.ts";
+import { EXIT, Failure, usage } from "../exit.ts";
+import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
+import { choosePorts, namesOne } from "../port-choice.ts";
+import { parseDestination, parseForward, parseSelector, parseTarget } from "../port-text.ts";
+import { externalText, portDetails, portTable } from "../port-view.ts";
+import { examples, noun } from "../program-parts.ts";
+import { textTable } from "../text-table.ts";
+
+const PORT = "id, or [ADDRESS:]PORT[/tcp|/udp]; no protocol means both";
+
+export function addPortVerbs(program: Command, cli: Cli): void {
+  const port = noun(program, "port", "forwards, made by hand or asked for by devices");
+  examples(port, [
+    "portreeve port add 25565/tcp 192.168.7.20",
+    "portreeve port add 8443:443/tcp 192.168.7.2 --label web",
+    "portreeve port add 49152-49251/udp 192.168.7.9 --for 2h",
+    "portreeve port list",
+    "portreeve port disable 8443/tcp",
+  ]);
+  addReadingVerbs(port, cli);
+  addAddVerb(port, cli);
+  addEditVerb(port, cli);
+  addChoiceVerbs(port, cli);
+  addUnblockVerb(port, cli);
+}
+
+function addReadingVerbs(port: Command, cli: Cli): void {
+  port
+    .command("list")
+    .description("all ports, by number")
+    .option("--device <address>", "only those to this address")
+    .option("--blocked", "what devices may not ask for, instead")
+    .action(async ({ device, blocked }: { device?: string; blocked?: true }) => {
+      if (blocked === true) return await showBlocks(cli);
+      const query = { device: device === undefined ? null : parseTarget(device) };
+      const ports = await cli.client.call<Port[]>({ path: "/ports", query });
+      await cli.show(ports, () => portTable(ports, cli.now, cli.paint));
+    });
+  port
+    .command("show")
+    .description("one port in full")
+    .argument("<port>", PORT)
+    .action(async (text: string) => {
+      const ports = await choosePorts(cli.client, text);
+      await cli.show(namesOne(text) ? ports[0] : ports, () => {
+        return ports.map((each) => portDetails(each, cli.now, cli.paint)).join("\n");
+      });
+    });
+}
+
+async function showBlocks(cli: Cli): Promise<void> {
+  const blocks = await cli.client.call<Block[]>({ path: "/blocks" });
+  await cli.show(blocks, () => {
+    if (blocks.length === 0)
+      return "Nothing is blocked. `portreeve port block PORT` refuses a device further asking.\n";
+    const rows = blocks.map((each) => [`${each.device}:${each.internalPort}/${each.protocol}`, each.since]);
+    return textTable(["BLOCKED", "SINCE"], rows, cli.paint);
+  });
+}
+
+function addAddVerb(port: Command, cli: Cli): void {
+  const add = port
+    .command("add")
+    .description("forward an external port to a host")
+    .argument("<ports>", "EXTERNAL[-LAST][:INTERNAL][/tcp|/udp]; no protocol means both")
+    .argument("<address>", "IPv4 address of the host")
+    .option("--label <text>", "what it is for")
+    .option("--for <duration>", "how long: 30m, 2h, 7d; without it until it is removed")
+    .option("--wan <interface>", "the WAN it is on; without it the preferred one")
+    .option("--disabled", "add it without opening it");
+  addMutationOptions(add).action(async (ports: string, target: string, options: AddOptions) => {
+    const { protocols, externalPort, internalPort, count } = parseForward(ports);
+    const internalAddress = parseTarget(target);
+    const { label = null, wan = null } = options;
+    const lifetime = options.for === undefined ? null : parseDuration(options.for);
+    const enabled = options.disabled !== true;
+    const body = { externalPort, internalPort, count, internalAddress, label, lifetime, wan, enabled };
+    const calls = protocols.map((protocol): Call => ({ method: "POST", path: "/ports", body: { protocol, ...body } }));
+    await change(cli, calls, options, { one: protocols.length === 1, verb: "forwards" });
+  });
+}
+
+interface AddOptions extends MutationOptions {
+  readonly label?: string;
+  readonly for?: string;
+  readonly wan?: string;
+  readonly disabled?: true;
+}
+
+interface EditOptions extends MutationOptions {
+  readonly external?: string;
+  readonly to?: string;
+  readonly label?: string;
+  readonly for?: string;
+  readonly forever?: true;
+}
+
+function addEditVerb(port: Command, cli: Cli): void {
+  const edit = port
+    .command("edit")
+    .description("change a port of yours; live flows of what it was end")
+    .argument("<port>", PORT)
+    .option("--external <ports>", "another external port, or PORT-LAST")
+    .option("--to <address[:port]>", "another host, or another port of it")
+    .option("--label <text>", 'what it is for; "" removes the label')
+    .option("--for <duration>", "let it end after this long, from now")
+    .option("--forever", "let it end no more");
+  addMutationOptions(edit).action(async (text: string, options: EditOptions) => {
+    const body = editBody(options);
+    if (Object.keys(body).length === 0)
+      throw usage("nothing to change", "name at least one of --external --to --label --for --forever");
+    const ports = await choosePorts(cli.client, text);
+    const calls = ports.map(({ id }): Call => ({ method: "PATCH", path: `/ports/${id}`, body }));
+    await change(cli, calls, options, { one: namesOne(text), verb: "now forwards" });
+  });
+}
+
+function editBody(options: EditOptions): Record<string, unknown> {
+  const body: Record<string, unknown> = {};
+  if (options.external !== undefined) {
+    if (/[:/]/.test(options.external)) throw usage("--external takes a port or PORT-LAST, without protocol");
+    const { externalPort, count } = parseForward(options.external);
+    Object.assign(body, { externalPort, count });
+  }
+  if (options.to !== undefined) {
+    const { address, port } = parseDestination(options.to);
+    Object.assign(body, { internalAddress: address, ...(port !== null && { internalPort: port }) });
+  }
+  if (options.label !== undefined) body["label"] = options.label === "" ? null : options.label;
+  if (options.for !== undefined && options.forever === true) throw usage("--for and --forever exclude each other");
+  if (options.for !== undefined) body["lifetime"] = parseDuration(options.for);
+  if (options.forever === true) body["lifetime"] = null;
+  return body;
+}
+
+interface ChoiceVerb {
+  readonly name: string;
+  readonly description: string;
+  readonly call: (id: string) => Call;
+  /** In the question "… 8443/tcp?"; null: not asked, as it is easily undone. */
+  readonly question: string | null;
+  readonly gone?: true;
+  readonly verb: string;
+}
+
+const CHOICE_VERBS: readonly ChoiceVerb[] = [
+  {
+    name: "remove",
+    description: "end all claims on a port, and its live flows; a device may ask again",
+    call: (id) => ({ method: "DELETE", path: `/ports/${id}` }),
+    question: "remove",
+    gone: true,
+    verb: "is removed",
+  },
+  {
+    name: "enable",
+    description: "open a disabled port again",
+    call: (id) => ({ method: "PATCH", path: `/ports/${id}`, body: { enabled: true } }),
+    question: null,
+    verb: "is open",
+  },
+  {
+    name: "disable",
+    description: "close a port and end its live flows; it stays listed",
+    call: (id) => ({ method: "PATCH", path: `/ports/${id}`, body: { enabled: false } }),
+    question: null,
+    verb: "is closed",
+  },
+  {
+    name: "keep",
+    description: "keep a port that a device asked for until it is removed",
+    call: (id) => ({ method: "POST", path: `/ports/${id}/keep` }),
+    question: null,
+    verb: "stays until you remove it",
+  },
+  {
+    name: "block",
+    description: "end a port and refuse the device that asks for it again",
+    call: (id) => ({ method: "POST", path: `/ports/${id}/block` }),
+    question: "block",
+    gone: true,
+    verb: "is closed and may not be asked for again",
+  },
+];
+
+function addChoiceVerbs(port: Command, cli: Cli): void {
+  for (const { name, description, call, question, gone, verb } of CHOICE_VERBS) {
+    const command = port.command(name).description(description).argument("<port>", PORT);
+    addMutationOptions(command).action(async (text: string, options: MutationOptions) => {
+      const ports = await choosePorts(cli.client, text);
+      const names = ports.map((each) => `${externalText(each)} to ${each.internal.address}`);
+      if (question !== null && options.dryRun !== true) await cli.confirm(`${question} ${names.join(" and ")}`);
+      const calls = ports.map(({ id }) => call(id));
+      await change(cli, calls, options, { one: namesOne(text), verb, ...(gone && { were: ports }) });
+    });
+  }
+}
+
+interface Said {
+  /** Scripts are given one document. */
+  readonly one: boolean;
+  readonly verb: string;
+  /** The ports as they were, where the change ends them. */
+  readonly were?: readonly Port[];
+}
+
+/** Makes the calls and prints the ports as they are now, or as they were last. */
+async function change(cli: Cli, calls: readonly Call[], options: MutationOptions, said: Said): Promise<void> {
+  if (options.dryRun === true) return await showPlan(cli, calls, options);
+  const results = await mutate(cli, calls, options);
+  const ports = said.were ?? results.flatMap(({ port }) => (port === null ? [] : [port]));
+  if (cli.machine !== null) return await cli.show(said.one ? ports[0] : ports, () => "");
+  for (const [index, each] of ports.entries()) {
+    const already = results[index]?.changed === false ? " (it was so already)" : "";
+    const pending = said.were === undefined && each.sync === "pending" ? " (not effective yet)" : "";
+    await cli.write(`${sentence(each, said.verb)}${already}${pending}\n`);
+  }
+}
+
+function sentence(port: Port, verb: string): string {
+  const place = `${port.external.address ?? port.wan} ${externalText(port)}`;
+  if (!verb.endsWith("forwards")) return `${place} ${verb}`;
+  const last = port.count === 1 ? "" : `-${port.internal.port + port.count - 1}`;
+  return `${place} ${port.enabled ? verb : "is disabled and would forward"} to ${port.internal.address}:${port.internal.port}${last}`;
+}
+
+function addUnblockVerb(port: Command, cli: Cli): void {
+  const command = port
+    .command("unblock")
+    .description("let a device ask for a port again")
+    .argument("<port>", "[DEVICE:]INTERNAL PORT[/tcp|/udp], as `port list --blocked` shows it");
+  addMutationOptions(command).action(async (text: string, options: MutationOptions) => {
+    const selector = parseSelector(text);
+    if ("id" in selector)
+      throw usage("a blocked port has no id", "`portreeve port list --blocked` shows what is blocked");
+    const all = await cli.client.call<Block[]>({ path: "/blocks" });
+    const blocks = all.filter(
+      (each) =>
+        each.internalPort === selector.port &&
+        (selector.protocol === null || each.protocol === selector.protocol) &&
+        (selector.address === null || each.device === selector.address),
+    );
+    if (blocks.length === 0) {
+      throw new Failure(EXIT.notFound, `${text} is not blocked`, "`portreeve port list --blocked` shows what is");
+    }
+    if (new Set(blocks.map(({ device }) => device)).size > 1) {
+      throw usage(`${text} is blocked for several devices`, "name one, as in 192.168.7.2:8080/tcp");
+    }
+    const calls = blocks.map(({ device, protocol, internalPort }): Call => {
+      return { method: "POST", path: "/blocks/lift", body: { device, protocol, internalPort } };
+    });
+    if (options.dryRun === true) return await showPlan(cli, calls, options);
+    await mutate(cli, calls, options);
+    await cli.show(selector.protocol === null ? blocks : blocks[0], () => {
+      return blocks.map((each) => `${each.device} may ask for ${each.internalPort}/${each.protocol} again\n`).join("");
+    });
+  });
+}

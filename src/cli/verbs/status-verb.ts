@@ -1,0 +1,62 @@
+import type { Command } from "commander";
+import type { StatusDocument } from "../../api/schemas/status.ts";
+import type { Cli } from "../cli.ts";
+import { durationText } from "../duration.ts";
+import { EXIT } from "../exit.ts";
+import type { Paint } from "../terminal.ts";
+import { textFields } from "../text-table.ts";
+
+export function addStatusVerb(program: Command, cli: Cli): void {
+  program
+    .command("status")
+    .description("the whole gateway on one page; exits 8 while it can promise nothing")
+    .action(async () => await showStatus(cli));
+}
+
+export async function showStatus(cli: Cli): Promise<void> {
+  const status = await cli.client.call<StatusDocument>({ path: "/status" });
+  await cli.show(status, () => statusText(status, cli.paint));
+  if (!status.ready) cli.exitCode = EXIT.problemFound;
+}
+
+/** What one does next, after `portreeve` alone. */
+export function nextSteps(status: Pick<StatusDocument, "ports">): string {
+  const first =
+    status.ports.total === 0
+      ? "portreeve port add 8080/tcp ADDRESS   open a port"
+      : "portreeve port list      what is open";
+  return ["", first, "portreeve events tail    what happens", "portreeve --help         everything else"].join("\n");
+}
+
+export function statusText(status: StatusDocument, paint: Paint): string {
+  const how = status.ready
+    ? paint("green", "ready")
+    : paint("red", status.mode === "safe" ? "in safe mode" : "not ready");
+  const head = `Portreeve ${status.version} is ${how}, up ${durationText(status.uptime)}, at record ${status.seq}\n\n`;
+  const { total, devices, failing } = status.ports;
+  const open = `${total} ${total === 1 ? "port" : "ports"}, ${devices} ${devices === 1 ? "device" : "devices"}`;
+  const fields: [string, string[]][] = [
+    ["wan", status.wans.map((wan) => `${wan.interface}  ${addressText(wan)}`)],
+    ["lan", status.lans.map(lanText)],
+    ["ports", [failing === 0 ? open : `${open}, ${failing} rows failing`]],
+    [
+      "reconcilers",
+      status.reconcilers.map(({ name, level, message }) => `${name} ${level}${level === "ok" ? "" : `: ${message}`}`),
+    ],
+    ["sockets", status.sockets],
+  ];
+  if (status.wans.length === 0) fields[0] = ["wan", ["none: set wan.interfaces, or give the machine a default route"]];
+  if (status.lans.length === 0) fields[1] = ["lan", ["none served: name one under `lan:` in the configuration"]];
+  const shown = fields.filter(([, values]) => values.length > 0);
+  const warnings = [...status.reasons, ...status.warnings].map((each) => `${paint("yellow", "!")} ${each}\n`);
+  return `${head}${textFields(shown, paint)}${warnings.length > 0 ? "\n" : ""}${warnings.join("")}`;
+}
+
+function addressText({ up, externalAddress }: StatusDocument["wans"][number]): string {
+  if (!up) return "down";
+  return externalAddress ?? "no public address; ports open when it has one";
+}
+
+function lanText({ interface: name, up, addresses, nonce }: StatusDocument["lans"][number]): string {
+  return `${name}  ${up ? addresses.join(" ") || "no address" : "down"}  nonces ${nonce}`;
+}
