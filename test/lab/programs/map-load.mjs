@@ -19,7 +19,8 @@ import { decodeReply, encodeMap, epochIsValid, newNonce, PORT } from "./pcp-wire
  * @property {number} lifetime
  * @property {number} [renewals] asked after all are mapped, round and round, for this long in ms
  * @property {number} [perSecond] paces the requests; as fast as answers come if left out
- * @property {number} [resendMs] the first retransmission's delay; it doubles, up to 1 s or itself. Default 250
+ * @property {number} [resendMs] the first retransmission's delay; it doubles. Default 250
+ * @property {number} [resendMaxMs] Default 1000, or `resendMs` if that is more
  * @property {string} [witness]
  */
 
@@ -146,7 +147,7 @@ function ask(request) {
       socket.send(bytes, PORT, load.server);
       timer = setTimeout(() => {
         resent += 1;
-        waitMs = Math.min(waitMs * 2, Math.max(1000, load.resendMs ?? 0));
+        waitMs = Math.min(waitMs * 2, load.resendMaxMs ?? Math.max(1000, load.resendMs ?? 0));
         send();
       }, waitMs);
     };
