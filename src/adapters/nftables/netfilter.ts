@@ -15,7 +15,7 @@ import { decodeElements, elementRequest, elementsRequest, NFPROTO_INET } from ".
 const NFT_SUBSYSTEM = 10 << 8;
 const NFT_MSG_GETTABLE = 1;
 const NFTA_TABLE_NAME = 1;
-const NFTA_TABLE_OWNER = 5;
+const NFTA_TABLE_OWNER = 7;
 const NFT_MSG_GETGEN = 16;
 const NFTA_GEN_PROC_PID = 2;
 const NFTA_GEN_ID = 1;
