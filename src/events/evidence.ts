@@ -18,8 +18,14 @@ export async function setAside(logDirectory: string, evidenceDirectory: string):
   numbers.sort((a, b) => b - a);
   const target = join(evidenceDirectory, String((numbers[0] ?? 0) + 1));
   await mkdir(target, { mode: 0o700 });
-  for (const file of files) await copyFile(join(logDirectory, file), join(target, file));
-  await syncDirectory(target);
+  try {
+    for (const file of files) await copyFile(join(logDirectory, file), join(target, file));
+    await syncDirectory(target);
+  } catch (cause) {
+    // On a full disk each start would leave another half.
+    await rm(target, { recursive: true, force: true });
+    throw cause;
+  }
   for (const old of numbers.slice(KEPT - 1)) await rm(join(evidenceDirectory, String(old)), { recursive: true });
 }
 

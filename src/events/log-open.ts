@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AssertionError } from "../lib/assert.ts";
 import { PortreeveError } from "../lib/errors.ts";
@@ -14,7 +14,7 @@ import { EVENT_KEY_MAX, eventKey } from "./keys.ts";
 import { LockGuard, refuseIfLocked } from "./lock.ts";
 import type { LogHead } from "./log.ts";
 import { corrupt, LogFault, writeFailed } from "./log-fault.ts";
-import { scanWal } from "./prescan.ts";
+import { scanWal, walFiles } from "./prescan.ts";
 import { scanTables } from "./table-scan.ts";
 import type { OpenStorage, Storage, StorageOp } from "./storage.ts";
 import { readWitness, Witness, type WitnessMark, type WitnessReading } from "./witness.ts";
@@ -64,7 +64,7 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
     const scanned = await openScanned(dir, openStorage, clean && !suspected ? TABLE_BYTES_AFTER_CLEAN_STOP : Infinity);
     return await openAs(dir, reading, scanned, { ...options, verify: options.verify || suspected });
   } catch (cause) {
-    const error = await asLogError(cause, dir.root);
+    const error = await asLogError(cause, dir);
     if (error instanceof LogFault) await writeFile(dir.suspect, `${error.message}\n`, { mode: 0o600 }).catch(() => {});
     throw error;
   }
@@ -93,10 +93,10 @@ async function openAs(
 }
 
 /** What the file system refused says so; whatever else goes wrong while a log is opened is the log's damage. */
-async function asLogError(cause: unknown, root: string): Promise<Error> {
+async function asLogError(cause: unknown, dir: DataDir): Promise<Error> {
   if (cause instanceof PortreeveError || cause instanceof AssertionError) return cause;
   // LevelDB reports a full disk as it reports a damaged file; the file system itself knows the difference.
-  const refusal = isSystemError(cause) ? cause : await writeProbe(root);
+  const refusal = isSystemError(cause) ? cause : await writeProbe(dir);
   if (refusal === null) return corrupt(0, "LevelDB cannot open the event log", cause);
   const { code, message } = refusal;
   if (code === "EACCES" || code === "EPERM") return new PortreeveError("PERMISSION", message, "fatal", { cause });
@@ -106,11 +106,13 @@ async function asLogError(cause: unknown, root: string): Promise<Error> {
 const isSystemError = (cause: unknown): cause is NodeJS.ErrnoException =>
   (cause as NodeJS.ErrnoException | null)?.syscall !== undefined;
 
-/** Why the file system takes no 64 KiB from us; null if it does. */
-async function writeProbe(root: string): Promise<NodeJS.ErrnoException | null> {
+/** Why the file system does not take what LevelDB's recovery may need; null if it does. */
+async function writeProbe({ root, log }: DataDir): Promise<NodeJS.ErrnoException | null> {
   const probe = join(root, `probe-${process.pid}`);
   try {
-    await writeDurably(probe, Buffer.alloc(64 * 1024));
+    const sizes = (await walFiles(log)).map(async (name) => (await stat(join(log, name))).size);
+    const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, PROBE_BYTES);
+    await writeDurably(probe, Buffer.alloc(bytes));
     return null;
   } catch (cause) {
     return cause as NodeJS.ErrnoException;
@@ -118,6 +120,9 @@ async function writeProbe(root: string): Promise<NodeJS.ErrnoException | null> {
     await rm(probe, { force: true });
   }
 }
+
+/** For a new MANIFEST and write-ahead log, beside the table that the old one becomes. */
+const PROBE_BYTES = 256 * 1024;
 
 /** Opens the store if LevelDB is going to drop nothing but a torn tail and, as far as it is looked at, to crash on nothing. */
 export async function openScanned(
