@@ -243,7 +243,7 @@ describe.skipIf(missing !== null)("packets through the nftables targets", () => 
   it("leaves the bits of the conntrack mark that are not its own", async () => {
     await gateway.exec(
       "nft",
-      "table ip other { chain p { type filter hook prerouting priority -150; tcp dport 80 ct mark set 0x40\n}\n}",
+      "table ip other { chain p { type filter hook prerouting priority -150; ct state new tcp dport 80 ct mark set 0x40\n}\n}",
     );
     await map(...mapping("tcp", 80, client, 8080));
     await stranger.openStream("marked", wan(80));
