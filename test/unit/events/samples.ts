@@ -64,9 +64,12 @@ export async function collect(log: Pick<EventLog, "read">, after = 0, to?: numbe
 export const append = (log: EventLog, first: number, count = 1): Promise<readonly PortreeveRecord[]> =>
   log.append({ expectedHead: log.head.seq, records: pendings(first, count), answers: [] });
 
+/** As it is before a test changes it. */
+const TEMPORARY = tmpdir();
+
 /** Removed when the test ends; for one that lasts a file, pass `afterAll` at its top. */
 export function temporaryDirectory(atEnd: (remove: () => void) => void = onTestFinished): string {
-  const directory = mkdtempSync(join(tmpdir(), "portreeve-test-"));
+  const directory = mkdtempSync(join(TEMPORARY, "portreeve-test-"));
   atEnd(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

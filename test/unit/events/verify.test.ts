@@ -1,8 +1,7 @@
 import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Level } from "level";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { eventKey } from "../../../src/events/keys.ts";
 import { copyForReading } from "../../../src/events/log-copy.ts";
 import { openLevelLog } from "../../../src/events/log-level.ts";
@@ -20,7 +19,10 @@ function stateOf(directory: string): Record<string, string> {
   return files;
 }
 
-const leftovers = () => readdirSync(tmpdir()).filter((name) => name.startsWith("portreeve-copy-"));
+/** Where copies are made: a place of this file's own, so that what is left there is ours. */
+const copies = temporaryDirectory(afterAll);
+vi.stubEnv("TMPDIR", copies);
+const leftovers = () => readdirSync(copies);
 
 /** Rewrites one stored record behind the log's back, with LevelDB's own checksums in order. */
 async function tamper(dataDir: string, seq: number, change: (text: string) => string): Promise<void> {
