@@ -30,6 +30,7 @@ table inet filter {
  */
 export async function startMiniupnpd(topology, lanNetwork) {
   const folder = mkdtempSync(join(tmpdir(), "portreeve-peer-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, "miniupnpd.conf");
   writeFileSync(
     file,

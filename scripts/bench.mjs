@@ -1,13 +1,11 @@
 // The benchmarks: a table on stdout, or one JSON document with --json. --full adds 60,000 mappings, --quick is a look.
-import { existsSync } from "node:fs";
 import { cpus } from "node:os";
-import { join } from "node:path";
 import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
 import { compareNewFlows } from "../bench/new-flows.mjs";
 import { CLIENTS } from "../bench/subject.mjs";
 import { findProgram, missingForLab, sweepNamespaces } from "../test/lab/topology.mjs";
 import { build } from "./build.mjs";
-import { ROOT, say } from "./steps.mjs";
+import { say } from "./steps.mjs";
 
 const json = process.argv.includes("--json");
 const quick = process.argv.includes("--quick");
@@ -21,7 +19,7 @@ if (missing !== null) {
   process.stderr.write(`The benchmarks need a lab: ${missing}.\n`);
   process.exit(1);
 }
-if (!existsSync(join(ROOT, "dist/main.js")) && !build()) process.exit(1);
+if (!build()) process.exit(1);
 for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
 await sweepNamespaces();
 

@@ -58,6 +58,12 @@ export function findProgram(name) {
   return folders.map((folder) => `${folder}/${name}`).find((path) => existsSync(path)) ?? null;
 }
 
+/** @param {number} pid of the maker */
+export function namespacesOf(pid) {
+  const names = existsSync(NETNS_DIR) ? readdirSync(NETNS_DIR) : [];
+  return names.filter((name) => name.startsWith(`${PREFIX}-${pid}-`));
+}
+
 /**
  * Removes the namespaces of makers that are gone, and what still runs in them.
  * @returns {Promise<string[]>} what was removed
