@@ -73,6 +73,12 @@ function toLink(link: z.infer<typeof linkSchema>): Link {
 }
 
 /**
+ * Ends with us however we end: a monitor that outlives a killed controller would keep the files and sockets it
+ * inherited, among them LevelDB's, which opens its files without O_CLOEXEC.
+ */
+const MONITOR = ["setpriv", ["--pdeathsig", "KILL", "ip", "monitor", "link", "address", "route"]] as const;
+
+/**
  * Calls back after anything about links, addresses or routes may have changed. Only a hint (`ip -json monitor` prints
  * plain text on Debian 12): the listener reads again. A monitor that dies is started again, and counts as a change.
  */
@@ -81,7 +87,7 @@ export function watchLinks(onChange: () => void): { close(): void } {
   let child: ChildProcess | null = null;
   let retry: NodeJS.Timeout | null = null;
   const start = (): void => {
-    child = spawn("ip", ["monitor", "link", "address", "route"], { stdio: ["ignore", "pipe", "ignore"] });
+    child = spawn(...MONITOR, { stdio: ["ignore", "pipe", "ignore"] });
     child.stdout?.on("data", () => onChange());
     const again = (): void => {
       if (closed || retry !== null) return;

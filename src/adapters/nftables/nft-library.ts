@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
 import koffi from "koffi";
 
 export type NftResult = { readonly ok: true; readonly output: string } | { readonly ok: false; readonly error: string };
@@ -64,6 +65,7 @@ export function openNft(): Nft {
     }
   };
   const [writer, jsonWriter, owner] = [open(), open(), open()];
+  closeOnExec();
   jsonWriter.setOutput(NFT_CTX_OUTPUT_JSON);
   return {
     name: "libnftables",
@@ -75,6 +77,21 @@ export function openNft(): Nft {
       for (const context of [writer, jsonWriter, owner]) context.close();
     },
   };
+}
+
+/** include/uapi/asm-generic/fcntl.h */
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+
+/**
+ * libnftables opens its sockets without O_CLOEXEC. A program we start would hold them: were we killed, the anchor that
+ * belongs to one would live on, and the next start would take it for another controller that runs.
+ */
+function closeOnExec(): void {
+  const fcntl = koffi.load(null).func("int fcntl(int fd, int command, ...)");
+  for (const fd of readdirSync("/proc/self/fd").map(Number)) {
+    if (fd > 2) fcntl(fd, F_SETFD, "int", FD_CLOEXEC);
+  }
 }
 
 class Context {
