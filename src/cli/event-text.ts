@@ -6,7 +6,8 @@ import { type Paint, printable } from "./terminal.ts";
 export function recordLine(record: RecordDocument, paint: Paint): string {
   const time = record.at.slice(0, 19).replace("T", " ");
   const head = `${String(record.seq).padStart(6)}  ${time}`;
-  const text = printable(`${record.source}  ${record.type}  ${eventText(record.type, record.data)}`.trimEnd());
+  const [source, type] = [record.source.padEnd(10), record.type.padEnd(18)];
+  const text = printable(`${source}  ${type}  ${eventText(record.type, record.data)}`.trimEnd());
   return `${paint("dim", head)}  ${text}\n`;
 }
 

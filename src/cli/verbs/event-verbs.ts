@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { LogCheck, RecordDocument } from "../../api/schemas/history.ts";
 import type { Cli } from "../cli.ts";
-import { EXIT, usage } from "../exit.ts";
+import { EXIT, Failure, usage } from "../exit.ts";
 import { recordLine } from "../event-text.ts";
 import type { LogReport } from "../offline.ts";
 import { examples, noun } from "../program-parts.ts";
@@ -68,9 +68,14 @@ function addReadingVerbs(events: Command, cli: Cli): void {
   ).action(async (filters: Filters) => {
     const pieces = cli.client.stream({ path: "/events/stream", query: { ...filters } });
     const whole = cli.machine !== null;
+    let last = filters.after ?? null;
     for await (const data of eventData(pieces)) {
-      await cli.write(whole ? `${data}\n` : recordLine(JSON.parse(data) as RecordDocument, cli.paint));
+      const record = JSON.parse(data) as RecordDocument;
+      last = String(record.seq);
+      await cli.write(whole ? `${data}\n` : recordLine(record, cli.paint));
     }
+    const next = `\`portreeve events tail${last === null ? "" : ` --after ${last}`}\` goes on when it is back`;
+    throw new Failure(EXIT.unreachable, "the daemon ended the stream", next);
   });
   events
     .command("show")

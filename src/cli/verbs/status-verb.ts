@@ -21,11 +21,14 @@ export async function showStatus(cli: Cli): Promise<void> {
 
 /** What one does next, after `portreeve` alone. */
 export function nextSteps(status: Pick<StatusDocument, "ports">): string {
-  const first =
-    status.ports.total === 0
-      ? "portreeve port add 8080/tcp ADDRESS   open a port"
-      : "portreeve port list      what is open";
-  return ["", first, "portreeve events tail    what happens", "portreeve --help         everything else"].join("\n");
+  const { total } = status.ports;
+  const steps: [string, string][] = [
+    total === 0 ? ["portreeve port add 8080/tcp ADDRESS", "open a port"] : ["portreeve port list", "what is open"],
+    ["portreeve events tail", "what happens"],
+    ["portreeve --help", "everything else"],
+  ];
+  const width = Math.max(...steps.map(([command]) => command.length));
+  return ["", ...steps.map(([command, what]) => `${command.padEnd(width)}  ${what}`)].join("\n");
 }
 
 export function statusText(status: StatusDocument, paint: Paint): string {
