@@ -9,7 +9,6 @@ import fastify, {
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
-  jsonSchemaTransformObject,
   serializerCompiler,
   validatorCompiler,
   type ZodTypeProvider,
@@ -19,6 +18,7 @@ import { type Door, guardDoor } from "./access.ts";
 import type { ApiDeps } from "./deps.ts";
 import { docsPage } from "./docs-page.ts";
 import { Mutations } from "./mutation.ts";
+import { describeApi } from "./openapi.ts";
 import { invalid, notFound, RequestProblem } from "./problem.ts";
 import { registerDeviceRoutes } from "./routes/device-routes.ts";
 import { registerEventRoutes } from "./routes/event-routes.ts";
@@ -75,7 +75,7 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
       security: [{ token: [] }],
     },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: describeApi,
   });
   const mutations = new Mutations(deps, door);
   app.after(() => {

@@ -1,0 +1,41 @@
+import { jsonSchemaTransformObject } from "fastify-type-provider-zod";
+
+type TransformInput = Parameters<typeof jsonSchemaTransformObject>[0];
+
+interface Document {
+  paths?: Record<string, Record<string, { responses?: Record<string, unknown> }>>;
+  components?: { schemas?: Record<string, unknown> };
+}
+
+const PROBLEM = {
+  description: "a problem",
+  content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+};
+
+/** The document as the schemas give it, with errors said once for every operation and without what nothing refers to. */
+export function describeApi(input: TransformInput): ReturnType<typeof jsonSchemaTransformObject> {
+  const result = jsonSchemaTransformObject(input);
+  const document = result as unknown as Document;
+  for (const methods of Object.values(document.paths ?? {})) {
+    for (const operation of Object.values(methods)) operation.responses = { ...operation.responses, default: PROBLEM };
+  }
+  if (document.components?.schemas !== undefined) dropUnused(document, document.components.schemas);
+  return result;
+}
+
+/** Each schema comes in two variants, as it is sent and as it is received; mostly one of them is used. */
+function dropUnused(document: Document, schemas: Record<string, unknown>): void {
+  const used = new Set<string>();
+  const waiting = referencesIn(document.paths);
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    if (used.has(name)) continue;
+    used.add(name);
+    waiting.push(...referencesIn(schemas[name]));
+  }
+  for (const name of Object.keys(schemas)) if (!used.has(name)) delete schemas[name];
+}
+
+function referencesIn(value: unknown): string[] {
+  const text = JSON.stringify(value) ?? "";
+  return [...text.matchAll(/"\$ref":"#\/components\/schemas\/([^"]+)"/g)].map((match) => match[1] as string);
+}
