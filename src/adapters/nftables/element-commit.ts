@@ -1,4 +1,4 @@
-import { encodeElementsJson, encodeElementsText, type ElementChange } from "../../protocols/nftables-json/element.ts";
+import { encodeElementsJson, encodeElementsText } from "../../protocols/nftables-json/element.ts";
 import { nftErrorCode, nftErrorDisposition, nftErrorLine } from "../../protocols/nftables-json/error-code.ts";
 import type { ReconcileError } from "../../reconcilers/contract.ts";
 import type { ElementFields, SetLayout } from "./element-columns.ts";
@@ -18,6 +18,19 @@ export interface ElementTarget {
   readonly netfilter: Netfilter;
   readonly table: string;
   readonly sets: readonly SetLayout[];
+}
+
+/**
+ * Deletes of intervals only where that very interval is: the kernel takes the one that holds the first port, wherever
+ * it ends, and that could be another row.
+ */
+export function withExactIntervals(target: ElementTarget, changes: readonly FieldsChange[]): FieldsChange[] {
+  return changes.map((change) => {
+    const layout = target.sets[change.fields.set] as SetLayout;
+    if (change.operation === "add" || !layout.key.includes("ports")) return change;
+    if (sameKey(target.netfilter.element(target.table, layout, change.fields), change.fields)) return change;
+    return { operation: change.operation === "delete" ? "none" : "add", fields: change.fields };
+  });
 }
 
 /** One transaction of more than this takes seconds and hundreds of megabytes; a plan has its deletes first. */
@@ -47,7 +60,9 @@ function commitSlice(target: ElementTarget, changes: readonly FieldsChange[], of
   if (error.code === "EPERM" || !target.netfilter.tables().has(target.table)) {
     // Not a matter of rows: halving would ask the same thing thousands of times.
     return changes.flatMap(({ operation }, index) =>
-      operation === "delete" && error.code === "ENOENT" ? [] : [{ index: offset + index, error }],
+      operation === "none" || (operation === "delete" && error.code === "ENOENT")
+        ? []
+        : [{ index: offset + index, error }],
     );
   }
   const middle = changes.length >> 1;
@@ -59,7 +74,9 @@ function commitSlice(target: ElementTarget, changes: readonly FieldsChange[], of
 
 function transactElements(target: ElementTarget, changes: readonly FieldsChange[]): ReconcileError | null {
   const { nft, table, sets } = target;
-  const result = nft.transact(encodeElementsJson(elementChanges(table, sets, changes)));
+  const list = elementChanges(table, sets, changes);
+  if (list.length === 0) return null;
+  const result = nft.transact(encodeElementsJson(list));
   return result.ok ? null : reconcileError(result.error);
 }
 
@@ -69,18 +86,19 @@ function commitAsFound(target: ElementTarget, change: FieldsChange, error: Recon
   const { netfilter, table, sets } = target;
   const { fields, operation } = change;
   const found = netfilter.element(table, sets[fields.set] as SetLayout, fields);
-  const sameKey = found !== null && found.firstPort === fields.firstPort && found.lastPort === fields.lastPort;
-  if (operation === "delete") return found === null || !sameKey ? null : error;
-  if (found !== null && !sameKey) return error;
+  if (operation === "delete") return sameKey(found, fields) ? error : null;
+  if (found !== null && !sameKey(found, fields)) return error;
   if (found !== null && sameData(found, fields)) return null;
   return transactElements(target, [{ operation: found === null ? "add" : "replace", fields }]);
 }
+
+const sameKey = (found: ElementFields | null, wanted: ElementFields): boolean =>
+  found !== null && found.firstPort === wanted.firstPort && found.lastPort === wanted.lastPort;
 
 const sameData = (left: ElementFields, right: ElementFields): boolean =>
   left.toAddress === right.toAddress && left.toPort === right.toPort;
 
 /** For a transaction that also writes a skeleton. */
 export function elementsText(target: ElementTarget, changes: readonly FieldsChange[]): string {
-  const list: ElementChange[] = elementChanges(target.table, target.sets, changes);
-  return encodeElementsText(list);
+  return encodeElementsText(elementChanges(target.table, target.sets, changes));
 }

@@ -4,8 +4,8 @@ import type { ElementFields, Field, SetLayout } from "./element-columns.ts";
 import { TCP, UDP } from "./set-elements.ts";
 
 /** `replace`: the key is there with other data; removed and added within one transaction. */
-export type Operation = "add" | "delete" | "replace";
-export const OPERATIONS: readonly Operation[] = ["add", "delete", "replace"];
+export type Operation = "add" | "delete" | "replace" | "none";
+export const OPERATIONS: readonly Operation[] = ["add", "delete", "replace", "none"];
 
 export interface FieldsChange {
   readonly operation: Operation;

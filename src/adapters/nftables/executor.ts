@@ -1,6 +1,12 @@
 import { PortreeveError } from "../../lib/errors.ts";
 import type { ReconcileError } from "../../reconcilers/contract.ts";
-import { commitElements, type ElementTarget, elementsText, reconcileError } from "./element-commit.ts";
+import {
+  commitElements,
+  type ElementTarget,
+  elementsText,
+  reconcileError,
+  withExactIntervals,
+} from "./element-commit.ts";
 import { ElementColumns, type SetLayout } from "./element-columns.ts";
 import { type FieldsChange, OPERATIONS, type Operation } from "./element-encoding.ts";
 import { endFlows } from "./flow-ending.ts";
@@ -73,7 +79,7 @@ export class Executor {
     const { table, sets, skeleton } = request;
     if (request.instanceId !== null) this.#fence(table, request.instanceId);
     const target = { nft: this.#nft, netfilter: this.#netfilter, table, sets };
-    const changes = changesOf(request);
+    const changes = withExactIntervals(target, changesOf(request));
     let written: SkeletonWritten = { skeletonError: null, shape: null };
     let refused: Refused[] = [];
     if (skeleton === "remove") written = { skeletonError: this.#remove(table), shape: null };

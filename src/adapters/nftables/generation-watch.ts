@@ -60,7 +60,7 @@ export class GenerationWatch {
   /** Nothing is certain any more: of any table. */
   doubt(by: string): void {
     this.#doubts += 1;
-    for (const { call } of [...this.#listeners]) call(by);
+    for (const { call } of this.#listeners) call(by);
   }
 
   onChange(table: string, call: (by: string) => void): { close(): void } {
@@ -90,7 +90,7 @@ export class GenerationWatch {
       if (received === "overflow") doubt = true;
     }
     if (doubt) this.doubt("unknown");
-    for (const { table, call } of [...this.#listeners]) {
+    for (const { table, call } of this.#listeners) {
       const by = authors.get(table);
       if (by !== undefined) call(by);
     }

@@ -9,7 +9,7 @@ const HEALTHY_MS = 60_000;
 
 /** The part of a worker that is used, so that tests can play one. */
 export interface WorkerLike {
-  postMessage(message: CallMessage | "close"): void;
+  postMessage(message: CallMessage | "close", transfer: readonly []): void;
   on(event: "message", listener: (reply: ReplyMessage) => void): unknown;
   on(event: "error", listener: (error: Error) => void): unknown;
   on(event: "exit", listener: (code: number) => void): unknown;
@@ -74,7 +74,7 @@ export class WorkerLink {
     const worker = this.#worker;
     if (worker === null) return;
     const exited = new Promise<void>((resolve) => worker.on("exit", () => resolve()));
-    worker.postMessage("close");
+    worker.postMessage("close", []);
     await exited;
   }
 
@@ -87,7 +87,7 @@ export class WorkerLink {
       () => this.#lose(`no answer to ${next.message.name} in ${next.timeoutMs} ms`),
       next.timeoutMs,
     );
-    this.#worker.postMessage(next.message);
+    this.#worker.postMessage(next.message, []);
   }
 
   #open(): WorkerLike {

@@ -3,7 +3,7 @@ import { parentPort } from "node:worker_threads";
 import { assert } from "../../lib/assert.ts";
 import { type ErrorCode, PortreeveError } from "../../lib/errors.ts";
 import { Executor } from "./executor.ts";
-import type { CallMessage, ReplyMessage } from "./messages.ts";
+import type { CallMessage, ReplyMessage, TableObservation } from "./messages.ts";
 import { openNetfilter } from "./netfilter.ts";
 import { NetlinkError } from "./netlink-socket.ts";
 import { openNft } from "./nft-library.ts";
@@ -21,8 +21,15 @@ port.on("message", (message: CallMessage | "close") => {
     port.close();
     return;
   }
-  port.postMessage(answer(message));
+  const reply = answer(message);
+  port.postMessage(reply, transferred(message, reply));
 });
+
+/** A listing's elements change hands instead of being copied. */
+function transferred({ name }: CallMessage, reply: ReplyMessage): ArrayBuffer[] {
+  if (name !== "observe" || !reply.ok || reply.reply === null) return [];
+  return [(reply.reply as TableObservation).elements.buffer as ArrayBuffer];
+}
 
 function answer({ id, name, request }: CallMessage): ReplyMessage {
   try {

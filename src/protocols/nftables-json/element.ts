@@ -1,4 +1,4 @@
-import type { Value } from "./schema.ts";
+import type { Value, ValuePart } from "./schema.ts";
 
 /** One member of a named set or map of family `inet`. Parts of a concatenation are listed; a port range is a pair. */
 export interface Element {
@@ -41,8 +41,8 @@ export function encodeElementsJson(changes: readonly ElementChange[]): string {
 }
 
 function jsonValue(parts: readonly Part[]): Value {
-  const values = parts.map((part): Value => (typeof part === "object" ? { range: [part[0], part[1]] } : part));
-  return values.length === 1 ? (values[0] as Value) : { concat: values };
+  const values = parts.map((part): ValuePart => (typeof part === "object" ? { range: [part[0], part[1]] } : part));
+  return values.length === 1 ? (values[0] as ValuePart) : { concat: values };
 }
 
 /**

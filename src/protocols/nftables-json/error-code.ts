@@ -14,13 +14,21 @@ const MESSAGES: readonly (readonly [RegExp, string])[] = [
   [/Resource temporarily unavailable|Interrupted system call/, "EAGAIN"],
   [/Operation not supported|Protocol not supported|Address family not supported/, "EOPNOTSUPP"],
   [/Numerical result out of range/, "ERANGE"],
-  [/Invalid argument|syntax error|unexpected|unknown|[Ii]nvalid|conflicting|[Dd]atatype mismatch|not valid/, "EINVAL"],
+  [/Invalid argument/, "EINVAL"],
+  // An errno that is not in this list.
+  [/Could not process rule|cache initialization failed/, "EIO"],
+  // What is left is nft's own parser and evaluation.
+  [/Error:/, "EINVAL"],
 ];
 
-/** EIO for a text that says nothing known: the caller may try again. */
+/** Of the first error: the kernel goes on and reports more. EIO for a text that says nothing known. */
 export function nftErrorCode(text: string): string {
-  return MESSAGES.find(([pattern]) => pattern.test(text))?.[1] ?? "EIO";
+  const line = errorLine(text);
+  return MESSAGES.find(([pattern]) => pattern.test(line))?.[1] ?? "EIO";
 }
+
+const errorLine = (text: string): string =>
+  text.split("\n").find((each) => each.includes("Error:")) ?? text.split("\n")[0] ?? "";
 
 /** Codes that only another row can cure: asking again for this one changes nothing. */
 const TERMINAL = new Set(["EINVAL", "ERANGE", "EOPNOTSUPP"]);
@@ -31,6 +39,9 @@ export function nftErrorDisposition(code: string): "transient" | "terminal" {
 
 /** The first line that says what went wrong, for a person. */
 export function nftErrorLine(text: string): string {
-  const line = text.split("\n").find((each) => each.includes("Error:")) ?? text.split("\n")[0] ?? "";
-  return line.replace(/^.*?Error:\s*/, "").trim() || "nft refused without a reason";
+  return (
+    errorLine(text)
+      .replace(/^.*?Error:\s*/, "")
+      .trim() || "nft refused without a reason"
+  );
 }

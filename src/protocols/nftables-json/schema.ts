@@ -5,23 +5,17 @@ import { z } from "zod";
  * not know is kept for comparing; kinds we do not know (flowtables, counters, helpers) are kept by name.
  */
 
-/** A value in a set: a scalar, or what a set element may be made of. */
-export type Value =
-  | string
-  | number
-  | { concat: Value[] }
-  | { range: [Value, Value] }
-  | { prefix: { addr: string; len: number } };
-
-export const value: z.ZodType<Value> = z.lazy(() =>
-  z.union([
-    z.string(),
-    z.number(),
-    z.strictObject({ concat: z.array(value).min(2).max(8) }),
-    z.strictObject({ range: z.tuple([value, value]) }),
-    z.strictObject({ prefix: z.strictObject({ addr: z.string(), len: z.number().int().min(0).max(128) }) }),
-  ]),
-);
+const scalar = z.union([z.string(), z.number()]);
+/** One part of a key: not nested further, so that no input can make the parser recurse. */
+const part = z.union([
+  scalar,
+  z.strictObject({ range: z.tuple([scalar, scalar]) }),
+  z.strictObject({ prefix: z.strictObject({ addr: z.string(), len: z.number().int().min(0).max(128) }) }),
+]);
+/** A value in a set: a part, or several of them concatenated. */
+export const value = z.union([part, z.strictObject({ concat: z.array(part).min(2).max(8) })]);
+export type Value = z.infer<typeof value>;
+export type ValuePart = z.infer<typeof part>;
 
 /** One word or a list of them, as libnftables prints both. */
 const words = z.union([z.string(), z.array(z.string())]);
