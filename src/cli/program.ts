@@ -45,9 +45,7 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
     .option("--no-wait", "return as soon as a change is logged")
     .option("--yes", "don't ask before something is destroyed")
     .option("--no-color", "no colours; so does NO_COLOR")
-    .configureHelp({ showGlobalOptions: true })
-    .allowExcessArguments()
-    .action(async () => await withoutVerb(program, cli));
+    .configureHelp({ showGlobalOptions: true });
   examples(program, [
     "portreeve status",
     "portreeve port add 8443:443/tcp 192.168.7.2 --label web",
@@ -64,6 +62,8 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
   addSnapshotVerbs(program, cli);
   addDaemonVerbs(program, cli);
   addOwnVerbs(program, cli);
+  // Last, as it is for the program alone: a word that is no command is an argument of it, and gets a suggestion.
+  program.allowExcessArguments().action(async () => await withoutVerb(program, cli));
   return { program, cli };
 }
 
