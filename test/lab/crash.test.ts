@@ -28,7 +28,7 @@ describe("the controller", () => {
 
   scenario(
     `[E1] [E3] [P1] [P12] [F4] is killed ${KILLS} times at random instants under load, and breaks no promise`,
-    { clientAddresses: addresses.slice(1).map((each) => `${each}/24`), timeoutMs: 300_000 },
+    { clientAddresses: addresses.slice(1).map((each) => `${each}/24`), timeoutMs: 400_000 },
     async (lab) => {
       const client = lab.client();
       await answerEverywhere(lab);
