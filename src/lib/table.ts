@@ -1,5 +1,5 @@
 /**
- * A map from string to row, split by key hash into 128 branches of 128 buckets, so that one change copies two short
+ * A map from string to row, split by key hash into 64 branches of 64 buckets, so that one change copies two short
  * lists and one bucket and not the whole table (one immer draft over a flat table of 60,000 rows costs over 100 ms).
  * Branches and buckets that hold nothing are null. Plain data: immer drafts it. Only this file looks inside.
  */
@@ -16,7 +16,7 @@ export interface ReadonlyTable<Row> {
   readonly branches: readonly (readonly (Readonly<Bucket<Row>> | null)[] | null)[];
 }
 
-const FANOUT = 128;
+const FANOUT = 64;
 const NO_BUCKETS: readonly null[] = Object.freeze([]);
 const NOTHING: Readonly<Bucket<never>> = Object.freeze({});
 
@@ -35,7 +35,7 @@ export function emptyTable<Row>(): Table<Row> {
 
 function bucketOf<Row>(table: ReadonlyTable<Row>, key: string): Readonly<Bucket<Row>> {
   const hash = hashOf(key);
-  return table.branches[(hash >>> 7) % FANOUT]?.[hash % FANOUT] ?? NOTHING;
+  return table.branches[(hash >>> 6) % FANOUT]?.[hash % FANOUT] ?? NOTHING;
 }
 
 export function tableGet<Row>(table: ReadonlyTable<Row>, key: string): Row | undefined {
@@ -45,7 +45,7 @@ export function tableGet<Row>(table: ReadonlyTable<Row>, key: string): Row | und
 
 export function tableSet<Row>(table: Table<Row>, key: string, row: Row): void {
   const hash = hashOf(key);
-  const outer = (hash >>> 7) % FANOUT;
+  const outer = (hash >>> 6) % FANOUT;
   table.branches[outer] ??= Array.from({ length: FANOUT }, () => null);
   const branch = table.branches[outer] as Branch<Row>;
   branch[hash % FANOUT] ??= {};
@@ -93,18 +93,28 @@ export interface TableChange<Row> {
 }
 
 /** Rows that are not the same object in both. Costs what changed, not what is there: shared buckets are passed over. */
-export function* tableChanges<Row>(before: ReadonlyTable<Row>, after: ReadonlyTable<Row>): Generator<TableChange<Row>> {
-  if (before.branches === after.branches) return;
+export function tableChanges<Row>(before: ReadonlyTable<Row>, after: ReadonlyTable<Row>): TableChange<Row>[] {
+  const changes: TableChange<Row>[] = [];
+  if (before.branches === after.branches) return changes;
   for (let outer = 0; outer < FANOUT; outer += 1) {
     const [old, now] = [before.branches[outer] ?? NO_BUCKETS, after.branches[outer] ?? NO_BUCKETS];
     if (old === now) continue;
     for (let inner = 0; inner < FANOUT; inner += 1) {
-      if (old[inner] !== now[inner]) yield* bucketChanges(old[inner] ?? NOTHING, now[inner] ?? NOTHING);
+      if (old[inner] !== now[inner]) collectChanges(old[inner] ?? NOTHING, now[inner] ?? NOTHING, changes);
     }
   }
+  return changes;
 }
 
-function* bucketChanges<Row>(old: Readonly<Bucket<Row>>, now: Readonly<Bucket<Row>>): Generator<TableChange<Row>> {
-  for (const key of Object.keys(now)) if (old[key] !== now[key]) yield { key, before: old[key], after: now[key] };
-  for (const key of Object.keys(old)) if (!Object.hasOwn(now, key)) yield { key, before: old[key], after: undefined };
+function collectChanges<Row>(
+  old: Readonly<Bucket<Row>>,
+  now: Readonly<Bucket<Row>>,
+  changes: TableChange<Row>[],
+): void {
+  for (const key of Object.keys(now)) {
+    if (old[key] !== now[key]) changes.push({ key, before: old[key], after: now[key] });
+  }
+  for (const key of Object.keys(old)) {
+    if (!Object.hasOwn(now, key)) changes.push({ key, before: old[key], after: undefined });
+  }
 }
