@@ -53,6 +53,8 @@ export class TableTracker<Row> {
     const shared = { table: this.#table, sets: this.#sets, instanceId };
     try {
       const reply = await this.#nft.apply({ ...shared, skeleton, elements, operations, ports, lost });
+      // Its elements went with it, and no change of the plan says so.
+      if (skeleton === "remove") this.#observedChanges = null;
       if (reply.shape !== null && row !== null) this.#rowOfShape.set(reply.shape, row);
       return reply;
     } catch (error) {

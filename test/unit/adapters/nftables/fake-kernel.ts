@@ -1,0 +1,146 @@
+import type { Flow } from "../../../../src/adapters/nftables/conntrack-message.ts";
+import type { ElementFields, SetLayout } from "../../../../src/adapters/nftables/element-columns.ts";
+import { Executor } from "../../../../src/adapters/nftables/executor.ts";
+import type { Netfilter } from "../../../../src/adapters/nftables/netfilter.ts";
+import type { Nft, NftResult } from "../../../../src/adapters/nftables/nft-library.ts";
+import { type KernelLink, Nftables, type TableWatch } from "../../../../src/adapters/nftables/nftables.ts";
+import { formatIpv4, parseIpv4 } from "../../../../src/lib/ip.ts";
+import type { Part } from "../../../../src/protocols/nftables-json/element.ts";
+import { FakeRuleset } from "../../../../src/protocols/nftables-json/fake.ts";
+import type { FakeElement } from "../../../../src/protocols/nftables-json/fake-set.ts";
+
+const NUMBERS: Readonly<Record<string, number>> = { tcp: 6, udp: 17 };
+const NAMES: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp" };
+
+/** One network namespace in memory: a ruleset, its flows, and whoever else writes there. */
+export class FakeKernel {
+  readonly ruleset = new FakeRuleset();
+  flows: Flow[] = [];
+  /** What ran, newest last. */
+  readonly transactions: string[] = [];
+  /** Calls back with each foreign change of a table. */
+  onForeign: ((table: string, by: string) => void) | null = null;
+  #sockets = 0;
+
+  /** Another program's transaction. */
+  foreign(commands: string, by = "nft (99)"): void {
+    const error = this.ruleset.run(commands);
+    if (error !== null) throw new Error(error);
+    const tables = new Set([...commands.matchAll(/ inet (\S+)/g)].map(([, table]) => table as string));
+    for (const table of tables) this.onForeign?.(table, by);
+  }
+
+  nft(): Nft {
+    this.#sockets += 1;
+    const owner = this.#sockets;
+    const run = (commands: string, socket: number): NftResult => {
+      this.transactions.push(commands);
+      const error = this.ruleset.run(commands, socket);
+      return error === null ? { ok: true, output: "" } : { ok: false, error };
+    };
+    return {
+      name: "libnftables",
+      transact: (commands) => run(commands, 0),
+      transactAsOwner: (commands) => run(commands, owner),
+      listTerse: () => ({ ok: true, output: this.ruleset.dump(true) }),
+      listJson: (command) => {
+        const [, table = "", set = ""] = /^list set inet (\S+) (\S+)$/.exec(command) ?? [];
+        const output = this.ruleset.listSetJson(table, set);
+        return output === null ? { ok: false, error: "Error: No such file or directory" } : { ok: true, output };
+      },
+      close: () => this.ruleset.closeSocket(owner),
+    };
+  }
+
+  netfilter(): Netfilter {
+    return {
+      generation: () => ({ id: this.ruleset.generation, thread: 1 }),
+      tables: () => this.ruleset.tables(),
+      elements: (table, set, layout, into) => {
+        let strays = 0;
+        for (const element of this.ruleset.elements(table, layout.name)) {
+          const fields = fieldsOf(element, set, layout);
+          if (fields === null) strays += 1;
+          else into.push(fields);
+        }
+        return strays;
+      },
+      element: (table, layout, fields) => {
+        const found = this.ruleset.find(table, layout.name, keyOf(layout, fields));
+        return found === null ? null : fieldsOf(found, fields.set, layout);
+      },
+      flows: (direction, address) => this.flows.filter((flow) => flow[direction].destination === address),
+      forgetFlow: (flow) => {
+        this.flows = this.flows.filter((each) => each.id !== flow.id);
+      },
+      markFlow: (flow, mark) => {
+        this.flows = this.flows.map((each) => (each.id === flow.id ? { ...each, mark: each.mark | mark } : each));
+      },
+      close: () => undefined,
+    };
+  }
+
+  /** As `openNftables` does, in this thread. */
+  open(instanceId: string): Nftables {
+    const executor = new Executor(this.nft(), this.netfilter(), "portreeve");
+    const link: KernelLink = {
+      busy: false,
+      call: async (name, request) => structuredClone(executor.call(name, structuredClone(request) as never)) as never,
+      close: async () => executor.close(),
+    };
+    return new Nftables(instanceId, link, new FakeWatch(this));
+  }
+}
+
+class FakeWatch implements TableWatch {
+  readonly #changes = new Map<string, number>();
+  readonly #listeners = new Set<{ table: string; call: (by: string) => void }>();
+  #doubts = 0;
+
+  constructor(kernel: FakeKernel) {
+    kernel.onForeign = (table, by) => {
+      this.#changes.set(table, (this.#changes.get(table) ?? 0) + 1);
+      for (const listener of this.#listeners) if (listener.table === table) listener.call(by);
+    };
+  }
+
+  setOwn(): void {}
+  changes = (table: string): number => (this.#changes.get(table) ?? 0) + this.#doubts;
+  doubt(by: string): void {
+    this.#doubts += 1;
+    for (const { call } of this.#listeners) call(by);
+  }
+  onChange(table: string, call: (by: string) => void): { close(): void } {
+    const listener = { table, call };
+    this.#listeners.add(listener);
+    return { close: () => void this.#listeners.delete(listener) };
+  }
+  close(): void {
+    this.#listeners.clear();
+  }
+}
+
+function keyOf(layout: SetLayout, fields: ElementFields): Part[] {
+  return layout.key.map((field): Part => {
+    if (field === "address") return formatIpv4(fields.address);
+    if (field === "protocol") return NAMES[fields.protocol] ?? fields.protocol;
+    return fields.firstPort;
+  });
+}
+
+function fieldsOf({ key, data }: FakeElement, set: number, layout: SetLayout): ElementFields | null {
+  const fields = { set, address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0 };
+  for (const [index, field] of layout.key.entries()) {
+    const part = key[index] as Part;
+    if (field === "address") fields.address = parseIpv4(part as string) ?? 0;
+    else if (field === "protocol") {
+      if (NUMBERS[String(part)] === undefined) return null;
+      fields.protocol = NUMBERS[String(part)] as number;
+    } else [fields.firstPort, fields.lastPort] = typeof part === "object" ? part : [Number(part), Number(part)];
+  }
+  for (const [index, field] of layout.data.entries()) {
+    if (field === "address") fields.toAddress = parseIpv4(String(data?.[index])) ?? 0;
+    else fields.toPort = Number(data?.[index]);
+  }
+  return fields;
+}

@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { forwardsSkeleton } from "../../../../src/adapters/nftables/forwards-skeleton.ts";
+import { anchorSkeleton, guardSkeleton } from "../../../../src/adapters/nftables/guard-skeleton.ts";
+import { interfaces, type Skeleton } from "../../../../src/adapters/nftables/skeleton.ts";
+import { FakeRuleset } from "../../../../src/protocols/nftables-json/fake.ts";
+
+const instanceId = "0011223344556677";
+const COMBINATIONS = [
+  [["wan0"], ["lan0", "lan1"]],
+  [["wan0", "wan1"], []],
+  [[], ["lan0"]],
+  [[], []],
+] as const;
+const forwards = (wans: readonly string[], lans: readonly string[]): Skeleton =>
+  forwardsSkeleton({ kind: "skeleton", instanceId, wans, lans });
+const guard = (wans: readonly string[], lans: readonly string[]): Skeleton =>
+  guardSkeleton({ kind: "guard", instanceId, wans, lans, requestsPerSecond: 50 });
+
+describe("skeletons", () => {
+  it.each(COMBINATIONS)("are transactions the kernel's rules accept, twice, with WANs %j and LANs %j", (wans, lans) => {
+    for (const { text } of [forwards(wans, lans), guard(wans, lans), anchorSkeleton(instanceId)]) {
+      const kernel = new FakeRuleset();
+      expect(kernel.run(text)).toBeNull();
+      const once = kernel.dump();
+      expect(kernel.run(text)).toBeNull();
+      expect(kernel.dump()).toBe(once);
+    }
+  });
+
+  it("name every chain and set they make", () => {
+    for (const skeleton of [forwards(["wan0"], ["lan0"]), guard(["wan0"], ["lan0"]), anchorSkeleton(instanceId)]) {
+      const made = [...skeleton.text.matchAll(/^add (chain|set|map) inet \S+ (\S+)/gm)].map(([, , name]) => name);
+      expect([...skeleton.chains, ...skeleton.sets].sort()).toEqual(made.sort());
+    }
+  });
+
+  it("change elements of nothing but the instance mark", () => {
+    for (const { text } of [forwards(["wan0"], ["lan0"]), guard(["wan0"], ["lan0"])]) {
+      const touched = [...text.matchAll(/^(?:flush set|flush map|add element|delete) .*$/gm)].map(([line]) => line);
+      expect(touched.every((line) => / instance\b/.test(line))).toBe(true);
+    }
+  });
+
+  it("never let an IPv6 packet meet an IPv4 map", () => {
+    const rules = forwards(["wan0"], ["lan0"])
+      .text.split("\n")
+      .filter((line) => line.startsWith("add rule"));
+    const mapped = rules.filter((rule) => / map @| th sport @/.test(rule));
+    expect(mapped.length).toBeGreaterThan(3);
+    expect(mapped.every((rule) => rule.includes("meta nfproto ipv4"))).toBe(true);
+  });
+
+  it("filter nothing while nothing is served", () => {
+    expect(forwards(["wan0"], []).text).not.toMatch(/add rule .*(?<!severed.*)oifname .* drop$/m);
+    expect(guard([], []).text).not.toMatch(/(?:prerouting|output|input) .*drop/);
+  });
+
+  it("refuse an interface name that could leave its quotes", () => {
+    expect(() => interfaces(['lan0", "x'])).toThrow(/checked where they came in/);
+    expect(() => forwards(["wan0; flush ruleset"], [])).toThrow();
+    expect(() => interfaces([])).toThrow(/empty set/);
+  });
+});
