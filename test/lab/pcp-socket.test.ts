@@ -8,7 +8,7 @@ import type { Clock } from "../../src/lib/clock.ts";
 import { RequestLog } from "../../src/lib/request-log.ts";
 import { initialState } from "../../src/reducers/state.ts";
 import { Agent } from "./agent.mjs";
-import { createTopology, findProgram, type Host, missingForLab, type Topology } from "./topology.mjs";
+import { batch, createTopology, findProgram, type Host, missingForLab, type Topology } from "./topology.mjs";
 
 const CLONE_NEWNET = 0x40000000;
 const setns = koffi.load("libc.so.6").func("int setns(int fd, int type)");
@@ -75,6 +75,21 @@ print("listening", flush=True)
 data, ancillary, _, source = s.recvmsg(2000, 64)
 print(data.hex()[:8] + data.hex()[16:], source[0], source[1], struct.unpack("i", ancillary[0][2])[0], flush=True)
 `;
+
+/** Forty-five requests, below the limit for a source, from each of twelve addresses that nobody will answer ARP for. */
+const ASK_FROM_NOWHERE = `
+import socket
+for host in range(100, 112):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("192.168.77.%d" % host, 0))
+    for _ in range(45):
+        s.sendto(bytes([0, 0]), ("192.168.77.1", 5351))
+`;
+
+async function macOf(host: Host): Promise<string> {
+  const [link] = JSON.parse(await host.exec("ip", "-json", "link", "show", "eth0"));
+  return link.address;
+}
 
 const missing = missingForLab() ?? (findProgram("natpmpc") === null ? 'the program "natpmpc" is not installed' : null);
 
@@ -186,6 +201,32 @@ describe("PCP server on real sockets", () => {
     await topology.lanSwitch.exec("ip", "link", "set", "gw", "master", "br0", "up");
     expect(await server.serve([{ ...lan0, ifindex: 99 }])).toEqual([]);
     expect(await agentOn(client).pcp({ server: lan0.address, bytes: addressRequest, timeoutMs: 5000 })).not.toBeNull();
+  });
+
+  it("answers a device while replies to addresses that nobody has wait for ARP", async () => {
+    await server.serve([lan0]);
+    const device = agentOn(client);
+    const ask = { server: lan0.address, bytes: addressRequest, timeoutMs: 1000 };
+    expect(await device.pcp(ask)).not.toBeNull();
+    const [link] = JSON.parse(await topology.gateway.exec("ip", "-json", "link", "show", "lan0"));
+    // Silent about the addresses it sends from, and known only by those frames.
+    await client.exec("sysctl", "-qw", "net.ipv4.conf.eth0.arp_ignore=8");
+    await batch(client.namespace, [
+      `neighbour replace ${lan0.address} lladdr ${link.address} nud permanent dev eth0`,
+      ...Array.from({ length: 12 }, (_, index) => `address add 192.168.77.${100 + index}/32 dev eth0`),
+    ]);
+    await topology.gateway.exec(
+      "ip",
+      "neighbour",
+      "replace",
+      client.address,
+      "lladdr",
+      await macOf(client),
+      "dev",
+      "lan0",
+    );
+    await client.exec("python3", "-c", ASK_FROM_NOWHERE);
+    expect(await device.pcp(ask)).not.toBeNull();
   });
 
   it("NPMP-S-15 announces the address on the link only: from the served address and port, TTL 1", async () => {

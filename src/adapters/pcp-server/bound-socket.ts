@@ -28,12 +28,24 @@ export interface SocketPlace {
 const AF_INET = 2;
 const SOCK_DGRAM_CLOEXEC_NONBLOCK = 2 | 0o2000000 | 0o4000;
 const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_BINDTODEVICE = 25;
+const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 
 /** Room for a burst of some thousand requests while the process is busy: the default holds about 250. */
 const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024;
+
+/**
+ * A reply to an address that nobody has counts against this until ARP gives up, 3 s later; at the default of 208 KiB a
+ * few hundred of them silence the socket for everyone. As the guard lets 20,000 requests a second through in all and a
+ * small reply is charged 768 bytes, 46 MB can wait at once; the kernel doubles what is asked for.
+ */
+const SEND_BUFFER_BYTES = 32 * 1024 * 1024;
+
+/** When even that is full, datagrams wait in the process: few, or a flood would fill the memory. The rest are lost. */
+const SENDS_WAITING_MAX = 256;
 
 interface Libc {
   socket(domain: number, type: number, protocol: number): number;
@@ -86,11 +98,8 @@ function openDescriptor(libc: Libc, place: SocketPlace): number {
   const fd = libc.socket(AF_INET, SOCK_DGRAM_CLOEXEC_NONBLOCK, 0);
   if (fd < 0) throw failure("open a UDP socket for", place);
   try {
-    const size = Buffer.alloc(4);
-    size.writeInt32LE(RECEIVE_BUFFER_BYTES);
-    // The first needs CAP_NET_ADMIN; the second is cut to net.core.rmem_max.
-    if (libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, size, 4) < 0)
-      libc.setsockopt(fd, SOL_SOCKET, SO_RCVBUF, size, 4);
+    setBuffer(libc, fd, [SO_RCVBUFFORCE, SO_RCVBUF], RECEIVE_BUFFER_BYTES);
+    setBuffer(libc, fd, [SO_SNDBUFFORCE, SO_SNDBUF], SEND_BUFFER_BYTES);
     const device = Buffer.from(`${place.interface}\0`);
     if (libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, device.length) < 0) {
       throw failure("bind a UDP socket to the interface of", place);
@@ -101,6 +110,13 @@ function openDescriptor(libc: Libc, place: SocketPlace): number {
     libc.close(fd);
     throw cause;
   }
+}
+
+/** The first option needs CAP_NET_ADMIN; the second is cut to net.core.{r,w}mem_max. */
+function setBuffer(libc: Libc, fd: number, [force, polite]: readonly [number, number], bytes: number): void {
+  const size = Buffer.alloc(4);
+  size.writeInt32LE(bytes);
+  if (libc.setsockopt(fd, SOL_SOCKET, force, size, 4) < 0) libc.setsockopt(fd, SOL_SOCKET, polite, size, 4);
 }
 
 /** struct sockaddr_in: family in host order (little-endian on what Node supports), the rest in network order. */
@@ -152,7 +168,8 @@ function wrap(socket: Socket): BoundSocket {
       socket.on("error", listener);
     },
     send: (bytes, { address, port }) => {
-      if (closed === null) socket.send(bytes, port, address, () => undefined);
+      if (closed !== null || socket.getSendQueueCount() >= SENDS_WAITING_MAX) return;
+      socket.send(bytes, port, address, () => undefined);
     },
     close: () => {
       closed ??= new Promise((resolve) => socket.close(() => resolve()));
