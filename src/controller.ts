@@ -173,6 +173,7 @@ export class Controller implements ControllerPort {
       this.#options.onCommit?.({ events: written.length, commands: group.length, seconds });
     }
     for (const { waiting, decision, through } of candidate.decided) {
+      // Again, for leases that this very group granted or changed.
       if (decision.ok) for (const renewal of decision.renewals) this.leases.renew(renewal);
       waiting.resolve(this.#outcome(decision, through));
     }
@@ -214,6 +215,8 @@ export class Controller implements ControllerPort {
     const decided: Decided[] = [];
     for (const waiting of group) {
       const { decision, records: added } = this.#decideInto(draft, waiting.submission);
+      // At once: an expiry or a stop later in the group must see the deadline that a renewal before it moved.
+      if (decision.ok) for (const renewal of decision.renewals) this.leases.renew(renewal);
       records.push(...added);
       decided.push({ waiting, decision, through: draft.seq });
     }

@@ -9,7 +9,7 @@ import { ManualClock } from "../../src/lib/manual-clock.ts";
 import { stateHash } from "../../src/reducers/state-json.ts";
 import { replay } from "../../src/reducers/fold.ts";
 import type { Settler } from "../../src/settlement.ts";
-import { Gateway, mapRequest, portAdd, T0 } from "./reducers/given.ts";
+import { Gateway, mapRequest, portAdd, T0, unmapRequest } from "./reducers/given.ts";
 
 /** A log that can be held up and made to fail, and shows its batches. */
 class ScriptedLog implements EventLog {
@@ -139,6 +139,46 @@ describe("Controller", () => {
     expect(faults).toEqual(["settings.set"]);
     expect(log.records.filter((record) => record.event.type === "settings.changed")).toHaveLength(1);
   });
+
+  it("[I9] an expiry never ends what was renewed before it in the same group", async () => {
+    await controller.submit(by(mapRequest({ lifetime: 600 })));
+    clock.advance(600_000);
+    const [renewal] = await Promise.all([
+      controller.submit(by(mapRequest({ lifetime: 600 }))),
+      controller.submit(by({ type: "leases.expire" }, "clock")),
+    ]);
+    expect(renewal).toMatchObject({ ok: true, changed: false });
+    expect(controller.state.mappings.size).toBe(1);
+  });
+
+  it("[I9] a stop writes the deadline that a renewal in the same group moved", async () => {
+    await controller.submit(by(mapRequest({ lifetime: 600 })));
+    clock.advance(300_000);
+    await Promise.all([
+      controller.submit(by(mapRequest({ lifetime: 600 }))),
+      controller.submit(by({ type: "controller.stop" }, "controller")),
+    ]);
+    const [claim] = [...tableRows(controller.state.mappings)][0]?.claims ?? [];
+    expect(claim?.expiresAt).toBe(T0 + 900_000);
+  });
+
+  it.each(["leases.checkpoint", "controller.stop"] as const)(
+    "%s passes over what its own group released",
+    async (type) => {
+      await controller.submit(by(mapRequest({ internalPort: 2001, lifetime: 600 })));
+      await controller.submit(by(mapRequest({ internalPort: 2002, lifetime: 600 })));
+      clock.advance(300_000);
+      await controller.submit(by(mapRequest({ internalPort: 2001, lifetime: 600 })));
+      await controller.submit(by(mapRequest({ internalPort: 2002, lifetime: 600 })));
+      const outcomes = await Promise.all([
+        controller.submit(by(unmapRequest({ internalPort: 2001 }))),
+        controller.submit(by({ type }, "controller")),
+      ]);
+      expect(outcomes).toMatchObject([{ ok: true }, { ok: true }]);
+      const renewed = log.records.find((record) => record.event.type === "leases.renewed");
+      expect(renewed?.event.data).toMatchObject({ deadlines: [{ expiresAt: T0 + 900_000 }] });
+    },
+  );
 
   it("promises nothing while starting or in safe mode, and appends nothing", async () => {
     for (const mode of ["starting", "safe", "stopped"] as const) {

@@ -63,13 +63,13 @@ export function decide(command: Submission, state: State, deadlines: Deadlines):
     case "controller.start":
       return decideControllerStart(command, state);
     case "controller.stop":
-      return decideControllerStop(deadlines);
+      return decideControllerStop(state, deadlines);
     case "instance.take-over":
       return accept([event("instance.taken-over", { from: command.from })], { kind: "done" });
     case "leases.expire":
       return decideLeasesExpire(command, state, deadlines);
     case "leases.checkpoint":
-      return decideLeasesCheckpoint(deadlines);
+      return decideLeasesCheckpoint(state, deadlines);
     case "reconciler.pause":
       return decideReconcilerPause(command);
     case "reconciler.resume":

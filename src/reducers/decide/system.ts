@@ -48,8 +48,8 @@ export function decideControllerStart(command: CommandOf<"controller.start">, st
 }
 
 /** The exact deadlines first, so that the next start need not lengthen any lease. */
-export function decideControllerStop(deadlines: Deadlines): Decision {
-  return accept([...renewed(deadlines.moved(true)), event("controller.stopped", {})], DONE);
+export function decideControllerStop(state: State, deadlines: Deadlines): Decision {
+  return accept([...renewed(state, deadlines.moved(true)), event("controller.stopped", {})], DONE);
 }
 
 export function decideLeasesExpire(command: CommandEnvelope, state: State, deadlines: Deadlines): Decision {
@@ -60,11 +60,13 @@ export function decideLeasesExpire(command: CommandEnvelope, state: State, deadl
   );
 }
 
-export function decideLeasesCheckpoint(deadlines: Deadlines): Decision {
-  return accept(renewed(deadlines.moved(false)), DONE);
+export function decideLeasesCheckpoint(state: State, deadlines: Deadlines): Decision {
+  return accept(renewed(state, deadlines.moved(false)), DONE);
 }
 
-function renewed(moved: ReturnType<Deadlines["moved"]>): PortreeveEvent[] {
+/** The deadlines are of the last commit: claims that the state has lost since are passed over. */
+function renewed(state: State, all: ReturnType<Deadlines["moved"]>): PortreeveEvent[] {
+  const moved = all.filter(({ mappingId, claimKey }) => hasClaim(state, mappingId, claimKey));
   const events: PortreeveEvent[] = [];
   for (let start = 0; start < moved.length; start += DEADLINES_PER_EVENT) {
     events.push(event("leases.renewed", { deadlines: moved.slice(start, start + DEADLINES_PER_EVENT) }));
