@@ -1,14 +1,16 @@
 import type { Clock } from "../../lib/clock.ts";
 
-/** RFC 6886 §3.2.1, RFC 6887 §14.1.3: ten sends, a quarter of a second after the first, then each gap twice the last. */
-const OFFSETS_MS: readonly number[] = [0, 250, 750, 1750, 3750, 7750, 15_750, 31_750, 63_750, 127_750];
+/**
+ * RFC 6886 §3.2.1, RFC 6887 §14.1.3: ten sends, a quarter of a second after the first, then each gap twice the last.
+ * They are least gaps, so each counts from when the send before really was.
+ */
+const GAPS_MS: readonly number[] = [0, 250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000];
 
 /** Says one thing again and again on the schedule of the RFCs. `send` makes the bytes anew each time: epochs move on. */
 export class Announcement {
   readonly #clock: Clock;
   readonly #send: () => void;
-  #startedAt = 0;
-  #sent = OFFSETS_MS.length;
+  #sent = GAPS_MS.length;
   #alarm: { cancel(): void } | null = null;
 
   constructor(clock: Clock, send: () => void) {
@@ -19,7 +21,6 @@ export class Announcement {
   /** Starts, or starts over: what is announced has changed again. */
   restart(): void {
     this.stop();
-    this.#startedAt = this.#clock.now();
     this.#sent = 0;
     this.#next();
   }
@@ -27,13 +28,13 @@ export class Announcement {
   stop(): void {
     this.#alarm?.cancel();
     this.#alarm = null;
-    this.#sent = OFFSETS_MS.length;
+    this.#sent = GAPS_MS.length;
   }
 
   #next(): void {
-    const offset = OFFSETS_MS[this.#sent];
-    if (offset === undefined) return;
-    this.#alarm = this.#clock.setAlarm(this.#startedAt + offset, () => {
+    const gap = GAPS_MS[this.#sent];
+    if (gap === undefined) return;
+    this.#alarm = this.#clock.setAlarm(this.#clock.now() + gap, () => {
       this.#sent += 1;
       this.#send();
       this.#next();

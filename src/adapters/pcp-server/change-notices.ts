@@ -41,6 +41,8 @@ export class ChangeNotices {
   readonly #options: ChangeNoticesOptions;
   readonly #links = new Map<Link, Announcements>();
   readonly #updates: MappingUpdates;
+  /** Claims whose client has no open link to be told on: told when one opens, as after a start. */
+  readonly #unheard = new Set<string>();
   #told: Told;
 
   constructor(options: ChangeNoticesOptions) {
@@ -61,6 +63,10 @@ export class ChangeNotices {
     const epoch = epochs[link.interface];
     if (epoch !== undefined && epoch.startedAt >= run.startedAt) announcements.pcp.restart();
     announcements.natpmp.restart();
+    if (this.#unheard.size === 0) return;
+    const names = [...this.#unheard];
+    this.#unheard.clear();
+    this.#updates.start(names);
   }
 
   closed(link: Link): void {
@@ -95,7 +101,9 @@ export class ChangeNotices {
 
   /** The client of this claim has just been answered. */
   refreshed(mappingId: string, claimKey: string): void {
-    this.#updates.refreshed(claimName(mappingId, claimKey));
+    const name = claimName(mappingId, claimKey);
+    this.#unheard.delete(name);
+    this.#updates.refreshed(name);
   }
 
   #announcePcp({ interface: served, socket }: Link): void {
@@ -138,7 +146,11 @@ export class ChangeNotices {
       (candidate) => candidate.interface === mapping.interface && isOnLink([candidate], candidate.interface, device),
     );
     const lifetime = Math.floor((deadline - clock.now()) / 1000);
-    if (link === undefined || lifetime <= 0) return false;
+    if (lifetime <= 0) return false;
+    if (link === undefined) {
+      this.#unheard.add(name);
+      return false;
+    }
     const { epoch, pcp } = standingOn(link.interface);
     if (!pcp) return false;
     const protocol = mapping.protocol === "tcp" ? 6 : 17;

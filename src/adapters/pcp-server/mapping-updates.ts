@@ -27,12 +27,13 @@ export class MappingUpdates {
     this.#send = send;
   }
 
-  /** Starts over with these: an earlier change is told with the later one. */
+  /** Starts over with these and those still waiting: an earlier change is told with the later one. */
   start(keys: readonly string[]): void {
+    const waiting = new Set([...this.#waiting, ...keys]);
     this.stop();
     const at = this.#clock.now();
-    this.#waiting = new Set(keys);
-    this.#rounds = GAPS_MS.map((_, round) => (round === 0 ? keys.map((key) => ({ key, at })) : []));
+    this.#waiting = waiting;
+    this.#rounds = GAPS_MS.map((_, round) => (round === 0 ? Array.from(waiting, (key) => ({ key, at })) : []));
     this.#arm();
   }
 

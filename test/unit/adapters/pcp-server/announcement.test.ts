@@ -37,6 +37,28 @@ describe("announcement", () => {
     expect(sentAt).toEqual([0, 250, 750, 1750, ...SCHEDULE.map((at) => at + 2000)]);
   });
 
+  it("keeps each interval when a send was late: the RFCs give least ones", () => {
+    const alarms: { at: number; callback: () => void }[] = [];
+    let now = 0;
+    const late = new Announcement(
+      {
+        now: () => now,
+        setAlarm: (at, callback) => {
+          alarms.push({ at, callback });
+          return { cancel: () => undefined };
+        },
+      },
+      () => undefined,
+    );
+    late.restart();
+    for (const expected of [0, 250, 500]) {
+      const alarm = alarms.pop();
+      expect(alarm?.at).toBe(now + expected);
+      now += expected + 200;
+      alarm?.callback();
+    }
+  });
+
   it("says nothing after it was stopped", async () => {
     announcement.restart();
     await advance(300);

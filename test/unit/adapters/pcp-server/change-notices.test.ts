@@ -206,6 +206,24 @@ describe("mapping updates after an address change", () => {
     expect(unlucky.warnings).toEqual(["mapping updates not sent: the new address is not settled"]);
   });
 
+  it("PCP-S-66 wait for the client's link: the address may change while it is not served, as before a start", async () => {
+    const fixture = new Fixture();
+    fixture.giveMappings([8080]);
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(10_000);
+    await fixture.server.serve([LAN1]);
+    await fixture.advance(1000);
+    await fixture.server.serve([LAN0, LAN1]);
+    await fixture.advance(10_000);
+    const [first, ...more] = fixture.sentTo(`${CLIENT.address}:40000`);
+    expect(first?.slice(-8)).toBe("0b162105");
+    expect(more).toHaveLength(2);
+    await fixture.server.serve([LAN1]);
+    await fixture.server.serve([LAN0, LAN1]);
+    await fixture.advance(10_000);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toHaveLength(0);
+  });
+
   it("say nothing when the WAN gets back the address it had", async () => {
     const fixture = await quiet();
     fixture.giveMappings([8080]);

@@ -60,6 +60,15 @@ describe("mapping updates", () => {
     expect(timesOf("b")).toEqual([300, 550, 1050]);
   });
 
+  it("go on for those still waiting when others join", async () => {
+    updates.start(["a"]);
+    await advance(100);
+    updates.start(["b"]);
+    await advance(100_000);
+    expect(timesOf("a").slice(-3)).toEqual([100, 350, 850]);
+    expect(timesOf("b")).toEqual([100, 350, 850]);
+  });
+
   it("are paced: never more than 500 a second, yet everyone is told three times, no gap too short", async () => {
     const keys = Array.from({ length: 2000 }, (_, index) => `claim ${index}`);
     updates.start(keys);
