@@ -74,6 +74,7 @@ function mapReply(asked: NatPmpMap, outcome: Outcome, epoch: number): Reply {
   if (!outcome.ok) return refusalReply(asked, outcome.refusal, epoch);
   const { answer, changed } = outcome;
   const { protocol, internalPort } = asked;
+  if (answer.kind === "done" && answer.kept !== undefined) return refusalReply(asked, keptRefusal(answer.kept), epoch);
   if (answer.kind !== "mapped") {
     // RFC 6886 §3.4: external port and lifetime 0, also if nothing was there.
     const bytes = encodeNatPmpMap("SUCCESS", epoch, { protocol, internalPort, externalPort: 0, lifetime: 0 });
@@ -83,6 +84,12 @@ function mapReply(asked: NatPmpMap, outcome: Outcome, epoch: number): Reply {
   const bytes = encodeNatPmpMap("SUCCESS", epoch, { protocol, internalPort, externalPort, lifetime });
   const message = `external ${externalAddress}:${externalPort} for ${lifetime} s`;
   return { bytes, decision: changed ? "granted" : "renewed", code: null, message };
+}
+
+/** RFC 6886 §3.4: what could be deleted is gone, and the result is still not success. */
+function keptRefusal(kept: readonly string[]): Refusal {
+  const message = `an operator's mappings stay (${kept.join(", ")}); all others of this device are released`;
+  return { code: "NOT_AUTHORIZED", message };
 }
 
 /** RFC 6886 §3.4 and §3.5: a failed delete names the mapping it was for, a failed mapping has no external port. */

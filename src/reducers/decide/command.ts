@@ -156,7 +156,8 @@ export type Answer =
       readonly lifetime: number;
     }
   | { readonly kind: "ids"; readonly ids: readonly string[] }
-  | { readonly kind: "done" };
+  /** `kept`: mappings that a request to release all had to leave, because an operator holds them. */
+  | { readonly kind: "done"; readonly kept?: readonly string[] };
 
 export type Decision =
   | {

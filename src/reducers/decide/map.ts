@@ -75,7 +75,8 @@ function joinByPcp(asking: Asking, existing: readonly Mapping[]): Decision {
   const sameExternal = existing.find((mapping) => externalPortFor(asking, mapping) === suggested);
   if (sameExternal !== undefined) return join(asking, sameExternal);
   // A host that asks for its second external port with a second nonce gets it (StartOS keeps 80→443 beside 443→443).
-  if (pcp.length > 0 && suggested !== 0) return grant(asking);
+  // One that cannot get it joins: clients that draw a new nonce for each renewal would pile up ports.
+  if (pcp.length > 0 && suggested !== 0 && isFree(asking, suggested)) return grant(asking);
   return join(asking, existing[0] as Mapping);
 }
 
@@ -83,6 +84,10 @@ function joinByNatPmp(asking: Asking, existing: readonly Mapping[]): Decision {
   const mine = existing.find((mapping) => mapping.claims.some((claim) => claim.key === "natpmp"));
   // RFC 6886 §3.3: a mapping for this internal port exists, so the answer is the port it has.
   return mine === undefined ? join(asking, existing[0] as Mapping) : renew(asking, mine, "natpmp");
+}
+
+function isFree({ command, state, wan, protocol }: Asking, port: number): boolean {
+  return hindrance(state, { wan, protocol, port }, command.device, command.now) === null;
 }
 
 /** The external port that stands for the internal one asked about; a range has several. */
@@ -107,7 +112,7 @@ function join(asking: Asking, mapping: Mapping): Decision {
   const answer = { kind: "mapped", mappingId: mapping.id, externalAddress: asking.address, externalPort } as const;
   // RFC 6887 §11.3: a static mapping is confirmed and nothing of the request is stored.
   if (mapping.claims.every((claim) => claim.source === "manual") || mapping.count > 1) {
-    return accept([], { ...answer, claimKey: null, lifetime: staticLifetime(asking) });
+    return accept([], { ...answer, claimKey: null, lifetime: staticLifetime(asking, mapping) });
   }
   if (!hasToken(asking)) return refuse("EVENT_QUOTA_EXCEEDED", tooOften(state), { retryAfter: 30 });
   const claim = newClaim(asking);
@@ -120,9 +125,15 @@ function join(asking: Asking, mapping: Mapping): Decision {
   return accept(events, { ...answer, claimKey: claim.key, lifetime: claim.lifetime ?? STATIC_LIFETIME });
 }
 
-/** RFC 6886 has no word for "without end": the client gets what it asked for, and asks again. */
-function staticLifetime(asking: Asking): number {
-  return asking.command.by === "pcp" ? STATIC_LIFETIME : grantedLifetime(asking);
+/**
+ * RFC 6886 has no word for "without end": the client gets what it asked for, and asks again. What the operator gave an
+ * end is promised no longer than until then.
+ */
+function staticLifetime(asking: Asking, mapping: Mapping): number {
+  const { command, deadlines } = asking;
+  const wanted = command.by === "pcp" ? STATIC_LIFETIME : grantedLifetime(asking);
+  const ends = mapping.claims.map((claim) => deadlines.deadlineOf(mapping.id, claim.key) ?? Number.POSITIVE_INFINITY);
+  return Math.min(wanted, Math.max(1, Math.floor((Math.max(...ends) - command.now) / 1000)));
 }
 
 /**

@@ -113,6 +113,18 @@ describe("decide map", () => {
     }
   });
 
+  it("joins what a host has where same-host holds and a new nonce suggests a port that nobody gives it", () => {
+    const gateway = new Gateway({ protectedPorts: [22] }, "same-host");
+    const first = mapped(gateway.map({ suggestedPort: 22 }));
+    for (const digit of [1, 2, 3]) {
+      const again = gateway.map({ suggestedPort: 22, nonce: String(digit).repeat(24) });
+      expect(mapped(again).externalPort).toBe(first.externalPort);
+    }
+    expect(gateway.state.mappings.size).toBe(1);
+    const insisting = gateway.map({ suggestedPort: 22, nonce: OTHER_NONCE, preferFailure: true });
+    expect(refusalOf(insisting).code).toBe("CANNOT_PROVIDE_EXTERNAL");
+  });
+
   it("[P8] NPMP-S-06 the same port asked by PCP and by NAT-PMP is one mapping with two claims", () => {
     for (const order of [
       ["pcp", "natpmp"],
@@ -162,6 +174,15 @@ describe("decide map", () => {
     expect(eventsOf(decision)).toEqual([]);
     expect(mapped(decision)).toMatchObject({ externalPort: 9000, lifetime: 0xffffffff, claimKey: null });
     expect(refusalOf(gateway.unmap()).code).toBe("NOT_AUTHORIZED");
+  });
+
+  it("[P12] PCP-S-39 promises an operator's mapping that has an end no longer than until then", () => {
+    const gateway = new Gateway();
+    gateway.do(portAdd({ externalPort: 9000, internalPort: 8080, lifetime: 300 }));
+    gateway.later(100);
+    expect(mapped(gateway.map({ lifetime: 7200 })).lifetime).toBe(200);
+    expect(mapped(gateway.map({ by: "natpmp", lifetime: 7200 })).lifetime).toBe(200);
+    expect(mapped(gateway.map({ by: "natpmp", lifetime: 60 })).lifetime).toBe(60);
   });
 
   it("[P1] PCP-S-46 refuses while the WAN has no public address", () => {
@@ -252,6 +273,21 @@ describe("decide unmap", () => {
     gateway.map({ by: "natpmp", device: OTHER_DEVICE, internalPort: 2003 });
     gateway.unmap({ by: "natpmp", internalPort: 0 });
     expect(gateway.state.mappings.size).toBe(3);
+  });
+
+  it("[P8] NPMP-S-11 delete-all deletes what it may and says what an operator's hand keeps", () => {
+    const gateway = new Gateway();
+    gateway.do(portAdd({ externalPort: 9000, internalPort: 9000 }));
+    gateway.do(portAdd({ externalPort: 9001, internalPort: 9001, internalAddress: OTHER_DEVICE }));
+    gateway.map({ by: "natpmp", internalPort: 2001 });
+    const tcp = gateway.unmap({ by: "natpmp", internalPort: 0 });
+    expect(eventsOf(tcp)).toEqual(["lease.released"]);
+    const [kept] = [...tableRows(gateway.state.mappings)].filter((mapping) => mapping.internalAddress === DEVICE);
+    expect(tcp.ok && tcp.answer).toEqual({ kind: "done", kept: [kept?.id] });
+    const udp = gateway.unmap({ by: "natpmp", protocol: 17, internalPort: 0 });
+    expect(udp.ok && udp.answer).toEqual({ kind: "done" });
+    const pcp = gateway.unmap({ internalPort: 0 });
+    expect(pcp.ok && pcp.answer).toEqual({ kind: "done" });
   });
 
   it("[P11] a device cannot end another device's mapping", () => {

@@ -8,6 +8,7 @@ import {
   VERSION_ERROR,
 } from "../../protocols/natpmp/vectors.ts";
 import { MAP_REQUEST, MAP_SUCCESS } from "../../protocols/pcp/vectors.ts";
+import type { Outcome } from "../../../../src/reducers/decide/command.ts";
 import { ask, commandOf, DONE, expectDropped, NOTHING_DONE, refusal, replied, settled } from "./exchanges.ts";
 import { mapped } from "./fake-controller.ts";
 
@@ -74,6 +75,11 @@ describe("NAT-PMP server", () => {
     expect(settled(DELETE_ALL_UDP, refusal("APPLY_FAILED"))).toBe(flat("0081000400000064 00000000 00000000"));
     expect(replied(patch(DELETE_ALL_UDP, 6, "1f90"))).toBe(flat("0081000200000064 00001f90 00000000"));
     expect(replied(patch(DELETE_ALL_UDP, 8, "00000e10"))).toBe(flat("0081000200000064 00000000 00000000"));
+  });
+
+  it("NPMP-S-11 answers a delete-all that had to leave an operator's mapping with result 2", () => {
+    const outcome: Outcome = { ok: true, seq: 1, changed: true, answer: { kind: "done", kept: ["m1"] } };
+    expect(settled(DELETE_ALL_UDP, outcome)).toBe(flat("0081000200000064 00000000 00000000"));
   });
 
   it("NPMP-S-12 answers a failed map with external port and lifetime 0", () => {
