@@ -1,8 +1,12 @@
 // Port requests: new ones beside the peer, with many present, and renewals.
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { memoryOf } from "./process-memory.mjs";
 import { median } from "./statistics.mjs";
 import { startSubject } from "./subject.mjs";
 
+const REPLAY = fileURLToPath(new URL("replay.mjs", import.meta.url));
 const NEW_MAPPINGS = 1000;
 const RENEW_MS = 5000;
 
@@ -40,17 +44,17 @@ function medians(phases) {
 
 /**
  * What many mappings cost: the rate of 1,000 more at each size, memory, renewals and what those write, replay, boot.
+ * @param {number} base new mappings a second from none, as measured beside the peer
  * @param {readonly number[]} sizes ascending
  * @param {(text: string) => void} progress
  */
-export async function measureAtScale(sizes, progress) {
+export async function measureAtScale(base, sizes, progress) {
   const subject = await startSubject("portreeve");
   const { gateway } = subject.server;
   if (gateway === null) throw new Error("measures only ours");
   try {
     const idle = memoryOf(subject.server.pid);
-    const atNone = (await subject.map(NEW_MAPPINGS)).mapping;
-    let present = NEW_MAPPINGS;
+    let present = 0;
     const atSizes = [];
     for (const size of sizes) {
       progress(`filling to ${size} mappings`);
@@ -60,16 +64,15 @@ export async function measureAtScale(sizes, progress) {
       present = size + NEW_MAPPINGS;
       const memory = memoryOf(subject.server.pid);
       const eventsOfRenewals = (await logHead(gateway)) - before - NEW_MAPPINGS;
-      atSizes.push({ size, mapping, share: mapping.perSecond / atNone.perSecond, renewing, eventsOfRenewals, memory });
+      atSizes.push({ size, mapping, share: mapping.perSecond / base, renewing, eventsOfRenewals, memory });
       progress(`at ${size}: ${mapping.perSecond.toFixed(0)} new/s, ${renewing?.perSecond.toFixed(0)} renewals/s`);
     }
-    const records = await logHead(gateway);
     const { tookMs: stopMs } = await gateway.stop();
     const replay = await timeReplay(gateway);
     const before = performance.now();
     await gateway.start();
     const bootSeconds = (performance.now() - before) / 1000;
-    return { idle, atNone, atSizes, records, replay, bootSeconds, stopSeconds: stopMs / 1000, present };
+    return { idle, atSizes, replay, bootSeconds, stopSeconds: stopMs / 1000, present };
   } finally {
     await subject.close();
   }
@@ -82,18 +85,11 @@ async function logHead(gateway) {
 }
 
 /**
- * `portreeve replay --verify` on the stopped daemon's log, the start of the program subtracted.
+ * On the stopped daemon's log.
  * @param {import("../test/lab/gateway.mjs").Gateway} gateway
+ * @returns {Promise<{ records: number; perSecond: number; foldPerSecond: number }>}
  */
 async function timeReplay(gateway) {
-  const { runCli } = await import("../test/lab/gateway.mjs");
-  const time = async (/** @type {string[]} */ ...args) => {
-    const before = performance.now();
-    const result = await runCli(args);
-    if (result.code !== 0) throw new Error(`portreeve ${args.join(" ")}: ${result.stderr}`);
-    return { seconds: (performance.now() - before) / 1000, stdout: result.stdout };
-  };
-  const empty = await time("version");
-  const full = await time("replay", "--data-dir", gateway.dataDir, "--verify", "--json");
-  return { seconds: full.seconds - empty.seconds, report: JSON.parse(full.stdout) };
+  const { stdout } = await promisify(execFile)(process.execPath, [REPLAY, gateway.dataDir]);
+  return JSON.parse(stdout);
 }
