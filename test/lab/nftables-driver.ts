@@ -31,8 +31,9 @@ export class NftablesDriver {
   readonly #exited: Promise<void>;
   #nextId = 1;
 
-  constructor(host: Host, instanceId: string) {
-    this.#child = host.spawn([process.execPath, PROGRAM, instanceId], { stdio: ["pipe", "pipe", "inherit"] });
+  /** `by`: as the daemon reaches nftables, or through the nft program only. */
+  constructor(host: Host, instanceId: string, by: "library" | "program" = "library") {
+    this.#child = host.spawn([process.execPath, PROGRAM, instanceId, by], { stdio: ["pipe", "pipe", "inherit"] });
     this.#ready = new Promise((resolve, reject) => this.#waiting.set(0, { resolve, reject }));
     this.#ready.catch(() => undefined);
     this.#exited = new Promise((resolve) => this.#child.on("exit", () => resolve()));
@@ -67,6 +68,8 @@ export class NftablesDriver {
   foreign = (): Promise<{ instanceId: string; live: boolean } | null> => this.#call("foreign");
   takeOver = (from: string): Promise<void> => this.#call("takeOver", { from });
   removeAll = (): Promise<void> => this.#call("removeAll");
+  /** Ends the thread that talks to the kernel, as a crash in the C library would end only a process. */
+  killThread = (): Promise<void> => this.#call("killThread");
   library = (): Promise<string> => this.#call("library");
 
   /** A clean end: the anchor goes, the tables stay. */

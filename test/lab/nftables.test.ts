@@ -263,6 +263,49 @@ describe.skipIf(missing !== null)("nftables targets on a real kernel", () => {
     expect(await listForeignTables(gateway)).toEqual(foreign);
   });
 
+  it("takes a range away only if that very range is there", async () => {
+    await applyAll([SKELETON, RANGE]);
+    const inside = { ...RANGE, firstPort: 4050, lastPort: 4060 } as ForwardRow;
+    expect(await driver.apply("forwards", [remove(inside)])).toEqual([{ key: keyOf(inside), ok: true }]);
+    expect(await driver.observe("forwards")).toEqual(byKey([SKELETON, RANGE]));
+  });
+
+  it("works through the nft program where the library cannot be loaded, all but the anchor", async () => {
+    await driver.close();
+    driver = new NftablesDriver(gateway, INSTANCE, "program");
+    expect(await driver.library()).toBe("nft");
+    const overlapping = { ...RANGE, firstPort: 4050, lastPort: 4150 } as ForwardRow;
+    const outcomes = await driver.apply("forwards", [SKELETON, TCP80, RANGE, overlapping].map(create));
+    expect(outcomes.filter(({ ok }) => !ok)).toMatchObject([{ key: keyOf(overlapping), error: { code: "EEXIST" } }]);
+    expect(await driver.observe("forwards")).toEqual(byKey([SKELETON, TCP80, RANGE]));
+    expect(await driver.unchanged("forwards")).toBe(false);
+    expect(await driver.apply("guard", [create(ANCHOR), create(GUARD)])).toMatchObject([
+      { key: "anchor", ok: false, error: { code: "EOPNOTSUPP" } },
+      { key: "guard", ok: true },
+    ]);
+    expect(await driver.observe("guard")).toEqual(byKey([GUARD]));
+    await driver.removeAll();
+    expect(await listed()).toBe("");
+  });
+
+  it("replaces a thread that died, says so, and keeps the anchor, which the process holds", async () => {
+    await applyAll([SKELETON, TCP80]);
+    await driver.apply("guard", [create(ANCHOR)]);
+    await driver.observe("forwards");
+    await driver.observe("guard");
+    await driver.killThread();
+    await eventually(async () => expect((await driver.drifts()).map(({ target }) => target)).toContain("guard"));
+    expect(await driver.unchanged("forwards")).toBe(false);
+    expect(await driver.unchanged("guard")).toBe(false);
+    expect(await driver.observe("forwards")).toEqual(byKey([SKELETON, TCP80]));
+    expect(await driver.observe("guard")).toEqual(byKey([ANCHOR]));
+    expect(await driver.foreign()).toBeNull();
+    await applyAll([RANGE]);
+    expect(await driver.unchanged("forwards")).toBe(true);
+    await nft("flush", "ruleset");
+    expect(await nft("list", "tables")).toBe("table inet portreeve_anchor\n");
+  });
+
   it("lets nobody flush or delete the anchor while it runs", async () => {
     await driver.apply("guard", [create(ANCHOR), create(GUARD)]);
     await expect(nft("delete", "table", "inet", "portreeve_anchor")).rejects.toThrow(/not permitted/);

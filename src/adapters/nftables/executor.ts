@@ -10,7 +10,16 @@ import {
 import { ElementColumns, type SetLayout } from "./element-columns.ts";
 import { type FieldsChange, OPERATIONS, type Operation } from "./element-encoding.ts";
 import { endFlows } from "./flow-ending.ts";
-import type { ApplyReply, ApplyRequest, CallName, Calls, OwnedTable, Refused, TableObservation } from "./messages.ts";
+import type {
+  AnchorReply,
+  ApplyReply,
+  ApplyRequest,
+  CallName,
+  Calls,
+  OwnedTable,
+  Refused,
+  TableObservation,
+} from "./messages.ts";
 import type { Netfilter } from "./netfilter.ts";
 import type { Nft } from "./nft-library.ts";
 import type { Skeleton } from "./skeleton.ts";
@@ -26,7 +35,6 @@ export class Executor {
   readonly #nft: Nft;
   readonly #netfilter: Netfilter;
   readonly #prefix: string;
-  #anchor: string | null = null;
 
   constructor(nft: Nft, netfilter: Netfilter, prefix: string) {
     this.#nft = nft;
@@ -48,7 +56,7 @@ export class Executor {
     identify: () => ({ library: this.#nft.name, thread: this.#netfilter.generation().thread }),
     observe: ({ table, sets }) => this.#observe(table, sets),
     apply: (request) => this.#apply(request),
-    anchor: ({ skeleton }) => this.#writeAnchor(skeleton),
+    anchor: ({ table, skeleton }) => this.#writeAnchor(table, skeleton),
     tables: () =>
       [...this.#netfilter.tables().keys()]
         .filter((table) => table.startsWith(this.#prefix))
@@ -57,8 +65,8 @@ export class Executor {
   };
 
   #ownership(table: string): OwnedTable {
-    const owned = this.#netfilter.tables().get(table)?.owned === true;
-    return { table, instanceId: listInstance(this.#nft, table), owned, held: owned && table === this.#anchor };
+    const owner = this.#netfilter.tables().get(table)?.owner ?? null;
+    return { table, instanceId: listInstance(this.#nft, table), owner };
   }
 
   #observe(table: string, sets: readonly SetLayout[]): TableObservation | null {
@@ -143,16 +151,11 @@ export class Executor {
     return { skeletonError, shape: alone && shape !== null ? fingerprint(shape) : null };
   }
 
-  #writeAnchor(skeleton: Skeleton | null): ReconcileError | null {
-    if (skeleton === null) {
-      const result = this.#anchor === null ? null : this.#nft.transactAsOwner(`delete table inet ${this.#anchor}\n`);
-      this.#anchor = null;
-      return result === null || result.ok ? null : reconcileError(result.error);
-    }
-    const result = this.#nft.transactAsOwner(skeleton.text);
-    if (!result.ok) return reconcileError(result.error);
-    this.#anchor = skeleton.table;
-    return null;
+  #writeAnchor(table: string, skeleton: Skeleton | null): AnchorReply {
+    if (skeleton === null && !this.#netfilter.tables().has(table)) return { error: null, owner: null };
+    const result = this.#nft.transactAsOwner(skeleton?.text ?? `delete table inet ${table}\n`);
+    const error = result.ok ? null : reconcileError(result.error);
+    return { error, owner: error === null ? (this.#netfilter.tables().get(table)?.owner ?? null) : null };
   }
 
   #transact(commands: string): ReconcileError | null {

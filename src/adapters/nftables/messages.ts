@@ -11,7 +11,7 @@ export interface Calls {
   observe: { request: { table: string; sets: readonly SetLayout[] }; reply: TableObservation | null };
   apply: { request: ApplyRequest; reply: ApplyReply };
   /** Makes or removes the anchor. */
-  anchor: { request: { skeleton: Skeleton | null }; reply: ReconcileError | null };
+  anchor: { request: { table: string; skeleton: Skeleton | null }; reply: AnchorReply };
   /** All tables whose name begins like ours. */
   tables: { request: Record<string, never>; reply: readonly OwnedTable[] };
   /** One transaction in nft's language. */
@@ -26,14 +26,18 @@ export interface Identity {
   readonly thread: number;
 }
 
+export interface AnchorReply {
+  readonly error: ReconcileError | null;
+  /** Netlink port of the socket that holds it now. */
+  readonly owner: number | null;
+}
+
 export interface OwnedTable {
   readonly table: string;
   /** Null: the mark is missing. */
   readonly instanceId: string | null;
-  /** It belongs to an open socket. */
-  readonly owned: boolean;
-  /** That socket is ours. */
-  readonly held: boolean;
+  /** Netlink port of the socket it lives with; null: it outlives them all. */
+  readonly owner: number | null;
 }
 
 export interface TableObservation extends OwnedTable {

@@ -27,8 +27,8 @@ const INTERRUPTED_MAX = 3;
 export interface Netfilter {
   /** The ruleset's generation, and this thread's id as the kernel names it to others. */
   generation(): { readonly id: number; readonly thread: number };
-  /** Tables of family inet. `owned`: it lives as long as some socket that is open now. */
-  tables(): ReadonlyMap<string, { readonly owned: boolean }>;
+  /** Tables of family inet. `owner`: netlink port of the open socket it lives with, or null. */
+  tables(): ReadonlyMap<string, { readonly owner: number | null }>;
   /** Adds all elements to `into`, and returns how many there are that no row of ours can be. */
   elements(table: string, set: number, layout: SetLayout, into: ElementColumns): number;
   /** The element that holds this key (in an interval set: its first port), or null. */
@@ -75,14 +75,14 @@ function readGeneration(socket: NetlinkSocket): { id: number; thread: number } {
   return generation;
 }
 
-function readTables(socket: NetlinkSocket): Map<string, { owned: boolean }> {
-  const tables = new Map<string, { owned: boolean }>();
+function readTables(socket: NetlinkSocket): Map<string, { owner: number | null }> {
+  const tables = new Map<string, { owner: number | null }>();
   socket.request(
     message(NFT_SUBSYSTEM | NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_DUMP, NFPROTO_INET, []),
     (bytes, view) => {
       const name = attributeText(bytes, view.start, view.end, NFTA_TABLE_NAME);
-      const owned = attributeUint32(bytes, view.start, view.end, NFTA_TABLE_OWNER) !== null;
-      if (name !== null) tables.set(name, { owned });
+      const owner = attributeUint32(bytes, view.start, view.end, NFTA_TABLE_OWNER);
+      if (name !== null) tables.set(name, { owner });
     },
   );
   return tables;

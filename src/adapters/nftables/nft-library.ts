@@ -128,7 +128,8 @@ const PROGRAM_OUTPUT_BYTES = 256 * 1024 * 1024;
 /** Slower by a factor of forty, and without an anchor: a table it owned would end with the process. */
 export function nftProgram(path = "nft"): Nft {
   const run = (args: readonly string[], input: string): NftResult => {
-    const { status, stdout, stderr, error } = spawnSync(path, args, {
+    // Through a pipe: the stdin that Node makes is a socket, and nft opens "/dev/stdin", which a socket refuses.
+    const { status, stdout, stderr, error } = spawnSync("/bin/sh", ["-c", 'cat | "$0" "$@"', path, ...args], {
       input,
       encoding: "utf8",
       timeout: PROGRAM_TIMEOUT_MS,
@@ -141,8 +142,8 @@ export function nftProgram(path = "nft"): Nft {
     name: "nft",
     transact: (commands) => run(commands.startsWith("{") ? ["-j", "-f", "-"] : ["-f", "-"], commands),
     transactAsOwner: () => ({ ok: false, error: "Error: Operation not supported: an anchor needs libnftables" }),
-    listJson: (command) => run(["-j", "-f", "-"], command),
-    listTerse: (command) => run(["-s", "-t", "-f", "-"], command),
+    listJson: (command) => run(["-j", ...command.split(" ")], ""),
+    listTerse: (command) => run(["-s", "-t", ...command.split(" ")], ""),
     close: () => {},
   };
 }

@@ -56,6 +56,8 @@ export class Nftables {
   readonly #link: KernelLink;
   #identity: Identity | null = null;
   #identified: Promise<void> | null = null;
+  /** Sockets of this process that hold an anchor. A thread's sockets outlive it: the process closes them. */
+  readonly #owners = new Set<number>();
 
   constructor(instanceId: string, link: KernelLink, watch: TableWatch) {
     this.instanceId = instanceId;
@@ -91,7 +93,7 @@ export class Nftables {
     return this.#identified;
   }
 
-  /** The thread is gone, its anchor with it, and its last transaction may or may not be in the kernel. */
+  /** The thread is gone, and its last transaction may or may not be in the kernel. */
   threadLost(reason: string): void {
     [this.#identity, this.#identified] = [null, null];
     this.watch.setOwn(() => false);
@@ -117,7 +119,9 @@ export class Nftables {
 
   async writeAnchor(skeleton: Skeleton | null): Promise<ReconcileError | null> {
     await this.identify();
-    return this.#link.call("anchor", { skeleton }, APPLY_TIMEOUT_MS);
+    const { error, owner } = await this.#link.call("anchor", { table: ANCHOR_TABLE, skeleton }, APPLY_TIMEOUT_MS);
+    if (owner !== null) this.#owners.add(owner);
+    return error;
   }
 
   /** Looked for at the start, before anything of ours is written. */
@@ -126,13 +130,13 @@ export class Nftables {
     const foreign = tables.filter((table) => this.#isForeign(table));
     const named = foreign.find(({ instanceId }) => instanceId !== null);
     if (foreign.length === 0) return null;
-    return { instanceId: named?.instanceId ?? "unknown", live: tables.some(({ owned, held }) => owned && !held) };
+    return { instanceId: named?.instanceId ?? "unknown", live: tables.some((table) => this.#isOwnedElsewhere(table)) };
   }
 
   /** Makes what instance `from` left ours: its elements and flows stay. A live one keeps its anchor until it ends. */
   async takeOver(from: string): Promise<void> {
     const tables = await this.#tables();
-    const taken = tables.filter(({ instanceId, owned }) => instanceId === from && !owned);
+    const taken = tables.filter(({ instanceId, owner }) => instanceId === from && owner === null);
     if (taken.length === 0) return;
     await this.#transact(`${taken.flatMap(({ table }) => instanceMark(table, this.instanceId)).join("\n")}\n`);
   }
@@ -164,8 +168,13 @@ export class Nftables {
   }
 
   /** Another's mark, or an owner that is not this process: a copy of our data directory has our mark. */
-  #isForeign({ instanceId, owned, held }: OwnedTable): boolean {
-    return (instanceId !== null && instanceId !== this.instanceId) || (owned && !held);
+  #isForeign(table: OwnedTable): boolean {
+    const { instanceId } = table;
+    return (instanceId !== null && instanceId !== this.instanceId) || this.#isOwnedElsewhere(table);
+  }
+
+  #isOwnedElsewhere({ owner }: OwnedTable): boolean {
+    return owner !== null && !this.#owners.has(owner);
   }
 
   #refuseForeign(table: OwnedTable): void {

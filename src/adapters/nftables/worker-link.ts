@@ -45,7 +45,7 @@ export class WorkerLink {
   #nextId = 1;
   #closed = false;
 
-  /** `onRestart`: the thread is gone, and with it what it owned; called before its call is failed. */
+  /** `onRestart`: the thread is gone; called before its call is failed. */
   constructor(onRestart: (reason: string) => void, start: () => WorkerLike = startThread) {
     this.#onRestart = onRestart;
     this.#start = start;

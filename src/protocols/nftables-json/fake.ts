@@ -41,8 +41,8 @@ export class FakeRuleset {
     this.#generation += 1;
   }
 
-  tables(): Map<string, { readonly owned: boolean }> {
-    return new Map([...this.#tables].map(([name, { owner }]) => [name, { owned: owner !== null }]));
+  tables(): Map<string, { readonly owner: number | null }> {
+    return new Map([...this.#tables].map(([name, { owner }]) => [name, { owner }]));
   }
 
   elements(table: string, set: string): readonly FakeElement[] {

@@ -98,7 +98,7 @@ describe("elements from the kernel", () => {
     const [set, of] = layout("forwards");
     const fields = { ...base, set, protocol: 6, firstPort: 80, lastPort: 80, toPort: 0 };
     expect(elementRequest("portreeve", of, fields).toString("hex")).toContain(
-      "10000100" + "01020304" + "06000000" + "00500000",
+      "10000100010203040600000000500000",
     );
   });
 });

@@ -83,7 +83,7 @@ describe("FakeRuleset", () => {
     expect(code("add table inet held { flags owner; }", 7)).toBeNull();
     expect(code("delete table inet held")).toBe("EPERM");
     kernel.flush();
-    expect([...kernel.tables()]).toEqual([["held", { owned: true }]]);
+    expect([...kernel.tables()]).toEqual([["held", { owner: 7 }]]);
     kernel.closeSocket(7);
     expect(kernel.dump()).toBe("");
   });
