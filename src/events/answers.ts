@@ -74,7 +74,8 @@ export class AnswerIndex {
 
   #surplusBeside(answers: readonly RememberedAnswer[]): string[] {
     const fresh = new Set(answers.map(({ requestId }) => requestId));
-    let surplus = this.#seqs.size + fresh.size - this.#max;
+    const added = [...fresh].filter((requestId) => !this.#seqs.has(requestId)).length;
+    let surplus = this.#seqs.size + added - this.#max;
     const oldest: string[] = [];
     for (const requestId of this.#seqs.keys()) {
       if (surplus <= 0) break;
