@@ -53,6 +53,7 @@ export class ScriptedReconciler implements Reconciler {
   brakeReleases = 0;
   health = OK;
   readonly #controller: () => Controller;
+  readonly #select = selectForwards(INSTANCE);
 
   constructor(controller: () => Controller) {
     this.#controller = controller;
@@ -61,7 +62,7 @@ export class ScriptedReconciler implements Reconciler {
   status(key: string): RowStatus | undefined {
     const told = this.statuses.get(key);
     if (told !== undefined) return told;
-    const row = selectForwards(INSTANCE)(this.#controller().state).get(key);
+    const row = this.#select(this.#controller().state).get(key);
     if (row === undefined) return undefined;
     return { kind: "done", revision: row.revision, attempts: 0, retryAt: null, error: null, since: T0 };
   }
