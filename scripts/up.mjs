@@ -66,7 +66,7 @@ function sayNextSteps({ socket, api, tokenFile, sockets, degraded = [] }) {
     `  · ${cli} status`,
     `  · ${cli} port add 8080/tcp ADDRESS`,
     `  · ${cli} events tail`,
-    "  · Ctrl-C stops the controller; forwards stay. `portreeve teardown` removes them.",
+    `  · Ctrl-C stops the controller; forwards stay. ${cli} teardown --config var/portreeve.yaml removes them.`,
     "",
   ];
   say(lines.join("\n"));
