@@ -57,6 +57,13 @@ export class Agent {
     for (const port of ports.udp ?? []) this.listening.add(`udp/${port}`);
   }
 
+  /** @param {{ tcp?: number[]; udp?: number[] }} ports */
+  async stopListening(ports) {
+    await this.#call("stopListening", ports);
+    for (const port of ports.tcp ?? []) this.listening.delete(`tcp/${port}`);
+    for (const port of ports.udp ?? []) this.listening.delete(`udp/${port}`);
+  }
+
   /** One exchange over TCP. Rejects with the reason if no answer comes. @param {Flow} flow */
   async tcp(flow) {
     return parseEcho(await this.#call("connectOnce", flow));

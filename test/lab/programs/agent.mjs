@@ -2,13 +2,13 @@
 import { createInterface } from "node:readline";
 import { heard, listenUp, sendFromEar } from "./ears.mjs";
 import { connectOnce, closeStream, openStream, sayOnStream, udpExchange, udpStart, udpStop } from "./flows.mjs";
-import { listen, listenAgain } from "./listeners.mjs";
+import { listen, stopListening } from "./listeners.mjs";
 import { sendAndAwait } from "./pcp-socket.mjs";
 
 /** @type {Record<string, (args: any) => Promise<unknown>>} */
 const OPERATIONS = {
   listen,
-  listenAgain,
+  stopListening,
   connectOnce,
   openStream,
   sayOnStream,

@@ -15,11 +15,12 @@ export async function listen({ name, tcp = [], udp = [], address = "0.0.0.0" }) 
   ]);
 }
 
-/** Closes and opens again: what a restarted application does. @param {Parameters<typeof listen>[0]} request */
-export async function listenAgain(request) {
-  for (const port of request.tcp ?? []) open.get(`tcp/${port}`)?.close();
-  for (const port of request.udp ?? []) open.get(`udp/${port}`)?.close();
-  await listen(request);
+/** @param {{ tcp?: number[]; udp?: number[] }} request */
+export async function stopListening({ tcp = [], udp = [] }) {
+  for (const name of [...tcp.map((port) => `tcp/${port}`), ...udp.map((port) => `udp/${port}`)]) {
+    open.get(name)?.close();
+    open.delete(name);
+  }
 }
 
 /** @param {string} name @param {number} port @param {string} address @returns {Promise<void>} */

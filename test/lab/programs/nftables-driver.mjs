@@ -47,7 +47,7 @@ for (const [target, { watch }] of Object.entries(targets))
   watch?.((/** @type {string} */ by) => drifts.push({ target, by }));
 
 /** @param {{ target: "forwards" | "guard" }} args */
-const targetOf = ({ target }) => /** @type {any} */ (targets[target]);
+const targetOf = ({ target }) => targets[target];
 
 /** @type {Record<string, (args: any) => unknown>} */
 const OPERATIONS = {
