@@ -9,8 +9,8 @@ const PROGRAM = fileURLToPath(new URL("programs/nftables-driver.mjs", import.met
 type Row = ForwardRow | GuardRow;
 export type TargetName = "forwards" | "guard";
 interface Waiting {
-  resolve(value: never): void;
-  reject(error: Error): void;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** Rejected by the driver with our own error code. */

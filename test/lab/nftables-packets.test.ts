@@ -247,7 +247,7 @@ describe.skipIf(missing !== null)("packets through the nftables targets", () => 
     );
     await map(...mapping("tcp", 80, client, 8080));
     await stranger.openStream("marked", wan(80));
-    expect(await conntrack("dport=80")).toContain(`mark=${0x01000040}`);
+    expect(await conntrack("dport=80")).toContain(`mark=16777280`);
     await stranger.closeStream("marked");
     await gateway.exec("nft", "delete", "table", "ip", "other");
   });

@@ -111,7 +111,7 @@ describe.skipIf(missing !== null)("nftables targets on a real kernel", () => {
   });
 
   it("refuses exactly the rows the kernel refuses and applies the rest in the same call", async () => {
-    const good = Array.from({ length: 40 }, (_, index): ForwardRow => ({ ...TCP80, port: 1000 + index }) as ForwardRow);
+    const good = Array.from({ length: 40 }, (_, index): ForwardRow => ({ ...TCP80, port: 1000 + index }));
     const overlapping = { ...RANGE, firstPort: 4050, lastPort: 4150 } as ForwardRow;
     const inside = { ...RANGE, firstPort: 4010, lastPort: 4020 } as ForwardRow;
     const rows = [SKELETON, RANGE, ...good.slice(0, 13), overlapping, ...good.slice(13, 30), inside, ...good.slice(30)];
@@ -195,13 +195,13 @@ describe.skipIf(missing !== null)("nftables targets on a real kernel", () => {
       }
     })();
     for (let index = 0; index < 200; index += 1) {
-      await driver.apply("forwards", [create({ ...TCP80, port: 2000 + index } as ForwardRow)]);
+      await driver.apply("forwards", [create({ ...TCP80, port: 2000 + index })]);
     }
     expect(await driver.unchanged("forwards")).toBe(true);
     expect(await driver.drifts()).toEqual([]);
 
     for (let index = 0; index < 20; index += 1) {
-      const apply = driver.apply("forwards", [create({ ...TCP80, port: 3000 + index } as ForwardRow)]);
+      const apply = driver.apply("forwards", [create({ ...TCP80, port: 3000 + index })]);
       await nft("delete", "element", "inet", "portreeve", "forwards", `{ ${WAN_GATEWAY} . tcp . ${2000 + index} }`);
       await apply;
       expect(await driver.unchanged("forwards")).toBe(false);
@@ -219,9 +219,7 @@ describe.skipIf(missing !== null)("nftables targets on a real kernel", () => {
     expect(await second.foreign()).toEqual({ instanceId: INSTANCE, live: true });
     await expect(second.observe("forwards")).rejects.toMatchObject({ code: "FOREIGN_INSTANCE" });
     await expect(second.apply("forwards", [remove(TCP80)])).rejects.toBeInstanceOf(DriverError);
-    expect(
-      (await second.apply("guard", [create({ ...ANCHOR, instanceId: OTHER_INSTANCE } as GuardRow)]))[0],
-    ).toMatchObject({
+    expect((await second.apply("guard", [create({ ...ANCHOR, instanceId: OTHER_INSTANCE })]))[0]).toMatchObject({
       ok: false,
       error: { code: "EPERM" },
     });

@@ -63,8 +63,15 @@ export class ElementColumns {
       larger.set(this.#values);
       this.#values = larger;
     }
-    const values = [set, address, protocol, firstPort, lastPort, toAddress, toPort];
-    this.#values.set(values, this.#length * STRIDE);
+    // One by one: an array to copy from would be an object for each element.
+    const [values, base] = [this.#values, this.#length * STRIDE];
+    values[base] = set;
+    values[base + 1] = address;
+    values[base + 2] = protocol;
+    values[base + 3] = firstPort;
+    values[base + 4] = lastPort;
+    values[base + 5] = toAddress;
+    values[base + 6] = toPort;
     this.#length += 1;
   }
 

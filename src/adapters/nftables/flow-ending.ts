@@ -1,7 +1,6 @@
 import type { ReconcileError } from "../../reconcilers/contract.ts";
 import type { Flow } from "./conntrack-message.ts";
 import type { ElementTarget } from "./element-commit.ts";
-import type { SetLayout } from "./element-columns.ts";
 import { MARK_SEVERED } from "./marks.ts";
 import { NetlinkError } from "./netlink-socket.ts";
 
@@ -97,7 +96,7 @@ function destinationOf({ netfilter, table, sets }: ElementTarget, { original }: 
   for (const [set, layout] of sets.entries()) {
     if (layout.name !== "forwards" && layout.name !== "ranges") continue;
     const key = { set, address, protocol, firstPort: port, lastPort: port, toAddress: 0, toPort: 0 };
-    const found = netfilter.element(table, layout as SetLayout, key);
+    const found = netfilter.element(table, layout, key);
     if (found !== null) return { address: found.toAddress, port: layout.name === "ranges" ? port : found.toPort };
   }
   return null;

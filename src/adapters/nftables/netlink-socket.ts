@@ -56,7 +56,7 @@ let libc: ReturnType<typeof bindLibc> | undefined;
 const ERRNO_NAMES = new Map(
   Object.entries(koffi.os.errno)
     .filter(([name]) => name !== "EWOULDBLOCK" && name !== "ENOTSUP")
-    .map(([name, number]) => [Number(number), name]),
+    .map(([name, number]) => [number, name]),
 );
 const errnoName = (errno: number): string => ERRNO_NAMES.get(errno) ?? `E${errno}`;
 

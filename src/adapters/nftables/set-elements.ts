@@ -100,11 +100,13 @@ function decodeElement(
     const at = key + part * REGISTER_BYTES;
     const last = keyEnd < 0 ? at : keyEnd + part * REGISTER_BYTES;
     const kind = layout.key[part];
-    if (kind !== "ports" && bytes.compare(bytes, last, last + REGISTER_BYTES, at, at + REGISTER_BYTES) !== 0)
-      return null;
+    if (kind !== "ports" && bytes.readUInt32BE(last) !== bytes.readUInt32BE(at)) return null;
     if (kind === "address") fields.address = bytes.readUInt32BE(at);
     else if (kind === "protocol") fields.protocol = bytes.readUInt8(at);
-    else [fields.firstPort, fields.lastPort] = [bytes.readUInt16BE(at), bytes.readUInt16BE(last)];
+    else {
+      fields.firstPort = bytes.readUInt16BE(at);
+      fields.lastPort = bytes.readUInt16BE(last);
+    }
   }
   for (let part = 0; part < layout.data.length; part += 1) {
     const at = data + part * REGISTER_BYTES;

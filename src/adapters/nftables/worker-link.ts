@@ -120,7 +120,7 @@ export class WorkerLink {
     this.#clearActive();
     // It may hang in a call of the C library that cannot be interrupted: it is told, and not waited for.
     void lost?.terminate();
-    if (this.#closed) return void active?.reject(unavailable(reason));
+    if (this.#closed) return active?.reject(unavailable(reason));
     if (Date.now() - this.#startedAt > HEALTHY_MS) this.#backoffMs = RESTART_MIN_MS;
     this.#restart = setTimeout(() => {
       this.#restart = null;

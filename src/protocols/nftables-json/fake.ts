@@ -245,7 +245,7 @@ function runJson(tables: Tables, text: string, owner: number): void {
 function parts(value: Value): Part[] {
   if (typeof value !== "object") return [value];
   if ("concat" in value) return value.concat.flatMap(parts);
-  if ("range" in value) return [[value.range[0] as number, value.range[1] as number]];
+  if ("range" in value) return [[Number(value.range[0]), Number(value.range[1])]];
   throw new FakeRefusal("EINVAL", "Invalid argument");
 }
 

@@ -70,6 +70,6 @@ export function memberValues(object: SetObject): { value: Value; comment: string
   return (object.elem ?? []).map((member) =>
     typeof member === "object" && "elem" in member
       ? { value: member.elem.val, comment: member.elem.comment ?? null }
-      : { value: member as Value, comment: null },
+      : { value: member, comment: null },
   );
 }

@@ -97,8 +97,6 @@ describe("elements from the kernel", () => {
     );
     const [set, of] = layout("forwards");
     const fields = { ...base, set, protocol: 6, firstPort: 80, lastPort: 80, toPort: 0 };
-    expect(elementRequest("portreeve", of, fields).toString("hex")).toContain(
-      "10000100010203040600000000500000",
-    );
+    expect(elementRequest("portreeve", of, fields).toString("hex")).toContain("10000100010203040600000000500000");
   });
 });

@@ -50,7 +50,7 @@ describe("WorkerLink", () => {
     expect(threads).toHaveLength(0);
     const [first, second] = [call(), call()];
     expect(thread().received).toHaveLength(1);
-    thread().reply({ reply: ["one"] } as Partial<ReplyMessage>);
+    thread().reply({ reply: ["one"] });
     expect(await first).toEqual(["one"]);
     expect(thread().received).toHaveLength(2);
     thread().reply();
@@ -64,7 +64,7 @@ describe("WorkerLink", () => {
       code: "FOREIGN_INSTANCE",
       message: "another's",
       transient: false,
-    } as Partial<ReplyMessage>);
+    });
     await expect(pending).rejects.toMatchObject({ code: "FOREIGN_INSTANCE", disposition: "terminal" });
   });
 
@@ -93,7 +93,7 @@ describe("WorkerLink", () => {
     hung.emit("exit", 1);
     hung.reply();
     expect(lost).toHaveLength(1);
-    thread().reply({ reply: ["new"] } as Partial<ReplyMessage>);
+    thread().reply({ reply: ["new"] });
     expect(await next).toEqual(["new"]);
   });
 
