@@ -1,6 +1,6 @@
 // What the scripts share: running a program, saying what happens, installing what a fresh clone lacks.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -46,6 +46,12 @@ export function ensureNpmPackages() {
   const wanted = join(ROOT, "package-lock.json");
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(wanted).mtimeMs) return true;
   if (existsSync(installed) && sameLock(installed, wanted)) return true;
+  // npm ci empties node_modules first, through a link too: what another checkout uses is not ours to empty.
+  if (lstatSync(join(ROOT, "node_modules"), { throwIfNoEntry: false })?.isSymbolicLink() === true) {
+    process.stderr.write("node_modules is a symbolic link to packages that do not fit package-lock.json.\n");
+    process.stderr.write("Remove the link and run this again, or run npm ci where it points.\n");
+    return false;
+  }
   say("· installing npm packages (npm ci)");
   // No install scripts: koffi and classic-level bring prebuilt binaries, so nothing needs them.
   return runProgram("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
