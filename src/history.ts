@@ -2,6 +2,7 @@ import type { Seq } from "./events/envelope.ts";
 import type { PortreeveRecord } from "./events/index.ts";
 import type { EventLog, LogHead } from "./events/log.ts";
 import type { Snapshot, SnapshotStore } from "./events/snapshot.ts";
+import { keepNewest } from "./events/snapshot-store.ts";
 import { PortreeveError } from "./lib/errors.ts";
 import { foldInto, replay } from "./reducers/fold.ts";
 import { stateFromJson, stateHash, stateToJson } from "./reducers/state-json.ts";
@@ -123,7 +124,7 @@ export class SnapshotKeeper {
       throw new PortreeveError("NOT_FOUND", "there is no event yet to save a fold of", "refused");
     const header = { seq: state.seq, at: state.at, chainHash, reducerVersion: REDUCER_VERSION };
     await this.#store.write({ ...header, state: stateToJson(state) });
-    for (const { seq } of (await this.#store.list()).slice(SNAPSHOTS_KEPT)) await this.#store.remove(seq);
+    await keepNewest(this.#store, SNAPSHOTS_KEPT);
     return header;
   }
 
