@@ -6,12 +6,19 @@ import type { MapRequest, Outcome, UnmapRequest } from "../../reducers/decide/co
 import { answer } from "./answer.ts";
 import type { Endpoint } from "./bound-socket.ts";
 import type { DropLog } from "./drop-log.ts";
+import { FairQueue } from "./fair-queue.ts";
 import type { Answer, Reply, Standing } from "./exchange.ts";
 import { isOnLink, type Link } from "./link.ts";
 import { RateLimit } from "./rate-limit.ts";
 
-/** Requests waiting for the kernel at once; beyond it datagrams are dropped, as RFC 6887 §8.2 allows under overload. */
-const IN_FLIGHT_MAX = 8192;
+/** Requests that the controller and the kernel have at once: a commit group. */
+const IN_FLIGHT_MAX = 256;
+/** Requests waiting for that, in turns: room for each address of a /24. The rest is dropped (RFC 6887 §8.2). */
+const WAITING_MAX = { perSource: 16, total: 4096 };
+/** libuv reads this many datagrams of a socket in a turn of the event loop; as many mean that more are there. */
+const DATAGRAMS_PER_TURN = 32;
+/** So long reading goes before deciding. */
+const READING_TURNS_MAX = 64;
 
 export interface RequestFlowOptions {
   readonly controller: ControllerPort;
@@ -36,14 +43,21 @@ interface Received {
 export class RequestFlow {
   readonly #options: RequestFlowOptions;
   readonly #rate = new RateLimit();
+  readonly #waiting = new FairQueue<() => void>(WAITING_MAX);
   /** Commands under way, by all that makes them the same: a retransmission waits for the first one's outcome. */
   readonly #inFlight = new Map<string, Promise<Outcome>>();
+
+  /** Datagrams in this turn of the event loop, and full turns in a row before it. */
+  #heard = 0;
+  #fullTurns = 0;
 
   constructor(options: RequestFlowOptions) {
     this.#options = options;
   }
 
   receive(link: Link, bytes: Uint8Array, source: Endpoint): void {
+    this.#heard += 1;
+    if (this.#heard === 1 && this.#fullTurns === 0) setImmediate(() => this.#endTurn());
     const { clock, controller, drops, standingOn } = this.#options;
     const at = clock.now();
     const hindrance = this.#hindrance(link, source, at);
@@ -54,8 +68,10 @@ export class RequestFlow {
     const received = { link, source, at };
     if (said.kind === "drop") return drop(said.message);
     if (said.kind === "reply") return this.#reply(received, said, said.reply);
-    if (this.#inFlight.size >= IN_FLIGHT_MAX) return drop("too many requests are under way");
-    return void this.#ask(received, said, controller);
+    const ask = (): void => void this.#ask(received, said, controller);
+    const calm = this.#fullTurns === 0 && this.#waiting.size === 0 && this.#inFlight.size < IN_FLIGHT_MAX;
+    if (calm || this.#inFlight.has(identityOf(said.command))) return ask();
+    if (!this.#waiting.push(`${link.interface} ${source.address}`, ask)) drop("too many requests are under way");
   }
 
   /** Why a datagram is not even looked at; null if it is. */
@@ -86,8 +102,30 @@ export class RequestFlow {
     const outcome = controller.submitSettled({ ...command, source, requestId: `${command.by}-${randomUUID()}` });
     this.#inFlight.set(key, outcome);
     // Who waits for the outcome sees a rejection; this chain only tidies up.
-    void outcome.finally(() => this.#inFlight.delete(key)).catch(() => undefined);
+    void outcome.finally(() => this.#next(key)).catch(() => undefined);
     return outcome;
+  }
+
+  #next(ended: string): void {
+    this.#inFlight.delete(ended);
+    if (this.#fullTurns === 0) this.#letIn();
+  }
+
+  /**
+   * Under a flood the socket is emptied before anything is decided: what still lies in it has no turn yet, and when its
+   * buffer is full the kernel drops whoever comes, the polite ones as well.
+   */
+  #endTurn(): void {
+    const full = this.#heard >= DATAGRAMS_PER_TURN && this.#fullTurns < READING_TURNS_MAX;
+    this.#heard = 0;
+    this.#fullTurns = full ? this.#fullTurns + 1 : 0;
+    if (full) setImmediate(() => this.#endTurn());
+    else this.#letIn();
+  }
+
+  /** A repetition of what is under way takes no place, so one that ends may let in several. */
+  #letIn(): void {
+    while (this.#inFlight.size < IN_FLIGHT_MAX && this.#waiting.size > 0) this.#waiting.shift()?.();
   }
 
   #reply(
