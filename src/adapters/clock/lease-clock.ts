@@ -6,6 +6,9 @@ const TICK_MS = 250;
 /** Deadlines that renewals moved are written at most this often. */
 const CHECKPOINT_MS = 60_000;
 
+/** While nothing can be logged (a full disk) an end that is due is tried this often: each try reopens the log. */
+const REFUSED_WAIT_MS = 5000;
+
 /** The part of the lease book that says whether there is anything to end. */
 export interface NextDeadline {
   next(): number | null;
@@ -19,6 +22,7 @@ export class LeaseClock {
   #alarm: { cancel(): void } | null = null;
   #checkpointAt: number;
   #ticks = 0;
+  #expireFrom = 0;
 
   constructor(controller: ControllerPort, leases: NextDeadline, clock: Clock) {
     this.#controller = controller;
@@ -41,8 +45,9 @@ export class LeaseClock {
     this.#ticks += 1;
     const requestId = `clock-${now}-${this.#ticks}`;
     const next = this.#leases.next();
-    if (next !== null && next <= now) {
-      await this.#controller.submit({ type: "leases.expire", source: "clock", requestId, now });
+    if (next !== null && next <= now && now >= this.#expireFrom) {
+      const outcome = await this.#controller.submit({ type: "leases.expire", source: "clock", requestId, now });
+      if (!outcome.ok) this.#expireFrom = now + REFUSED_WAIT_MS;
     }
     if (now >= this.#checkpointAt) {
       this.#checkpointAt = now + CHECKPOINT_MS;
