@@ -11,7 +11,9 @@ import { createReconciler, type EngineDeps, type RunningReconciler } from "./rec
 import { nftablesForwards } from "./reconcilers/nftables-forwards.ts";
 import { nftablesGuard } from "./reconcilers/nftables-guard.ts";
 import { sysctls } from "./reconcilers/sysctls.ts";
-import { forwardKeysOf } from "./reducers/select/forward-rows.ts";
+import { forwardKeysOf, selectForwards } from "./reducers/select/forward-rows.ts";
+import { guardKeysOf, selectGuard } from "./reducers/select/guard-rows.ts";
+import { selectSysctls } from "./reducers/select/sysctl-rows.ts";
 import type { State } from "./reducers/state.ts";
 import type { Settler } from "./settlement.ts";
 
@@ -64,13 +66,9 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
   return {
     reconcilers,
     desired: [
-      { reconciler: forwards.name, select: nftablesForwards(instanceId).select, keysOf: forwardKeysOf },
-      {
-        reconciler: guard.name,
-        select: nftablesGuard(instanceId).select,
-        keysOf: (_, mapping) => [`holder|${mapping.internalAddress}`],
-      },
-      { reconciler: parameters.name, select: sysctls().select, keysOf: () => [] },
+      { reconciler: forwards.name, select: selectForwards(instanceId), keysOf: forwardKeysOf },
+      { reconciler: guard.name, select: selectGuard(instanceId), keysOf: guardKeysOf },
+      { reconciler: parameters.name, select: selectSysctls(), keysOf: () => [] },
     ],
     findForeignInstance: () => nftables.findForeignInstance(),
     takeOver: (from) => nftables.takeOver(from),

@@ -14,8 +14,7 @@ interface Lease {
   logged: number;
   /** Where renewals have moved it; never behind what was promised last. */
   deadline: number;
-  lifetimeMs: number;
-  clientPort: number | null;
+  readonly lifetimeMs: number;
 }
 
 interface Due {
@@ -75,18 +74,11 @@ export class LeaseBook implements Deadlines {
 
   renew(renewal: Renewal): void {
     const lease = this.#leases.get(keyOf(renewal.mappingId, renewal.claimKey));
-    if (lease === undefined) return;
-    lease.clientPort = renewal.clientPort;
-    this.#move(lease, renewal.expiresAt);
+    if (lease !== undefined) this.#move(lease, renewal.expiresAt);
   }
 
   deadlineOf(mappingId: string, claimKey: string): number | null {
     return this.#leases.get(keyOf(mappingId, claimKey))?.deadline ?? null;
-  }
-
-  /** UDP port the claim's last request came from. */
-  clientPortOf(mappingId: string, claimKey: string): number | null {
-    return this.#leases.get(keyOf(mappingId, claimKey))?.clientPort ?? null;
   }
 
   /** Gateway time of the next deadline, or null. */
@@ -121,9 +113,9 @@ export class LeaseBook implements Deadlines {
 
   #put(mappingId: string, claim: Claim): Lease | null {
     if (claim.expiresAt === null || claim.lifetime === null) return null;
-    const { key: claimKey, expiresAt, clientPort } = claim;
+    const { key: claimKey, expiresAt } = claim;
     const lifetimeMs = claim.lifetime * 1000;
-    const lease: Lease = { mappingId, claimKey, logged: expiresAt, deadline: expiresAt, lifetimeMs, clientPort };
+    const lease: Lease = { mappingId, claimKey, logged: expiresAt, deadline: expiresAt, lifetimeMs };
     this.#leases.set(keyOf(mappingId, claimKey), lease);
     this.#push({ at: expiresAt, lease });
     return lease;

@@ -3,7 +3,7 @@ import type { MappingChanged } from "../events/mapping.ts";
 import { tableDelete, tableGet, tableSet, tableSweep } from "../lib/table.ts";
 import { assert } from "../lib/assert.ts";
 import { dropMapping, holdMapping, spendToken } from "./device.ts";
-import { indexPorts, unindexPorts } from "./index-ports.ts";
+import { indexPorts, unindexPorts } from "./port-index.ts";
 import { wanAddress } from "./select/external-address.ts";
 import { externalKey, type Mapping, type State } from "./state.ts";
 

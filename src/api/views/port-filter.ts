@@ -1,7 +1,8 @@
 import { parseIpv4 } from "../../lib/ip.ts";
-import { tableGet, tableRows } from "../../lib/table.ts";
+import { tableRows } from "../../lib/table.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
-import { externalKey, type Mapping, type State } from "../../reducers/state.ts";
+import { mappingAt } from "../../reducers/port-index.ts";
+import type { Mapping, State } from "../../reducers/state.ts";
 
 export interface PortFilter {
   /** External port; a range holds each of its ports. */
@@ -35,8 +36,7 @@ function* candidates(state: State, { port, protocol }: PortFilter): Iterable<Map
   }
   for (const wan of wansOf(state)) {
     for (const each of protocol === undefined ? (["tcp", "udp"] as const) : [protocol]) {
-      const id = tableGet(state.byExternal, externalKey(wan, each, port));
-      const mapping = id === undefined ? undefined : tableGet(state.mappings, id);
+      const mapping = mappingAt(state, wan, each, port);
       if (mapping !== undefined) yield mapping;
     }
   }

@@ -140,7 +140,6 @@ export interface Renewal {
   readonly mappingId: string;
   readonly claimKey: string;
   readonly expiresAt: number;
-  readonly clientPort: number | null;
 }
 
 /** What the requester is told; each adapter turns it into its protocol. */

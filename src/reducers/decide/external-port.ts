@@ -1,5 +1,6 @@
 import type { Transport } from "../../events/fields.ts";
 import { tableGet } from "../../lib/table.ts";
+import { mappingAt } from "../port-index.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 
 /** Masquerading moves packets whose source port is mapped up here (port shadowing), so nothing up here is mapped. */
@@ -37,22 +38,17 @@ export function hindrance(
 ): Hindrance | null {
   const why = protection(state, place.protocol, place.port);
   if (why !== null) return { kind: "protected", why };
-  const holder = holderOf(state, place.wan, place.protocol, place.port);
-  if (holder !== null) return { kind: "taken", mapping: holder };
+  const mapping = mappingAt(state, place.wan, place.protocol, place.port);
+  if (mapping !== undefined) return { kind: "taken", mapping };
   const kept = tableGet(state.quarantine, externalKey(place.wan, place.protocol, place.port));
   if (kept !== undefined && kept.until > now && kept.device !== device)
     return { kind: "quarantined", until: kept.until };
   // RFC 6886 §3.3: the companion port of the other transport stays with the client that holds this one by NAT-PMP.
-  const companion = holderOf(state, place.wan, place.protocol === "tcp" ? "udp" : "tcp", place.port);
-  if (companion !== null && companion.internalAddress !== device) {
+  const companion = mappingAt(state, place.wan, place.protocol === "tcp" ? "udp" : "tcp", place.port);
+  if (companion !== undefined && companion.internalAddress !== device) {
     if (companion.claims.some((claim) => claim.source === "natpmp")) return { kind: "companion", mapping: companion };
   }
   return null;
-}
-
-export function holderOf(state: State, wan: string, protocol: Transport, port: number): Mapping | null {
-  const id = tableGet(state.byExternal, externalKey(wan, protocol, port));
-  return id === undefined ? null : (tableGet(state.mappings, id) ?? null);
 }
 
 /** A free external port for a device that gets none of those it named: the internal number if that is high enough, else by entropy. */

@@ -4,6 +4,7 @@ import type { Claim } from "../../events/mapping.ts";
 import { tableGet } from "../../lib/table.ts";
 import { tokensOf } from "../device.ts";
 import { externalAddress, preferredWan } from "../select/external-address.ts";
+import { mappingsTo } from "../port-index.ts";
 import { deviceKey, internalKey, type Mapping, type State } from "../state.ts";
 import type { CommandEnvelope, Deadlines, Decision, MapRequest } from "./command.ts";
 import { choosePort, hindrance } from "./external-port.ts";
@@ -57,8 +58,7 @@ export function decideMap(command: CommandEnvelope & MapRequest, state: State, d
 
 /** Mappings on this WAN that end at the port asked for, oldest first. */
 function ownMappings({ command, state, wan, protocol }: Asking): Mapping[] {
-  const ids = tableGet(state.byInternal, internalKey(command.device, protocol, command.internalPort)) ?? [];
-  return ids.map((id) => tableGet(state.mappings, id) as Mapping).filter((mapping) => mapping.wan === wan);
+  return mappingsTo(state, command.device, protocol, command.internalPort).filter((mapping) => mapping.wan === wan);
 }
 
 function joinByPcp(asking: Asking, existing: readonly Mapping[]): Decision {
@@ -156,7 +156,7 @@ function renew(asking: Asking, mapping: Mapping, claimKey: string): Decision {
     const changed = event("lease.changed", { mappingId: mapping.id, claimKey, lifetime, expiresAt });
     return accept([changed], { ...answer, externalPort, lifetime });
   }
-  const renewal = { mappingId: mapping.id, claimKey, expiresAt, clientPort: command.clientPort };
+  const renewal = { mappingId: mapping.id, claimKey, expiresAt };
   return accept([], { ...answer, externalPort, lifetime }, [renewal]);
 }
 
@@ -245,7 +245,7 @@ function tooOften(state: State): string {
 
 /** Seconds until the last claim of that kind on a mapping ends. */
 export function remaining(
-  { command, deadlines }: Pick<Asking, "command" | "deadlines"> | { command: CommandEnvelope; deadlines: Deadlines },
+  { command, deadlines }: { readonly command: CommandEnvelope; readonly deadlines: Deadlines },
   mapping: Mapping,
   source: Claim["source"],
 ): number {

@@ -3,9 +3,10 @@ import type { Claim } from "../../events/mapping.ts";
 import { isHostIpv4, parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
 import { tableGet } from "../../lib/table.ts";
 import { preferredWan } from "../select/external-address.ts";
+import { mappingAt } from "../port-index.ts";
 import { internalKey, type Mapping, type State } from "../state.ts";
 import type { CommandEnvelope, CommandOf, Decision, Refusal } from "./command.ts";
-import { holderOf, protection } from "./external-port.ts";
+import { protection } from "./external-port.ts";
 import { mappingId } from "./mapping-id.ts";
 import { accept, refuse } from "./refusal.ts";
 
@@ -60,8 +61,8 @@ function badPlace(state: State, place: Place): Refusal | null {
 function inTheWay(state: State, place: Place, self: string | null): Mapping[] {
   const found = new Map<string, Mapping>();
   for (let port = place.externalPort; port < place.externalPort + place.count; port += 1) {
-    const holder = holderOf(state, place.wan, place.protocol, port);
-    if (holder !== null && holder.id !== self) found.set(holder.id, holder);
+    const mapping = mappingAt(state, place.wan, place.protocol, port);
+    if (mapping !== undefined && mapping.id !== self) found.set(mapping.id, mapping);
   }
   return [...found.values()];
 }

@@ -1,7 +1,8 @@
 import type { Transport } from "../../events/fields.ts";
 import { event } from "../../events/index.ts";
 import { type ReadonlyTable, tableGet, tableRows } from "../../lib/table.ts";
-import { deviceKey, internalKey, type Mapping, type State } from "../state.ts";
+import { mappingsTo } from "../port-index.ts";
+import { deviceKey, type Mapping, type State } from "../state.ts";
 import type { CommandEnvelope, Deadlines, Decision, UnmapRequest } from "./command.ts";
 import { claimKeyOf, remaining, transportOf } from "./map.ts";
 import { accept, refuse } from "./refusal.ts";
@@ -21,7 +22,7 @@ export function decideUnmap(command: CommandEnvelope & UnmapRequest, state: Stat
   const mappings =
     command.internalPort === 0
       ? ofDevice(state, command, protocol)
-      : atPort(state, command.device, protocol as Transport, command.internalPort);
+      : mappingsTo(state, command.device, protocol as Transport, command.internalPort);
   const mine = mappings.filter((mapping) => mapping.claims.some((claim) => claim.key === key));
   if (mine.length === 0 && command.internalPort !== 0) {
     const refusal = notMine(command, mappings, lan.nonce, deadlines);
@@ -71,11 +72,6 @@ function notMine(
     return refuse("NONCE_MISMATCH", message, { retryAfter: remaining({ command, deadlines }, byOtherNonce, "pcp") });
   }
   return null;
-}
-
-function atPort(state: State, device: string, protocol: Transport, port: number): Mapping[] {
-  const ids = tableGet(state.byInternal, internalKey(device, protocol, port)) ?? [];
-  return ids.map((id) => tableGet(state.mappings, id) as Mapping);
 }
 
 function ofDevice(state: State, command: UnmapRequest, protocol: Transport | null): Mapping[] {

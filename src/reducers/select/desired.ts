@@ -19,6 +19,15 @@ export interface DesiredTable<Spec> {
   changedSince(previous: DesiredTable<Spec>): Iterable<string> | null;
 }
 
+/** A selector that gives the same table object for the same state, and builds the next one beside the last. */
+export function remembering<State, Table>(build: (state: State, last: Table | null) => Table): (state: State) => Table {
+  let last: { readonly state: State; readonly table: Table } | null = null;
+  return (state) => {
+    if (last?.state !== state) last = { state, table: build(state, last?.table ?? null) };
+    return last.table;
+  };
+}
+
 /** How many rows a table has, from what changed since one whose size is known: counting all would cost each commit dearly. */
 export function sizeAfter<Table extends DesiredTable<unknown>>(table: Table, previous: Table | null): number {
   const changed = previous === null ? null : table.changedSince(previous);

@@ -1,7 +1,8 @@
 import type { Transport } from "../../events/fields.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
-import { externalKey, internalKey, type Mapping, type State } from "../state.ts";
-import { type Desired, type DesiredTable, sizeAfter } from "./desired.ts";
+import { mappingAt, mappingsTo } from "../port-index.ts";
+import { externalKey, type Mapping, type State } from "../state.ts";
+import { type Desired, type DesiredTable, remembering, sizeAfter } from "./desired.ts";
 import { wanAddress } from "./external-address.ts";
 import type { ForwardRow } from "./rows.ts";
 
@@ -92,15 +93,14 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     return { key: "skeleton", spec, owners: ["settings"], revision: topologyRevision };
   }
 
-  #holder(wan: string, protocol: Transport, port: number): Mapping | undefined {
-    const id = tableGet(this.#state.byExternal, externalKey(wan, protocol, port));
-    const mapping = id === undefined ? undefined : tableGet(this.#state.mappings, id);
+  #openAt(wan: string, protocol: Transport, port: number): Mapping | undefined {
+    const mapping = mappingAt(this.#state, wan, protocol, port);
     return mapping?.enabled === true ? mapping : undefined;
   }
 
   #forward(key: string, address: string, protocol: Transport, port: number): Row | undefined {
     const wan = this.#wanOf.get(address);
-    const mapping = wan === undefined ? undefined : this.#holder(wan, protocol, port);
+    const mapping = wan === undefined ? undefined : this.#openAt(wan, protocol, port);
     if (mapping === undefined || isRange(mapping)) return undefined;
     const toPort = mapping.internalPort + (port - mapping.externalPort);
     const spec = { kind: "forward", address, protocol, port, toAddress: mapping.internalAddress, toPort } as const;
@@ -109,7 +109,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
 
   #range(key: string, address: string, protocol: Transport, firstPort: number): Row | undefined {
     const wan = this.#wanOf.get(address);
-    const mapping = wan === undefined ? undefined : this.#holder(wan, protocol, firstPort);
+    const mapping = wan === undefined ? undefined : this.#openAt(wan, protocol, firstPort);
     if (mapping === undefined || !isRange(mapping)) return undefined;
     const lastPort = mapping.externalPort + mapping.count - 1;
     if (key !== `range|${address}|${protocol}|${mapping.externalPort}-${lastPort}`) return undefined;
@@ -119,10 +119,9 @@ class ForwardTable implements DesiredTable<ForwardRow> {
 
   /** Where several external ports hang on one internal port, what leaves it has the oldest's. */
   #outbound(key: string, address: string, protocol: Transport, port: number): Row | undefined {
-    const ids = tableGet(this.#state.byInternal, internalKey(address, protocol, port)) ?? [];
-    const enabled = ids
-      .map((id) => tableGet(this.#state.mappings, id))
-      .filter((mapping) => mapping !== undefined && mapping.enabled && this.#addressOf.has(mapping.wan)) as Mapping[];
+    const enabled = mappingsTo(this.#state, address, protocol, port).filter(
+      (mapping) => mapping.enabled && this.#addressOf.has(mapping.wan),
+    );
     const oldest = enabled.reduce<Mapping | undefined>(
       (best, mapping) => (best === undefined || mapping.createdSeq < best.createdSeq ? mapping : best),
       undefined,
@@ -139,7 +138,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     const owners: string[] = [];
     let revision = 0;
     for (const wan of this.#state.settings.wan.interfaces) {
-      const mapping = this.#holder(wan, protocol, port);
+      const mapping = this.#openAt(wan, protocol, port);
       if (mapping === undefined) continue;
       owners.push(mapping.id);
       revision = Math.max(revision, mapping.specRevision);
@@ -168,17 +167,8 @@ class ForwardTable implements DesiredTable<ForwardRow> {
 /** Consecutive ports that keep their numbers are one interval; with an offset each port is an element of its own. */
 const isRange = (mapping: Mapping): boolean => mapping.count > 1 && mapping.externalPort === mapping.internalPort;
 
-export interface ForwardSelector {
-  (state: State): DesiredTable<ForwardRow>;
-}
-
-/** The same state gives the same table object. */
-export function selectForwards(instanceId: string): ForwardSelector {
-  let last: { state: State; table: ForwardTable } | null = null;
-  return (state) => {
-    if (last?.state !== state) last = { state, table: new ForwardTable(state, instanceId, last?.table ?? null) };
-    return last.table;
-  };
+export function selectForwards(instanceId: string): (state: State) => DesiredTable<ForwardRow> {
+  return remembering((state, last: ForwardTable | null) => new ForwardTable(state, instanceId, last));
 }
 
 /** Keys of every row a mapping stands behind, for its status. */
@@ -207,14 +197,30 @@ function* keysOf(mapping: Mapping, addresses: readonly string[]): Generator<stri
 /** A deletion that an event explains although no earlier table held the row: its port was released a while ago. */
 export function forwardDeletionExplained(state: State, key: string): boolean {
   const [kind, address = "", protocol = "", ports = ""] = key.split("|");
-  if (kind === "severed") return true;
-  if (kind !== "forward" && kind !== "range")
-    return kind === "outbound" || kind === "ours" ? state.mappings.size > 0 : false;
-  const wan = state.settings.wan.interfaces.find((name) => wanAddress(state, name)?.matched === address);
-  if (wan === undefined) return Object.values(state.wanAddresses).every((known) => known.matched !== address);
-  const key_ = externalKey(wan, protocol as Transport, Number(ports.split("-")[0]));
+  switch (kind) {
+    case "severed":
+      return true;
+    case "outbound":
+    case "ours":
+      // Nothing records when these went; a state that still has mappings has not lost its source.
+      return state.mappings.size > 0;
+    case "forward":
+    case "range":
+      return externalDeletionExplained(state, address, protocol as Transport, Number(ports.split("-")[0]));
+    default:
+      return false;
+  }
+}
+
+function externalDeletionExplained(state: State, address: string, protocol: Transport, port: number): boolean {
+  const wan = state.settings.wan.interfaces.find((name) => addressesOf(state, name).includes(address));
+  if (wan === undefined) {
+    const known = Object.values(state.wanAddresses);
+    return known.every(({ matched, reported }) => matched !== address && reported !== address);
+  }
+  const matched = wanAddress(state, wan)?.matched;
   return (
-    tableGet(state.quarantine, key_) !== undefined ||
-    tableGet(state.severed, `${address}|${protocol}|${ports}`) !== undefined
+    tableGet(state.quarantine, externalKey(wan, protocol, port)) !== undefined ||
+    tableGet(state.severed, `${matched}|${protocol}|${port}`) !== undefined
   );
 }

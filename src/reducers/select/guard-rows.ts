@@ -1,7 +1,9 @@
 import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
-import { deviceKey, type State } from "../state.ts";
-import { type Desired, type DesiredTable, sizeAfter } from "./desired.ts";
+import { deviceKey, type Mapping, type State } from "../state.ts";
+import { type Desired, type DesiredTable, remembering, sizeAfter } from "./desired.ts";
 import type { GuardRow } from "./rows.ts";
+
+const HOLDER = "holder|";
 
 /** Rows of the guard and the anchor: there while an interface is served, and the holders of mappings in them. */
 class GuardTable implements DesiredTable<GuardRow> {
@@ -36,16 +38,16 @@ class GuardTable implements DesiredTable<GuardRow> {
       } as const;
       return { key, spec, owners: ["settings"], revision: settingsRevision };
     }
-    const address = key.slice("holder|".length);
+    const address = key.slice(HOLDER.length);
     const owners = lans.flatMap((lan) => tableGet(this.#state.devices, deviceKey(lan, address))?.mappingIds ?? []);
-    if (!key.startsWith("holder|") || owners.length === 0) return undefined;
+    if (!key.startsWith(HOLDER) || owners.length === 0) return undefined;
     const revision = Math.max(...owners.map((id) => tableGet(mappings, id)?.createdSeq ?? 0));
     return { key, spec: { kind: "holder", address }, owners: owners.sort(), revision };
   }
 
   *rows(): Iterable<Desired<GuardRow>> {
     const keys = new Set(["guard", "anchor"]);
-    for (const device of tableRows(this.#state.devices)) keys.add(`holder|${device.address}`);
+    for (const device of tableRows(this.#state.devices)) keys.add(holderKey(device.address));
     for (const key of keys) {
       const row = this.get(key);
       if (row !== undefined) yield row;
@@ -59,17 +61,19 @@ class GuardTable implements DesiredTable<GuardRow> {
     const keys = new Set<string>();
     if (before.mappings.size === 0 || after.mappings.size === 0) keys.add("anchor");
     for (const { before: old, after: now } of tableChanges(before.devices, after.devices)) {
-      for (const device of [old, now]) if (device !== undefined) keys.add(`holder|${device.address}`);
+      for (const device of [old, now]) if (device !== undefined) keys.add(holderKey(device.address));
     }
     return keys;
   }
 }
 
-/** The same state gives the same table object. */
 export function selectGuard(instanceId: string): (state: State) => DesiredTable<GuardRow> {
-  let last: { state: State; table: GuardTable } | null = null;
-  return (state) => {
-    if (last?.state !== state) last = { state, table: new GuardTable(state, instanceId, last?.table ?? null) };
-    return last.table;
-  };
+  return remembering((state, last: GuardTable | null) => new GuardTable(state, instanceId, last));
 }
+
+/** The row that a mapping is one owner of, while a device holds it. */
+export function guardKeysOf(_state: State, mapping: Mapping): string[] {
+  return [holderKey(mapping.internalAddress)];
+}
+
+const holderKey = (address: string): string => `${HOLDER}${address}`;

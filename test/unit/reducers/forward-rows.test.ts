@@ -144,4 +144,15 @@ describe("forward rows", () => {
     expect(forwardDeletionExplained(gateway.state, `forward|${WAN_ADDRESS}|tcp|9000`)).toBe(true);
     expect(forwardDeletionExplained(gateway.state, `forward|${WAN_ADDRESS}|tcp|9005`)).toBe(false);
   });
+
+  it("explains the deletion of a range that an operator removed before a restart, and not that of another", () => {
+    const gateway = new Gateway();
+    const range = { protocol: "udp", externalPort: 50_000, internalPort: 50_000, count: 100 } as const;
+    const added = gateway.do(portAdd(range));
+    gateway.do(portAdd({ externalPort: 8443 }));
+    const id = added.ok && added.answer.kind === "ids" ? (added.answer.ids[0] as string) : "";
+    gateway.do({ type: "port.remove", id });
+    expect(forwardDeletionExplained(gateway.state, `range|${WAN_ADDRESS}|udp|50000-50099`)).toBe(true);
+    expect(forwardDeletionExplained(gateway.state, `range|${WAN_ADDRESS}|udp|51000-51099`)).toBe(false);
+  });
 });

@@ -1,9 +1,22 @@
+import type { Transport } from "../events/fields.ts";
 import { tableDelete, tableGet, tableSet } from "../lib/table.ts";
 import { externalKey, internalKey, type Mapping, type State } from "./state.ts";
 
 type Ported = Pick<Mapping, "id" | "wan" | "protocol" | "externalPort" | "internalAddress" | "internalPort" | "count">;
 
-/** The two indexes over ports follow each change of a mapping: add what it holds. */
+/** The mapping that holds an external port; a range holds each of its ports. */
+export function mappingAt(state: State, wan: string, protocol: Transport, port: number): Mapping | undefined {
+  const id = tableGet(state.byExternal, externalKey(wan, protocol, port));
+  return id === undefined ? undefined : tableGet(state.mappings, id);
+}
+
+/** The mappings that lead to an internal port, oldest first. */
+export function mappingsTo(state: State, address: string, protocol: Transport, port: number): Mapping[] {
+  const ids = tableGet(state.byInternal, internalKey(address, protocol, port)) ?? [];
+  return ids.flatMap((id) => tableGet(state.mappings, id) ?? []);
+}
+
+/** Both indexes follow each change of a mapping: add what it holds. */
 export function indexPorts(draft: State, mapping: Ported): void {
   for (let offset = 0; offset < mapping.count; offset += 1) {
     tableSet(draft.byExternal, externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset), mapping.id);
