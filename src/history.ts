@@ -1,7 +1,7 @@
 import type { Seq } from "./events/envelope.ts";
 import type { PortreeveRecord } from "./events/index.ts";
 import type { EventLog, LogHead } from "./events/log.ts";
-import type { Snapshot, SnapshotStore } from "./events/snapshot.ts";
+import type { Snapshot, SnapshotHeader, SnapshotStore } from "./events/snapshot.ts";
 import { keepNewest } from "./events/snapshot-store.ts";
 import { PortreeveError } from "./lib/errors.ts";
 import { foldInto, replay } from "./reducers/fold.ts";
@@ -109,7 +109,7 @@ export class SnapshotKeeper {
     this.#current = current;
   }
 
-  list(): Promise<readonly Omit<Snapshot, "state">[]> {
+  list(): Promise<readonly SnapshotHeader[]> {
     return this.#store.list();
   }
 
@@ -117,7 +117,7 @@ export class SnapshotKeeper {
     return this.#store.read(seq);
   }
 
-  async create(): Promise<Omit<Snapshot, "state">> {
+  async create(): Promise<SnapshotHeader> {
     const state = this.#current();
     const chainHash = (await recordAt(this.#log, state.seq))?.hash;
     if (chainHash === undefined)

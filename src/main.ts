@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { runCommandLine } from "./cli/program.ts";
-import type { Programs } from "./cli/offline.ts";
+import type { Programs } from "./cli/programs.ts";
 import { processTerminal } from "./cli/terminal.ts";
 
 /** The package beside the built program. */
@@ -15,7 +15,7 @@ const version = readVersion();
 const programs: Programs = {
   run: async (options) => await (await import("./daemon.ts")).runDaemon({ ...options, version }),
   replay: async (dataDir, to) => await (await import("./offline.ts")).replayDataDir(dataDir, to),
-  verifyLog: async (dataDir) => await (await import("./offline.ts")).verifyDataDir(dataDir),
+  verifyLog: async (dataDir) => await (await import("./events/verify.ts")).verifyLog(dataDir),
   teardown: async (dataDir) => await (await import("./offline.ts")).teardown(dataDir),
 };
 

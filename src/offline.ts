@@ -1,28 +1,14 @@
 import { openNftables } from "./adapters/nftables/nftables.ts";
+import type { ReplayReport } from "./cli/programs.ts";
 import type { Seq } from "./events/envelope.ts";
 import { copyForReading } from "./events/log-copy.ts";
-import { type LogVerdict, verifyLog } from "./events/verify.ts";
 import { PortreeveError } from "./lib/errors.ts";
 import { stateAt } from "./history.ts";
 import { checkInvariants } from "./reducers/invariants.ts";
 import { contentHash, stateHash, stateToJson } from "./reducers/state-json.ts";
 
-/** What a data directory's log folds into, on a copy: the directory is not written, no key and no daemon is needed. */
-export interface Replay {
-  readonly seq: Seq;
-  /** Gateway time of record `seq`, Unix milliseconds. */
-  readonly at: number;
-  readonly hash: string;
-  readonly contentHash: string;
-  readonly state: Record<string, unknown>;
-  /** Invariants that do not hold; empty for a sound log. */
-  readonly faults: readonly string[];
-  /** The newest record the head witness knows of, if the copy ends before it. */
-  readonly witnessAhead: Seq | null;
-}
-
 /** Folds every record from the first on, verifying the chain; up to `to` if given. */
-export async function replayDataDir(dataDir: string, to: Seq | null): Promise<Replay> {
+export async function replayDataDir(dataDir: string, to: Seq | null): Promise<ReplayReport> {
   const copy = await copyForReading(dataDir);
   try {
     const end = to ?? copy.head.seq;
@@ -42,10 +28,6 @@ export async function replayDataDir(dataDir: string, to: Seq | null): Promise<Re
   } finally {
     await copy.close();
   }
-}
-
-export function verifyDataDir(dataDir: string): Promise<LogVerdict> {
-  return verifyLog(dataDir);
 }
 
 /** Removes every nftables table that the instance of this data directory made, and nothing else. */

@@ -1,7 +1,7 @@
 import type { Seq } from "../events/envelope.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { LogHead } from "../events/log.ts";
-import type { Snapshot } from "../events/snapshot.ts";
+import type { Snapshot, SnapshotHeader } from "../events/snapshot.ts";
 import type { ControllerPort } from "../controller-port.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../lib/metrics.ts";
@@ -51,14 +51,12 @@ export interface History {
   verify(): Promise<LogCheck>;
 }
 
-export type SnapshotInfo = Omit<Snapshot, "state">;
-
 export interface Snapshots {
   /** Newest first. */
-  list(): Promise<readonly SnapshotInfo[]>;
+  list(): Promise<readonly SnapshotHeader[]>;
   read(seq: Seq): Promise<Snapshot | undefined>;
   /** Saves the state as it is now. */
-  create(): Promise<SnapshotInfo>;
+  create(): Promise<SnapshotHeader>;
   /** Folds the log from its first record to `seq` and compares. */
   verify(seq: Seq): Promise<SnapshotCheck>;
 }

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { Client } from "./client.ts";
 import { EXIT, Failure } from "./exit.ts";
-import type { Programs } from "./offline.ts";
+import type { Programs } from "./programs.ts";
 import { type Paint, painter, type Terminal, wantsColor } from "./terminal.ts";
 
 export const DEFAULT_SOCKET = "/run/portreeve/portreeve.sock";

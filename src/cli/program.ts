@@ -1,6 +1,5 @@
 import { Argument, Command, CommanderError } from "commander";
 import { nearestWord } from "../lib/suggestion.ts";
-import type { StatusDocument } from "../api/schemas/status.ts";
 import { Cli, type Outside } from "./cli.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import { EXIT, exitOf, Failure } from "./exit.ts";
@@ -14,7 +13,7 @@ import { addPortVerbs } from "./verbs/port-verbs.ts";
 import { addReconcilerVerbs } from "./verbs/reconciler-verbs.ts";
 import { addSnapshotVerbs } from "./verbs/snapshot-verbs.ts";
 import { addStateVerbs } from "./verbs/state-verbs.ts";
-import { addStatusVerb, nextSteps, statusText } from "./verbs/status-verb.ts";
+import { addStatusVerb, nextSteps, showStatus } from "./verbs/status-verb.ts";
 
 /** Runs one command line; resolves with its exit code and never rejects for what the world did. */
 export async function runCommandLine(args: readonly string[], outside: Outside): Promise<number> {
@@ -77,10 +76,8 @@ async function withoutVerb(program: Command, cli: Cli): Promise<void> {
     const next = near === null ? "`portreeve --help` lists the commands" : `did you mean \`portreeve ${near}\`?`;
     throw new Failure(EXIT.usage, `there is no command ${printable(word)}`, next);
   }
-  const status = await cli.client.call<StatusDocument>({ path: "/status" });
-  await cli.show(status, () => statusText(status, cli.paint));
+  const status = await showStatus(cli);
   if (cli.machine === null) cli.say(nextSteps(status));
-  if (!status.ready) cli.exitCode = EXIT.problemFound;
 }
 
 function addOwnVerbs(program: Command, cli: Cli): void {

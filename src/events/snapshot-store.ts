@@ -6,7 +6,7 @@ import { dataDirAt } from "./data-dir.ts";
 import { isMissing, makePrivateDirectory, removeDurably, writeDurably } from "./durable-file.ts";
 import type { Seq } from "./envelope.ts";
 import { seqHex } from "./keys.ts";
-import type { Snapshot, SnapshotStore } from "./snapshot.ts";
+import type { Snapshot, SnapshotHeader, SnapshotStore } from "./snapshot.ts";
 
 export interface SnapshotFault {
   readonly file: string;
@@ -53,8 +53,8 @@ class SnapshotFiles implements SnapshotStore {
     await writeDurably(this.#file(seq), `{"checksum":"${hash("sha256", body, "hex")}",${body.slice(1)}`);
   }
 
-  async list(): Promise<readonly Omit<Snapshot, "state">[]> {
-    const found: Omit<Snapshot, "state">[] = [];
+  async list(): Promise<readonly SnapshotHeader[]> {
+    const found: SnapshotHeader[] = [];
     for (const seq of await this.#seqs()) {
       const snapshot = await this.#load(seq);
       if (snapshot !== undefined) found.push(snapshot.header);
@@ -81,7 +81,7 @@ class SnapshotFiles implements SnapshotStore {
     return seqs.sort((a, b) => b - a);
   }
 
-  async #load(seq: Seq): Promise<{ header: Omit<Snapshot, "state">; stateText: string } | undefined> {
+  async #load(seq: Seq): Promise<{ header: SnapshotHeader; stateText: string } | undefined> {
     const file = this.#file(seq);
     try {
       const text = await readFile(file, "utf8");

@@ -1,7 +1,7 @@
 import type { Seq } from "./envelope.ts";
 
-/** A saved fold, bound to the record it speaks about. */
-export interface Snapshot {
+/** What a saved fold is of, and bound to. */
+export interface SnapshotHeader {
   readonly seq: Seq;
   /** Chain hash of record `seq`: a snapshot of another history never matches. */
   readonly chainHash: string;
@@ -9,6 +9,10 @@ export interface Snapshot {
   readonly at: number;
   /** Which fold wrote it; another one's snapshot is not used. */
   readonly reducerVersion: number;
+}
+
+/** A saved fold. */
+export interface Snapshot extends SnapshotHeader {
   /** State as `stateToJson` gives it. */
   readonly state: unknown;
 }
@@ -17,7 +21,7 @@ export interface Snapshot {
 export interface SnapshotStore {
   write(snapshot: Snapshot): Promise<void>;
   /** Newest first, without their states. */
-  list(): Promise<readonly Omit<Snapshot, "state">[]>;
+  list(): Promise<readonly SnapshotHeader[]>;
   read(seq: Seq): Promise<Snapshot | undefined>;
   remove(seq: Seq): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import type { SnapshotHeader } from "../../events/snapshot.ts";
 import type { App } from "../app.ts";
-import type { ApiDeps, SnapshotInfo } from "../deps.ts";
+import type { ApiDeps } from "../deps.ts";
 import { notFound } from "../problem.ts";
 import { isoTime, seqParam, waitQuery } from "../schemas/fields.ts";
 import { snapshotCheck, snapshotSchema, type SnapshotDocument } from "../schemas/history.ts";
@@ -52,7 +53,7 @@ export function registerSnapshotRoutes(app: App, deps: ApiDeps): void {
   );
 }
 
-function snapshotView({ seq, at, chainHash, reducerVersion }: SnapshotInfo): SnapshotDocument {
+function snapshotView({ seq, at, chainHash, reducerVersion }: SnapshotHeader): SnapshotDocument {
   return { seq, at: isoTime(at), chainHash, reducerVersion };
 }
 

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import type { LogCheck, RecordDocument } from "../../api/schemas/history.ts";
+import type { LogVerdict } from "../../events/verify.ts";
 import type { Cli } from "../cli.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
 import { recordLine } from "../event-text.ts";
-import type { LogReport } from "../offline.ts";
 import { examples, noun } from "../program-parts.ts";
 import { eventData } from "../sse.ts";
 import { textFields } from "../text-table.ts";
@@ -94,7 +94,7 @@ function addReadingVerbs(events: Command, cli: Cli): void {
 
 type Check = LogCheck & { readonly witnessAhead?: number | null };
 
-function offlineCheck({ ok, head, records, witnessAhead, fault }: LogReport): Check {
+function offlineCheck({ ok, head, records, witnessAhead, fault }: LogVerdict): Check {
   const faults = fault === undefined ? [] : [fault];
   return { ok, records, head: head ?? { seq: records, hash: "" }, faults: [...faults], witnessAhead };
 }

@@ -10,13 +10,14 @@ export function addStatusVerb(program: Command, cli: Cli): void {
   program
     .command("status")
     .description("the whole gateway on one page; exits 8 while it can promise nothing")
-    .action(async () => await showStatus(cli));
+    .action(async () => void (await showStatus(cli)));
 }
 
-export async function showStatus(cli: Cli): Promise<void> {
+export async function showStatus(cli: Cli): Promise<StatusDocument> {
   const status = await cli.client.call<StatusDocument>({ path: "/status" });
   await cli.show(status, () => statusText(status, cli.paint));
   if (!status.ready) cli.exitCode = EXIT.problemFound;
+  return status;
 }
 
 /** What one does next, after `portreeve` alone. */

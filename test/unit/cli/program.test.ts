@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Programs } from "../../../src/cli/offline.ts";
+import type { Programs } from "../../../src/cli/programs.ts";
 import { run } from "./shell.ts";
 
 let folder: string;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type OpenApi, openApi } from "../../../src/api/listener.ts";
 import type { Outside } from "../../../src/cli/cli.ts";
-import type { Programs } from "../../../src/cli/offline.ts";
+import type { Programs } from "../../../src/cli/programs.ts";
 import { runCommandLine } from "../../../src/cli/program.ts";
 import { T0 } from "../reducers/given.ts";
 import { makeRig, type Rig } from "../api/rig.ts";
@@ -27,23 +27,20 @@ export interface Options {
 const absent = () => Promise.reject(new Error("not started in this test"));
 const NO_PROGRAMS: Programs = { run: absent, replay: absent, verifyLog: absent, teardown: absent };
 
-/** One command line, as `portreeve ARGS` would be, with what it wrote. */
-export async function run(args: readonly string[], options: Options = {}): Promise<Ran> {
-  let [out, err] = ["", ""];
-  const outside: Outside = {
+/** What is outside of a command line, with nothing behind it unless given. */
+export function outside(options: Options = {}, out: (text: string) => void = () => {}, err = out): Outside {
+  return {
     terminal: {
       out: (text) => {
-        out += text;
+        out(text);
         options.onOut?.(text);
         return Promise.resolve();
       },
-      err: (text) => {
-        err += text;
-      },
+      err,
       interactive: options.answer !== undefined,
       isScreen: options.screen ?? false,
       ask: (question) => {
-        err += question;
+        err(question);
         return Promise.resolve(options.answer ?? "");
       },
     },
@@ -52,8 +49,24 @@ export async function run(args: readonly string[], options: Options = {}): Promi
     programs: { ...NO_PROGRAMS, ...options.programs },
     now: () => T0,
   };
-  const code = await runCommandLine(args, outside);
-  return { code, out, err };
+}
+
+/** One command line, as `portreeve ARGS` would be, with what it wrote. */
+export async function run(args: readonly string[], options: Options = {}): Promise<Ran> {
+  const written = { out: "", err: "" };
+  const code = await runCommandLine(
+    args,
+    outside(
+      options,
+      (text) => {
+        written.out += text;
+      },
+      (text) => {
+        written.err += text;
+      },
+    ),
+  );
+  return { code, ...written };
 }
 
 /** A daemon's API on a socket, and command lines that talk to it. */

@@ -1,4 +1,5 @@
 import type { LoadedConfig } from "../config/load.ts";
+import type { LogVerdict } from "../events/verify.ts";
 
 /** What the command line starts itself instead of asking the daemon: given by the entry point, loaded when needed. */
 export interface Programs {
@@ -7,14 +8,15 @@ export interface Programs {
   /** Folds a copy of the log of a data directory. */
   replay(dataDir: string, to: number | null): Promise<ReplayReport>;
   /** Reads a copy of the log of a data directory. */
-  verifyLog(dataDir: string): Promise<LogReport>;
+  verifyLog(dataDir: string): Promise<LogVerdict>;
   /** Removes what the instance of this data directory made in the kernel, and nothing else. */
   teardown(dataDir: string): Promise<void>;
 }
 
+/** What a data directory's log folds into. */
 export interface ReplayReport {
   readonly seq: number;
-  /** Unix milliseconds. */
+  /** Gateway time of record `seq`, Unix milliseconds. */
   readonly at: number;
   readonly hash: string;
   readonly contentHash: string;
@@ -23,12 +25,4 @@ export interface ReplayReport {
   readonly faults: readonly string[];
   /** The head witness knows of this newer record: a copy of a running daemon's directory, or a lost tail. */
   readonly witnessAhead: number | null;
-}
-
-export interface LogReport {
-  readonly ok: boolean;
-  readonly head: { readonly seq: number; readonly hash: string } | null;
-  readonly records: number;
-  readonly witnessAhead: number | null;
-  readonly fault?: { readonly code: string; readonly seq: number; readonly message: string };
 }
