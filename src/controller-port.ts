@@ -3,7 +3,10 @@ import type { PortreeveEvent, PortreeveRecord } from "./events/index.ts";
 import type { Command, CommandEnvelope, Deadlines, Outcome } from "./reducers/decide/command.ts";
 import type { State } from "./reducers/state.ts";
 
-/** `starting` and `safe` promise nothing: commands are refused with NOT_READY before they are decided. */
+/**
+ * Only `running` promises anything: commands are refused with NOT_READY before they are decided, but while `starting`
+ * those of the controller itself, the kernel and the clock.
+ */
 export type ControllerMode = "starting" | "running" | "safe" | "stopped";
 
 /** What adapters that listen, and the API, are given of the controller. */

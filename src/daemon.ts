@@ -15,6 +15,7 @@ import { settingsFrom } from "./config/settings.ts";
 import { Controller } from "./controller.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
 import type { EventLog } from "./events/log.ts";
+import { LogFault } from "./events/log-fault.ts";
 import { loadMasterKey } from "./events/master-key.ts";
 import { hasSecrets } from "./events/secrets.ts";
 import { History, SnapshotKeeper } from "./history.ts";
@@ -88,6 +89,7 @@ class Daemon {
   #links: Links = { links: [], defaultRoutes: [] };
   #serveTimer: NodeJS.Timeout | null = null;
   #stopping = false;
+  #lastFault: string | null = null;
   safe = false;
 
   constructor(options: DaemonOptions, log: Logger, announce: Logger) {
@@ -111,9 +113,9 @@ class Daemon {
     const readiness = new Readiness(clock, this.#dataPlane?.reconcilers ?? []);
     this.#readiness = readiness;
     this.#makePcpServer(controller, clock);
-    if (store.ok) await this.#converge(controller, store.log, clock);
+    if (store.ok) await this.#recordStart(controller, store.log, clock);
     else this.#enterSafeMode(controller, store.fault);
-    await this.#observeLinks(controller);
+    await this.#observeKernel(controller);
     if (store.ok) {
       await this.#firstPasses(controller);
       controller.enter("running");
@@ -161,10 +163,14 @@ class Daemon {
         appended.observe({}, seconds);
         head.set({}, controller.state.seq);
         leases.set({}, controller.leases.size);
+        this.#lastFault = null;
         this.#readiness?.recovered("event log");
       },
       onFault: ({ message, cause, command }) => {
-        this.#log.error({ err: cause, command }, message);
+        // A disk that stays full fails the same way again and again: said once.
+        const said = `${message}: ${cause instanceof Error ? cause.message : String(cause)}`;
+        if (said !== this.#lastFault) this.#log.error({ err: cause, command }, message);
+        this.#lastFault = said;
         if (!(cause instanceof PortreeveError)) return;
         this.#readiness?.failed("event log", cause.message);
         if (controller.mode === "safe") this.#enterSafeMode(controller, cause);
@@ -208,7 +214,7 @@ class Daemon {
     });
   }
 
-  async #converge(controller: Controller, eventLog: EventLog, clock: SystemClock): Promise<void> {
+  async #recordStart(controller: Controller, eventLog: EventLog, clock: SystemClock): Promise<void> {
     const start = {
       version: this.#options.version,
       instanceId: eventLog.instanceId,
@@ -223,7 +229,7 @@ class Daemon {
     this.#closers.push(() => leaseClock.close());
   }
 
-  async #observeLinks(controller: Controller): Promise<void> {
+  async #observeKernel(controller: Controller): Promise<void> {
     const { config } = this.#options.loaded;
     const observer = new LinkObserver({
       controller,
@@ -327,7 +333,7 @@ class Daemon {
     if (this.safe) return;
     this.safe = true;
     controller.enter("safe");
-    const seq = "seq" in fault && typeof fault.seq === "number" ? fault.seq : controller.state.seq;
+    const seq = fault instanceof LogFault ? fault.seq : controller.state.seq;
     const reason = `safe mode: ${fault.message}. \`portreeve events verify --data-dir ${this.#options.loaded.config.dataDir}\` says more`;
     this.#readiness?.bar(reason);
     this.#announce.error({ code: fault.code, seq, reason }, "safe-mode");

@@ -9,7 +9,7 @@ export interface MemoryLogOptions {
   readonly instanceId?: string;
 }
 
-/** A log that lasts as long as the process: for tests, simulations and the demo's dry parts. Keeps the stored form. */
+/** A log that lasts as long as the process: for tests and simulations. Keeps the stored form. */
 export function memoryLog(options: MemoryLogOptions = {}): EventLog {
   return new MemoryLog(options.instanceId ?? "00000000000000aa");
 }

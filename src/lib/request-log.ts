@@ -8,7 +8,6 @@ export interface RequestEntry {
   readonly interface: string | null;
   /** For a person: "MAP tcp 8080 → 8080 for 3600 s". */
   readonly request: string;
-  /** "granted", "renewed", "released", "refused", "dropped". */
   readonly decision: "granted" | "renewed" | "released" | "answered" | "refused" | "dropped";
   /** ErrorCode of a refusal; null otherwise. */
   readonly code: string | null;

@@ -10,7 +10,7 @@ function pathOf(name: string): string {
 }
 
 /**
- * Kernel parameters. They bear no mark of ours, so only the names that were once desired are looked at, and a value is
+ * Kernel parameters. They bear no mark of ours, so only the names that are desired now are looked at, and a value is
  * never put back: another program may rely on it by then.
  */
 export function createSysctlTarget(names: () => Iterable<string>): Target<SysctlRow, string> {
