@@ -1,10 +1,11 @@
 import type { Transport } from "../../events/fields.ts";
 import { event } from "../../events/index.ts";
-import { type ReadonlyTable, tableGet, tableRows } from "../../lib/table.ts";
+import { tableGet } from "../../lib/table.ts";
 import { mappingsTo } from "../port-index.ts";
 import { deviceKey, type Mapping, type State } from "../state.ts";
 import type { CommandEnvelope, Deadlines, Decision, UnmapRequest } from "./command.ts";
 import { claimKeyOf, remaining, transportOf } from "./map.ts";
+import { operatorHolds } from "./operator-holds.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** A device gives a port back, or all of a protocol's, or all: its own claims by this protocol (and nonce), nothing else. */
@@ -33,26 +34,9 @@ export function decideUnmap(command: CommandEnvelope & UnmapRequest, state: Stat
     event("lease.released", { mappingId: mapping.id, claimKey: key, reason: "client" }),
   );
   // RFC 6886 §3.4: a delete of all that cannot delete all is to say so.
-  const wantsAllGone = command.by === "natpmp" && command.internalPort === 0;
-  const kept = wantsAllGone ? (heldByOperators(state.mappings).get(targetKey(command.device, protocol)) ?? []) : [];
+  const wantsAllGone = command.by === "natpmp" && command.internalPort === 0 && protocol !== null;
+  const kept = wantsAllGone ? operatorHolds(state, command.device, protocol) : [];
   return accept(released, { kind: "done", ...(kept.length > 0 && { kept }) });
-}
-
-const targetKey = (device: string, protocol: Transport | null): string => `${device}|${protocol}`;
-const operatorIndexes = new WeakMap<ReadonlyTable<Mapping>, ReadonlyMap<string, readonly string[]>>();
-
-/** Ids by whom they lead to. Kept for each table: a device that keeps asking must not have all rows walked each time. */
-function heldByOperators(mappings: ReadonlyTable<Mapping>): ReadonlyMap<string, readonly string[]> {
-  const known = operatorIndexes.get(mappings);
-  if (known !== undefined) return known;
-  const index = new Map<string, string[]>();
-  for (const { id, claims, internalAddress, protocol } of tableRows(mappings)) {
-    if (!claims.some((claim) => claim.source === "manual")) continue;
-    const key = targetKey(internalAddress, protocol);
-    index.set(key, [...(index.get(key) ?? []), id]);
-  }
-  operatorIndexes.set(mappings, index);
-  return index;
 }
 
 /** Why a mapping that is there may not be deleted by this request; null if it is simply not the requester's business. */
