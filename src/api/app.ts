@@ -1,11 +1,5 @@
 import swagger from "@fastify/swagger";
-import fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type RawReplyDefaultExpression,
-  type RawRequestDefaultExpression,
-  type RawServerDefault,
-} from "fastify";
+import fastify from "fastify";
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -28,14 +22,7 @@ import { registerReconcilerRoutes } from "./routes/reconciler-routes.ts";
 import { registerSnapshotRoutes } from "./routes/snapshot-routes.ts";
 import { registerStateRoutes } from "./routes/state-routes.ts";
 import { waitForSeq } from "./settle.ts";
-
-export type App = FastifyInstance<
-  RawServerDefault,
-  RawRequestDefaultExpression,
-  RawReplyDefaultExpression,
-  FastifyBaseLogger,
-  ZodTypeProvider
->;
+import type { App } from "./typed-app.ts";
 
 const BODY_MAX_BYTES = 64 * 1024;
 

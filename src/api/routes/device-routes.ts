@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { REQUEST_LOG_MAX } from "../../lib/request-log.ts";
-import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
+import type { App } from "../typed-app.ts";
 import { isoTime, waitQuery } from "../schemas/fields.ts";
 import { deviceSchema, requestSchema } from "../schemas/status.ts";
 import { devicesView } from "../views/device.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
+import type { App } from "../typed-app.ts";
 import { waitQuery } from "../schemas/fields.ts";
 import { readinessSchema, statusSchema } from "../schemas/status.ts";
 import { statusView } from "../views/status.ts";

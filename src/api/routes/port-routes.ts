@@ -4,14 +4,14 @@ import { ipv4, port, transport } from "../../events/fields.ts";
 import { tableGet } from "../../lib/table.ts";
 import type { Command } from "../../reducers/decide/command.ts";
 import type { Mapping } from "../../reducers/state.ts";
-import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
 import { jsonArray } from "../json-array.ts";
 import type { Mutations } from "../mutation.ts";
 import { portContext, portReader } from "../port-reader.ts";
 import { notFound } from "../problem.ts";
-import { mutationHeaders, mutationQuery, waitQuery } from "../schemas/fields.ts";
-import { planSchema, resultSchema } from "../schemas/plan.ts";
+import type { App } from "../typed-app.ts";
+import { waitQuery } from "../schemas/fields.ts";
+import { mutation } from "../schemas/plan.ts";
 import { blockSchema, type Port, portAdd, portEdit, portSchema } from "../schemas/port.ts";
 import { provenanceSchema } from "../schemas/provenance.ts";
 import { blocksView } from "../views/port.ts";
@@ -29,17 +29,6 @@ const listQuery = z.strictObject({
   address: ipv4.optional().describe("external address"),
   device: ipv4.optional().describe("internal address"),
 });
-
-/** Schema of every mutation: the result, or the plan of a dry run. */
-export const mutation = {
-  querystring: mutationQuery,
-  headers: mutationHeaders,
-  response: {
-    200: z.union([resultSchema, planSchema]),
-    201: resultSchema,
-    202: resultSchema,
-  },
-};
 
 export function registerPortRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
   readingRoutes(app, deps);

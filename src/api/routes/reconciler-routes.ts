@@ -1,14 +1,14 @@
 import { z } from "zod";
 import { nearestWord } from "../../lib/suggestion.ts";
 import type { Reconciler } from "../../reconcilers/contract.ts";
-import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
 import { notFound } from "../problem.ts";
+import type { App } from "../typed-app.ts";
 import { flag, waitQuery } from "../schemas/fields.ts";
+import { mutation } from "../schemas/plan.ts";
 import { passSchema, reconcilerPlan, reconcilerSchema } from "../schemas/status.ts";
 import { passView, reconcilerView } from "../views/reconciler.ts";
-import { mutation } from "./port-routes.ts";
 
 const byName = z.strictObject({ name: z.string().max(64) });
 const PAUSE_DEFAULT_SECONDS = 3600;

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { SnapshotHeader } from "../../events/snapshot.ts";
-import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
 import { notFound } from "../problem.ts";
+import type { App } from "../typed-app.ts";
 import { isoTime, seqParam, waitQuery } from "../schemas/fields.ts";
 import { snapshotCheck, snapshotSchema, type SnapshotDocument } from "../schemas/history.ts";
 

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { State } from "../../reducers/state.ts";
-import type { App } from "../app.ts";
 import type { ApiDeps } from "../deps.ts";
 import { invalid, notFound } from "../problem.ts";
 import { seqAt } from "../record-stream.ts";
+import type { App } from "../typed-app.ts";
 import { waitQuery } from "../schemas/fields.ts";
 import { stateDiff, stateSchema } from "../schemas/history.ts";
 import { stateDiffView, stateView } from "../views/state.ts";

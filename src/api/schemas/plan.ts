@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { seq } from "./fields.ts";
+import { mutationHeaders, mutationQuery, seq } from "./fields.ts";
 import { portSchema } from "./port.ts";
 
 const rowChange = z
@@ -35,3 +35,14 @@ export const resultSchema = z
   })
   .meta({ id: "Result" });
 export type ResultDocument = z.infer<typeof resultSchema>;
+
+/** Schema of every mutation: the result, or the plan of a dry run. */
+export const mutation = {
+  querystring: mutationQuery,
+  headers: mutationHeaders,
+  response: {
+    200: z.union([resultSchema, planSchema]),
+    201: resultSchema,
+    202: resultSchema,
+  },
+};

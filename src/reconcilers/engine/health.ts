@@ -65,7 +65,9 @@ export class Vitals {
     if (errors.size > 0) troubles.push(errorsInWords(errors));
     if (this.#heldBy === "gate") troubles.push(`${this.#heldBack} deletes wait until every source has been seen`);
     if (this.#heldBy === "brake") {
-      troubles.push(`${this.#heldBack} deletes that no event explains wait for an operator to let them through`);
+      troubles.push(
+        `${this.#heldBack} deletes that no event explains wait for \`portreeve reconciler release-brake NAME\``,
+      );
     }
     if (troubles.length === 0) return { level: "ok", message: "in sync", ...figures };
     return { level: "degraded", message: troubles.join("; "), ...figures };

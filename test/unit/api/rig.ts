@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import { createApp, type App } from "../../../src/api/app.ts";
+import { createApp } from "../../../src/api/app.ts";
 import type { ApiDeps, DesiredSource, Readiness } from "../../../src/api/deps.ts";
 import type { Port } from "../../../src/api/schemas/port.ts";
+import type { App } from "../../../src/api/typed-app.ts";
 import { Controller } from "../../../src/controller.ts";
 import type { EventLog } from "../../../src/events/log.ts";
 import { memoryLog } from "../../../src/events/log-memory.ts";
