@@ -13,6 +13,8 @@ import { accept, refuse } from "./refusal.ts";
 type Place = Pick<Mapping, "wan" | "protocol" | "externalPort" | "internalAddress" | "internalPort" | "count">;
 
 const MANUAL = "manual";
+/** A range of n ports is up to 3n elements in the kernel, written in one transaction while others wait. */
+const RANGE_PORTS_MAX = 4096;
 const isManual = (mapping: Mapping): boolean => mapping.claims.some((claim) => claim.source === "manual");
 const name = (place: Pick<Place, "protocol" | "externalPort">): string => `${place.protocol} ${place.externalPort}`;
 
@@ -34,6 +36,19 @@ function interfaceOf(state: State, address: string): string | null {
   return served?.interface ?? null;
 }
 
+/** The first or last address of a served network: what is sent there would reach all of its hosts or none. */
+function isNetworkOrBroadcast(state: State, address: string): boolean {
+  const value = parseIpv4(address);
+  return state.settings.lan.some((lan) =>
+    (state.interfaces[lan.interface]?.addresses ?? []).some((cidr) => {
+      const prefix = parseIpv4Prefix(cidr);
+      if (value === null || prefix === null || prefix.length > 30 || !prefixContains(prefix, value)) return false;
+      const hostBits = 2 ** (32 - prefix.length) - 1;
+      return (value & hostBits) >>> 0 === 0 || (value & hostBits) >>> 0 === hostBits;
+    }),
+  );
+}
+
 /** What is wrong with where an operator wants packets to go, before anyone else is asked. */
 function badPlace(state: State, place: Place): Refusal | null {
   if (!isHostIpv4(place.internalAddress)) {
@@ -44,6 +59,14 @@ function badPlace(state: State, place: Place): Refusal | null {
   );
   if (own) {
     const message = `${place.internalAddress} is the gateway itself; a forward goes to another host`;
+    return { code: "INVALID_REQUEST", message };
+  }
+  if (isNetworkOrBroadcast(state, place.internalAddress)) {
+    const message = `${place.internalAddress} is the address of a whole network, not of a host in it`;
+    return { code: "INVALID_REQUEST", message };
+  }
+  if (place.count > RANGE_PORTS_MAX) {
+    const message = `a range holds at most ${RANGE_PORTS_MAX} ports, this one has ${place.count}; add it in parts`;
     return { code: "INVALID_REQUEST", message };
   }
   const last = Math.max(place.externalPort, place.internalPort) + place.count - 1;

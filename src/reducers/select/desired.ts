@@ -28,17 +28,28 @@ export function remembering<State, Table>(build: (state: State, last: Table | nu
   };
 }
 
-/** How many rows a table has, from what changed since one whose size is known: counting all would cost each commit dearly. */
-export function sizeAfter<Table extends DesiredTable<unknown>>(table: Table, previous: Table | null): number {
-  const changed = previous === null ? null : table.changedSince(previous);
-  if (previous === null || changed === null) {
-    let count = 0;
-    for (const _ of table.rows()) count += 1;
-    return count;
+/**
+ * How many rows a table has. Counting all would cost each commit dearly: where the size of the table before is known it
+ * follows from what changed, and otherwise all are counted when somebody asks.
+ */
+export class TableSize {
+  #known: number | null;
+
+  constructor(
+    table: DesiredTable<unknown>,
+    previous: { readonly table: DesiredTable<unknown>; readonly size: TableSize } | null,
+  ) {
+    const before = previous === null ? null : previous.size.#known;
+    const changed = previous === null || before === null ? null : table.changedSince(previous.table);
+    this.#known = changed === null ? null : before;
+    if (this.#known === null || previous === null) return;
+    for (const key of new Set(changed)) {
+      this.#known += (table.get(key) === undefined ? 0 : 1) - (previous.table.get(key) === undefined ? 0 : 1);
+    }
   }
-  let size = previous.size;
-  for (const key of new Set(changed)) {
-    size += (table.get(key) === undefined ? 0 : 1) - (previous.get(key) === undefined ? 0 : 1);
+
+  of(table: DesiredTable<unknown>): number {
+    this.#known ??= [...table.rows()].length;
+    return this.#known;
   }
-  return size;
 }

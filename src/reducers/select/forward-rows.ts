@@ -2,7 +2,7 @@ import type { Transport } from "../../events/fields.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
-import { type Desired, type DesiredTable, remembering, sizeAfter } from "./desired.ts";
+import { type Desired, type DesiredTable, remembering, TableSize } from "./desired.ts";
 import { wanAddress } from "./external-address.ts";
 import type { ForwardRow } from "./rows.ts";
 
@@ -19,7 +19,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   readonly #wanOf = new Map<string, string>();
   readonly #addressOf = new Map<string, readonly string[]>();
 
-  readonly size: number;
+  readonly #size: TableSize;
 
   constructor(state: State, instanceId: string, previous: ForwardTable | null) {
     this.#state = state;
@@ -30,7 +30,11 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       this.#addressOf.set(wan, addresses);
       for (const each of addresses) if (!this.#wanOf.has(each)) this.#wanOf.set(each, wan);
     }
-    this.size = sizeAfter(this, previous);
+    this.#size = new TableSize(this, previous === null ? null : { table: previous, size: previous.#size });
+  }
+
+  get size(): number {
+    return this.#size.of(this);
   }
 
   get(key: string): Row | undefined {

@@ -1,6 +1,6 @@
 import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
 import { deviceKey, type Mapping, type State } from "../state.ts";
-import { type Desired, type DesiredTable, remembering, sizeAfter } from "./desired.ts";
+import { type Desired, type DesiredTable, remembering, TableSize } from "./desired.ts";
 import type { GuardRow } from "./rows.ts";
 
 const HOLDER = "holder|";
@@ -10,12 +10,16 @@ class GuardTable implements DesiredTable<GuardRow> {
   readonly #state: State;
   readonly #instanceId: string;
 
-  readonly size: number;
+  readonly #size: TableSize;
 
   constructor(state: State, instanceId: string, previous: GuardTable | null) {
     this.#state = state;
     this.#instanceId = instanceId;
-    this.size = sizeAfter(this, previous);
+    this.#size = new TableSize(this, previous === null ? null : { table: previous, size: previous.#size });
+  }
+
+  get size(): number {
+    return this.#size.of(this);
   }
 
   get(key: string): Desired<GuardRow> | undefined {

@@ -93,6 +93,16 @@ describe("decide port", () => {
     expect(refusalOf(gateway.do(portAdd({ internalPort: 65_530, count: 10 }))).code).toBe("INVALID_REQUEST");
   });
 
+  it("refuses ranges beyond what one transaction should carry, and the addresses of whole networks", () => {
+    const gateway = new Gateway();
+    const range = { externalPort: 20_000, internalPort: 20_000 };
+    expect(refusalOf(gateway.do(portAdd({ ...range, count: 4097 }))).code).toBe("INVALID_REQUEST");
+    expect(gateway.do(portAdd({ ...range, count: 4096 })).ok).toBe(true);
+    for (const internalAddress of ["192.168.77.255", "192.168.77.0"]) {
+      expect(refusalOf(gateway.do(portAdd({ internalAddress }))).code).toBe("INVALID_REQUEST");
+    }
+  });
+
   it("[F1] edits a manual port in place and cuts only what moves packets", () => {
     const gateway = new Gateway();
     gateway.do(portAdd());
