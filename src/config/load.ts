@@ -94,7 +94,7 @@ export function parseConfig(
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, place)));
   problems.sort((a, b) => a.line - b.line);
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
-  return { config: parsed.data, file, overrides, notes: notesOn(content as Record<string, unknown>) };
+  return { config: parsed.data, file, overrides, notes: notesOn(withOverrides(content, overrides)) };
 }
 
 type Path = readonly PropertyKey[];
@@ -159,11 +159,20 @@ function offsetOf(document: Document.Parsed, path: Path): number {
   return 0;
 }
 
-function notesOn(content: Record<string, unknown>): string[] {
-  const notes: string[] = [];
-  if (content["wireguard"] !== undefined && content["wireguard"] !== null) {
-    notes.push("`wireguard` is accepted; this version serves no WireGuard subnet yet");
-  }
-  if (content["dns"] !== undefined) notes.push("`dns` is accepted; this version serves no DNS yet");
-  return notes;
+/** Keys of the file's contract that this version takes and does nothing with. */
+const WITHOUT_EFFECT: readonly { readonly path: Path; readonly note: string }[] = [
+  { path: ["wireguard"], note: "`wireguard` is accepted; this version serves no WireGuard subnet yet" },
+  { path: ["dns"], note: "`dns` is accepted; this version serves no DNS yet" },
+  { path: ["log", "retain"], note: "`log.retain` is accepted; this version keeps every event" },
+];
+
+/** Said only of what someone wrote; null is how a section is switched off. */
+function notesOn(content: unknown): string[] {
+  return WITHOUT_EFFECT.filter(({ path }) => {
+    const value = path.reduce<unknown>(
+      (inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key],
+      content,
+    );
+    return value !== undefined && value !== null;
+  }).map(({ note }) => note);
 }

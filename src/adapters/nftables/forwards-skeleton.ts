@@ -1,3 +1,4 @@
+import { RESERVED_FIRST, RESERVED_LAST } from "../../lib/reserved-ports.ts";
 import type { ForwardRow } from "../../reducers/select/rows.ts";
 import { hex, MARK_OURS, MARK_SEVERED } from "./marks.ts";
 import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
@@ -10,8 +11,8 @@ const MARK = `ct mark set ct mark | ${hex(MARK_OURS)}`;
 const UNMARK = `ct mark set ct mark & ${hex(~MARK_OURS)}`;
 const UNMARKED = `ct mark & ${hex(MARK_OURS)} == 0`;
 
-/** Ports that masquerading gives instead of one that is ours; no mapping and no listener may have them. */
-const SHADOW_PORTS = "61000-65535";
+/** Ports that masquerading gives instead of one that is ours. */
+const SHADOW_PORTS = `${RESERVED_FIRST}-${RESERVED_LAST}`;
 
 /**
  * DNAT by one map lookup however many forwards there are. Statements of a rule run left to right and a map miss ends

@@ -1,10 +1,9 @@
 import type { Transport } from "../../events/fields.ts";
+import { RESERVED_FIRST } from "../../lib/reserved-ports.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingAt } from "../port-index.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 
-/** Masquerading moves packets whose source port is mapped up here (port shadowing), so nothing up here is mapped. */
-export const RESERVED_FIRST = 61000;
 /** What is chosen for a device that has no preference: above the well-known ports. */
 const POOL_FIRST = 1024;
 const POOL_SIZE = RESERVED_FIRST - POOL_FIRST;
