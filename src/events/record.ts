@@ -31,7 +31,7 @@ export function encodeRecord(pending: PendingRecord<PortreeveEvent>, seq: Seq, p
   const text = JSON.stringify(stored);
   return {
     text,
-    record: { seq, at, source, requestId, causedBy, event, prevHash, hash: hashOf(text) } as PortreeveRecord,
+    record: { seq, at, source, requestId, causedBy, event, prevHash, hash: hashOf(text) },
   };
 }
 
@@ -65,7 +65,7 @@ export function decodeStored(stored: StoredRecord, hashOfText: string): Portreev
   const parsed = known.schema.safeParse(lifted);
   if (!parsed.success) throw corrupt(seq, `the data of record ${seq} does not fit "${type}"`, parsed.error);
   const event = { type, v: known.v, data: parsed.data } as PortreeveEvent;
-  const record = {
+  return {
     seq,
     at: parseInstant(at) as number,
     source,
@@ -75,7 +75,6 @@ export function decodeStored(stored: StoredRecord, hashOfText: string): Portreev
     prevHash,
     hash: hashOfText,
   };
-  return record as PortreeveRecord;
 }
 
 const FIELDS = Object.keys(storedRecordSchema.shape).length;

@@ -47,7 +47,7 @@ export function tableSet<Row>(table: Table<Row>, key: string, row: Row): void {
   const hash = hashOf(key);
   const outer = (hash >>> 6) % FANOUT;
   table.branches[outer] ??= Array.from({ length: FANOUT }, () => null);
-  const branch = table.branches[outer] as Branch<Row>;
+  const branch = table.branches[outer];
   branch[hash % FANOUT] ??= {};
   const bucket = branch[hash % FANOUT] as Bucket<Row>;
   if (!Object.hasOwn(bucket, key)) table.size += 1;
