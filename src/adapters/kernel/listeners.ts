@@ -12,10 +12,13 @@ const POLL_MS = 2000;
 const LISTENING = { tcp: "0A", udp: "07" } as const;
 
 /**
- * Local addresses and ports of listening sockets from one of /proc/net/{tcp,tcp6,udp,udp6}; `address` is the kernel's
+ * Local addresses, ports and inodes of listening sockets from one of /proc/net/{tcp,tcp6,udp,udp6}; `address` is the kernel's
  * hex, all zeros for a wildcard.
  */
-export function parseProcNet(text: string, protocol: "tcp" | "udp"): { address: string; port: number }[] {
+export function parseProcNet(
+  text: string,
+  protocol: "tcp" | "udp",
+): { address: string; port: number; inode: string }[] {
   return text
     .split("\n")
     .slice(1)
@@ -23,7 +26,7 @@ export function parseProcNet(text: string, protocol: "tcp" | "udp"): { address: 
       const fields = line.trim().split(/\s+/);
       const [address, port] = (fields[1] ?? "").split(":");
       if (fields[3] !== LISTENING[protocol] || address === undefined || port === undefined) return [];
-      return [{ address, port: Number.parseInt(port, 16) }];
+      return [{ address, port: Number.parseInt(port, 16), inode: fields[9] ?? "" }];
     });
 }
 
@@ -37,8 +40,16 @@ async function readOr(path: string, fallback: string): Promise<string> {
   return readFile(path, "utf8").catch(() => fallback);
 }
 
+/** A socket that others can send to. */
+export interface ListeningSocket extends Listener {
+  /** Stays the same as long as the socket is open. */
+  readonly inode: string;
+  /** Unconnected UDP on an ephemeral port: a client that waits for an answer, or a server that sits there (WireGuard's 51820). */
+  readonly maybeClient: boolean;
+}
+
 /** What of this network namespace can be reached at one of the addresses: wildcard sockets and those bound to it. */
-export async function readListeners(addresses: readonly string[]): Promise<Listener[]> {
+export async function readListeners(addresses: readonly string[]): Promise<ListeningSocket[]> {
   const [low = 32768, high = 60999] = (await readOr("/proc/sys/net/ipv4/ip_local_port_range", "32768 60999"))
     .trim()
     .split(/\s+/)
@@ -47,19 +58,17 @@ export async function readListeners(addresses: readonly string[]): Promise<Liste
     ...addresses.map(procHex),
     ...addresses.map((address) => `0000000000000000FFFF0000${procHex(address)}`),
   ]);
-  const found = new Map<string, Listener>();
+  const found: ListeningSocket[] = [];
   for (const protocol of ["tcp", "udp"] as const) {
     for (const family of ["", "6"]) {
       const sockets = parseProcNet(await readOr(`/proc/net/${protocol}${family}`, ""), protocol);
-      for (const { address, port } of sockets) {
+      for (const { address, port, inode } of sockets) {
         if (!/^0+$/.test(address) && !own.has(address)) continue;
-        // Unconnected UDP sockets on ephemeral ports are clients waiting for an answer; they come and go by the second.
-        if (protocol === "udp" && port >= low && port <= high) continue;
-        found.set(`${protocol}|${port}`, { protocol, port });
+        found.push({ protocol, port, inode, maybeClient: protocol === "udp" && port >= low && port <= high });
       }
     }
   }
-  return [...found.values()];
+  return found;
 }
 
 /** Keeps the list of the gateway's own listeners current: they are protected ports, and source ports not to be borrowed. */
@@ -68,6 +77,8 @@ export class ListenerObserver {
   readonly #wanAddresses: () => readonly string[];
   #timer: NodeJS.Timeout | null = null;
   #count = 0;
+  /** Inodes of the sockets of the last look; null before the first. */
+  #seen: ReadonlySet<string> | null = null;
 
   /** `wanAddresses`: what packets to the WANs carry now. */
   constructor(controller: ControllerPort, wanAddresses: () => readonly string[]) {
@@ -85,7 +96,14 @@ export class ListenerObserver {
   }
 
   async #read(): Promise<void> {
-    const listeners = await readListeners(this.#wanAddresses());
+    const sockets = await readListeners(this.#wanAddresses());
+    // Clients are gone by the next look; whoever is still there is a server. At the start the benefit of doubt is theirs.
+    const known = this.#seen;
+    this.#seen = new Set(sockets.map((socket) => socket.inode));
+    const stay = sockets.filter(({ maybeClient, inode }) => !maybeClient || known === null || known.has(inode));
+    const listeners = [
+      ...new Map(stay.map(({ protocol, port }) => [`${protocol}|${port}`, { protocol, port }])).values(),
+    ];
     this.#count += 1;
     const requestId = `listeners-${this.#count}`;
     await this.#controller.submit({ type: "listeners.observe", listeners, source: "kernel", requestId });
