@@ -61,7 +61,7 @@ function bindLibc(): Libc {
     setsockopt: libc.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t length)"),
     bind: libc.func("int bind(int fd, const void *address, uint32_t length)"),
     close: libc.func("int close(int fd)"),
-  } as Libc;
+  };
 }
 let bound: Libc | undefined;
 

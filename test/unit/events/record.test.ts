@@ -113,8 +113,7 @@ describe("the record codec", () => {
 
   it("does not encode what could not be decoded", () => {
     const sample = pending(0);
-    const encode = (changes: object) => () =>
-      encodeRecord({ ...sample, ...changes } as typeof sample, 1, "00".repeat(32));
+    const encode = (changes: object) => () => encodeRecord({ ...sample, ...changes }, 1, "00".repeat(32));
     expect(encode({ source: "" })).toThrow(/envelope/);
     expect(encode({ requestId: "x".repeat(129) })).toThrow(/envelope/);
     expect(encode({ event: { ...sample.event, v: 2 } })).toThrow(/version 2/);

@@ -30,8 +30,8 @@ describe("Secret", () => {
     const secret = new Secret(CANARY);
     const around = { deep: [secret] };
     for (const text of [
-      `${secret}`,
       String(secret),
+      "".concat(secret as unknown as string),
       JSON.stringify(around),
       inspect(around, { depth: 9, showHidden: true }),
     ]) {

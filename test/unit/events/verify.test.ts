@@ -28,7 +28,7 @@ const leftovers = () => readdirSync(copies);
 async function tamper(dataDir: string, seq: number, change: (text: string) => string): Promise<void> {
   const db = new Level<string, string>(join(dataDir, "log"));
   await db.open();
-  await db.put(eventKey(seq), change((await db.get(eventKey(seq))) as string));
+  await db.put(eventKey(seq), change((await db.get(eventKey(seq))) ?? ""));
   await db.close();
 }
 

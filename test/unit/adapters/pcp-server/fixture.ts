@@ -126,5 +126,5 @@ export class Fixture {
 /** A record as the log would make it; only its event matters here. */
 export function recordOf(...from: Parameters<typeof event>): PortreeveRecord {
   const envelope = { seq: 1, at: 0, source: "test", requestId: "r", causedBy: null, prevHash: "", hash: "" };
-  return { ...envelope, event: event(...from) } as PortreeveRecord;
+  return { ...envelope, event: event(...from) };
 }
