@@ -13,10 +13,10 @@ const version = readVersion();
 
 /** Loaded when they are started: asking a running daemon needs none of them. */
 const programs: Programs = {
-  run: async (options) => await (await import("./daemon.ts")).runDaemon({ ...options, version }),
-  replay: async (dataDir, to) => await (await import("./offline.ts")).replayDataDir(dataDir, to),
+  run: async (options) => await (await import("./daemon/daemon.ts")).runDaemon({ ...options, version }),
+  replay: async (dataDir, to) => await (await import("./daemon/offline.ts")).replayDataDir(dataDir, to),
   verifyLog: async (dataDir) => await (await import("./events/verify.ts")).verifyLog(dataDir),
-  teardown: async (dataDir) => await (await import("./offline.ts")).teardown(dataDir),
+  teardown: async (dataDir) => await (await import("./daemon/offline.ts")).teardown(dataDir),
 };
 
 // Whoever read our output has seen enough: `portreeve events list | head`.

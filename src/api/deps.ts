@@ -2,7 +2,7 @@ import type { Seq } from "../events/envelope.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { LogHead } from "../events/log.ts";
 import type { Snapshot, SnapshotHeader } from "../events/snapshot.ts";
-import type { ControllerPort } from "../controller-port.ts";
+import type { ControllerPort } from "../controller/port.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../lib/metrics.ts";
 import type { RequestLog } from "../lib/request-log.ts";

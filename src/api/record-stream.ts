@@ -1,4 +1,4 @@
-import type { ControllerPort } from "../controller-port.ts";
+import type { ControllerPort } from "../controller/port.ts";
 import type { Seq } from "../events/envelope.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { History } from "./deps.ts";

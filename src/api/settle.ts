@@ -1,4 +1,4 @@
-import type { ControllerPort } from "../controller-port.ts";
+import type { ControllerPort } from "../controller/port.ts";
 import { RequestProblem } from "./problem.ts";
 
 /** A caller waits no longer than a promise does. */

@@ -3,7 +3,7 @@ import koffi from "koffi";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type BoundSocket, openBoundSocket, type SocketPlace } from "../../src/adapters/pcp-server/bound-socket.ts";
 import { createPcpServer, type PcpServer } from "../../src/adapters/pcp-server/server.ts";
-import type { ControllerPort } from "../../src/controller-port.ts";
+import type { ControllerPort } from "../../src/controller/port.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { RequestLog } from "../../src/lib/request-log.ts";
 import { initialState } from "../../src/reducers/state.ts";

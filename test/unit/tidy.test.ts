@@ -20,35 +20,21 @@ const LAYERS: Readonly<Record<string, Readonly<Record<string, "value" | "type">>
     events: "value",
     reducers: "type",
     reconcilers: "type",
-    "controller-port.ts": "type",
+    "controller/port.ts": "type",
   },
   api: {
     lib: "value",
     events: "value",
     reducers: "value",
     reconcilers: "type",
-    "controller-port.ts": "type",
+    "controller/port.ts": "type",
   },
   config: { events: "value", lib: "value" },
   cli: { api: "type", config: "value", events: "type", lib: "value" },
-  "controller-port.ts": { events: "type", reducers: "type" },
-  "leases.ts": { events: "type", lib: "value", reducers: "type" },
-  "settlement.ts": { "controller-port.ts": "type", lib: "type", reducers: "type" },
-  "controller.ts": {
-    "controller-port.ts": "type",
-    events: "value",
-    "leases.ts": "value",
-    lib: "value",
-    reducers: "value",
-    "settlement.ts": "value",
-  },
-  "history.ts": { events: "value", lib: "value", reducers: "value" },
-  "store.ts": { events: "value", "history.ts": "value", lib: "value", reducers: "value" },
-  "readiness.ts": { lib: "type", reconcilers: "type" },
-  "unwritable-log.ts": { events: "value", lib: "type" },
+  controller: { events: "value", lib: "value", reducers: "value" },
 };
 /** They put the parts together, so they may know everyone. */
-const COMPOSITION = new Set(["main.ts", "daemon.ts", "data-plane.ts", "offline.ts", "port-listeners.ts"]);
+const COMPOSITION = new Set(["main.ts", "daemon"]);
 /** Started by name; and what the ports offer to tests beside the real thing. */
 const UNIMPORTED = new Set([
   "src/main.ts",
@@ -178,7 +164,7 @@ function layerFault(file: SourceFile, { specifier, typeOnly }: Import): string[]
   const [from = ""] = file.path.replace(/^src\//, "").split("/");
   const [first = "", second = ""] = to.split("/");
   const fault = [`${file.path} → ${to}`];
-  if (to === "main.ts" || (to === "daemon.ts" && file.path !== "src/main.ts")) return fault;
+  if (to === "main.ts" || (first === "daemon" && !COMPOSITION.has(from))) return fault;
   const allowed = LAYERS[from];
   if (allowed === undefined) return COMPOSITION.has(from) ? [] : fault;
   if (first === from) {

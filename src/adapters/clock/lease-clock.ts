@@ -1,4 +1,4 @@
-import type { ControllerPort } from "../../controller-port.ts";
+import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 
 /** Leases end within this of their deadline. */

@@ -1,4 +1,4 @@
-import type { ControllerPort, SubmissionInput } from "../../controller-port.ts";
+import type { ControllerPort, SubmissionInput } from "../../controller/port.ts";
 import type { Settings } from "../../events/settings.ts";
 import { type Link, type Links, readLinks, watchLinks } from "./links.ts";
 

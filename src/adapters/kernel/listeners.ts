@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { ControllerPort } from "../../controller-port.ts";
+import type { ControllerPort } from "../../controller/port.ts";
 
 interface Listener {
   readonly protocol: "tcp" | "udp";

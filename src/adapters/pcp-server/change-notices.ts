@@ -1,4 +1,4 @@
-import type { ControllerPort } from "../../controller-port.ts";
+import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { encodeNatPmpAddress } from "../../protocols/natpmp/response.ts";

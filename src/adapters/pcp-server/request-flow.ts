@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { ControllerPort } from "../../controller-port.ts";
+import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
 import type { MapRequest, Outcome, UnmapRequest } from "../../reducers/decide/command.ts";

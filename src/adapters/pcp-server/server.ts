@@ -1,4 +1,4 @@
-import type { ControllerPort } from "../../controller-port.ts";
+import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { PortreeveError } from "../../lib/errors.ts";
 import type { RequestLog } from "../../lib/request-log.ts";

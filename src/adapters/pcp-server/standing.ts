@@ -1,4 +1,4 @@
-import type { ControllerMode } from "../../controller-port.ts";
+import type { ControllerMode } from "../../controller/port.ts";
 import type { State } from "../../reducers/state.ts";
 import type { Standing } from "./exchange.ts";
 

@@ -1,4 +1,4 @@
-import type { ControllerMode } from "../../controller-port.ts";
+import type { ControllerMode } from "../../controller/port.ts";
 import { tableRows } from "../../lib/table.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
 import type { State } from "../../reducers/state.ts";

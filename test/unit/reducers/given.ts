@@ -1,7 +1,7 @@
 import { GENESIS_HASH } from "../../../src/events/envelope.ts";
 import { EVENT_TYPES, event, type PortreeveEvent, type PortreeveRecord } from "../../../src/events/index.ts";
 import type { Settings } from "../../../src/events/settings.ts";
-import { LeaseBook } from "../../../src/leases.ts";
+import { LeaseBook } from "../../../src/controller/lease-book.ts";
 import type { Answer, Command, Decision, MapRequest, UnmapRequest } from "../../../src/reducers/decide/command.ts";
 import { decide } from "../../../src/reducers/decide/index.ts";
 import { fold } from "../../../src/reducers/fold.ts";

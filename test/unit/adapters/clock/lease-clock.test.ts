@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { LeaseClock } from "../../../../src/adapters/clock/lease-clock.ts";
-import type { ControllerPort, SubmissionInput } from "../../../../src/controller-port.ts";
+import type { ControllerPort, SubmissionInput } from "../../../../src/controller/port.ts";
 import { ManualClock } from "../../../../src/lib/manual-clock.ts";
 import type { Outcome } from "../../../../src/reducers/decide/command.ts";
 

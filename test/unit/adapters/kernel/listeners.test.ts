@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { describe, expect, it, vi } from "vitest";
-import type { ControllerPort, SubmissionInput } from "../../../../src/controller-port.ts";
+import type { ControllerPort, SubmissionInput } from "../../../../src/controller/port.ts";
 import type { Outcome } from "../../../../src/reducers/decide/command.ts";
 import { ListenerObserver, parseProcNet, procHex, readListeners } from "../../../../src/adapters/kernel/listeners.ts";
 

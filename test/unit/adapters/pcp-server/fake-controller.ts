@@ -1,4 +1,4 @@
-import type { ControllerMode, ControllerPort, SubmissionInput } from "../../../../src/controller-port.ts";
+import type { ControllerMode, ControllerPort, SubmissionInput } from "../../../../src/controller/port.ts";
 import type { PortreeveRecord } from "../../../../src/events/index.ts";
 import type { Outcome } from "../../../../src/reducers/decide/command.ts";
 import { initialState, type State } from "../../../../src/reducers/state.ts";

@@ -1,11 +1,11 @@
-import { openNftables } from "./adapters/nftables/nftables.ts";
-import type { ReplayReport } from "./cli/programs.ts";
-import type { Seq } from "./events/envelope.ts";
-import { copyForReading } from "./events/log-copy.ts";
-import { PortreeveError } from "./lib/errors.ts";
-import { stateAt } from "./history.ts";
-import { checkInvariants } from "./reducers/invariants.ts";
-import { contentHash, stateHash, stateToJson } from "./reducers/state-json.ts";
+import { openNftables } from "../adapters/nftables/nftables.ts";
+import type { ReplayReport } from "../cli/programs.ts";
+import type { Seq } from "../events/envelope.ts";
+import { copyForReading } from "../events/log-copy.ts";
+import { PortreeveError } from "../lib/errors.ts";
+import { stateAt } from "../controller/history.ts";
+import { checkInvariants } from "../reducers/invariants.ts";
+import { contentHash, stateHash, stateToJson } from "../reducers/state-json.ts";
 
 /** Folds every record from the first on, verifying the chain; up to `to` if given. */
 export async function replayDataDir(dataDir: string, to: Seq | null): Promise<ReplayReport> {

@@ -1,12 +1,12 @@
-import type { Seq } from "./events/envelope.ts";
-import type { PortreeveRecord } from "./events/index.ts";
-import type { EventLog, LogHead } from "./events/log.ts";
-import type { Snapshot, SnapshotHeader, SnapshotStore } from "./events/snapshot.ts";
-import { keepNewest } from "./events/snapshot-store.ts";
-import { PortreeveError } from "./lib/errors.ts";
-import { foldInto, replay } from "./reducers/fold.ts";
-import { stateFromJson, stateHash, stateToJson } from "./reducers/state-json.ts";
-import { initialState, REDUCER_VERSION, type State } from "./reducers/state.ts";
+import type { Seq } from "../events/envelope.ts";
+import type { PortreeveRecord } from "../events/index.ts";
+import type { EventLog, LogHead } from "../events/log.ts";
+import type { Snapshot, SnapshotHeader, SnapshotStore } from "../events/snapshot.ts";
+import { keepNewest } from "../events/snapshot-store.ts";
+import { PortreeveError } from "../lib/errors.ts";
+import { foldInto, replay } from "../reducers/fold.ts";
+import { stateFromJson, stateHash, stateToJson } from "../reducers/state-json.ts";
+import { initialState, REDUCER_VERSION, type State } from "../reducers/state.ts";
 
 const SNAPSHOTS_KEPT = 2;
 

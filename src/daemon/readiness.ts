@@ -1,5 +1,5 @@
-import type { Clock } from "./lib/clock.ts";
-import type { Reconciler } from "./reconcilers/contract.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Reconciler } from "../reconcilers/contract.ts";
 
 /** What fails longer than this makes the process not ready; shorter troubles mend themselves. */
 const TOLERATED_MS = 60_000;

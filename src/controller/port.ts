@@ -1,7 +1,7 @@
-import type { Seq } from "./events/envelope.ts";
-import type { PortreeveEvent, PortreeveRecord } from "./events/index.ts";
-import type { Command, CommandEnvelope, Deadlines, Outcome } from "./reducers/decide/command.ts";
-import type { State } from "./reducers/state.ts";
+import type { Seq } from "../events/envelope.ts";
+import type { PortreeveEvent, PortreeveRecord } from "../events/index.ts";
+import type { Command, CommandEnvelope, Deadlines, Outcome } from "../reducers/decide/command.ts";
+import type { State } from "../reducers/state.ts";
 
 /**
  * Only `running` promises anything: commands are refused with NOT_READY before they are decided, but while `starting`

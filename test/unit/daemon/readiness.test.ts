@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { ManualClock } from "../../src/lib/manual-clock.ts";
-import { Readiness } from "../../src/readiness.ts";
-import type { Health, Reconciler } from "../../src/reconcilers/contract.ts";
+import { ManualClock } from "../../../src/lib/manual-clock.ts";
+import { Readiness } from "../../../src/daemon/readiness.ts";
+import type { Health, Reconciler } from "../../../src/reconcilers/contract.ts";
 
 const health: Health = {
   level: "ok",

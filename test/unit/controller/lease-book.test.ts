@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { LeaseBook } from "../../src/leases.ts";
-import { Gateway, mapped, NONCE, T0 } from "./reducers/given.ts";
+import { LeaseBook } from "../../../src/controller/lease-book.ts";
+import { Gateway, mapped, NONCE, T0 } from "../reducers/given.ts";
 
 describe("LeaseBook", () => {
   it("[P12] is due exactly at the deadline, also after renewals moved it to and fro", () => {

@@ -1,8 +1,8 @@
-import type { PortreeveRecord } from "./events/index.ts";
-import type { Claim } from "./events/mapping.ts";
-import { type ReadonlyTable, tableGet, tableRows } from "./lib/table.ts";
-import type { Deadlines, Renewal } from "./reducers/decide/command.ts";
-import type { Mapping, State } from "./reducers/state.ts";
+import type { PortreeveRecord } from "../events/index.ts";
+import type { Claim } from "../events/mapping.ts";
+import { type ReadonlyTable, tableGet, tableRows } from "../lib/table.ts";
+import type { Deadlines, Renewal } from "../reducers/decide/command.ts";
+import type { Mapping, State } from "../reducers/state.ts";
 
 /** After a clean stop a lease that would end during or just after the restart lives at most this much longer. */
 const GRACE_AFTER_CLEAN_STOP_MS = 20 * 60_000;

@@ -1,18 +1,18 @@
 import { createDraft, finishDraft } from "immer";
-import type { ControllerMode, ControllerPort, SubmissionInput } from "./controller-port.ts";
-import { GENESIS_HASH, type PendingRecord } from "./events/envelope.ts";
-import type { PortreeveEvent, PortreeveRecord } from "./events/index.ts";
-import type { EventLog, RememberedAnswer } from "./events/log.ts";
-import { assert } from "./lib/assert.ts";
-import type { Clock } from "./lib/clock.ts";
-import { PortreeveError } from "./lib/errors.ts";
-import { LeaseBook } from "./leases.ts";
-import { decide } from "./reducers/decide/index.ts";
-import type { Decision, Outcome, Refusal, Submission } from "./reducers/decide/command.ts";
-import { foldInto } from "./reducers/fold.ts";
-import { checkInvariants } from "./reducers/invariants.ts";
-import type { State } from "./reducers/state.ts";
-import { SettledSubmission, type Settler } from "./settlement.ts";
+import type { ControllerMode, ControllerPort, SubmissionInput } from "./port.ts";
+import { GENESIS_HASH, type PendingRecord } from "../events/envelope.ts";
+import type { PortreeveEvent, PortreeveRecord } from "../events/index.ts";
+import type { EventLog, RememberedAnswer } from "../events/log.ts";
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import { PortreeveError } from "../lib/errors.ts";
+import { LeaseBook } from "./lease-book.ts";
+import { decide } from "../reducers/decide/index.ts";
+import type { Decision, Outcome, Refusal, Submission } from "../reducers/decide/command.ts";
+import { foldInto } from "../reducers/fold.ts";
+import { checkInvariants } from "../reducers/invariants.ts";
+import type { State } from "../reducers/state.ts";
+import { SettledSubmission, type Settler } from "./settled-submission.ts";
 
 /** Commands decided on one candidate and made durable by one fsync. */
 const GROUP_MAX = 256;

@@ -1,6 +1,6 @@
-import { GENESIS_HASH } from "./events/envelope.ts";
-import type { EventLog } from "./events/log.ts";
-import type { PortreeveError } from "./lib/errors.ts";
+import { GENESIS_HASH } from "../events/envelope.ts";
+import type { EventLog } from "../events/log.ts";
+import type { PortreeveError } from "../lib/errors.ts";
 
 /** Stands in for a log that cannot be opened: whatever is asked of it is answered with why. */
 export function unwritableLog(fault: PortreeveError): EventLog {

@@ -1,6 +1,6 @@
-import type { Link, Links } from "./adapters/kernel/links.ts";
-import type { Listener } from "./adapters/pcp-server/link.ts";
-import type { Settings } from "./events/settings.ts";
+import type { Link, Links } from "../adapters/kernel/links.ts";
+import type { Listener } from "../adapters/pcp-server/link.ts";
+import type { Settings } from "../events/settings.ts";
 
 /** Where port control is to be served: each IPv4 address of each served interface that is there and up. */
 export function portControlListeners(settings: Settings, links: Links): Listener[] {

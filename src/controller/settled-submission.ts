@@ -1,6 +1,6 @@
-import type { ControllerPort, SubmissionInput } from "./controller-port.ts";
-import type { ErrorCode } from "./lib/errors.ts";
-import type { Outcome } from "./reducers/decide/command.ts";
+import type { ControllerPort, SubmissionInput } from "./port.ts";
+import type { ErrorCode } from "../lib/errors.ts";
+import type { Outcome } from "../reducers/decide/command.ts";
 
 /** After this long a promise that is not effective is withdrawn. */
 const SETTLE_MAX_MS = 5000;

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { existsSync } from "node:fs";
-import type { EventLog } from "./events/log.ts";
-import { copyForReading } from "./events/log-copy.ts";
-import { openLevelLog } from "./events/log-level.ts";
-import { openSnapshots } from "./events/snapshot-store.ts";
-import type { SnapshotStore } from "./events/snapshot.ts";
-import { PortreeveError } from "./lib/errors.ts";
-import { salvageState, stateAt } from "./history.ts";
-import { initialState, type State } from "./reducers/state.ts";
+import type { EventLog } from "../events/log.ts";
+import { copyForReading } from "../events/log-copy.ts";
+import { openLevelLog } from "../events/log-level.ts";
+import { openSnapshots } from "../events/snapshot-store.ts";
+import type { SnapshotStore } from "../events/snapshot.ts";
+import { PortreeveError } from "../lib/errors.ts";
+import { salvageState, stateAt } from "../controller/history.ts";
+import { initialState, type State } from "../reducers/state.ts";
 
 /** What a start finds: a log that can be written, or why it cannot and what is still known. */
 export type Store =

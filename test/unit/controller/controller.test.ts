@@ -1,15 +1,15 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { tableRows } from "../../src/lib/table.ts";
-import { Controller } from "../../src/controller.ts";
-import type { SubmissionInput } from "../../src/controller-port.ts";
-import type { EventLog, LogBatch } from "../../src/events/log.ts";
-import type { PortreeveRecord } from "../../src/events/index.ts";
-import { PortreeveError } from "../../src/lib/errors.ts";
-import { ManualClock } from "../../src/lib/manual-clock.ts";
-import { stateHash } from "../../src/reducers/state-json.ts";
-import { replay } from "../../src/reducers/fold.ts";
-import type { Settler } from "../../src/settlement.ts";
-import { Gateway, mapRequest, portAdd, T0, unmapRequest } from "./reducers/given.ts";
+import { tableRows } from "../../../src/lib/table.ts";
+import { Controller } from "../../../src/controller/controller.ts";
+import type { SubmissionInput } from "../../../src/controller/port.ts";
+import type { EventLog, LogBatch } from "../../../src/events/log.ts";
+import type { PortreeveRecord } from "../../../src/events/index.ts";
+import { PortreeveError } from "../../../src/lib/errors.ts";
+import { ManualClock } from "../../../src/lib/manual-clock.ts";
+import { stateHash } from "../../../src/reducers/state-json.ts";
+import { replay } from "../../../src/reducers/fold.ts";
+import type { Settler } from "../../../src/controller/settled-submission.ts";
+import { Gateway, mapRequest, portAdd, T0, unmapRequest } from "../reducers/given.ts";
 
 /** A log that can be held up and made to fail, and shows its batches. */
 class ScriptedLog implements EventLog {
