@@ -219,7 +219,7 @@ describe.skipIf(missing !== null)("packets through the nftables targets", () => 
     await stranger.openStream("local", wan(2222));
     await stranger.openStream("natted", wan(80));
     await client.openStream("out", { host: WAN_STRANGER, port: 700 });
-    await map({ kind: "severed", address: WAN_GATEWAY, protocol: "tcp", port: 0, count: 0 });
+    await map({ kind: "severed", address: WAN_GATEWAY, protocol: "tcp", port: 0, count: 0, decidedAt: 1 });
     const flows = await conntrack("");
     expect(flows).toContain("dport=2222");
     expect(flows).not.toContain("dport=80 ");
@@ -304,7 +304,7 @@ describe.skipIf(missing !== null)("packets through the nftables targets", () => 
   });
 
   const severed = (protocol: "tcp" | "udp", port: number): ForwardRow => {
-    return { kind: "severed", address: WAN_GATEWAY, protocol, port, count: 1 };
+    return { kind: "severed", address: WAN_GATEWAY, protocol, port, count: 1, decidedAt: 1 };
   };
 
   async function conntrack(part: string): Promise<string> {

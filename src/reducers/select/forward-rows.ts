@@ -160,7 +160,12 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     const row = tableGet(this.#state.severed, stateKey);
     if (row === undefined) return undefined;
     const { address, protocol, port, count, revision } = row;
-    return { key, spec: { kind: "severed", address, protocol, port, count }, owners: ["operator"], revision };
+    return {
+      key,
+      spec: { kind: "severed", address, protocol, port, count, decidedAt: revision },
+      owners: ["operator"],
+      revision,
+    };
   }
 
   #revision(mapping: Mapping): number {

@@ -1,3 +1,4 @@
+import type { Seq } from "../../events/envelope.ts";
 import type { Transport } from "../../events/fields.ts";
 
 /**
@@ -54,6 +55,8 @@ export type ForwardRow =
       /** First of `count` consecutive ports. 0 with count 0: every NATed flow of that address (it is no longer ours). */
       readonly port: number;
       readonly count: number;
+      /** The decision that ended them: a later one ends what has come in since. */
+      readonly decidedAt: Seq;
     };
 
 /** Tables `portreeve_guard` and `portreeve_anchor`. Keys: "guard"; "anchor"; `holder|address`. */

@@ -136,6 +136,18 @@ describe("forward rows", () => {
     expect(keys(before)).toEqual(expectedKeys(gateway));
   });
 
+  it("[F4] severing the same port again is another row: flows that came in since end too", () => {
+    const gateway = new Gateway();
+    const key = `severed|${WAN_ADDRESS}|tcp|9000`;
+    const rows = [1, 2].map(() => {
+      const { mappingId } = mapped(gateway.map({ suggestedPort: 9000 }));
+      gateway.do({ type: "port.remove", id: mappingId });
+      return select(gateway.state).get(key)?.spec;
+    });
+    expect(rows[0]).toBeDefined();
+    expect(rows[1]).not.toEqual(rows[0]);
+  });
+
   it("explains the deletion of a port released before a restart, and not that of an unknown one", () => {
     const gateway = new Gateway();
     gateway.map({ suggestedPort: 9000 });

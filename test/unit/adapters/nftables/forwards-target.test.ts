@@ -34,7 +34,7 @@ const range = (firstPort: number, lastPort: number, toAddress = HOST): Desired<F
     toAddress,
   });
 const severed = (port: number, count: number): Desired<ForwardRow> =>
-  desired(`severed|${WAN}|tcp|${port}`, { kind: "severed", address: WAN, protocol: "tcp", port, count });
+  desired(`severed|${WAN}|tcp|${port}`, { kind: "severed", address: WAN, protocol: "tcp", port, count, decidedAt: 1 });
 const create = (row: Desired<ForwardRow>): Change<ForwardRow, ForwardRow> => ({
   op: "create",
   key: row.key,
