@@ -9,6 +9,7 @@ import { ListenerObserver } from "../adapters/kernel/listeners.ts";
 import { createPcpServer, type PcpServer } from "../adapters/pcp-server/server.ts";
 import type { ApiDeps } from "../api/deps.ts";
 import { type OpenApi, openApi } from "../api/listener.ts";
+import { exitOf } from "../cli/exit.ts";
 import { parseListen } from "../config/schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { settingsFrom } from "../config/settings.ts";
@@ -59,7 +60,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     await daemon.stop().catch(() => {});
     if (!(cause instanceof PortreeveError)) throw cause;
     announce.error({ code: cause.code }, cause.message);
-    return cause.code === "PERMISSION" ? 5 : cause.code === "CONFIG_INVALID" ? 2 : 1;
+    return exitOf(cause.code);
   }
   log.info({ signal: await signal }, "stopping");
   const overdue = setTimeout(() => {

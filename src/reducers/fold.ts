@@ -1,4 +1,4 @@
-import { createDraft, finishDraft, freeze } from "immer";
+import { freeze } from "immer";
 import type { DomainEvent, EventRecord } from "../events/envelope.ts";
 import type { PortreeveEvent, PortreeveRecord } from "../events/index.ts";
 import { assert } from "../lib/assert.ts";
@@ -56,13 +56,6 @@ export function foldInto(draft: State, record: PortreeveRecord): void {
   handler(draft, record);
   draft.seq = record.seq;
   draft.at = record.at;
-}
-
-/** Live: one draft for a commit group. Unchanged parts stay the same objects, which selectors compare by. */
-export function fold(state: State, records: readonly PortreeveRecord[]): State {
-  const draft = createDraft(state);
-  for (const record of records) foldInto(draft, record);
-  return finishDraft(draft);
 }
 
 /** Replay: the same handlers on plain state, frozen once at the end; drafts would cost ten times as much. */

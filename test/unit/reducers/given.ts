@@ -1,10 +1,11 @@
+import { produce } from "immer";
 import { GENESIS_HASH } from "../../../src/events/envelope.ts";
 import { EVENT_TYPES, event, type PortreeveEvent, type PortreeveRecord } from "../../../src/events/index.ts";
 import type { Settings } from "../../../src/events/settings.ts";
 import { LeaseBook } from "../../../src/controller/lease-book.ts";
 import type { Answer, Command, Decision, MapRequest, UnmapRequest } from "../../../src/reducers/decide/command.ts";
 import { decide } from "../../../src/reducers/decide/index.ts";
-import { fold } from "../../../src/reducers/fold.ts";
+import { foldInto } from "../../../src/reducers/fold.ts";
 import { checkInvariants } from "../../../src/reducers/invariants.ts";
 import { DEFAULT_SETTINGS, initialState, type State } from "../../../src/reducers/state.ts";
 
@@ -46,7 +47,9 @@ export class Gateway {
       const seq = this.state.seq + 1 + index;
       return { seq, at: this.now, source, requestId: `r${seq}`, causedBy: null, event: each, ...hashes };
     });
-    this.state = fold(this.state, added);
+    this.state = produce(this.state, (draft) => {
+      for (const record of added) foldInto(draft, record);
+    });
     this.leases.apply(this.state, added);
     this.records.push(...added);
     const faults = checkInvariants(this.state);
