@@ -122,8 +122,10 @@ export interface Reconciler {
   settled(seq: Seq, signal: AbortSignal): Promise<Settlement>;
   /** A full pass now: observe, diff, apply. Resolves with its report. */
   run(reason: string): Promise<PassReport>;
-  /** What a pass would change now, without doing it. */
-  plan(): Promise<readonly { readonly op: string; readonly key: string; readonly owners: readonly string[] }[]>;
+  /** What a pass would change now, without doing it; with `brakeReleased` also the deletes that are held back. */
+  plan(
+    brakeReleased?: boolean,
+  ): Promise<readonly { readonly op: string; readonly key: string; readonly owners: readonly string[] }[]>;
   /** Lets the held-back deletes of the next pass through. */
   releaseBrake(): void;
   readonly passes: readonly PassReport[];

@@ -92,7 +92,7 @@ function passRoutes(app: App, existing: Existing): void {
     { schema: { ...pass, summary: "Let held-back deletes through, once", params: byName } },
     async (request) => {
       const reconciler = existing(request.params.name);
-      if (request.query.dryRun === "true") return await planOf(reconciler);
+      if (request.query.dryRun === "true") return await planOf(reconciler, true);
       reconciler.releaseBrake();
       return passView(await reconciler.run("brake released by an operator"));
     },
@@ -119,6 +119,6 @@ function pauseRoutes(app: App, { clock }: ApiDeps, mutations: Mutations, existin
   );
 }
 
-async function planOf(reconciler: Reconciler): Promise<z.infer<typeof reconcilerPlan>> {
-  return (await reconciler.plan()).map(({ op, key, owners }) => ({ op, key, owners: [...owners] }));
+async function planOf(reconciler: Reconciler, brakeReleased = false): Promise<z.infer<typeof reconcilerPlan>> {
+  return (await reconciler.plan(brakeReleased)).map(({ op, key, owners }) => ({ op, key, owners: [...owners] }));
 }

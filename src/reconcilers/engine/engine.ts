@@ -80,6 +80,7 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
   readonly #vitals = new Vitals();
   readonly #runs = new Asks<PassReport>();
   readonly #plans = new Asks<readonly PlannedChange[]>();
+  readonly #plansReleased = new Asks<readonly PlannedChange[]>();
   readonly #journal: PassJournal;
   readonly #authors = new Set<string>();
   #sources: readonly { close(): void }[] | null = null;
@@ -136,8 +137,8 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
     return report;
   }
 
-  plan(): Promise<readonly PlannedChange[]> {
-    const plan = this.#plans.ask();
+  plan(brakeReleased = false): Promise<readonly PlannedChange[]> {
+    const plan = (brakeReleased ? this.#plansReleased : this.#plans).ask();
     this.#trigger.wake();
     return plan;
   }
@@ -191,14 +192,8 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    const planners = this.#plans.take();
-    if (planners.length > 0) {
-      const plan = this.#preview(signal);
-      await plan.then(
-        (changes) => planners.forEach(({ resolve }) => resolve(changes)),
-        (error: unknown) => planners.forEach(({ reject }) => reject(error)),
-      );
-    }
+    await this.#answerPlanners(this.#plans, this.#brakeReleased, signal);
+    await this.#answerPlanners(this.#plansReleased, true, signal);
     if (this.#closing !== null || !this.#trigger.hasReasons) return;
     const runners = this.#runs.take();
     // After a failed pass the target is left alone for a while, whatever happens here: the alarm is set.
@@ -207,8 +202,17 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
     for (const { resolve } of runners) resolve(report);
   }
 
-  async #preview(signal: AbortSignal): Promise<readonly PlannedChange[]> {
-    const plan = await this.#passes.plan(this.#order(false, signal));
+  async #answerPlanners(asks: Asks<readonly PlannedChange[]>, released: boolean, signal: AbortSignal): Promise<void> {
+    const planners = asks.take();
+    if (planners.length === 0) return;
+    await this.#preview(released, signal).then(
+      (changes) => planners.forEach(({ resolve }) => resolve(changes)),
+      (error: unknown) => planners.forEach(({ reject }) => reject(error)),
+    );
+  }
+
+  async #preview(brakeReleased: boolean, signal: AbortSignal): Promise<readonly PlannedChange[]> {
+    const plan = await this.#passes.plan({ ...this.#order(false, signal), brakeReleased });
     return plan.map((change) => ({
       op: change.op,
       key: change.key,
@@ -303,6 +307,7 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
     this.#settlements.close();
     this.#runs.close();
     this.#plans.close();
+    this.#plansReleased.close();
   }
 
   #within(promise: Promise<unknown>, ms: number): Promise<boolean> {

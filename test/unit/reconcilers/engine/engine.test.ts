@@ -695,6 +695,14 @@ describe("the delete brake", () => {
     expect(rig.reconciler.health.level).toBe("ok");
   });
 
+  it("shows what it holds back in the plan of a release, and releases nothing by that", async () => {
+    const { rig } = await braked();
+    const deletes = async (released: boolean) =>
+      (await rig.reconciler.plan(released)).filter(({ op }) => op === "delete").length;
+    expect([await deletes(true), await deletes(false)]).toEqual([20, 0]);
+    expect(rig.target.rows.size).toBe(30);
+  });
+
   it("is released for one pass", async () => {
     const { rig } = await braked();
     rig.reconciler.releaseBrake();
