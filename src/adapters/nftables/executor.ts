@@ -9,7 +9,7 @@ import {
 } from "./element-commit.ts";
 import { ElementColumns, type SetLayout } from "./element-columns.ts";
 import { type FieldsChange, OPERATIONS, type Operation } from "./element-encoding.ts";
-import { endFlows } from "./flow-ending.ts";
+import { endFlows, type ExternalPorts } from "./flow-ending.ts";
 import type {
   AnchorReply,
   ApplyReply,
@@ -35,6 +35,10 @@ export class Executor {
   readonly #nft: Nft;
   readonly #netfilter: Netfilter;
   readonly #prefix: string;
+  /** Ports that are forwarded since a moment, and where: flows that were on their way before are still to be judged. */
+  #late: { readonly target: ElementTarget; readonly ports: ExternalPorts[] } | null = null;
+  /** Tables observed at least once: of what an earlier process made nobody knows whether it got to its late flows. */
+  readonly #observed = new Set<string>();
 
   constructor(nft: Nft, netfilter: Netfilter, prefix: string) {
     this.#nft = nft;
@@ -47,7 +51,24 @@ export class Executor {
     return call(request);
   }
 
+  get hasLateFlows(): boolean {
+    return this.#late !== null;
+  }
+
+  /**
+   * Judges the flows of all ports that were newly forwarded since the last time. A listing walks the kernel's whole
+   * connection table, which takes longer than a transaction: one for many, instead of one for each.
+   */
+  endLateFlows(): void {
+    const late = this.#late;
+    if (late === null) return;
+    this.#late = null;
+    const error = endFlows(late.target, { ports: late.ports, lost: [] });
+    if (error?.disposition === "transient") this.#late = late;
+  }
+
   close(): void {
+    this.endLateFlows();
     this.#nft.close();
     this.#netfilter.close();
   }
@@ -74,6 +95,12 @@ export class Executor {
     if (shape === null) return null;
     const elements = ElementColumns.empty();
     const strays = this.#elements(table, sets, elements);
+    if (!this.#observed.has(table)) {
+      this.#observed.add(table);
+      const present = Array.from({ length: elements.length }, (_, index) => elements.at(index));
+      const forwards = present.filter(({ set }) => ["forwards", "ranges"].includes(sets[set]?.name ?? ""));
+      this.#judgeLater({ nft: this.#nft, netfilter: this.#netfilter, table, sets }, forwards);
+    }
     return { ...this.#ownership(table), shape: fingerprint(shape), elements: elements.values(), strays };
   }
 
@@ -94,7 +121,14 @@ export class Executor {
     else if (skeleton === null) refused = commitElements(target, changes);
     else ({ refused, ...written } = this.#writeSkeleton(target, skeleton, changes));
     const flowsError = endFlows(target, request);
+    this.#judgeLater(target, request.latePorts);
     return { ...written, refused, flowsError };
+  }
+
+  #judgeLater(target: ElementTarget, ports: readonly ExternalPorts[]): void {
+    if (ports.length === 0) return;
+    this.#late ??= { target, ports: [] };
+    for (const each of ports) this.#late.ports.push(each);
   }
 
   /** Another instance may have taken the table over since it was last observed. */

@@ -19,8 +19,8 @@ type SeveredRow = Extract<ForwardRow, { kind: "severed" }>;
 const DRIFTED: SkeletonRow = { kind: "skeleton", instanceId: "", wans: [], lans: [] };
 
 /**
- * Table `portreeve`. `apply` answers when the kernel has the rows and live flows that contradict them have ended. A
- * severed row is an act, not a thing in the kernel: it is observed once done, and done again after a start.
+ * Table `portreeve`. `apply` answers when the kernel has the rows and live flows that contradict a changed or severed one
+ * have ended; those that were on their way to a port before it was forwarded follow within a moment. A severed row is an act, not a thing in the kernel: it is observed once done, and done again after a start.
  */
 export function createForwardsTarget(nft: Nftables): Target<ForwardRow, ForwardRow> {
   const tracker = new TableTracker<SkeletonRow>(nft, FORWARDS_TABLE, FORWARD_SETS);
@@ -61,13 +61,16 @@ export function createForwardsTarget(nft: Nftables): Target<ForwardRow, ForwardR
 }
 
 /** A plan as one request, and its reply as outcomes. */
-class ForwardBatch implements Pick<ApplyRequest, "skeleton" | "elements" | "operations" | "ports" | "lost"> {
+class ForwardBatch
+  implements Pick<ApplyRequest, "skeleton" | "elements" | "operations" | "ports" | "latePorts" | "lost">
+{
   readonly #plan: Plan<ForwardRow, ForwardRow>;
   readonly #columns = ElementColumns.empty();
   readonly #operations: number[] = [];
   /** Index in the plan of each element. */
   readonly #planIndex: number[] = [];
   readonly ports: ExternalPorts[] = [];
+  readonly latePorts: ExternalPorts[] = [];
   readonly lost: number[] = [];
   skeleton: Skeleton | "remove" | null = null;
   skeletonRow: SkeletonRow | null = null;
@@ -101,7 +104,8 @@ class ForwardBatch implements Pick<ApplyRequest, "skeleton" | "elements" | "oper
         this.#columns.push(fields);
         this.#operations.push(OPERATIONS.indexOf(operation));
         this.#planIndex.push(index);
-        if (change.op !== "delete" && (row.kind === "forward" || row.kind === "range")) this.ports.push(fields);
+        if (change.op === "delete" || (row.kind !== "forward" && row.kind !== "range")) return;
+        (change.op === "create" ? this.latePorts : this.ports).push(fields);
       }
     }
   }

@@ -77,7 +77,7 @@ async function applyGuard(
 }
 
 function guardRequest(plan: Plan<GuardRow, GuardRow>): {
-  request: Pick<ApplyRequest, "skeleton" | "elements" | "operations" | "ports" | "lost">;
+  request: Pick<ApplyRequest, "skeleton" | "elements" | "operations" | "ports" | "latePorts" | "lost">;
   keys: string[];
   row: GuardOnly | null;
 } {
@@ -97,7 +97,13 @@ function guardRequest(plan: Plan<GuardRow, GuardRow>): {
       keys.push(change.key);
     }
   }
-  const shared = { elements: columns.values(), operations: Uint8Array.from(operations), ports: [], lost: [] };
+  const shared = {
+    elements: columns.values(),
+    operations: Uint8Array.from(operations),
+    ports: [],
+    latePorts: [],
+    lost: [],
+  };
   return { request: { skeleton, ...shared }, keys, row };
 }
 

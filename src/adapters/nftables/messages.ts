@@ -60,6 +60,8 @@ export interface ApplyRequest {
   readonly operations: Uint8Array;
   /** External ports whose live flows are judged after the transaction. */
   readonly ports: readonly ExternalPorts[];
+  /** The same for ports that were not forwarded before: judged a moment later, those of many transactions at once. */
+  readonly latePorts: readonly ExternalPorts[];
   /** Addresses whose NATed flows all end. */
   readonly lost: readonly number[];
 }

@@ -45,14 +45,14 @@ export class TableTracker<Row> {
 
   /** `row`: what the request's skeleton was made from. */
   async apply(
-    request: Pick<ApplyRequest, "skeleton" | "elements" | "operations" | "ports" | "lost">,
+    request: Pick<ApplyRequest, "skeleton" | "elements" | "operations" | "ports" | "latePorts" | "lost">,
     row: Row | null,
   ): Promise<ApplyReply> {
-    const { skeleton, elements, operations, ports, lost } = request;
+    const { skeleton, elements, operations, ports, latePorts, lost } = request;
     const instanceId = this.unchanged() ? null : this.#nft.instanceId;
     const shared = { table: this.#table, sets: this.#sets, instanceId };
     try {
-      const reply = await this.#nft.apply({ ...shared, skeleton, elements, operations, ports, lost });
+      const reply = await this.#nft.apply({ ...shared, skeleton, elements, operations, ports, latePorts, lost });
       // Its elements went with it, and no change of the plan says so.
       if (skeleton === "remove") this.#observedChanges = null;
       if (reply.shape !== null && row !== null) this.#rowOfShape.set(reply.shape, row);

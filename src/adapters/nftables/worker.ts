@@ -13,17 +13,29 @@ const PREFIX = "portreeve";
 
 assert(parentPort !== null, "runs as a worker thread only");
 const port = parentPort;
+/** How long a peer that was already sending waits at most for a new forward, beyond the transaction. */
+const LATE_FLOWS_MS = 50;
+const LATE_FLOWS_RETRY_MS = 1000;
+let lateFlows: NodeJS.Timeout | null = null;
 const executor = new Executor(openNft(), openNetfilter(), PREFIX);
 
 port.on("message", (message: CallMessage | "close") => {
   if (message === "close") {
+    if (lateFlows !== null) clearTimeout(lateFlows);
     executor.close();
     port.close();
     return;
   }
   const reply = answer(message);
   port.postMessage(reply, transferred(message, reply));
+  if (executor.hasLateFlows) lateFlows ??= setTimeout(endLateFlows, LATE_FLOWS_MS);
 });
+
+function endLateFlows(): void {
+  lateFlows = null;
+  executor.endLateFlows();
+  if (executor.hasLateFlows) lateFlows = setTimeout(endLateFlows, LATE_FLOWS_RETRY_MS);
+}
 
 /** A listing's elements change hands instead of being copied. */
 function transferred({ name }: CallMessage, reply: ReplyMessage): ArrayBuffer[] {

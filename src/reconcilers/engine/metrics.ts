@@ -27,11 +27,11 @@ export function createPassMetrics(metrics: Metrics, target: string): (figures: P
     "by",
   ]);
   const changes = metrics.counter("portreeve_reconcile_changes_total", "Rows changed in the target", ["target", "op"]);
-  const rows = metrics.gauge("portreeve_reconcile_rows", "Rows that should be in the target", ["target"]);
+  const rows = metrics.gauge("portreeve_reconcile_rows", "Rows of ours in the target", ["target"]);
   const errors = metrics.gauge("portreeve_reconcile_errors", "Rows in error now", ["target"]);
   const heldBack = metrics.gauge("portreeve_reconcile_held_back", "Deletes held back by gate or brake now", ["target"]);
 
-  return ({ report, rows: desired, errorsCurrent }) => {
+  return ({ report, rows: held, errorsCurrent }) => {
     passes.inc({ target, result: report.error !== null ? "error" : report.failed > 0 ? "partial" : "ok" });
     duration.observe({ target }, report.durationMs / 1000);
     if (report.created > 0) changes.inc({ target, op: "create" }, report.created);
@@ -40,7 +40,7 @@ export function createPassMetrics(metrics: Metrics, target: string): (figures: P
     if (report.driftBy !== null) drift.inc({ target, by: programOf(report.driftBy) });
     errors.set({ target }, errorsCurrent);
     if (report.error !== null) return;
-    rows.set({ target }, desired);
+    rows.set({ target }, held);
     heldBack.set({ target }, report.heldBack);
   };
 }

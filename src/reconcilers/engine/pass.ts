@@ -31,7 +31,8 @@ export interface PassResult {
   readonly heldBy: "gate" | "brake" | null;
   /** Rows that others changed, added or removed. */
   readonly drifted: number;
-  readonly desiredRows: number;
+  /** In the target, as it is known after the pass. */
+  readonly rows: number;
   /** False while paused and under `observe-only`. */
   readonly applies: boolean;
   /** Every row was tried: false when something had to be changed and this pass was not to apply anything. */
@@ -110,7 +111,7 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
       heldBack: comparison.restrained.heldBack.length,
       heldBy: comparison.restrained.heldBy,
       drifted,
-      desiredRows: comparison.desired.size,
+      rows: this.observation.rows.size,
       applies: comparison.applies,
       settles: comparison.applies || comparison.changes.length === 0,
     };

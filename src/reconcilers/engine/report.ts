@@ -32,7 +32,7 @@ export class PassJournal {
   add(report: PassReport, result: PassResult | null, errorsCurrent: number): void {
     this.#reports.push(report);
     if (this.#reports.length > 2 * REPORTS_MAX) this.#reports.splice(0, this.#reports.length - REPORTS_MAX);
-    this.#measure({ report, rows: result?.desiredRows ?? 0, errorsCurrent });
+    this.#measure({ report, rows: result?.rows ?? 0, errorsCurrent });
     this.#write(report, result);
   }
 

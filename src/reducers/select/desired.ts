@@ -20,36 +20,10 @@ export interface DesiredTable<Spec> {
 }
 
 /** A selector that gives the same table object for the same state, and builds the next one beside the last. */
-export function remembering<State, Table>(build: (state: State, last: Table | null) => Table): (state: State) => Table {
+export function remembering<State, Table>(build: (state: State) => Table): (state: State) => Table {
   let last: { readonly state: State; readonly table: Table } | null = null;
   return (state) => {
-    if (last?.state !== state) last = { state, table: build(state, last?.table ?? null) };
+    if (last?.state !== state) last = { state, table: build(state) };
     return last.table;
   };
-}
-
-/**
- * How many rows a table has. Counting all would cost each commit dearly: where the size of the table before is known it
- * follows from what changed, and otherwise all are counted when somebody asks.
- */
-export class TableSize {
-  #known: number | null;
-
-  constructor(
-    table: DesiredTable<unknown>,
-    previous: { readonly table: DesiredTable<unknown>; readonly size: TableSize } | null,
-  ) {
-    const before = previous === null ? null : previous.size.#known;
-    const changed = previous === null || before === null ? null : table.changedSince(previous.table);
-    this.#known = changed === null ? null : before;
-    if (this.#known === null || previous === null) return;
-    for (const key of new Set(changed)) {
-      this.#known += (table.get(key) === undefined ? 0 : 1) - (previous.table.get(key) === undefined ? 0 : 1);
-    }
-  }
-
-  of(table: DesiredTable<unknown>): number {
-    this.#known ??= [...table.rows()].length;
-    return this.#known;
-  }
 }

@@ -2,7 +2,7 @@ import type { Transport } from "../../events/fields.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
-import { type Desired, type DesiredTable, remembering, TableSize } from "./desired.ts";
+import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import { wanAddress } from "./external-address.ts";
 import type { ForwardRow } from "./rows.ts";
 
@@ -19,9 +19,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   readonly #wanOf = new Map<string, string>();
   readonly #addressOf = new Map<string, readonly string[]>();
 
-  readonly #size: TableSize;
-
-  constructor(state: State, instanceId: string, previous: ForwardTable | null) {
+  constructor(state: State, instanceId: string) {
     this.#state = state;
     this.#instanceId = instanceId;
     for (const wan of state.settings.wan.interfaces) {
@@ -30,11 +28,10 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       this.#addressOf.set(wan, addresses);
       for (const each of addresses) if (!this.#wanOf.has(each)) this.#wanOf.set(each, wan);
     }
-    this.#size = new TableSize(this, previous === null ? null : { table: previous, size: previous.#size });
   }
 
   get size(): number {
-    return this.#size.of(this);
+    return [...this.rows()].length;
   }
 
   get(key: string): Row | undefined {
@@ -177,7 +174,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
 const isRange = (mapping: Mapping): boolean => mapping.count > 1 && mapping.externalPort === mapping.internalPort;
 
 export function selectForwards(instanceId: string): (state: State) => DesiredTable<ForwardRow> {
-  return remembering((state, last: ForwardTable | null) => new ForwardTable(state, instanceId, last));
+  return remembering((state) => new ForwardTable(state, instanceId));
 }
 
 /** Keys of every row a mapping stands behind, for its status. */

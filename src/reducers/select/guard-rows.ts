@@ -1,6 +1,6 @@
 import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
 import { deviceKey, type Mapping, type State } from "../state.ts";
-import { type Desired, type DesiredTable, remembering, TableSize } from "./desired.ts";
+import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import type { GuardRow } from "./rows.ts";
 
 const HOLDER = "holder|";
@@ -10,16 +10,13 @@ class GuardTable implements DesiredTable<GuardRow> {
   readonly #state: State;
   readonly #instanceId: string;
 
-  readonly #size: TableSize;
-
-  constructor(state: State, instanceId: string, previous: GuardTable | null) {
+  constructor(state: State, instanceId: string) {
     this.#state = state;
     this.#instanceId = instanceId;
-    this.#size = new TableSize(this, previous === null ? null : { table: previous, size: previous.#size });
   }
 
   get size(): number {
-    return this.#size.of(this);
+    return [...this.rows()].length;
   }
 
   get(key: string): Desired<GuardRow> | undefined {
@@ -72,7 +69,7 @@ class GuardTable implements DesiredTable<GuardRow> {
 }
 
 export function selectGuard(instanceId: string): (state: State) => DesiredTable<GuardRow> {
-  return remembering((state, last: GuardTable | null) => new GuardTable(state, instanceId, last));
+  return remembering((state) => new GuardTable(state, instanceId));
 }
 
 /** The row that a mapping is one owner of, while a device holds it. */

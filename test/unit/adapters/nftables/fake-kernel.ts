@@ -80,9 +80,17 @@ export class FakeKernel {
     };
   }
 
+  #executor: Executor | null = null;
+
+  /** What the thread does by itself a moment after a transaction. */
+  endLateFlows(): void {
+    this.#executor?.endLateFlows();
+  }
+
   /** As `openNftables` does, in this thread. */
   open(instanceId: string): Nftables {
     const executor = new Executor(this.nft(), this.netfilter(), "portreeve");
+    this.#executor = executor;
     const link: KernelLink = {
       busy: false,
       call: async (name, request) => structuredClone(executor.call(name, structuredClone(request) as never)) as never,

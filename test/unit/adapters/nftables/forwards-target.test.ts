@@ -182,11 +182,21 @@ describe("the forwards target", () => {
       (udp.original as { protocol: number }).protocol = 17;
       kernel.flows = [without, old, right, other, udp];
       expect(await apply(create(forward(80)))).toEqual([]);
+      kernel.endLateFlows();
       expect(kernel.flows.map(({ id }) => id)).toEqual([right.id, other.id, udp.id]);
 
       const moved = forward(80, "192.168.77.3");
       await apply({ op: "update", key: moved.key, desired: moved, observed: forward(80).spec });
       expect(kernel.flows.map(({ id }) => id)).toEqual([other.id, udp.id]);
+    });
+
+    it("judges the flows of what an earlier process forwarded too: it may have died before it got to them", async () => {
+      await apply(create(forward(80)));
+      kernel.flows = [flow(80, null), flow(80, HOST)];
+      const [, right] = kernel.flows;
+      await createForwardsTarget(kernel.open(INSTANCE)).observe(new AbortController().signal);
+      kernel.endLateFlows();
+      expect(kernel.flows.map(({ id }) => id)).toEqual([right?.id]);
     });
 
     it("leaves established flows alone when a forward goes", async () => {
@@ -238,6 +248,7 @@ describe("the forwards target", () => {
       const [inRange, single, stale] = [udp(4001, HOST, 4001), udp(4002, "192.168.77.5", 8080), udp(4003, HOST, 8080)];
       kernel.flows = [inRange, single, stale];
       await apply(create(forward(4002, "192.168.77.5", "udp")), create(range(4000, 4010)));
+      kernel.endLateFlows();
       expect(kernel.flows.map(({ id }) => id)).toEqual([inRange.id, single.id]);
     });
 

@@ -766,7 +766,7 @@ describe("metrics", () => {
     expect(text).toContain('portreeve_reconcile_total{target="fake",result="error"} 1');
     expect(text).toContain('portreeve_reconcile_changes_total{target="fake",op="create"} 2');
     expect(text).toContain('portreeve_reconcile_errors{target="fake"} 1');
-    expect(text).toContain('portreeve_reconcile_rows{target="fake"} 3');
+    expect(text).toContain('portreeve_reconcile_rows{target="fake"} 2');
     expect(text).toContain('portreeve_reconcile_duration_seconds_count{target="fake"} 3');
   });
 });
