@@ -67,8 +67,8 @@ export function tableDelete<Row>(table: Table<Row>, key: string): void {
  */
 export function tableSweep<Row>(table: Table<Row>, key: string, isOver: (row: Row) => boolean): void {
   const bucket = bucketOf(table, key) as Bucket<Row>;
-  for (const [other, row] of Object.entries(bucket)) {
-    if (!isOver(row)) continue;
+  for (const other of Object.keys(bucket)) {
+    if (!isOver(bucket[other] as Row)) continue;
     delete bucket[other];
     table.size -= 1;
   }
