@@ -1,7 +1,11 @@
 // Port requests: new ones beside the peer, with many present, and renewals.
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
+import { writeLongLog } from "./long-log.mjs";
 import { memoryOf } from "./process-memory.mjs";
 import { median } from "./statistics.mjs";
 import { startSubject } from "./subject.mjs";
@@ -68,7 +72,7 @@ export async function measureAtScale(base, sizes, progress) {
       progress(`at ${size}: ${mapping.perSecond.toFixed(0)} new/s, ${renewing?.perSecond.toFixed(0)} renewals/s`);
     }
     const { tookMs: stopMs } = await gateway.stop();
-    const replay = await timeReplay(gateway);
+    const replay = await timeReplay();
     const before = performance.now();
     await gateway.start();
     const bootSeconds = (performance.now() - before) / 1000;
@@ -84,12 +88,14 @@ async function logHead(gateway) {
   return Number(/^portreeve_log_head_seq(?:\{\})? (\d+)/m.exec(body)?.[1] ?? Number.NaN);
 }
 
-/**
- * On the stopped daemon's log.
- * @param {import("../test/lab/gateway.mjs").Gateway} gateway
- * @returns {Promise<{ records: number; perSecond: number; foldPerSecond: number }>}
- */
-async function timeReplay(gateway) {
-  const { stdout } = await promisify(execFile)(process.execPath, [REPLAY, gateway.dataDir]);
-  return JSON.parse(stdout);
+/** @returns {Promise<{ records: number; perSecond: number; foldPerSecond: number }>} */
+async function timeReplay() {
+  const dataDir = mkdtempSync(join(tmpdir(), "portreeve-long-log-"));
+  try {
+    await writeLongLog(dataDir);
+    const { stdout } = await promisify(execFile)(process.execPath, [REPLAY, dataDir]);
+    return JSON.parse(stdout);
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
 }
