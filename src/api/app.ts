@@ -1,5 +1,5 @@
 import swagger from "@fastify/swagger";
-import fastify from "fastify";
+import fastify, { type FastifyReply } from "fastify";
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -35,6 +35,8 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
     // A key twice, or a prototype's, is a mistake or an attack: say so instead of ignoring it.
     onProtoPoisoning: "error",
     onConstructorPoisoning: "error",
+    // A path that is no URL never gets as far as the error handler.
+    frameworkErrors: (error, _request, reply) => void sendProblem(reply as unknown as FastifyReply, asProblem(error)),
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -84,16 +86,21 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
 
 function answerErrors(app: App, deps: ApiDeps): void {
   app.setErrorHandler((error, request, reply) => {
-    const { problem } = asProblem(error);
+    const fault = asProblem(error);
+    const { problem } = fault;
     if (problem.status >= 500 && !(error instanceof RequestProblem)) {
       deps.log.error({ err: error, method: request.method, path: request.routeOptions.url }, "request failed");
     }
-    if (problem.retryAfter !== undefined) reply.header("retry-after", problem.retryAfter);
-    return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
+    return sendProblem(reply, fault);
   });
   app.setNotFoundHandler((request) => {
     throw notFound(`there is no ${request.method} ${request.url.split("?", 1)[0]}; /docs lists what there is`);
   });
+}
+
+function sendProblem(reply: FastifyReply, { problem }: RequestProblem): FastifyReply {
+  if (problem.retryAfter !== undefined) reply.header("retry-after", problem.retryAfter);
+  return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
 }
 
 function asProblem(error: unknown): RequestProblem {

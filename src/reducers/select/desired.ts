@@ -12,7 +12,6 @@ export interface Desired<Spec> {
 
 /** What should be, from a pure and memoised selector. Immutable; the next one shares what did not change. */
 export interface DesiredTable<Spec> {
-  readonly size: number;
   get(key: string): Desired<Spec> | undefined;
   rows(): Iterable<Desired<Spec>>;
   /** Keys whose row may differ from the one in `previous` (a superset is allowed), or null: compare everything. */

@@ -30,10 +30,6 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     }
   }
 
-  get size(): number {
-    return [...this.rows()].length;
-  }
-
   get(key: string): Row | undefined {
     const [kind, first = "", second = "", third = ""] = key.split("|");
     switch (kind) {

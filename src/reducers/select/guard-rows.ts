@@ -15,10 +15,6 @@ class GuardTable implements DesiredTable<GuardRow> {
     this.#instanceId = instanceId;
   }
 
-  get size(): number {
-    return [...this.rows()].length;
-  }
-
   get(key: string): Desired<GuardRow> | undefined {
     const { settings, mappings, settingsRevision } = this.#state;
     const lans = settings.lan.map((lan) => lan.interface);

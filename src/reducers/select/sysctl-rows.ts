@@ -26,10 +26,6 @@ class SysctlTable implements DesiredTable<SysctlRow> {
     });
   }
 
-  get size(): number {
-    return this.#rows.size;
-  }
-
   get(key: string): Desired<SysctlRow> | undefined {
     return this.#rows.get(key);
   }

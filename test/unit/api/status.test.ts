@@ -129,4 +129,11 @@ describe("what is not there", () => {
     expect(headers["content-type"]).toContain("application/problem+json");
     expect(body).toMatchObject({ code: "NOT_FOUND" });
   });
+
+  it("is a problem document for a path that is no URL, too", async () => {
+    const { status, headers, body } = await rig.call("GET", "/api/v1/ports/%zz");
+    expect(status).toBe(400);
+    expect(headers["content-type"]).toContain("application/problem+json");
+    expect(body).toMatchObject({ code: "INVALID_REQUEST" });
+  });
 });

@@ -129,7 +129,6 @@ describe("forward rows", () => {
         (key) => JSON.stringify(before.get(key)) !== JSON.stringify(after.get(key)),
       );
       for (const key of differing) expect(changed).toContain(key);
-      expect(after.size).toBe(keys(after).length);
       expect(changed.length).toBeLessThanOrEqual(12);
       before = after;
     }
