@@ -63,7 +63,7 @@ export class Executor {
     const late = this.#late;
     if (late === null) return;
     this.#late = null;
-    const error = endFlows(late.target, { ports: late.ports, lost: [] });
+    const error = endFlows(late.target, { severedPorts: [], movedPorts: late.ports, lost: [] });
     if (error?.disposition === "transient") this.#late = late;
   }
 

@@ -25,8 +25,9 @@ export interface Destination {
  */
 export type Verdict = "keep" | "forget" | "refuse";
 
-export function judgeFlow(flow: Flow, current: Destination | null): Verdict {
-  if (current === null) return flow.destinationNat ? "refuse" : "keep";
+export function judgeFlow(flow: Flow, current: Destination | null, severedPort: boolean): Verdict {
+  // A port nobody severed keeps its flows when its forward is gone: its lease ended, or another program flushed the map.
+  if (current === null) return severedPort && flow.destinationNat ? "refuse" : "keep";
   const severed = (flow.mark & MARK_SEVERED) !== 0;
   const reaches = flow.reply.source === current.address && flow.reply.sourcePort === current.port;
   return reaches && !severed ? "keep" : "forget";
@@ -63,10 +64,17 @@ export class ExternalPortIndex {
   }
 }
 
+/** External ports whose flows are to be judged, and addresses whose flows are to be forgotten. */
+export interface FlowsToJudge {
+  readonly severedPorts: readonly ExternalPorts[];
+  readonly movedPorts: readonly ExternalPorts[];
+  readonly lost: readonly number[];
+}
+
 /** Judges the flows of these ports by what the kernel's maps say now, one listing for each address. */
 export function endFlows(
   target: ElementTarget,
-  { ports, lost }: { readonly ports: readonly ExternalPorts[]; readonly lost: readonly number[] },
+  { severedPorts, movedPorts, lost }: FlowsToJudge,
 ): ReconcileError | null {
   const { netfilter } = target;
   try {
@@ -74,11 +82,13 @@ export function endFlows(
       const flows = [...netfilter.flows("original", address), ...netfilter.flows("reply", address)];
       for (const flow of flows) if (isNatedBy(flow, address)) netfilter.forgetFlow(flow);
     }
-    const index = new ExternalPortIndex(ports);
-    for (const address of new Set(ports.map((each) => each.address))) {
+    const severed = new ExternalPortIndex(severedPorts);
+    const moved = new ExternalPortIndex(movedPorts);
+    for (const address of new Set([...severedPorts, ...movedPorts].map((each) => each.address))) {
       for (const flow of netfilter.flows("original", address)) {
-        if (!index.has(flow)) continue;
-        const verdict = judgeFlow(flow, destinationOf(target, flow));
+        const isSevered = severed.has(flow);
+        if (!isSevered && !moved.has(flow)) continue;
+        const verdict = judgeFlow(flow, destinationOf(target, flow), isSevered);
         if (verdict === "forget") netfilter.forgetFlow(flow);
         else if (verdict === "refuse") netfilter.markFlow(flow, MARK_SEVERED);
       }

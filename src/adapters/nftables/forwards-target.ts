@@ -5,7 +5,7 @@ import { ElementColumns, FORWARD_SETS } from "./element-columns.ts";
 import { OPERATIONS, type Operation } from "./element-encoding.ts";
 import type { ExternalPorts } from "./flow-ending.ts";
 import { FORWARDS_TABLE, forwardsSkeleton } from "./forwards-skeleton.ts";
-import type { ApplyReply, ApplyRequest } from "./messages.ts";
+import type { ApplyReply, TableChange } from "./messages.ts";
 import type { Nftables } from "./nftables.ts";
 import type { Skeleton } from "./skeleton.ts";
 import { TableTracker } from "./table-tracker.ts";
@@ -44,7 +44,7 @@ export function createForwardsTarget(nft: Nftables): Target<ForwardRow, ForwardR
 
     async apply(plan) {
       const batch = new ForwardBatch(plan);
-      const reply = await tracker.apply(batch, batch.skeletonRow);
+      const reply = await tracker.apply(batch.change, batch.skeletonRow);
       const outcomes = batch.outcomes(reply);
       for (const [index, change] of plan.entries()) {
         if (!outcomes[index]?.ok || !change.key.startsWith("severed|")) continue;
@@ -61,18 +61,17 @@ export function createForwardsTarget(nft: Nftables): Target<ForwardRow, ForwardR
 }
 
 /** A plan as one request, and its reply as outcomes. */
-class ForwardBatch
-  implements Pick<ApplyRequest, "skeleton" | "elements" | "operations" | "ports" | "latePorts" | "lost">
-{
+class ForwardBatch {
   readonly #plan: Plan<ForwardRow, ForwardRow>;
   readonly #columns = ElementColumns.empty();
   readonly #operations: number[] = [];
   /** Index in the plan of each element. */
   readonly #planIndex: number[] = [];
-  readonly ports: ExternalPorts[] = [];
-  readonly latePorts: ExternalPorts[] = [];
-  readonly lost: number[] = [];
-  skeleton: Skeleton | "remove" | null = null;
+  readonly #severedPorts: ExternalPorts[] = [];
+  readonly #movedPorts: ExternalPorts[] = [];
+  readonly #latePorts: ExternalPorts[] = [];
+  readonly #lost: number[] = [];
+  #skeleton: Skeleton | "remove" | null = null;
   skeletonRow: SkeletonRow | null = null;
 
   constructor(plan: Plan<ForwardRow, ForwardRow>) {
@@ -80,19 +79,23 @@ class ForwardBatch
     for (const [index, change] of plan.entries()) this.#add(change, index);
   }
 
-  get elements(): Uint32Array {
-    return this.#columns.values();
-  }
-
-  get operations(): Uint8Array {
-    return Uint8Array.from(this.#operations);
+  get change(): TableChange {
+    return {
+      skeleton: this.#skeleton,
+      elements: this.#columns.values(),
+      operations: Uint8Array.from(this.#operations),
+      severedPorts: this.#severedPorts,
+      movedPorts: this.#movedPorts,
+      latePorts: this.#latePorts,
+      lost: this.#lost,
+    };
   }
 
   #add(change: ForwardChange, index: number): void {
     const row = change.op === "delete" ? change.observed : change.desired.spec;
     switch (row.kind) {
       case "skeleton":
-        this.skeleton = change.op === "delete" ? "remove" : forwardsSkeleton(row);
+        this.#skeleton = change.op === "delete" ? "remove" : forwardsSkeleton(row);
         this.skeletonRow = change.op === "delete" ? null : row;
         return;
       case "severed":
@@ -105,16 +108,16 @@ class ForwardBatch
         this.#operations.push(OPERATIONS.indexOf(operation));
         this.#planIndex.push(index);
         if (change.op === "delete" || (row.kind !== "forward" && row.kind !== "range")) return;
-        (change.op === "create" ? this.latePorts : this.ports).push(fields);
+        (change.op === "create" ? this.#latePorts : this.#movedPorts).push(fields);
       }
     }
   }
 
   #sever({ address, protocol, port, count }: SeveredRow): void {
     const number = addressNumber(address);
-    if (count === 0) this.lost.push(number);
+    if (count === 0) this.#lost.push(number);
     else {
-      this.ports.push({
+      this.#severedPorts.push({
         address: number,
         protocol: protocolNumber(protocol),
         firstPort: port,

@@ -4,7 +4,7 @@ import { formatIpv4 } from "../../lib/ip.ts";
 import { ElementColumns, type ElementFields, GUARD_SETS } from "./element-columns.ts";
 import { OPERATIONS } from "./element-encoding.ts";
 import { ANCHOR_TABLE, anchorSkeleton, GUARD_TABLE, guardSkeleton } from "./guard-skeleton.ts";
-import type { ApplyReply, ApplyRequest } from "./messages.ts";
+import type { ApplyReply, TableChange } from "./messages.ts";
 import type { Nftables } from "./nftables.ts";
 import { TableTracker } from "./table-tracker.ts";
 import { addressNumber } from "./table-rows.ts";
@@ -77,14 +77,14 @@ async function applyGuard(
 }
 
 function guardRequest(plan: Plan<GuardRow, GuardRow>): {
-  request: Pick<ApplyRequest, "skeleton" | "elements" | "operations" | "ports" | "latePorts" | "lost">;
+  request: TableChange;
   keys: string[];
   row: GuardOnly | null;
 } {
   const columns = ElementColumns.empty();
   const operations: number[] = [];
   const keys: string[] = [];
-  let skeleton: ApplyRequest["skeleton"] = null;
+  let skeleton: TableChange["skeleton"] = null;
   let row: GuardOnly | null = null;
   for (const change of plan) {
     const spec = change.op === "delete" ? change.observed : change.desired.spec;
@@ -100,7 +100,8 @@ function guardRequest(plan: Plan<GuardRow, GuardRow>): {
   const shared = {
     elements: columns.values(),
     operations: Uint8Array.from(operations),
-    ports: [],
+    severedPorts: [],
+    movedPorts: [],
     latePorts: [],
     lost: [],
   };

@@ -49,17 +49,23 @@ export interface TableObservation extends OwnedTable {
   readonly strays: number;
 }
 
-export interface ApplyRequest {
+export interface ApplyRequest extends TableChange {
   readonly table: string;
   readonly sets: readonly SetLayout[];
   /** Look first whether the table still bears this mark; null where nobody else can have changed it. */
   readonly instanceId: string | null;
+}
+
+/** One transaction, and the live flows that are to be judged after it. */
+export interface TableChange {
   readonly skeleton: Skeleton | "remove" | null;
   /** `ElementColumns`, and for each an index into OPERATIONS. */
   readonly elements: Uint32Array;
   readonly operations: Uint8Array;
-  /** External ports whose live flows are judged after the transaction. */
-  readonly ports: readonly ExternalPorts[];
+  /** External ports whose live flows are refused after the transaction, unless they are forwarded again. */
+  readonly severedPorts: readonly ExternalPorts[];
+  /** External ports that lead elsewhere since the transaction: their live flows are judged after it. */
+  readonly movedPorts: readonly ExternalPorts[];
   /** The same for ports that were not forwarded before: judged a moment later, those of many transactions at once. */
   readonly latePorts: readonly ExternalPorts[];
   /** Addresses whose NATed flows all end. */

@@ -1,5 +1,5 @@
 import { ElementColumns, type SetLayout } from "./element-columns.ts";
-import type { ApplyReply, ApplyRequest } from "./messages.ts";
+import type { ApplyReply, TableChange } from "./messages.ts";
 import type { Nftables } from "./nftables.ts";
 
 /** Others may commit again and again while we list; then the listing is reported, but not kept. */
@@ -43,18 +43,14 @@ export class TableTracker<Row> {
     }
   }
 
-  /** `row`: what the request's skeleton was made from. */
-  async apply(
-    request: Pick<ApplyRequest, "skeleton" | "elements" | "operations" | "ports" | "latePorts" | "lost">,
-    row: Row | null,
-  ): Promise<ApplyReply> {
-    const { skeleton, elements, operations, ports, latePorts, lost } = request;
+  /** `row`: what the change's skeleton was made from. */
+  async apply(change: TableChange, row: Row | null): Promise<ApplyReply> {
     const instanceId = this.unchanged() ? null : this.#nft.instanceId;
     const shared = { table: this.#table, sets: this.#sets, instanceId };
     try {
-      const reply = await this.#nft.apply({ ...shared, skeleton, elements, operations, ports, latePorts, lost });
+      const reply = await this.#nft.apply({ ...shared, ...change });
       // Its elements went with it, and no change of the plan says so.
-      if (skeleton === "remove") this.#observedChanges = null;
+      if (change.skeleton === "remove") this.#observedChanges = null;
       if (reply.shape !== null && row !== null) this.#rowOfShape.set(reply.shape, row);
       return reply;
     } catch (error) {

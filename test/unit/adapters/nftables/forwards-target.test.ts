@@ -199,6 +199,14 @@ describe("the forwards target", () => {
       expect(kernel.flows.map(({ id }) => id)).toEqual([right?.id]);
     });
 
+    it("leaves the flows of a new forward alone that is flushed or ends before they are judged", async () => {
+      await apply(create(forward(80)));
+      kernel.flows = [flow(80, HOST)];
+      kernel.foreign("delete table inet portreeve");
+      kernel.endLateFlows();
+      expect(kernel.flows.map(({ mark }) => mark)).toEqual([0]);
+    });
+
     it("leaves established flows alone when a forward goes", async () => {
       await apply(create(forward(80)));
       kernel.flows = [flow(80, HOST)];
