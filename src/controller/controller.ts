@@ -1,4 +1,3 @@
-import { createDraft, finishDraft } from "immer";
 import type { ControllerMode, ControllerPort, SubmissionInput } from "./port.ts";
 import { GENESIS_HASH, type PendingRecord } from "../events/envelope.ts";
 import type { PortreeveEvent, PortreeveRecord } from "../events/index.ts";
@@ -10,6 +9,7 @@ import { LeaseBook } from "./lease-book.ts";
 import { decide } from "../reducers/decide/index.ts";
 import type { Decision, Outcome, Refusal, Submission } from "../reducers/decide/command.ts";
 import { foldInto } from "../reducers/fold.ts";
+import { forkState, sealState } from "../reducers/fork.ts";
 import { checkInvariants } from "../reducers/invariants.ts";
 import type { State } from "../reducers/state.ts";
 import { SettledSubmission, type Settler } from "./settled-submission.ts";
@@ -61,7 +61,7 @@ export class Controller implements ControllerPort {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#state = options.state;
+    this.#state = sealState(options.state);
     this.#settled = new SettledSubmission(this);
     this.leases.restore(options.state.mappings, options.state.run, options.clock.now());
   }
@@ -109,9 +109,9 @@ export class Controller implements ControllerPort {
 
   preview(command: SubmissionInput): { outcome: Outcome; state: State; events: readonly PortreeveEvent[] } {
     const submission = { ...command, now: command.now ?? this.#options.clock.now(), entropy: 0 } as Submission;
-    const draft = createDraft(this.#state);
-    const { decision, records } = this.#decideInto(draft, submission);
-    const state = finishDraft(draft);
+    const fork = forkState(this.#state);
+    const { decision, records } = this.#decideInto(fork, submission);
+    const state = sealState(fork);
     const events = records.map((record) => record.event);
     return { outcome: this.#outcome(decision, state.seq), state, events };
   }
@@ -210,33 +210,33 @@ export class Controller implements ControllerPort {
     base: State,
     group: readonly Waiting[],
   ): { state: State; records: PendingRecord<PortreeveEvent>[]; decided: Decided[] } {
-    const draft = createDraft(base);
+    const fork = forkState(base);
     const records: PendingRecord<PortreeveEvent>[] = [];
     const decided: Decided[] = [];
     for (const waiting of group) {
-      const { decision, records: added } = this.#decideInto(draft, waiting.submission);
+      const { decision, records: added } = this.#decideInto(fork, waiting.submission);
       // At once: an expiry or a stop later in the group must see the deadline that a renewal before it moved.
       if (decision.ok) for (const renewal of decision.renewals) this.leases.renew(renewal);
       records.push(...added);
-      decided.push({ waiting, decision, through: draft.seq });
+      decided.push({ waiting, decision, through: fork.seq });
     }
-    const state = finishDraft(draft);
+    const state = records.length === 0 ? base : sealState(fork);
     const faults = state === base ? [] : checkInvariants(state, base);
     assert(faults.length === 0, `invariants broken: ${faults.join("; ")}`);
     return { state, records, decided };
   }
 
-  #decideInto(draft: State, submission: Submission): { decision: Decision; records: PendingRecord<PortreeveEvent>[] } {
-    const decision = decide(submission, draft, this.leases);
+  #decideInto(fork: State, submission: Submission): { decision: Decision; records: PendingRecord<PortreeveEvent>[] } {
+    const decision = decide(submission, fork, this.leases);
     const records: PendingRecord<PortreeveEvent>[] = [];
     if (!decision.ok) return { decision, records };
     const { source, requestId } = submission;
-    const at = Math.max(submission.now, draft.at);
+    const at = Math.max(submission.now, fork.at);
     for (const event of decision.events) {
       records.push({ at, source, requestId, causedBy: null, event });
       // The hashes are the log's business; no reducer looks at them.
       const hashes = { prevHash: GENESIS_HASH, hash: GENESIS_HASH };
-      foldInto(draft, { seq: draft.seq + 1, at, source, requestId, causedBy: null, event, ...hashes });
+      foldInto(fork, { seq: fork.seq + 1, at, source, requestId, causedBy: null, event, ...hashes });
     }
     return { decision, records };
   }

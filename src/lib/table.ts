@@ -1,24 +1,47 @@
+import { assert } from "./assert.ts";
+
 /**
- * A map from string to row, split by key hash into 64 branches of 64 buckets, so that one change copies two short
- * lists and one bucket and not the whole table (one immer draft over a flat table of 60,000 rows costs over 100 ms).
- * Branches and buckets that hold nothing are null. Plain data: immer drafts it. Only this file looks inside.
+ * A map from string to row, split by key hash into 64 branches of 64 buckets, so that a fork costs one short list and
+ * one change in it two more, however many rows there are. Branches and buckets that hold nothing are null. Only this
+ * file looks inside.
+ *
+ * A table is written to from when it is made or forked until it is sealed; from then on it never changes.
  */
 export interface Table<Row> {
   size: number;
-  branches: (Branch<Row> | null)[];
+  readonly branches: (Branch<Row> | null)[];
+  /** Marks the parts that were made for this table and are shared with no other; null once it is sealed. */
+  edit: Edit | null;
+  /** The table that this one began as a fork of: its rows are there too. Null if none: its rows are its own. */
+  readonly forked: boolean;
 }
 
-type Bucket<Row> = Record<string, Row>;
-type Branch<Row> = (Bucket<Row> | null)[];
+type Edit = object;
+
+interface Branch<Row> {
+  readonly edit: Edit;
+  readonly buckets: (Bucket<Row> | null)[];
+}
+
+/** Pairs; a handful at most, so that looking through them is quicker than an object or a map of their own. */
+interface Bucket<Row> {
+  readonly edit: Edit;
+  readonly keys: string[];
+  readonly rows: Row[];
+}
 
 export interface ReadonlyTable<Row> {
   readonly size: number;
-  readonly branches: readonly (readonly (Readonly<Bucket<Row>> | null)[] | null)[];
+  readonly branches: readonly (Branch<Row> | null)[];
+  readonly edit: Edit | null;
 }
 
 const FANOUT = 64;
-const NO_BUCKETS: readonly null[] = Object.freeze([]);
-const NOTHING: Readonly<Bucket<never>> = Object.freeze({});
+const NO_BUCKETS: readonly null[] = Object.freeze(Array.from({ length: FANOUT }, () => null));
+const NOTHING: { readonly keys: readonly string[]; readonly rows: readonly never[] } = Object.freeze({
+  keys: Object.freeze([]),
+  rows: Object.freeze([]),
+});
 
 /** FNV-1a, 32 bit: where a key lies is part of nothing stored, only of the shape in memory. */
 function hashOf(key: string): number {
@@ -29,61 +52,102 @@ function hashOf(key: string): number {
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
+const outerOf = (hash: number): number => (hash >>> 6) % FANOUT;
+const innerOf = (hash: number): number => hash % FANOUT;
+
 export function emptyTable<Row>(): Table<Row> {
-  return { size: 0, branches: Array.from({ length: FANOUT }, () => null) };
+  return { size: 0, branches: new Array(FANOUT).fill(null), edit: {}, forked: false };
 }
 
-function bucketOf<Row>(table: ReadonlyTable<Row>, key: string): Readonly<Bucket<Row>> {
-  const hash = hashOf(key);
-  return table.branches[(hash >>> 6) % FANOUT]?.[hash % FANOUT] ?? NOTHING;
+/** The same rows, to be written to; the rows themselves are shared and must be replaced, not changed. */
+export function forkTable<Row>(table: Table<Row>): Table<Row> {
+  assert(table.edit === null, "a table is forked that may still change");
+  return { size: table.size, branches: table.branches.slice(), edit: {}, forked: true };
+}
+
+export function sealTable<Row>(table: Table<Row>): void {
+  table.edit = null;
+}
+
+export function isSealed(table: ReadonlyTable<unknown>): boolean {
+  return table.edit === null;
+}
+
+function bucketAt<Row>(table: ReadonlyTable<Row>, hash: number): Bucket<Row> | null {
+  const branch = table.branches[outerOf(hash)];
+  return branch?.buckets[innerOf(hash)] ?? null;
 }
 
 export function tableGet<Row>(table: ReadonlyTable<Row>, key: string): Row | undefined {
-  const bucket = bucketOf(table, key);
-  return Object.hasOwn(bucket, key) ? bucket[key] : undefined;
+  const bucket = bucketAt(table, hashOf(key));
+  if (bucket === null) return undefined;
+  const index = bucket.keys.indexOf(key);
+  return index < 0 ? undefined : bucket.rows[index];
+}
+
+/** The bucket of a hash, which no other table shares. */
+function ownBucket<Row>({ branches, edit }: Table<Row>, hash: number): Bucket<Row> {
+  assert(edit !== null, "a sealed table is written to");
+  const [outer, inner] = [outerOf(hash), innerOf(hash)];
+  let branch = branches[outer] ?? null;
+  if (branch?.edit !== edit) {
+    branch = { edit, buckets: branch === null ? new Array(FANOUT).fill(null) : branch.buckets.slice() };
+    branches[outer] = branch;
+  }
+  let bucket = branch.buckets[inner] ?? null;
+  if (bucket?.edit !== edit) {
+    bucket = bucket === null ? { edit, keys: [], rows: [] } : { edit, keys: bucket.keys.slice(), rows: bucket.rows.slice() };
+    branch.buckets[inner] = bucket;
+  }
+  return bucket;
 }
 
 export function tableSet<Row>(table: Table<Row>, key: string, row: Row): void {
-  const hash = hashOf(key);
-  const outer = (hash >>> 6) % FANOUT;
-  table.branches[outer] ??= Array.from({ length: FANOUT }, () => null);
-  const branch = table.branches[outer];
-  branch[hash % FANOUT] ??= {};
-  const bucket = branch[hash % FANOUT] as Bucket<Row>;
-  if (!Object.hasOwn(bucket, key)) table.size += 1;
-  bucket[key] = row;
+  const { keys, rows } = ownBucket(table, hashOf(key));
+  const index = keys.indexOf(key);
+  if (index >= 0) {
+    rows[index] = row;
+    return;
+  }
+  keys.push(key);
+  rows.push(row);
+  table.size += 1;
 }
 
 export function tableDelete<Row>(table: Table<Row>, key: string): void {
-  const bucket = bucketOf(table, key) as Bucket<Row>;
-  if (!Object.hasOwn(bucket, key)) return;
-  delete bucket[key];
-  table.size -= 1;
+  tableSweep(table, key, (_row, other) => other === key);
 }
 
 /**
  * Deletes rows that are over from the bucket a key lies in: a table whose every addition sweeps its own bucket stays
  * bounded without anyone walking all of it.
  */
-export function tableSweep<Row>(table: Table<Row>, key: string, isOver: (row: Row) => boolean): void {
-  const bucket = bucketOf(table, key) as Bucket<Row>;
-  for (const other of Object.keys(bucket)) {
-    if (!isOver(bucket[other] as Row)) continue;
-    delete bucket[other];
+export function tableSweep<Row>(table: Table<Row>, key: string, isOver: (row: Row, key: string) => boolean): void {
+  const hash = hashOf(key);
+  const found = bucketAt(table, hash);
+  if (found === null || !found.rows.some((row, index) => isOver(row, found.keys[index] as string))) return;
+  const { keys, rows } = ownBucket(table, hash);
+  for (let index = keys.length - 1; index >= 0; index -= 1) {
+    if (!isOver(rows[index] as Row, keys[index] as string)) continue;
+    keys.splice(index, 1);
+    rows.splice(index, 1);
     table.size -= 1;
   }
 }
 
-function* buckets<Row>(table: ReadonlyTable<Row>): Generator<Readonly<Bucket<Row>>> {
-  for (const branch of table.branches) for (const bucket of branch ?? []) if (bucket !== null) yield bucket;
-}
-
 export function* tableEntries<Row>(table: ReadonlyTable<Row>): Generator<[string, Row]> {
-  for (const bucket of buckets(table)) yield* Object.entries(bucket);
+  for (const branch of table.branches) {
+    for (const bucket of branch?.buckets ?? NO_BUCKETS) {
+      if (bucket === null) continue;
+      for (const [index, key] of bucket.keys.entries()) yield [key, bucket.rows[index] as Row];
+    }
+  }
 }
 
 export function* tableRows<Row>(table: ReadonlyTable<Row>): Generator<Row> {
-  for (const bucket of buckets(table)) yield* Object.values(bucket);
+  for (const branch of table.branches) {
+    for (const bucket of branch?.buckets ?? NO_BUCKETS) if (bucket !== null) yield* bucket.rows;
+  }
 }
 
 export interface TableChange<Row> {
@@ -95,26 +159,29 @@ export interface TableChange<Row> {
 /** Rows that are not the same object in both. Costs what changed, not what is there: shared buckets are passed over. */
 export function tableChanges<Row>(before: ReadonlyTable<Row>, after: ReadonlyTable<Row>): TableChange<Row>[] {
   const changes: TableChange<Row>[] = [];
-  if (before.branches === after.branches) return changes;
+  if (before === after) return changes;
   for (let outer = 0; outer < FANOUT; outer += 1) {
-    const [old, now] = [before.branches[outer] ?? NO_BUCKETS, after.branches[outer] ?? NO_BUCKETS];
-    if (old === now) continue;
-    for (let inner = 0; inner < FANOUT; inner += 1) {
-      if (old[inner] !== now[inner]) collectChanges(old[inner] ?? NOTHING, now[inner] ?? NOTHING, changes);
-    }
+    const old = before.branches[outer] ?? null;
+    const now = after.branches[outer] ?? null;
+    if (old !== now) collectChanges(old?.buckets ?? NO_BUCKETS, now?.buckets ?? NO_BUCKETS, changes);
   }
   return changes;
 }
 
-function collectChanges<Row>(
-  old: Readonly<Bucket<Row>>,
-  now: Readonly<Bucket<Row>>,
-  changes: TableChange<Row>[],
-): void {
-  for (const key of Object.keys(now)) {
-    if (old[key] !== now[key]) changes.push({ key, before: old[key], after: now[key] });
-  }
-  for (const key of Object.keys(old)) {
-    if (!Object.hasOwn(now, key)) changes.push({ key, before: old[key], after: undefined });
+type Buckets<Row> = readonly (Bucket<Row> | null)[];
+
+function collectChanges<Row>(before: Buckets<Row>, after: Buckets<Row>, changes: TableChange<Row>[]): void {
+  for (let inner = 0; inner < FANOUT; inner += 1) {
+    if (before[inner] === after[inner]) continue;
+    const old = before[inner] ?? NOTHING;
+    const now = after[inner] ?? NOTHING;
+    for (const [index, key] of now.keys.entries()) {
+      const place = old.keys.indexOf(key);
+      const was = place < 0 ? undefined : old.rows[place];
+      if (was !== now.rows[index]) changes.push({ key, before: was, after: now.rows[index] });
+    }
+    for (const [index, key] of old.keys.entries()) {
+      if (!now.keys.includes(key)) changes.push({ key, before: old.rows[index], after: undefined });
+    }
   }
 }

@@ -1,4 +1,5 @@
 import type { PortreeveRecord } from "../events/index.ts";
+import { without } from "./fork.ts";
 import { internalKey, type State } from "./state.ts";
 
 export function onControllerStarted(draft: State, record: PortreeveRecord<"controller.started">): void {
@@ -7,23 +8,25 @@ export function onControllerStarted(draft: State, record: PortreeveRecord<"contr
 }
 
 export function onControllerStopped(draft: State): void {
-  draft.run.stopped = true;
+  draft.run = { ...draft.run, stopped: true };
 }
 
 export function onReconcilerPaused(draft: State, record: PortreeveRecord<"reconciler.paused">): void {
-  draft.pauses[record.event.data.name] = record.event.data.until;
+  const { name, until } = record.event.data;
+  draft.pauses = { ...draft.pauses, [name]: until };
 }
 
 export function onReconcilerResumed(draft: State, record: PortreeveRecord<"reconciler.resumed">): void {
-  delete draft.pauses[record.event.data.name];
+  draft.pauses = without(draft.pauses, record.event.data.name);
 }
 
 export function onBlockSet(draft: State, record: PortreeveRecord<"block.set">): void {
   const { device, protocol, internalPort } = record.event.data;
-  draft.blocks[internalKey(device, protocol, internalPort)] = { device, protocol, internalPort, at: record.at };
+  const block = { device, protocol, internalPort, at: record.at };
+  draft.blocks = { ...draft.blocks, [internalKey(device, protocol, internalPort)]: block };
 }
 
 export function onBlockLifted(draft: State, record: PortreeveRecord<"block.lifted">): void {
   const { device, protocol, internalPort } = record.event.data;
-  delete draft.blocks[internalKey(device, protocol, internalPort)];
+  draft.blocks = without(draft.blocks, internalKey(device, protocol, internalPort));
 }

@@ -1,4 +1,5 @@
 import { tableGet, tableSet, tableSweep } from "../lib/table.ts";
+import { editRow } from "./fork.ts";
 import { type Device, deviceKey, type Mapping, type State } from "./state.ts";
 
 /** What a device's event bucket holds at `now`, refilled since it was last drawn from. */
@@ -12,23 +13,32 @@ export function tokensOf(
   return Math.min(limits.eventBurst, device.tokens + Math.max(0, refilled));
 }
 
-function ensureDevice(draft: State, iface: string, address: string, now: number): Device {
+/** Changes a device's row, which is made if it is not there. */
+function editDevice(draft: State, iface: string, address: string, now: number, recipe: (device: Device) => void): void {
   const key = deviceKey(iface, address);
-  const known = tableGet(draft.devices, key);
-  if (known !== undefined) return known;
+  if (tableGet(draft.devices, key) === undefined) addDevice(draft, key, { iface, address, now });
+  editRow(draft.devices, key, recipe);
+}
+
+function addDevice(
+  draft: State,
+  key: string,
+  { iface, address, now }: { iface: string; address: string; now: number },
+): void {
   const limits = draft.settings.portControl.perDevice;
   const burst = limits.eventBurst;
   // Without a claim a device is kept only while it owes tokens.
   tableSweep(draft.devices, key, (other) => other.mappingIds.length === 0 && tokensOf(other, limits, now) >= burst);
   tableSet(draft.devices, key, { interface: iface, address, mappingIds: [], ports: 0, tokens: burst, tokensAt: now });
-  return tableGet(draft.devices, key) as Device;
 }
 
 /** Each event that a device caused costs it one token; decide refuses it at none, a release may go below no further than zero. */
 export function spendToken(draft: State, iface: string, address: string, now: number): void {
-  const device = ensureDevice(draft, iface, address, now);
-  device.tokens = Math.max(0, tokensOf(device, draft.settings.portControl.perDevice, now) - 1);
-  device.tokensAt = now;
+  const limits = draft.settings.portControl.perDevice;
+  editDevice(draft, iface, address, now, (device) => {
+    device.tokens = Math.max(0, tokensOf(device, limits, now) - 1);
+    device.tokensAt = now;
+  });
 }
 
 /** The device behind a mapping, if a device (not only an operator) holds a claim on it. */
@@ -40,18 +50,22 @@ export function holderOf(mapping: Mapping): { interface: string; address: string
 export function holdMapping(draft: State, mapping: Mapping, now: number): void {
   const holder = holderOf(mapping);
   if (holder === null) return;
-  const device = ensureDevice(draft, holder.interface, holder.address, now);
-  if (device.mappingIds.includes(mapping.id)) return;
-  device.mappingIds.push(mapping.id);
-  device.ports += mapping.count;
+  const { id, count } = mapping;
+  if (tableGet(draft.devices, deviceKey(holder.interface, holder.address))?.mappingIds.includes(id) === true) return;
+  editDevice(draft, holder.interface, holder.address, now, (device) => {
+    device.mappingIds.push(id);
+    device.ports += count;
+  });
 }
 
 /** Call before the last device claim goes or the mapping's place changes. */
 export function dropMapping(draft: State, mapping: Mapping): void {
   const holder = holderOf(mapping);
   if (holder === null) return;
-  const device = tableGet(draft.devices, deviceKey(holder.interface, holder.address));
-  if (device === undefined || !device.mappingIds.includes(mapping.id)) return;
-  device.mappingIds = device.mappingIds.filter((id) => id !== mapping.id);
-  device.ports -= mapping.count;
+  const key = deviceKey(holder.interface, holder.address);
+  if (tableGet(draft.devices, key)?.mappingIds.includes(mapping.id) !== true) return;
+  editRow(draft.devices, key, (device) => {
+    device.mappingIds = device.mappingIds.filter((id) => id !== mapping.id);
+    device.ports -= mapping.count;
+  });
 }

@@ -1,16 +1,17 @@
 import type { PortreeveRecord } from "../events/index.ts";
+import { without } from "./fork.ts";
 import { severFlows } from "./mapping.ts";
 import { wanAddress } from "./select/external-address.ts";
 import type { State } from "./state.ts";
 
 export function onInterfaceObserved(draft: State, record: PortreeveRecord<"interface.observed">): void {
   const { name, up, addresses } = record.event.data;
-  draft.interfaces[name] = { name, up, addresses: [...addresses], revision: record.seq };
+  draft.interfaces = { ...draft.interfaces, [name]: { name, up, addresses: [...addresses], revision: record.seq } };
   followTopology(draft, record);
 }
 
 export function onInterfaceLost(draft: State, record: PortreeveRecord<"interface.lost">): void {
-  delete draft.interfaces[record.event.data.name];
+  draft.interfaces = without(draft.interfaces, record.event.data.name);
   followTopology(draft, record);
 }
 
@@ -19,8 +20,8 @@ export function onSettingsChanged(draft: State, record: PortreeveRecord<"setting
   draft.settingsRevision = record.seq;
   followTopology(draft, record);
   const served = new Set(draft.settings.lan.map((lan) => lan.interface));
-  for (const name of served) draft.epochs[name] ??= { startedAt: record.at, reason: "first served" };
-  for (const name of Object.keys(draft.epochs)) if (!served.has(name)) delete draft.epochs[name];
+  const first = { startedAt: record.at, reason: "first served" };
+  draft.epochs = Object.fromEntries([...served].map((name) => [name, draft.epochs[name] ?? first]));
 }
 
 export function onListenersObserved(draft: State, record: PortreeveRecord<"listeners.observed">): void {
@@ -42,7 +43,7 @@ function followTopology(draft: State, record: PortreeveRecord): void {
     const address = wanAddress(draft, wan);
     if (address === null) continue;
     const last = draft.wanAddresses[wan];
-    draft.wanAddresses[wan] = address;
+    draft.wanAddresses = { ...draft.wanAddresses, [wan]: address };
     if (last === undefined) continue;
     if (last.matched !== address.matched) {
       severFlows(draft, { address: last.matched, protocol: "tcp", port: 0, count: 0 }, record);
@@ -53,5 +54,5 @@ function followTopology(draft: State, record: PortreeveRecord): void {
 }
 
 function resetEpochs(draft: State, at: number, reason: string): void {
-  for (const name of Object.keys(draft.epochs)) draft.epochs[name] = { startedAt: at, reason };
+  draft.epochs = Object.fromEntries(Object.keys(draft.epochs).map((name) => [name, { startedAt: at, reason }]));
 }

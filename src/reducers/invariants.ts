@@ -1,4 +1,5 @@
 import { type ReadonlyTable, tableChanges, tableEntries, tableGet } from "../lib/table.ts";
+import { TABLES } from "./fork.ts";
 import { deviceKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
 
 /**
@@ -68,7 +69,7 @@ function holdsExternal(mapping: Mapping, key: string): boolean {
 }
 
 function checkSizes(state: State, faults: string[]): void {
-  for (const name of ["mappings", "byExternal", "byInternal", "devices", "quarantine", "severed"] as const) {
+  for (const name of TABLES) {
     const table: ReadonlyTable<unknown> = state[name];
     const counted = [...tableEntries(table)].length;
     if (counted !== table.size) faults.push(`S9 table ${name} says ${table.size} rows and has ${counted}`);

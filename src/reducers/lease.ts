@@ -1,7 +1,9 @@
 import type { PortreeveRecord } from "../events/index.ts";
+import type { Claim } from "../events/mapping.ts";
 import { assert } from "../lib/assert.ts";
 import { tableDelete, tableSet, tableSweep } from "../lib/table.ts";
 import { dropMapping, holderOf, holdMapping } from "./device.ts";
+import { editRow } from "./fork.ts";
 import { unindexPorts } from "./port-index.ts";
 import { chargeDevice, requireMapping, sever } from "./mapping.ts";
 import { externalKey, type Mapping, type State } from "./state.ts";
@@ -10,29 +12,37 @@ export function onLeaseGranted(draft: State, record: PortreeveRecord<"lease.gran
   const { mappingId, claim } = record.event.data;
   const mapping = requireMapping(draft, mappingId);
   assert(!mapping.claims.some((other) => other.key === claim.key), `claim ${claim.key} exists on ${mappingId}`);
-  mapping.claims.push({ ...claim });
-  mapping.revision = record.seq;
-  holdMapping(draft, mapping, record.at);
+  editRow(draft.mappings, mappingId, (edited) => {
+    edited.claims.push({ ...claim });
+    edited.revision = record.seq;
+  });
+  holdMapping(draft, requireMapping(draft, mappingId), record.at);
   chargeDevice(draft, record, mapping);
 }
 
 export function onLeaseChanged(draft: State, record: PortreeveRecord<"lease.changed">): void {
   const { mappingId, claimKey, lifetime, expiresAt } = record.event.data;
-  const mapping = requireMapping(draft, mappingId);
-  const claim = mapping.claims.find((other) => other.key === claimKey);
-  assert(claim !== undefined, `no claim ${claimKey} on ${mappingId}`);
-  claim.lifetime = lifetime;
-  claim.expiresAt = expiresAt;
-  mapping.revision = record.seq;
-  chargeDevice(draft, record, mapping);
+  editRow(draft.mappings, mappingId, (mapping) => {
+    const claim = requireClaim(mapping, claimKey);
+    claim.lifetime = lifetime;
+    claim.expiresAt = expiresAt;
+    mapping.revision = record.seq;
+  });
+  chargeDevice(draft, record, requireMapping(draft, mappingId));
 }
 
 export function onLeasesRenewed(draft: State, record: PortreeveRecord<"leases.renewed">): void {
   for (const { mappingId, claimKey, expiresAt } of record.event.data.deadlines) {
-    const claim = requireMapping(draft, mappingId).claims.find((other) => other.key === claimKey);
-    assert(claim !== undefined, `no claim ${claimKey} on ${mappingId}`);
-    claim.expiresAt = expiresAt;
+    editRow(draft.mappings, mappingId, (mapping) => {
+      requireClaim(mapping, claimKey).expiresAt = expiresAt;
+    });
   }
+}
+
+function requireClaim(mapping: Mapping, claimKey: string): Claim {
+  const claim = mapping.claims.find((other) => other.key === claimKey);
+  assert(claim !== undefined, `no claim ${claimKey} on ${mapping.id}`);
+  return claim;
 }
 
 export function onLeaseReleased(draft: State, record: PortreeveRecord<"lease.released">): void {
@@ -62,8 +72,10 @@ function removeClaim(draft: State, mapping: Mapping, claimKey: string, record: P
     return true;
   }
   if (holderOf({ ...mapping, claims: rest }) === null) dropMapping(draft, mapping);
-  mapping.claims = rest;
-  mapping.revision = record.seq;
+  editRow(draft.mappings, mapping.id, (edited) => {
+    edited.claims = rest;
+    edited.revision = record.seq;
+  });
   return false;
 }
 

@@ -3,6 +3,7 @@ import type { MappingChanged } from "../events/mapping.ts";
 import { tableDelete, tableGet, tableSet, tableSweep } from "../lib/table.ts";
 import { assert } from "../lib/assert.ts";
 import { dropMapping, holdMapping, spendToken } from "./device.ts";
+import { editRow } from "./fork.ts";
 import { indexPorts, unindexPorts } from "./port-index.ts";
 import { wanAddress } from "./select/external-address.ts";
 import { externalKey, type Mapping, type State } from "./state.ts";
@@ -56,17 +57,19 @@ export function onMappingGranted(draft: State, record: PortreeveRecord<"mapping.
 export function onMappingChanged(draft: State, record: PortreeveRecord<"mapping.changed">): void {
   const { id, ...fields } = record.event.data;
   const mapping = requireMapping(draft, id);
-  if (movesPackets(mapping, fields)) {
-    sever(draft, mapping, record);
-    mapping.specRevision = record.seq;
-  }
+  const moves = movesPackets(mapping, fields);
+  if (moves) sever(draft, mapping, record);
   dropMapping(draft, mapping);
   unindexPorts(draft, mapping);
-  Object.assign(mapping, fields);
-  mapping.revision = record.seq;
-  indexPorts(draft, mapping);
-  endQuarantine(draft, mapping);
-  holdMapping(draft, mapping, record.at);
+  editRow(draft.mappings, id, (edited) => {
+    Object.assign(edited, fields);
+    edited.revision = record.seq;
+    if (moves) edited.specRevision = record.seq;
+  });
+  const changed = requireMapping(draft, id);
+  indexPorts(draft, changed);
+  endQuarantine(draft, changed);
+  holdMapping(draft, changed, record.at);
 }
 
 /** Whoever holds a port now was let have it: its own former host, or an operator. */

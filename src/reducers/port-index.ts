@@ -22,8 +22,7 @@ export function indexPorts(draft: State, mapping: Ported): void {
     tableSet(draft.byExternal, externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset), mapping.id);
     const inner = internalKey(mapping.internalAddress, mapping.protocol, mapping.internalPort + offset);
     const ids = tableGet(draft.byInternal, inner);
-    if (ids === undefined) tableSet(draft.byInternal, inner, [mapping.id]);
-    else ids.push(mapping.id);
+    tableSet(draft.byInternal, inner, ids === undefined ? [mapping.id] : [...ids, mapping.id]);
   }
 }
 

@@ -2,9 +2,8 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { emptyTable, type ReadonlyTable, type Table, tableEntries, tableSet } from "../lib/table.ts";
+import { TABLES } from "./fork.ts";
 import type { State } from "./state.ts";
-
-const TABLES = ["mappings", "byExternal", "byInternal", "devices", "quarantine", "severed"] as const;
 
 /** The state as plain JSON: tables as objects by key, however they are bucketed in memory. */
 export function stateToJson(state: State): Record<string, unknown> {

@@ -1,6 +1,5 @@
-import { isDraft, original } from "immer";
 import type { Transport } from "../../events/fields.ts";
-import { type ReadonlyTable, tableChanges, tableEntries, tableGet } from "../../lib/table.ts";
+import { isSealed, type ReadonlyTable, type TableChange, tableChanges, tableEntries } from "../../lib/table.ts";
 import type { Mapping, State } from "../state.ts";
 
 type Holds = Map<string, Set<string>>;
@@ -11,32 +10,31 @@ const isHeld = (mapping: Mapping): boolean => mapping.claims.some((claim) => cla
 let last: { readonly mappings: ReadonlyTable<Mapping>; readonly holds: Holds } | null = null;
 
 /**
- * Ids of the mappings to a host that an operator holds, as of the last commit and of those that are there still: what
- * a command before this one in its group adds is not seen. No index of the state has them and walking all of them,
- * through a draft, takes a second at 50,000; so they are remembered and follow what changed between two states.
+ * Ids of the mappings to a host that an operator holds. No index of the state has them and walking all of them for each
+ * request that asks would be an invitation; so they are remembered and follow what changed between two states.
  */
-export function operatorHolds(state: State, address: string, protocol: Transport): string[] {
-  const committed = isDraft(state.mappings) ? original(state.mappings) : state.mappings;
-  const mappings = committed ?? state.mappings;
-  if (last?.mappings !== mappings) last = { mappings, holds: holdsOf(mappings) };
-  const ids = [...(last.holds.get(targetKey(address, protocol)) ?? [])];
-  return ids.filter((id) => {
-    const mapping = tableGet(state.mappings, id);
-    return mapping !== undefined && isHeld(mapping);
-  });
+export function operatorHolds({ mappings }: State, address: string, protocol: Transport): string[] {
+  const changes = last === null ? allAdded(mappings) : tableChanges(last.mappings, mappings);
+  if (isSealed(mappings)) {
+    const holds: Holds = last?.holds ?? new Map<string, Set<string>>();
+    for (const change of changes) follow(holds, change);
+    last = { mappings, holds };
+    return [...(holds.get(targetKey(address, protocol)) ?? [])];
+  }
+  // Still being written to: for this one answer only.
+  const key = targetKey(address, protocol);
+  const holds: Holds = new Map([[key, new Set(last?.holds.get(key))]]);
+  for (const change of changes) follow(holds, change);
+  return [...(holds.get(key) ?? [])];
 }
 
-function holdsOf(mappings: ReadonlyTable<Mapping>): Holds {
-  const holds: Holds = last?.holds ?? new Map<string, Set<string>>();
-  const changes =
-    last === null
-      ? [...tableEntries(mappings)].map(([key, after]) => ({ key, before: undefined, after }))
-      : tableChanges(last.mappings, mappings);
-  for (const { key, before, after } of changes) {
-    if (before !== undefined) drop(holds, targetKey(before.internalAddress, before.protocol), key);
-    if (after !== undefined && isHeld(after)) add(holds, targetKey(after.internalAddress, after.protocol), key);
-  }
-  return holds;
+function allAdded(mappings: ReadonlyTable<Mapping>): TableChange<Mapping>[] {
+  return [...tableEntries(mappings)].map(([key, after]) => ({ key, before: undefined, after }));
+}
+
+function follow(holds: Holds, { key, before, after }: TableChange<Mapping>): void {
+  if (before !== undefined) drop(holds, targetKey(before.internalAddress, before.protocol), key);
+  if (after !== undefined && isHeld(after)) add(holds, targetKey(after.internalAddress, after.protocol), key);
 }
 
 function add(holds: Holds, target: string, id: string): void {

@@ -1,11 +1,13 @@
-import { produce } from "immer";
+import { freeze } from "immer";
 import { GENESIS_HASH } from "../../../src/events/envelope.ts";
 import { EVENT_TYPES, event, type PortreeveEvent, type PortreeveRecord } from "../../../src/events/index.ts";
 import type { Settings } from "../../../src/events/settings.ts";
+import { tableRows } from "../../../src/lib/table.ts";
 import { LeaseBook } from "../../../src/controller/lease-book.ts";
 import type { Answer, Command, Decision, MapRequest, UnmapRequest } from "../../../src/reducers/decide/command.ts";
 import { decide } from "../../../src/reducers/decide/index.ts";
 import { foldInto } from "../../../src/reducers/fold.ts";
+import { forkState, sealState, TABLES } from "../../../src/reducers/fork.ts";
 import { checkInvariants } from "../../../src/reducers/invariants.ts";
 import { DEFAULT_SETTINGS, initialState, type State } from "../../../src/reducers/state.ts";
 
@@ -16,9 +18,18 @@ export const OTHER_NONCE = "ffffffffffffffffffffffff";
 export const DEVICE = "192.168.77.2";
 export const OTHER_DEVICE = "192.168.77.3";
 
+/** A handler that changes what it was given, instead of replacing it, fails. */
+function freezeRows(state: State): State {
+  for (const part of Object.values(state)) if (!isTable(part)) freeze(part, true);
+  for (const name of TABLES) for (const row of tableRows<unknown>(state[name])) freeze(row, true);
+  return state;
+}
+
+const isTable = (part: unknown): boolean => typeof part === "object" && part !== null && "branches" in part;
+
 /** A gateway with wan0 and lan0, driven by commands as the controller does it, without a log. */
 export class Gateway {
-  state: State = initialState();
+  state: State = sealState(initialState());
   now = T0;
   readonly records: PortreeveRecord[] = [];
   readonly leases = new LeaseBook();
@@ -47,9 +58,9 @@ export class Gateway {
       const seq = this.state.seq + 1 + index;
       return { seq, at: this.now, source, requestId: `r${seq}`, causedBy: null, event: each, ...hashes };
     });
-    this.state = produce(this.state, (draft) => {
-      for (const record of added) foldInto(draft, record);
-    });
+    const fork = forkState(this.state);
+    for (const record of added) foldInto(fork, record);
+    this.state = freezeRows(sealState(fork));
     this.leases.apply(this.state, added);
     this.records.push(...added);
     const faults = checkInvariants(this.state);

@@ -1,7 +1,8 @@
-import { createDraft } from "immer";
 import { describe, expect, it } from "vitest";
-import { tableRows } from "../../../src/lib/table.ts";
+import { tableDelete, tableGet, tableRows, tableSet } from "../../../src/lib/table.ts";
 import { operatorHolds } from "../../../src/reducers/decide/operator-holds.ts";
+import { forkState } from "../../../src/reducers/fork.ts";
+import type { Mapping } from "../../../src/reducers/state.ts";
 import { DEVICE, Gateway, OTHER_DEVICE, portAdd } from "./given.ts";
 
 /** Everything walked: what the remembered answer has to agree with. */
@@ -39,14 +40,17 @@ describe("what an operator holds for a host", () => {
     expect(held(gateways[0] as Gateway, OTHER_DEVICE, "tcp").length).toBeGreaterThan(0);
   });
 
-  it("does not count what went earlier in the same group", () => {
+  it("counts what came and not what went earlier in the same group", () => {
     const gateway = new Gateway();
     gateway.do(portAdd());
     const [id] = held(gateway, DEVICE, "tcp");
-    const draft = createDraft(gateway.state);
-    expect(operatorHolds(draft, DEVICE, "tcp")).toEqual([id]);
-    const mapping = [...tableRows(draft.mappings)][0];
-    mapping?.claims.pop();
-    expect(operatorHolds(draft, DEVICE, "tcp")).toEqual([]);
+    const fork = forkState(gateway.state);
+    expect(operatorHolds(fork, DEVICE, "tcp")).toEqual([id]);
+    const mapping = tableGet(fork.mappings, id as string) as Mapping;
+    tableSet(fork.mappings, "m2", { ...mapping, id: "m2" });
+    expect(operatorHolds(fork, DEVICE, "tcp").sort()).toEqual([id, "m2"].sort());
+    tableDelete(fork.mappings, id as string);
+    expect(operatorHolds(fork, DEVICE, "tcp")).toEqual(["m2"]);
+    expect(held(gateway, DEVICE, "tcp")).toEqual([id]);
   });
 });

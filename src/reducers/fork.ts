@@ -1,0 +1,38 @@
+import { produce } from "immer";
+import { assert } from "../lib/assert.ts";
+import { forkTable, sealTable, type Table, tableGet, tableSet } from "../lib/table.ts";
+import type { State } from "./state.ts";
+
+/** What of the state is a table. */
+export const TABLES = ["mappings", "byExternal", "byInternal", "devices", "quarantine", "severed"] as const;
+
+/**
+ * A state to fold into beside one that stays as it is. Its tables are forks; of everything else the parts are shared, so
+ * that a handler must replace them and not change them.
+ */
+export function forkState(state: State): State {
+  const fork = { ...state };
+  // Each table has rows of its own type; a fork keeps it.
+  for (const name of TABLES) fork[name] = forkTable(state[name] as Table<never>) as never;
+  return fork;
+}
+
+/** Ends the writing. */
+export function sealState(state: State): State {
+  for (const name of TABLES) sealTable(state[name] as Table<never>);
+  return Object.freeze(state);
+}
+
+/** Changes a row: in place if it is this table's own, as in a replay, or else a copy of it. */
+export function editRow<Row extends object>(table: Table<Row>, key: string, recipe: (row: Row) => void): void {
+  const row = tableGet(table, key);
+  assert(row !== undefined, `no row ${key}`);
+  if (table.forked) tableSet(table, key, produce(row, (draft) => recipe(draft as Row)));
+  else recipe(row);
+}
+
+/** The same record with one key fewer. */
+export function without<Value>(record: Readonly<Record<string, Value>>, key: string): Record<string, Value> {
+  const { [key]: _gone, ...rest } = record;
+  return rest;
+}
