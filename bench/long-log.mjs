@@ -3,6 +3,8 @@ const EVENTS = 100_000;
 const HELD = 10_000;
 const BATCH = 500;
 const AT = Date.UTC(2026, 0, 1);
+/** Between two events: 10,000 mappings that last about an hour. */
+const STEP_MS = 200;
 const NONCE = "0".repeat(24);
 /** @param {string} path */
 const built = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
@@ -15,7 +17,8 @@ export async function writeLongLog(dataDir) {
   const log = await openLevelLog(dataDir);
   /** @param {unknown[]} events */
   const append = (events) => {
-    const envelope = { at: AT, source: "pcp:192.168.80.2", requestId: "pcp-00000000", causedBy: null };
+    const at = AT + log.head.seq * STEP_MS;
+    const envelope = { at, source: "pcp:192.168.80.2", requestId: "pcp-00000000", causedBy: null };
     const records = events.map((each) => ({ ...envelope, event: each }));
     return log.append({ expectedHead: log.head.seq, answers: [], records });
   };

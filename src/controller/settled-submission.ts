@@ -22,6 +22,8 @@ export interface Settler {
 export class SettledSubmission {
   settler: Settler | null = null;
   readonly #controller: ControllerPort;
+  /** Commands of one commit wait together. */
+  #waiting: { readonly seq: number; readonly settled: Promise<void> } | null = null;
 
   constructor(controller: ControllerPort) {
     this.#controller = controller;
@@ -40,7 +42,7 @@ export class SettledSubmission {
     // A renewal of what is effective already needs no waiting; everything else does.
     if (!outcome.changed && ids.every((id) => settler.effect(id).kind === "effective")) return outcome;
     try {
-      await settler.settled(outcome.seq, AbortSignal.timeout(SETTLE_MAX_MS));
+      await this.#settleCommit(settler);
     } catch {
       return this.#takeBack(command, outcome, "NOT_SETTLED", "the change did not become effective within 5 s");
     }
@@ -49,6 +51,20 @@ export class SettledSubmission {
       if (effect.kind === "refused") return this.#takeBack(command, outcome, "APPLY_FAILED", effect.message);
     }
     return outcome;
+  }
+
+  /** Called as a commit's outcomes are given out, when nothing has been committed after it. */
+  #settleCommit(settler: Settler): Promise<void> {
+    const { seq } = this.#controller.state;
+    if (this.#waiting?.seq === seq) return this.#waiting.settled;
+    const settled = settler.settled(seq, AbortSignal.timeout(SETTLE_MAX_MS));
+    const waiting = { seq, settled };
+    this.#waiting = waiting;
+    const forget = (): void => {
+      if (this.#waiting === waiting) this.#waiting = null;
+    };
+    settled.then(forget, forget);
+    return settled;
   }
 
   async #takeBack(

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { setAutoFreeze } from "immer";
 import pino, { type Logger } from "pino";
 import { LeaseClock } from "../adapters/clock/lease-clock.ts";
@@ -15,6 +14,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { settingsFrom } from "../config/settings.ts";
 import { Controller } from "../controller/controller.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
+import { createEntropy } from "./entropy.ts";
 import type { EventLog } from "../events/log.ts";
 import { LogFault } from "../events/log-fault.ts";
 import { loadMasterKey } from "../events/master-key.ts";
@@ -158,7 +158,7 @@ class Daemon {
     const controller: Controller = new Controller({
       log: eventLog,
       clock,
-      entropy: () => randomBytes(4).readUInt32BE(),
+      entropy: createEntropy(),
       state: store.state,
       onCommit: ({ seconds }) => {
         appended.observe({}, seconds);

@@ -1,68 +1,94 @@
 import { assert } from "./assert.ts";
 
 /**
- * A map from string to row, split by key hash into 64 branches of 64 buckets, so that a fork costs one short list and
- * one change in it two more, however many rows there are. Branches and buckets that hold nothing are null. Only this
- * file looks inside.
+ * A map from string to row: a tree by key hash, 16 children a node, whose leaves hold a few rows each and become nodes
+ * when they would hold more. A fork costs nothing and a change in it a copy of the few small parts on the way to its
+ * leaf, however many rows there are. Only this file looks inside.
  *
  * A table is written to from when it is made or forked until it is sealed; from then on it never changes.
  */
 export interface Table<Row> {
   size: number;
-  readonly branches: (Branch<Row> | null)[];
+  root: Part<Row> | null;
   /** Marks the parts that were made for this table and are shared with no other; null once it is sealed. */
   edit: Edit | null;
-  /** The table that this one began as a fork of: its rows are there too. Null if none: its rows are its own. */
+  /** It began as a fork: its rows are another's too. */
   readonly forked: boolean;
-}
-
-type Edit = object;
-
-interface Branch<Row> {
-  readonly edit: Edit;
-  readonly buckets: (Bucket<Row> | null)[];
-}
-
-/** Pairs; a handful at most, so that looking through them is quicker than an object or a map of their own. */
-interface Bucket<Row> {
-  readonly edit: Edit;
-  readonly keys: string[];
-  readonly rows: Row[];
 }
 
 export interface ReadonlyTable<Row> {
   readonly size: number;
-  readonly branches: readonly (Branch<Row> | null)[];
+  readonly root: Part<Row> | null;
   readonly edit: Edit | null;
 }
 
-const FANOUT = 64;
-const NO_BUCKETS: readonly null[] = Object.freeze(Array.from({ length: FANOUT }, () => null));
-const NOTHING: { readonly keys: readonly string[]; readonly rows: readonly never[] } = Object.freeze({
-  keys: Object.freeze([]),
-  rows: Object.freeze([]),
-});
+type Edit = object;
+type Part<Row> = Node<Row> | Leaf<Row>;
 
-/** FNV-1a, 32 bit: where a key lies is part of nothing stored, only of the shape in memory. */
+class Node<Row> {
+  readonly children: (Part<Row> | null)[];
+  readonly edit: Edit;
+
+  constructor(edit: Edit, children: (Part<Row> | null)[]) {
+    this.edit = edit;
+    this.children = children;
+  }
+}
+
+/** Rows side by side with their keys and hashes. */
+class Leaf<Row> {
+  readonly edit: Edit;
+  readonly hashes: number[];
+  readonly keys: string[];
+  readonly rows: Row[];
+
+  constructor(edit: Edit, hashes: number[], keys: string[], rows: Row[]) {
+    this.edit = edit;
+    this.hashes = hashes;
+    this.keys = keys;
+    this.rows = rows;
+  }
+
+  indexOf(hash: number, key: string): number {
+    const { hashes, keys } = this;
+    for (let index = 0; index < hashes.length; index += 1) {
+      if (hashes[index] === hash && keys[index] === key) return index;
+    }
+    return -1;
+  }
+
+  add(hash: number, key: string, row: Row): void {
+    this.hashes.push(hash);
+    this.keys.push(key);
+    this.rows.push(row);
+  }
+}
+
+const FANOUT = 16;
+const BITS = 4;
+const LEAF_MAX = 8;
+/** The last level: what is still together there has (nearly) the same hash. */
+const SHIFT_MAX = 28;
+
+/** FNV-1a: where a key lies is part of nothing stored, only of the shape in memory. 30 bits stay small integers. */
 function hashOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < key.length; index += 1) {
     hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
   }
-  return (hash ^ (hash >>> 15)) >>> 0;
+  return (hash ^ (hash >>> 15)) & 0x3fffffff;
 }
 
-const outerOf = (hash: number): number => (hash >>> 6) % FANOUT;
-const innerOf = (hash: number): number => hash % FANOUT;
+const childOf = (hash: number, shift: number): number => (hash >>> shift) & (FANOUT - 1);
 
 export function emptyTable<Row>(): Table<Row> {
-  return { size: 0, branches: new Array(FANOUT).fill(null), edit: {}, forked: false };
+  return { size: 0, root: null, edit: {}, forked: false };
 }
 
 /** The same rows, to be written to; the rows themselves are shared and must be replaced, not changed. */
 export function forkTable<Row>(table: Table<Row>): Table<Row> {
   assert(table.edit === null, "a table is forked that may still change");
-  return { size: table.size, branches: table.branches.slice(), edit: {}, forked: true };
+  return { size: table.size, root: table.root, edit: {}, forked: true };
 }
 
 export function sealTable<Row>(table: Table<Row>): void {
@@ -73,81 +99,104 @@ export function isSealed(table: ReadonlyTable<unknown>): boolean {
   return table.edit === null;
 }
 
-function bucketAt<Row>(table: ReadonlyTable<Row>, hash: number): Bucket<Row> | null {
-  const branch = table.branches[outerOf(hash)];
-  return branch?.buckets[innerOf(hash)] ?? null;
+function leafAt<Row>(table: ReadonlyTable<Row>, hash: number): Leaf<Row> | null {
+  let part = table.root;
+  for (let shift = 0; part instanceof Node; shift += BITS) part = part.children[childOf(hash, shift)] ?? null;
+  return part;
 }
 
 export function tableGet<Row>(table: ReadonlyTable<Row>, key: string): Row | undefined {
-  const bucket = bucketAt(table, hashOf(key));
-  if (bucket === null) return undefined;
-  const index = bucket.keys.indexOf(key);
-  return index < 0 ? undefined : bucket.rows[index];
+  const hash = hashOf(key);
+  const leaf = leafAt(table, hash);
+  const index = leaf === null ? -1 : leaf.indexOf(hash, key);
+  return leaf === null || index < 0 ? undefined : leaf.rows[index];
 }
 
-/** The bucket of a hash, which no other table shares. */
-function ownBucket<Row>({ branches, edit }: Table<Row>, hash: number): Bucket<Row> {
+/** The leaf of a hash, which no other table shares; it has room for one more row. */
+function ownLeaf<Row>(table: Table<Row>, hash: number): Leaf<Row> {
+  const { edit } = table;
   assert(edit !== null, "a sealed table is written to");
-  const [outer, inner] = [outerOf(hash), innerOf(hash)];
-  let branch = branches[outer] ?? null;
-  if (branch?.edit !== edit) {
-    branch = { edit, buckets: branch === null ? new Array(FANOUT).fill(null) : branch.buckets.slice() };
-    branches[outer] = branch;
+  const found = leafAt(table, hash);
+  if (found?.edit === edit && found.keys.length < LEAF_MAX) return found;
+  let part = owned(table.root, edit, 0);
+  table.root = part;
+  for (let shift = 0; part instanceof Node; shift += BITS) {
+    const index = childOf(hash, shift);
+    const child: Part<Row> = owned(part.children[index] ?? null, edit, shift + BITS);
+    part.children[index] = child;
+    part = child;
   }
-  let bucket = branch.buckets[inner] ?? null;
-  if (bucket?.edit !== edit) {
-    bucket = bucket === null ? { edit, keys: [], rows: [] } : { edit, keys: bucket.keys.slice(), rows: bucket.rows.slice() };
-    branch.buckets[inner] = bucket;
+  return part;
+}
+
+/** This very part if it is the edit's own, or a copy that is; a node instead of a full leaf. */
+function owned<Row>(part: Part<Row> | null, edit: Edit, shift: number): Part<Row> {
+  if (part === null) return new Leaf<Row>(edit, [], [], []);
+  if (part instanceof Leaf && part.keys.length >= LEAF_MAX && shift <= SHIFT_MAX) return split(part, edit, shift);
+  if (part.edit === edit) return part;
+  if (part instanceof Node) return new Node(edit, part.children.slice());
+  return new Leaf(edit, part.hashes.slice(), part.keys.slice(), part.rows.slice());
+}
+
+function split<Row>({ hashes, keys, rows }: Leaf<Row>, edit: Edit, shift: number): Node<Row> {
+  const children = Array.from({ length: FANOUT }, (): Part<Row> | null => null);
+  for (const [index, hash] of hashes.entries()) {
+    const child = (children[childOf(hash, shift)] ??= new Leaf<Row>(edit, [], [], []));
+    (child as Leaf<Row>).add(hash, keys[index] as string, rows[index] as Row);
   }
-  return bucket;
+  return new Node(edit, children);
 }
 
 export function tableSet<Row>(table: Table<Row>, key: string, row: Row): void {
-  const { keys, rows } = ownBucket(table, hashOf(key));
-  const index = keys.indexOf(key);
+  const hash = hashOf(key);
+  const leaf = ownLeaf(table, hash);
+  const index = leaf.indexOf(hash, key);
   if (index >= 0) {
-    rows[index] = row;
+    leaf.rows[index] = row;
     return;
   }
-  keys.push(key);
-  rows.push(row);
+  leaf.add(hash, key, row);
   table.size += 1;
 }
 
 export function tableDelete<Row>(table: Table<Row>, key: string): void {
-  tableSweep(table, key, (_row, other) => other === key);
+  const hash = hashOf(key);
+  const found = leafAt(table, hash);
+  if (found === null || found.indexOf(hash, key) < 0) return;
+  const leaf = ownLeaf(table, hash);
+  const index = leaf.indexOf(hash, key);
+  leaf.hashes.splice(index, 1);
+  leaf.keys.splice(index, 1);
+  leaf.rows.splice(index, 1);
+  table.size -= 1;
 }
 
 /**
- * Deletes rows that are over from the bucket a key lies in: a table whose every addition sweeps its own bucket stays
+ * Deletes rows that are over from the leaf a key lies in: a table whose every addition sweeps its own leaf stays
  * bounded without anyone walking all of it.
  */
-export function tableSweep<Row>(table: Table<Row>, key: string, isOver: (row: Row, key: string) => boolean): void {
-  const hash = hashOf(key);
-  const found = bucketAt(table, hash);
-  if (found === null || !found.rows.some((row, index) => isOver(row, found.keys[index] as string))) return;
-  const { keys, rows } = ownBucket(table, hash);
-  for (let index = keys.length - 1; index >= 0; index -= 1) {
-    if (!isOver(rows[index] as Row, keys[index] as string)) continue;
-    keys.splice(index, 1);
-    rows.splice(index, 1);
-    table.size -= 1;
+export function tableSweep<Row>(table: Table<Row>, key: string, isOver: (row: Row) => boolean): void {
+  const found = leafAt(table, hashOf(key));
+  if (found === null) return;
+  // From the end: what is deleted from this very leaf moves only what comes after it.
+  for (let index = found.rows.length - 1; index >= 0; index -= 1) {
+    if (isOver(found.rows[index] as Row)) tableDelete(table, found.keys[index] as string);
   }
 }
 
+function* leavesOf<Row>(part: Part<Row> | null): Generator<Leaf<Row>> {
+  if (part instanceof Leaf) yield part;
+  else if (part !== null) for (const child of part.children) yield* leavesOf(child);
+}
+
 export function* tableEntries<Row>(table: ReadonlyTable<Row>): Generator<[string, Row]> {
-  for (const branch of table.branches) {
-    for (const bucket of branch?.buckets ?? NO_BUCKETS) {
-      if (bucket === null) continue;
-      for (const [index, key] of bucket.keys.entries()) yield [key, bucket.rows[index] as Row];
-    }
+  for (const { keys, rows } of leavesOf(table.root)) {
+    for (const [index, key] of keys.entries()) yield [key, rows[index] as Row];
   }
 }
 
 export function* tableRows<Row>(table: ReadonlyTable<Row>): Generator<Row> {
-  for (const branch of table.branches) {
-    for (const bucket of branch?.buckets ?? NO_BUCKETS) if (bucket !== null) yield* bucket.rows;
-  }
+  for (const { rows } of leavesOf(table.root)) yield* rows;
 }
 
 export interface TableChange<Row> {
@@ -156,32 +205,43 @@ export interface TableChange<Row> {
   readonly after: Row | undefined;
 }
 
-/** Rows that are not the same object in both. Costs what changed, not what is there: shared buckets are passed over. */
+/** Rows that are not the same object in both. Costs what changed, not what is there: shared parts are passed over. */
 export function tableChanges<Row>(before: ReadonlyTable<Row>, after: ReadonlyTable<Row>): TableChange<Row>[] {
   const changes: TableChange<Row>[] = [];
-  if (before === after) return changes;
-  for (let outer = 0; outer < FANOUT; outer += 1) {
-    const old = before.branches[outer] ?? null;
-    const now = after.branches[outer] ?? null;
-    if (old !== now) collectChanges(old?.buckets ?? NO_BUCKETS, now?.buckets ?? NO_BUCKETS, changes);
-  }
+  collectChanges(before.root, after.root, 0, changes);
   return changes;
 }
 
-type Buckets<Row> = readonly (Bucket<Row> | null)[];
+function collectChanges<Row>(
+  before: Part<Row> | null,
+  after: Part<Row> | null,
+  shift: number,
+  changes: TableChange<Row>[],
+): void {
+  if (before === after) return;
+  if (!(before instanceof Node) && !(after instanceof Node)) return compareLeaves(before, after, changes);
+  // A leaf became a node: its rows lie where the hash leads from here on.
+  const [old, now] = [childrenOf(before, shift), childrenOf(after, shift)];
+  for (let index = 0; index < FANOUT; index += 1) {
+    collectChanges(old[index] ?? null, now[index] ?? null, shift + BITS, changes);
+  }
+}
 
-function collectChanges<Row>(before: Buckets<Row>, after: Buckets<Row>, changes: TableChange<Row>[]): void {
-  for (let inner = 0; inner < FANOUT; inner += 1) {
-    if (before[inner] === after[inner]) continue;
-    const old = before[inner] ?? NOTHING;
-    const now = after[inner] ?? NOTHING;
-    for (const [index, key] of now.keys.entries()) {
-      const place = old.keys.indexOf(key);
-      const was = place < 0 ? undefined : old.rows[place];
-      if (was !== now.rows[index]) changes.push({ key, before: was, after: now.rows[index] });
-    }
-    for (const [index, key] of old.keys.entries()) {
-      if (!now.keys.includes(key)) changes.push({ key, before: old.rows[index], after: undefined });
-    }
+function childrenOf<Row>(part: Part<Row> | null, shift: number): readonly (Part<Row> | null)[] {
+  if (part === null) return [];
+  return part instanceof Node ? part.children : split(part, part.edit, shift).children;
+}
+
+function compareLeaves<Row>(before: Leaf<Row> | null, after: Leaf<Row> | null, changes: TableChange<Row>[]): void {
+  for (let index = 0; after !== null && index < after.keys.length; index += 1) {
+    const [key, hash, row] = [after.keys[index] as string, after.hashes[index] as number, after.rows[index] as Row];
+    const place = before === null ? -1 : before.indexOf(hash, key);
+    const was = place < 0 ? undefined : before?.rows[place];
+    if (was !== row) changes.push({ key, before: was, after: row });
+  }
+  for (let index = 0; before !== null && index < before.keys.length; index += 1) {
+    const [key, hash] = [before.keys[index] as string, before.hashes[index] as number];
+    if (after === null || after.indexOf(hash, key) < 0)
+      changes.push({ key, before: before.rows[index], after: undefined });
   }
 }

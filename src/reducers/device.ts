@@ -1,4 +1,4 @@
-import { tableGet, tableSet, tableSweep } from "../lib/table.ts";
+import { tableSet, tableSweep } from "../lib/table.ts";
 import { editRow } from "./fork.ts";
 import { type Device, deviceKey, type Mapping, type State } from "./state.ts";
 
@@ -16,7 +16,8 @@ export function tokensOf(
 /** Changes a device's row, which is made if it is not there. */
 function editDevice(draft: State, iface: string, address: string, now: number, recipe: (device: Device) => void): void {
   const key = deviceKey(iface, address);
-  if (tableGet(draft.devices, key) === undefined) addDevice(draft, key, { iface, address, now });
+  if (editRow(draft.devices, key, recipe)) return;
+  addDevice(draft, key, { iface, address, now });
   editRow(draft.devices, key, recipe);
 }
 
@@ -51,8 +52,8 @@ export function holdMapping(draft: State, mapping: Mapping, now: number): void {
   const holder = holderOf(mapping);
   if (holder === null) return;
   const { id, count } = mapping;
-  if (tableGet(draft.devices, deviceKey(holder.interface, holder.address))?.mappingIds.includes(id) === true) return;
   editDevice(draft, holder.interface, holder.address, now, (device) => {
+    if (device.mappingIds.includes(id)) return;
     device.mappingIds.push(id);
     device.ports += count;
   });
@@ -62,9 +63,8 @@ export function holdMapping(draft: State, mapping: Mapping, now: number): void {
 export function dropMapping(draft: State, mapping: Mapping): void {
   const holder = holderOf(mapping);
   if (holder === null) return;
-  const key = deviceKey(holder.interface, holder.address);
-  if (tableGet(draft.devices, key)?.mappingIds.includes(mapping.id) !== true) return;
-  editRow(draft.devices, key, (device) => {
+  editRow(draft.devices, deviceKey(holder.interface, holder.address), (device) => {
+    if (!device.mappingIds.includes(mapping.id)) return;
     device.mappingIds = device.mappingIds.filter((id) => id !== mapping.id);
     device.ports -= mapping.count;
   });

@@ -1,5 +1,4 @@
 import { produce } from "immer";
-import { assert } from "../lib/assert.ts";
 import { forkTable, sealTable, type Table, tableGet, tableSet } from "../lib/table.ts";
 import type { State } from "./state.ts";
 
@@ -23,12 +22,18 @@ export function sealState(state: State): State {
   return Object.freeze(state);
 }
 
-/** Changes a row: in place if it is this table's own, as in a replay, or else a copy of it. */
-export function editRow<Row extends object>(table: Table<Row>, key: string, recipe: (row: Row) => void): void {
+/** Changes a row, if it is there: in place if it is this table's own, as in a replay, or else a copy of it. */
+export function editRow<Row extends object>(table: Table<Row>, key: string, recipe: (row: Row) => void): boolean {
   const row = tableGet(table, key);
-  assert(row !== undefined, `no row ${key}`);
-  if (table.forked) tableSet(table, key, produce(row, (draft) => recipe(draft as Row)));
+  if (row === undefined) return false;
+  if (table.forked)
+    tableSet(
+      table,
+      key,
+      produce(row, (draft) => recipe(draft as Row)),
+    );
   else recipe(row);
+  return true;
 }
 
 /** The same record with one key fewer. */

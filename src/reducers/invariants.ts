@@ -1,6 +1,6 @@
 import { type ReadonlyTable, tableChanges, tableEntries, tableGet } from "../lib/table.ts";
 import { TABLES } from "./fork.ts";
-import { deviceKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
+import { type Device, deviceKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
 
 /**
  * What is true of every state (docs/invariants.md). With `since`, a state known to be good, only what changed after it
@@ -23,11 +23,7 @@ export function checkInvariants(state: State, since?: State): string[] {
     }
   }
   for (const [key, device] of changedEntries(state.devices, since?.devices)) {
-    const ports = device.mappingIds.reduce((sum, id) => sum + (tableGet(state.mappings, id)?.count ?? 0), 0);
-    if (ports !== device.ports) faults.push(`S5 device ${key} counts ${device.ports} ports and holds ${ports}`);
-    for (const id of device.mappingIds) {
-      if (tableGet(state.mappings, id) === undefined) faults.push(`S5 device ${key} holds ${id}, which is not there`);
-    }
+    checkDevice(state, key, device, since === undefined ? undefined : tableGet(since.devices, key), faults);
   }
   if (since === undefined) checkSizes(state, faults);
   return faults;
@@ -60,6 +56,19 @@ function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
   if (claims.some((claim) => (claim.expiresAt === null) !== (claim.lifetime === null))) {
     faults.push(`S8 mapping ${id} has a claim with an end and no lifetime, or the reverse`);
   }
+}
+
+/** A device that only got more mappings since it was known to be good is looked at for those. */
+function checkDevice(state: State, key: string, device: Device, before: Device | undefined, faults: string[]): void {
+  const grew = before?.mappingIds.every((id, index) => device.mappingIds[index] === id) === true;
+  const [known, knownPorts] = grew && before !== undefined ? [before.mappingIds.length, before.ports] : [0, 0];
+  let ports = knownPorts;
+  for (const id of device.mappingIds.slice(known)) {
+    const mapping = tableGet(state.mappings, id);
+    if (mapping === undefined) faults.push(`S5 device ${key} holds ${id}, which is not there`);
+    ports += mapping?.count ?? 0;
+  }
+  if (ports !== device.ports) faults.push(`S5 device ${key} counts ${device.ports} ports and holds ${ports}`);
 }
 
 function holdsExternal(mapping: Mapping, key: string): boolean {

@@ -3,16 +3,15 @@ import type { Claim } from "../events/mapping.ts";
 import { assert } from "../lib/assert.ts";
 import { tableDelete, tableSet, tableSweep } from "../lib/table.ts";
 import { dropMapping, holderOf, holdMapping } from "./device.ts";
-import { editRow } from "./fork.ts";
 import { unindexPorts } from "./port-index.ts";
-import { chargeDevice, requireMapping, sever } from "./mapping.ts";
+import { chargeDevice, editMapping, requireMapping, sever } from "./mapping.ts";
 import { externalKey, type Mapping, type State } from "./state.ts";
 
 export function onLeaseGranted(draft: State, record: PortreeveRecord<"lease.granted">): void {
   const { mappingId, claim } = record.event.data;
   const mapping = requireMapping(draft, mappingId);
   assert(!mapping.claims.some((other) => other.key === claim.key), `claim ${claim.key} exists on ${mappingId}`);
-  editRow(draft.mappings, mappingId, (edited) => {
+  editMapping(draft, mappingId, (edited) => {
     edited.claims.push({ ...claim });
     edited.revision = record.seq;
   });
@@ -22,7 +21,7 @@ export function onLeaseGranted(draft: State, record: PortreeveRecord<"lease.gran
 
 export function onLeaseChanged(draft: State, record: PortreeveRecord<"lease.changed">): void {
   const { mappingId, claimKey, lifetime, expiresAt } = record.event.data;
-  editRow(draft.mappings, mappingId, (mapping) => {
+  editMapping(draft, mappingId, (mapping) => {
     const claim = requireClaim(mapping, claimKey);
     claim.lifetime = lifetime;
     claim.expiresAt = expiresAt;
@@ -33,7 +32,7 @@ export function onLeaseChanged(draft: State, record: PortreeveRecord<"lease.chan
 
 export function onLeasesRenewed(draft: State, record: PortreeveRecord<"leases.renewed">): void {
   for (const { mappingId, claimKey, expiresAt } of record.event.data.deadlines) {
-    editRow(draft.mappings, mappingId, (mapping) => {
+    editMapping(draft, mappingId, (mapping) => {
       requireClaim(mapping, claimKey).expiresAt = expiresAt;
     });
   }
@@ -72,7 +71,7 @@ function removeClaim(draft: State, mapping: Mapping, claimKey: string, record: P
     return true;
   }
   if (holderOf({ ...mapping, claims: rest }) === null) dropMapping(draft, mapping);
-  editRow(draft.mappings, mapping.id, (edited) => {
+  editMapping(draft, mapping.id, (edited) => {
     edited.claims = rest;
     edited.revision = record.seq;
   });

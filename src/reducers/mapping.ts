@@ -17,6 +17,10 @@ export function requireMapping(draft: State, id: string): Mapping {
   return mapping;
 }
 
+export function editMapping(draft: State, id: string, recipe: (mapping: Mapping) => void): void {
+  assert(editRow(draft.mappings, id, recipe), `no mapping ${id}`);
+}
+
 /** Whether a device itself caused this record, so that it pays for it. */
 const causedByDevice = (source: string): boolean =>
   source.startsWith("pcp:") || source.startsWith("natpmp:") || source.startsWith("upnp:");
@@ -61,7 +65,7 @@ export function onMappingChanged(draft: State, record: PortreeveRecord<"mapping.
   if (moves) sever(draft, mapping, record);
   dropMapping(draft, mapping);
   unindexPorts(draft, mapping);
-  editRow(draft.mappings, id, (edited) => {
+  editMapping(draft, id, (edited) => {
     Object.assign(edited, fields);
     edited.revision = record.seq;
     if (moves) edited.specRevision = record.seq;

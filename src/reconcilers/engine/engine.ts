@@ -105,9 +105,11 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
     assert(this.#sources === null, `reconciler ${this.name} was started twice`);
     const { states, clock } = this.#deps;
     this.#passes.begin(states.state);
-    const stateSource = states.subscribe(() => {
+    const stateSource = states.subscribe((state) => {
       this.#stateAt = clock.now();
-      this.#trigger.wake("state");
+      if (this.#turn === null && !this.#trigger.hasReasons && this.#passes.takeOver(state)) {
+        this.#settlements.complete(state.seq);
+      } else this.#trigger.wake("state");
     });
     const drift = this.#target.watch?.((by) => {
       if (this.#authors.size < AUTHORS_MAX) this.#authors.add(by);

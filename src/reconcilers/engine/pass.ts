@@ -88,6 +88,17 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
     this.#desired = this.#definition.select(state);
   }
 
+  /** Takes over a state that wants no row other than the last one did, where a pass would find nothing to do. */
+  takeOver(state: S): boolean {
+    if (this.#open.size > 0 || !this.observation.compared || !this.observation.trusted) return false;
+    const desired = this.#definition.select(state);
+    const changed = this.#changedIn(desired);
+    if (changed === null) return false;
+    for (const _any of changed) return false;
+    this.#desired = desired;
+    return true;
+  }
+
   /** Rejects when the target could not be read or written at all; then nothing is known and all is compared next time. */
   async run(order: PassOrder<S>): Promise<PassResult> {
     const observedFresh = await this.#observe(order);
@@ -154,12 +165,17 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
 
   /** Null: all. Otherwise every other key is known to match still, since neither side of it has moved. */
   #keysToExamine(desired: DesiredTable<Spec>): ReadonlySet<string> | null {
-    if (!this.observation.compared || this.#desired === null) return null;
-    const changed = desired === this.#desired ? [] : desired.changedSince(this.#desired);
+    const changed = this.observation.compared ? this.#changedIn(desired) : null;
     if (changed === null) return null;
     const keys = new Set(this.#open);
     for (const key of changed) keys.add(key);
     return keys;
+  }
+
+  /** Keys that the last pass may have known otherwise; null: any. */
+  #changedIn(desired: DesiredTable<Spec>): Iterable<string> | null {
+    if (desired === this.#desired) return [];
+    return this.#desired === null ? null : desired.changedSince(this.#desired);
   }
 
   #sawDesired(key: string): boolean {

@@ -38,7 +38,8 @@ class GuardTable implements DesiredTable<GuardRow> {
     const address = key.slice(HOLDER.length);
     const owners = lans.flatMap((lan) => tableGet(this.#state.devices, deviceKey(lan, address))?.mappingIds ?? []);
     if (!key.startsWith(HOLDER) || owners.length === 0) return undefined;
-    const revision = Math.max(...owners.map((id) => tableGet(mappings, id)?.createdSeq ?? 0));
+    // Since its oldest mapping: the later ones changed nothing of the row.
+    const revision = tableGet(mappings, owners[0] as string)?.createdSeq ?? 0;
     return { key, spec: { kind: "holder", address }, owners: owners.sort(), revision };
   }
 
@@ -58,7 +59,7 @@ class GuardTable implements DesiredTable<GuardRow> {
     const keys = new Set<string>();
     if (before.mappings.size === 0 || after.mappings.size === 0) keys.add("anchor");
     for (const { before: old, after: now } of tableChanges(before.devices, after.devices)) {
-      for (const device of [old, now]) if (device !== undefined) keys.add(holderKey(device.address));
+      if (old?.mappingIds[0] !== now?.mappingIds[0]) keys.add(holderKey((old ?? now)?.address as string));
     }
     return keys;
   }

@@ -25,7 +25,7 @@ function freezeRows(state: State): State {
   return state;
 }
 
-const isTable = (part: unknown): boolean => typeof part === "object" && part !== null && "branches" in part;
+const isTable = (part: unknown): boolean => typeof part === "object" && part !== null && "root" in part;
 
 /** A gateway with wan0 and lan0, driven by commands as the controller does it, without a log. */
 export class Gateway {
