@@ -30,9 +30,9 @@ export async function startSubject(kind) {
       /**
        * New mappings, 16 in flight, numbered on from those made before.
        * @param {number} count
-       * @param {{ protocol?: "tcp" | "udp"; renewals?: number; inFlight?: number }} [options]
+       * @param {{ protocol?: "tcp" | "udp"; renewals?: number; inFlight?: number; release?: boolean }} [options]
        */
-      async map(count, { protocol = "tcp", renewals, inFlight = 16 } = {}) {
+      async map(count, { protocol = "tcp", renewals, inFlight = 16, release = false } = {}) {
         const result = await startMapLoad(client, {
           server: topology.lanGateway,
           addresses,
@@ -44,6 +44,7 @@ export async function startSubject(kind) {
           inFlight,
           lifetime: 7200,
           resendMs: RESEND_MS,
+          release,
           ...(renewals === undefined ? {} : { renewals }),
         }).done;
         if (protocol === "tcp") mappedBefore += count;

@@ -137,9 +137,9 @@ export class Controller implements ControllerPort {
   }
 
   async #drain(): Promise<void> {
-    // One turn of the event loop gathers what arrived with the first command.
-    await new Promise((resolve) => setImmediate(resolve));
     while (this.#queue.length > 0) {
+      // One turn of the event loop gathers what arrived together, and lets the reconcilers begin on the last commit.
+      await new Promise((resolve) => setImmediate(resolve));
       const group = this.#queue.splice(0, GROUP_MAX);
       try {
         await this.#commit(group);

@@ -57,10 +57,13 @@ export class SettledSubmission {
   #settleCommit(settler: Settler): Promise<void> {
     const { seq } = this.#controller.state;
     if (this.#waiting?.seq === seq) return this.#waiting.settled;
-    const settled = settler.settled(seq, AbortSignal.timeout(SETTLE_MAX_MS));
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), SETTLE_MAX_MS);
+    const settled = settler.settled(seq, abort.signal);
     const waiting = { seq, settled };
     this.#waiting = waiting;
     const forget = (): void => {
+      clearTimeout(timer);
       if (this.#waiting === waiting) this.#waiting = null;
     };
     settled.then(forget, forget);

@@ -1,4 +1,3 @@
-import { setAutoFreeze } from "immer";
 import pino, { type Logger } from "pino";
 import { LeaseClock } from "../adapters/clock/lease-clock.ts";
 import { readBootId, SystemClock, uptimeMs } from "../adapters/clock/system-clock.ts";
@@ -44,8 +43,6 @@ export interface DaemonOptions {
 
 /** Runs the controller in the foreground until SIGTERM or SIGINT; resolves with the exit code. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  // Tests fold frozen states; here the freezing would cost as much as the folding.
-  setAutoFreeze(false);
   const destination = pino.destination({ dest: 2, sync: true });
   const timestamp = pino.stdTimeFunctions.isoTime;
   const log = pino({ level: options.loaded.config.log.level, timestamp, base: null }, destination);

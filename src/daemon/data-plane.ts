@@ -79,7 +79,8 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     },
     guarded: () => guard.status("guard")?.kind === "done",
     async settled(seq, signal) {
-      await Promise.all(reconcilers.map((reconciler) => reconciler.settled(seq, signal)));
+      // Not the guard: it gives a device its share of requests, and no forward depends on that.
+      await Promise.all([forwards.settled(seq, signal), parameters.settled(seq, signal)]);
     },
     effect(mappingId) {
       const mapping = tableGet(controller.state.mappings, mappingId);

@@ -10,16 +10,22 @@ import { assert } from "./assert.ts";
 export interface Table<Row> {
   size: number;
   root: Part<Row> | null;
-  /** Marks the parts that were made for this table and are shared with no other; null once it is sealed. */
-  edit: Edit | null;
-  /** It began as a fork: its rows are another's too. */
-  readonly forked: boolean;
+  /** Marks the parts that were made for this table and are shared with no other. */
+  readonly edit: Edit;
+  sealed: boolean;
+  /** Of the table it was forked from; null if its rows are its own. */
+  readonly parent: Edit | null;
+  /** Keys that were set or deleted since it was forked; null if it is no fork. */
+  changed: Set<string> | null;
 }
 
 export interface ReadonlyTable<Row> {
   readonly size: number;
   readonly root: Part<Row> | null;
-  readonly edit: Edit | null;
+  readonly edit: Edit;
+  readonly sealed: boolean;
+  readonly parent: Edit | null;
+  readonly changed: ReadonlySet<string> | null;
 }
 
 type Edit = object;
@@ -82,21 +88,22 @@ function hashOf(key: string): number {
 const childOf = (hash: number, shift: number): number => (hash >>> shift) & (FANOUT - 1);
 
 export function emptyTable<Row>(): Table<Row> {
-  return { size: 0, root: null, edit: {}, forked: false };
+  return { size: 0, root: null, edit: {}, sealed: false, parent: null, changed: null };
 }
 
 /** The same rows, to be written to; the rows themselves are shared and must be replaced, not changed. */
 export function forkTable<Row>(table: Table<Row>): Table<Row> {
-  assert(table.edit === null, "a table is forked that may still change");
-  return { size: table.size, root: table.root, edit: {}, forked: true };
+  assert(table.sealed, "a table is forked that may still change");
+  const { size, root, edit } = table;
+  return { size, root, edit: {}, sealed: false, parent: edit, changed: new Set() };
 }
 
 export function sealTable<Row>(table: Table<Row>): void {
-  table.edit = null;
+  table.sealed = true;
 }
 
 export function isSealed(table: ReadonlyTable<unknown>): boolean {
-  return table.edit === null;
+  return table.sealed;
 }
 
 function leafAt<Row>(table: ReadonlyTable<Row>, hash: number): Leaf<Row> | null {
@@ -112,10 +119,11 @@ export function tableGet<Row>(table: ReadonlyTable<Row>, key: string): Row | und
   return leaf === null || index < 0 ? undefined : leaf.rows[index];
 }
 
-/** The leaf of a hash, which no other table shares; it has room for one more row. */
-function ownLeaf<Row>(table: Table<Row>, hash: number): Leaf<Row> {
+/** The leaf of a key, which no other table shares; it has room for one more row. */
+function ownLeaf<Row>(table: Table<Row>, hash: number, key: string): Leaf<Row> {
   const { edit } = table;
-  assert(edit !== null, "a sealed table is written to");
+  assert(!table.sealed, "a sealed table is written to");
+  table.changed?.add(key);
   const found = leafAt(table, hash);
   if (found?.edit === edit && found.keys.length < LEAF_MAX) return found;
   let part = owned(table.root, edit, 0);
@@ -149,7 +157,7 @@ function split<Row>({ hashes, keys, rows }: Leaf<Row>, edit: Edit, shift: number
 
 export function tableSet<Row>(table: Table<Row>, key: string, row: Row): void {
   const hash = hashOf(key);
-  const leaf = ownLeaf(table, hash);
+  const leaf = ownLeaf(table, hash, key);
   const index = leaf.indexOf(hash, key);
   if (index >= 0) {
     leaf.rows[index] = row;
@@ -163,7 +171,7 @@ export function tableDelete<Row>(table: Table<Row>, key: string): void {
   const hash = hashOf(key);
   const found = leafAt(table, hash);
   if (found === null || found.indexOf(hash, key) < 0) return;
-  const leaf = ownLeaf(table, hash);
+  const leaf = ownLeaf(table, hash, key);
   const index = leaf.indexOf(hash, key);
   leaf.hashes.splice(index, 1);
   leaf.keys.splice(index, 1);
@@ -208,6 +216,13 @@ export interface TableChange<Row> {
 /** Rows that are not the same object in both. Costs what changed, not what is there: shared parts are passed over. */
 export function tableChanges<Row>(before: ReadonlyTable<Row>, after: ReadonlyTable<Row>): TableChange<Row>[] {
   const changes: TableChange<Row>[] = [];
+  if (after.parent === before.edit && after.changed !== null) {
+    for (const key of after.changed) {
+      const [was, row] = [tableGet(before, key), tableGet(after, key)];
+      if (was !== row) changes.push({ key, before: was, after: row });
+    }
+    return changes;
+  }
   collectChanges(before.root, after.root, 0, changes);
   return changes;
 }

@@ -13,6 +13,8 @@ export function nftablesGuard(instanceId: string): ReconcilerDefinition<State, G
     policy: "sync",
     refreshMs: 60_000,
     retry: { minMs: 100, maxMs: 10_000, jitter: 0.2 },
+    // Each new device is a holder: a whole network that asks at once shall not cost a transaction for each.
+    lagMs: 100,
     // Holders come and go with leases that may end during a downtime; a holder too few costs nobody a forward.
     deleteFractionMax: 1,
   };

@@ -54,7 +54,7 @@ export function holdMapping(draft: State, mapping: Mapping, now: number): void {
   const { id, count } = mapping;
   editDevice(draft, holder.interface, holder.address, now, (device) => {
     if (device.mappingIds.includes(id)) return;
-    device.mappingIds.push(id);
+    device.mappingIds = [...device.mappingIds, id];
     device.ports += count;
   });
 }

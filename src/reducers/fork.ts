@@ -1,4 +1,3 @@
-import { produce } from "immer";
 import { forkTable, sealTable, type Table, tableGet, tableSet } from "../lib/table.ts";
 import type { State } from "./state.ts";
 
@@ -22,17 +21,17 @@ export function sealState(state: State): State {
   return Object.freeze(state);
 }
 
-/** Changes a row, if it is there: in place if it is this table's own, as in a replay, or else a copy of it. */
+/**
+ * Changes a row, if it is there: in place if it is this table's own, as in a replay, or else a copy of it. The copy is
+ * flat: a recipe assigns fields and never changes what is inside one.
+ */
 export function editRow<Row extends object>(table: Table<Row>, key: string, recipe: (row: Row) => void): boolean {
   const row = tableGet(table, key);
   if (row === undefined) return false;
-  if (table.forked)
-    tableSet(
-      table,
-      key,
-      produce(row, (draft) => recipe(draft as Row)),
-    );
-  else recipe(row);
+  const forked = table.parent !== null;
+  const edited = forked ? { ...row } : row;
+  recipe(edited);
+  if (forked) tableSet(table, key, edited);
   return true;
 }
 

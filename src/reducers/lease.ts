@@ -12,7 +12,7 @@ export function onLeaseGranted(draft: State, record: PortreeveRecord<"lease.gran
   const mapping = requireMapping(draft, mappingId);
   assert(!mapping.claims.some((other) => other.key === claim.key), `claim ${claim.key} exists on ${mappingId}`);
   editMapping(draft, mappingId, (edited) => {
-    edited.claims.push({ ...claim });
+    edited.claims = [...edited.claims, { ...claim }];
     edited.revision = record.seq;
   });
   holdMapping(draft, requireMapping(draft, mappingId), record.at);
@@ -22,9 +22,7 @@ export function onLeaseGranted(draft: State, record: PortreeveRecord<"lease.gran
 export function onLeaseChanged(draft: State, record: PortreeveRecord<"lease.changed">): void {
   const { mappingId, claimKey, lifetime, expiresAt } = record.event.data;
   editMapping(draft, mappingId, (mapping) => {
-    const claim = requireClaim(mapping, claimKey);
-    claim.lifetime = lifetime;
-    claim.expiresAt = expiresAt;
+    changeClaim(mapping, claimKey, { lifetime, expiresAt });
     mapping.revision = record.seq;
   });
   chargeDevice(draft, record, requireMapping(draft, mappingId));
@@ -32,16 +30,14 @@ export function onLeaseChanged(draft: State, record: PortreeveRecord<"lease.chan
 
 export function onLeasesRenewed(draft: State, record: PortreeveRecord<"leases.renewed">): void {
   for (const { mappingId, claimKey, expiresAt } of record.event.data.deadlines) {
-    editMapping(draft, mappingId, (mapping) => {
-      requireClaim(mapping, claimKey).expiresAt = expiresAt;
-    });
+    editMapping(draft, mappingId, (mapping) => changeClaim(mapping, claimKey, { expiresAt }));
   }
 }
 
-function requireClaim(mapping: Mapping, claimKey: string): Claim {
-  const claim = mapping.claims.find((other) => other.key === claimKey);
-  assert(claim !== undefined, `no claim ${claimKey} on ${mapping.id}`);
-  return claim;
+function changeClaim(mapping: Mapping, claimKey: string, fields: Partial<Claim>): void {
+  const index = mapping.claims.findIndex((claim) => claim.key === claimKey);
+  assert(index >= 0, `no claim ${claimKey} on ${mapping.id}`);
+  mapping.claims = mapping.claims.map((claim, place) => (place === index ? { ...claim, ...fields } : claim));
 }
 
 export function onLeaseReleased(draft: State, record: PortreeveRecord<"lease.released">): void {

@@ -6,7 +6,7 @@ import type { Clock } from "../../lib/clock.ts";
 const ALARM_CHUNK_MS = 1000;
 
 /** Reading the boot time is a file read; its resolution is 10 ms anyway. */
-const REREAD_MS = 1;
+const REREAD_MS = 5;
 
 /** Identifies this boot of the machine: CLOCK_BOOTTIME starts anew with each. */
 export function readBootId(): string {

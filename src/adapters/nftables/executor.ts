@@ -7,7 +7,7 @@ import {
   reconcileError,
   withExactIntervals,
 } from "./element-commit.ts";
-import { ElementColumns, type SetLayout } from "./element-columns.ts";
+import { ElementColumns, type ElementFields, type SetLayout } from "./element-columns.ts";
 import { type FieldsChange, OPERATIONS, type Operation } from "./element-encoding.ts";
 import { endFlows, type ExternalPorts } from "./flow-ending.ts";
 import type {
@@ -98,8 +98,7 @@ export class Executor {
     if (!this.#observed.has(table)) {
       this.#observed.add(table);
       const present = Array.from({ length: elements.length }, (_, index) => elements.at(index));
-      const forwards = present.filter(({ set }) => ["forwards", "ranges"].includes(sets[set]?.name ?? ""));
-      this.#judgeLater({ nft: this.#nft, netfilter: this.#netfilter, table, sets }, forwards);
+      this.#judgeLater({ nft: this.#nft, netfilter: this.#netfilter, table, sets }, forwardsAmong(present, sets));
     }
     return { ...this.#ownership(table), shape: fingerprint(shape), elements: elements.values(), strays };
   }
@@ -114,14 +113,22 @@ export class Executor {
     const { table, sets, skeleton } = request;
     if (request.instanceId !== null) this.#fence(table, request.instanceId);
     const target = { nft: this.#nft, netfilter: this.#netfilter, table, sets };
-    const changes = withExactIntervals(target, changesOf(request));
+    const asked = changesOf(request);
+    const changes = withExactIntervals(target, asked);
     let written: SkeletonWritten = { skeletonError: null, shape: null };
     let refused: Refused[] = [];
     if (skeleton === "remove") written = { skeletonError: this.#remove(table), shape: null };
     else if (skeleton === null) refused = commitElements(target, changes);
     else ({ refused, ...written } = this.#writeSkeleton(target, skeleton, changes));
-    const flowsError = endFlows(target, request);
-    this.#judgeLater(target, request.latePorts);
+    const forwards = (operation: Operation): ElementFields[] =>
+      forwardsAmong(
+        asked.filter((change) => change.operation === operation).map(({ fields }) => fields),
+        sets,
+      );
+    const { severedPorts, lost } = request;
+    // A forward that leads elsewhere contradicts its live flows at once; one that is new, only those on their way to it.
+    const flowsError = endFlows(target, { severedPorts, movedPorts: forwards("replace"), lost });
+    this.#judgeLater(target, forwards("add"));
     return { ...written, refused, flowsError };
   }
 
@@ -196,6 +203,11 @@ export class Executor {
     const result = this.#nft.transact(commands);
     return result.ok ? null : reconcileError(result.error);
   }
+}
+
+/** External ports that lead somewhere. */
+function forwardsAmong(elements: readonly ElementFields[], sets: readonly SetLayout[]): ElementFields[] {
+  return elements.filter(({ set }) => ["forwards", "ranges"].includes(sets[set]?.name ?? ""));
 }
 
 function changesOf(request: ApplyRequest): FieldsChange[] {

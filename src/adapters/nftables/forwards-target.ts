@@ -68,8 +68,6 @@ class ForwardBatch {
   /** Index in the plan of each element. */
   readonly #planIndex: number[] = [];
   readonly #severedPorts: ExternalPorts[] = [];
-  readonly #movedPorts: ExternalPorts[] = [];
-  readonly #latePorts: ExternalPorts[] = [];
   readonly #lost: number[] = [];
   #skeleton: Skeleton | "remove" | null = null;
   skeletonRow: SkeletonRow | null = null;
@@ -85,8 +83,6 @@ class ForwardBatch {
       elements: this.#columns.values(),
       operations: Uint8Array.from(this.#operations),
       severedPorts: this.#severedPorts,
-      movedPorts: this.#movedPorts,
-      latePorts: this.#latePorts,
       lost: this.#lost,
     };
   }
@@ -103,12 +99,9 @@ class ForwardBatch {
         return;
       default: {
         const operation: Operation = change.op === "create" ? "add" : change.op === "update" ? "replace" : "delete";
-        const fields = fieldsOfRow(row);
-        this.#columns.push(fields);
+        this.#columns.push(fieldsOfRow(row));
         this.#operations.push(OPERATIONS.indexOf(operation));
         this.#planIndex.push(index);
-        if (change.op === "delete" || (row.kind !== "forward" && row.kind !== "range")) return;
-        (change.op === "create" ? this.#latePorts : this.#movedPorts).push(fields);
       }
     }
   }

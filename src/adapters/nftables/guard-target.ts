@@ -101,8 +101,6 @@ function guardRequest(plan: Plan<GuardRow, GuardRow>): {
     elements: columns.values(),
     operations: Uint8Array.from(operations),
     severedPorts: [],
-    movedPorts: [],
-    latePorts: [],
     lost: [],
   };
   return { request: { skeleton, ...shared }, keys, row };

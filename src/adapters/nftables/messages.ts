@@ -64,10 +64,6 @@ export interface TableChange {
   readonly operations: Uint8Array;
   /** External ports whose live flows are refused after the transaction, unless they are forwarded again. */
   readonly severedPorts: readonly ExternalPorts[];
-  /** External ports that lead elsewhere since the transaction: their live flows are judged after it. */
-  readonly movedPorts: readonly ExternalPorts[];
-  /** The same for ports that were not forwarded before: judged a moment later, those of many transactions at once. */
-  readonly latePorts: readonly ExternalPorts[];
   /** Addresses whose NATed flows all end. */
   readonly lost: readonly number[];
 }

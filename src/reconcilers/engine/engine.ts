@@ -109,7 +109,7 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
       this.#stateAt = clock.now();
       if (this.#turn === null && !this.#trigger.hasReasons && this.#passes.takeOver(state)) {
         this.#settlements.complete(state.seq);
-      } else this.#trigger.wake("state");
+      } else this.#trigger.wakeWithin(this.#definition.lagMs ?? 0, "state");
     });
     const drift = this.#target.watch?.((by) => {
       if (this.#authors.size < AUTHORS_MAX) this.#authors.add(by);

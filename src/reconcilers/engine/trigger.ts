@@ -4,13 +4,14 @@ import { conflateMap } from "./conflate.ts";
 
 /**
  * What wakes the engine, and why. Any number of wakes while a turn runs make one more; their reasons add up. The alarm
- * is the one timer of a reconciler: whoever sets it names the earliest thing that is due.
+ * is for what time brings: whoever sets it names the earliest thing that is due.
  */
 export class Trigger {
   readonly #clock: Clock;
   readonly #wakes = new Subject<void>();
   readonly #reasons = new Set<string>();
   #alarm: { cancel(): void } | null = null;
+  #lag: { cancel(): void } | null = null;
   #closed = false;
 
   /** A `turn` that rejects is a bug: it ends the process (rxjs throws what nobody handles). */
@@ -25,6 +26,16 @@ export class Trigger {
     if (this.#closed) return;
     if (reason !== undefined) this.#reasons.add(reason);
     this.#wakes.next();
+  }
+
+  /** At once, or together with what else comes within so many milliseconds. */
+  wakeWithin(ms: number, reason: string): void {
+    if (ms === 0) return this.wake(reason);
+    if (this.#closed) return;
+    this.#lag ??= this.#clock.setAlarm(this.#clock.now() + ms, () => {
+      this.#lag = null;
+      this.wake(reason);
+    });
   }
 
   get hasReasons(): boolean {
@@ -47,6 +58,7 @@ export class Trigger {
   close(): void {
     this.#closed = true;
     this.#alarm?.cancel();
+    this.#lag?.cancel();
     this.#wakes.complete();
   }
 }

@@ -1,18 +1,25 @@
 import { isGlobalUnicastIpv4, isHostIpv4 } from "../../lib/ip.ts";
-import type { State, WanAddress } from "../state.ts";
+import type { Interface, State, WanAddress } from "../state.ts";
 
 type Topology = Pick<State, "settings" | "interfaces">;
 
-function ipv4Addresses(state: Topology, wan: string): string[] {
-  const link = state.interfaces[wan];
-  if (link === undefined || !link.up) return [];
-  return link.addresses.map((cidr) => cidr.slice(0, cidr.indexOf("/"))).filter((address) => isHostIpv4(address));
-}
+/** An interface's row is never changed, only replaced; each request asks for its address several times. */
+const known = new WeakMap<Interface, { readonly literal: string; readonly address: WanAddress | null }>();
 
 /** What a WAN's mappings hang on now, or null while it has no usable address. */
 export function wanAddress(state: Topology, wan: string): WanAddress | null {
   const literal = state.settings.wan.externalAddress;
-  const own = ipv4Addresses(state, wan);
+  const link = state.interfaces[wan];
+  if (link === undefined || !link.up) return null;
+  const last = known.get(link);
+  if (last?.literal === literal) return last.address;
+  const address = addressOf(link, literal);
+  known.set(link, { literal, address });
+  return address;
+}
+
+function addressOf(link: Interface, literal: string): WanAddress | null {
+  const own = link.addresses.map((cidr) => cidr.slice(0, cidr.indexOf("/"))).filter((each) => isHostIpv4(each));
   if (literal !== "auto") {
     const matched = own.find((address) => !address.startsWith("169.254."));
     return matched === undefined ? null : { reported: literal, matched };

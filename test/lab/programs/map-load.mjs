@@ -18,6 +18,7 @@ import { decodeReply, encodeMap, epochIsValid, newNonce, PORT } from "./pcp-wire
  * @property {number} inFlight
  * @property {number} lifetime
  * @property {number} [renewals] asked after all are mapped, round and round, for this long in ms
+ * @property {boolean} [release] all mappings at the end
  * @property {number} [perSecond] paces the requests; as fast as answers come if left out
  * @property {number} [resendMs] the first retransmission's delay; it doubles. Default 250
  * @property {number} [resendMaxMs] Default 1000, or `resendMs` if that is more
@@ -29,7 +30,7 @@ const load = JSON.parse(await firstLine());
 const witness = load.witness === undefined ? null : openSync(load.witness, "a");
 /** @type {Map<string, (reply: import("./pcp-wire.mjs").Reply) => void>} by nonce */
 const waiting = new Map();
-/** @type {{ address: string; nonce: string; internalPort: number; suggestedPort: number; externalPort: number }[]} */
+/** @type {{ address: string; nonce: string; internalPort: number; suggestedPort: number; externalPort: number; lifetime: number }[]} */
 const mapped = [];
 /** @type {Record<string, number>} */
 const refusals = {};
@@ -52,6 +53,7 @@ const mapping = await phase(load.count, (index) => {
     internalPort: load.firstInternalPort + Math.floor(number / load.addresses.length),
     suggestedPort: load.firstSuggestedPort + number,
     externalPort: 0,
+    lifetime: load.lifetime,
   };
 });
 let renewing = null;
@@ -61,6 +63,10 @@ if (load.renewals !== undefined && mapped.length > 0) {
   renewing = await phase(Number.POSITIVE_INFINITY, (index) =>
     performance.now() < until ? (known[index % known.length] ?? null) : null,
   );
+}
+if (load.release === true) {
+  const ending = mapped.map((each) => ({ ...each, lifetime: 0 }));
+  await phase(ending.length, (index) => ending[index] ?? null);
 }
 process.stdout.write(`${JSON.stringify({ mapping, renewing, refusals, resent, epochFaults })}\n`);
 process.exit(0);
@@ -132,7 +138,7 @@ function ask(request) {
     protocol: load.protocol,
     internalPort: request.internalPort,
     suggestedPort: request.externalPort || request.suggestedPort,
-    lifetime: load.lifetime,
+    lifetime: request.lifetime,
     nonce: request.nonce,
   });
   return new Promise((/** @type {(reply: import("./pcp-wire.mjs").Reply | null) => void} */ resolve) => {

@@ -1,4 +1,3 @@
-import { freeze } from "immer";
 import { GENESIS_HASH } from "../../../src/events/envelope.ts";
 import { EVENT_TYPES, event, type PortreeveEvent, type PortreeveRecord } from "../../../src/events/index.ts";
 import type { Settings } from "../../../src/events/settings.ts";
@@ -19,13 +18,19 @@ export const DEVICE = "192.168.77.2";
 export const OTHER_DEVICE = "192.168.77.3";
 
 /** A handler that changes what it was given, instead of replacing it, fails. */
-function freezeRows(state: State): State {
-  for (const part of Object.values(state)) if (!isTable(part)) freeze(part, true);
-  for (const name of TABLES) for (const row of tableRows<unknown>(state[name])) freeze(row, true);
+function freezeParts(state: State): State {
+  for (const part of Object.values(state)) if (!isTable(part)) freezeDeep(part);
+  for (const name of TABLES) for (const row of tableRows<unknown>(state[name])) freezeDeep(row);
   return state;
 }
 
 const isTable = (part: unknown): boolean => typeof part === "object" && part !== null && "root" in part;
+
+function freezeDeep(value: unknown): void {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
+  Object.freeze(value);
+  for (const inner of Object.values(value)) freezeDeep(inner);
+}
 
 /** A gateway with wan0 and lan0, driven by commands as the controller does it, without a log. */
 export class Gateway {
@@ -60,7 +65,7 @@ export class Gateway {
     });
     const fork = forkState(this.state);
     for (const record of added) foldInto(fork, record);
-    this.state = freezeRows(sealState(fork));
+    this.state = freezeParts(sealState(fork));
     this.leases.apply(this.state, added);
     this.records.push(...added);
     const faults = checkInvariants(this.state);
