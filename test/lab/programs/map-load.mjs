@@ -60,9 +60,12 @@ let renewing = null;
 if (load.renewals !== undefined && mapped.length > 0) {
   const until = performance.now() + load.renewals;
   const known = [...mapped];
-  renewing = await phase(Number.POSITIVE_INFINITY, (index) =>
-    performance.now() < until ? (known[index % known.length] ?? null) : null,
-  );
+  renewing = await phase(Number.POSITIVE_INFINITY, (index) => {
+    if (performance.now() >= until) return null;
+    // One whose last answer is still to come is not asked again: its nonce stands for one answer.
+    const turn = Array.from({ length: load.inFlight }, (_, ahead) => known[(index + ahead) % known.length]);
+    return turn.find((each) => each !== undefined && !waiting.has(each.nonce)) ?? null;
+  });
 }
 if (load.release === true) {
   const ending = mapped.map((each) => ({ ...each, lifetime: 0 }));
