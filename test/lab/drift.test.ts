@@ -85,6 +85,8 @@ describe("the kernel's ruleset", () => {
     await client.listen({ tcp: [8080] });
     await lab.map(client, { protocol: "tcp", internalPort: 8080, suggestedPort: 8080, lifetime: 3600 });
     const { gateway } = lab.topology;
+    // The guard hears of a new holder a moment after the device has its answer.
+    await eventually(async () => expect(await listOurs(lab)).toMatch(`elements = { ${client.address} }`));
     const ours = await listOurs(lab);
 
     const element = (await elementsOf(lab)).find(({ text }) => text.includes("8080") && text.includes(WAN_GATEWAY));
