@@ -35,7 +35,7 @@ interface Decided {
 }
 
 export interface ControllerOptions {
-  readonly log: EventLog;
+  readonly log: Pick<EventLog, "append">;
   readonly clock: Clock;
   /** 32 random bits, drawn once a command. */
   readonly entropy: () => number;
@@ -62,7 +62,7 @@ export class Controller implements ControllerPort {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#state = sealState(options.state);
-    this.#settled = new SettledSubmission(this);
+    this.#settled = new SettledSubmission(this, options.clock);
     this.leases.restore(options.state.mappings, options.state.run, options.clock.now());
   }
 

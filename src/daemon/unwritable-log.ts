@@ -1,4 +1,4 @@
-import { GENESIS_HASH } from "../events/envelope.ts";
+import { EMPTY_HEAD } from "../events/chain.ts";
 import type { EventLog } from "../events/log.ts";
 import type { PortreeveError } from "../lib/errors.ts";
 
@@ -7,9 +7,12 @@ export function unwritableLog(fault: PortreeveError): EventLog {
   const refuse = (): Promise<never> => Promise.reject(fault);
   return {
     instanceId: "unknown",
-    head: { seq: 0, hash: GENESIS_HASH },
+    head: EMPTY_HEAD,
+    base: EMPTY_HEAD,
     append: refuse,
     read: () => ({ [Symbol.asyncIterator]: () => ({ next: refuse }) }),
+    readableAfter: refuse,
+    compact: refuse,
     answerOf: refuse,
     close: () => Promise.resolve(),
   };

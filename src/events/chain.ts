@@ -11,15 +11,15 @@ const PAGE = 1000;
 
 export const EMPTY_HEAD: LogHead = { seq: 0, hash: GENESIS_HASH };
 
-/** The last record there is, by its key. */
-export async function findHead(storage: Storage): Promise<LogHead> {
-  const [last] = await storage.range(eventKey(0), EVENT_KEY_MAX, { limit: 1, reverse: true });
-  return last === undefined ? EMPTY_HEAD : { seq: seqOfKey(last[0]), hash: hashOf(last[1]) };
+/** The last record there is, by its key; the base if there is none after it. */
+export async function findHead(storage: Storage, base: LogHead): Promise<LogHead> {
+  const [last] = await storage.range(eventKey(base.seq + 1), EVENT_KEY_MAX, { limit: 1, reverse: true });
+  return last === undefined ? base : { seq: seqOfKey(last[0]), hash: hashOf(last[1]) };
 }
 
-/** Hash of the record at `seq`; that of the genesis for 0. */
-export async function hashAt(storage: Storage, seq: Seq): Promise<string> {
-  if (seq === 0) return GENESIS_HASH;
+/** Hash of the record at `seq`, which is the base or comes after it. */
+export async function hashAt(storage: Storage, seq: Seq, base: LogHead): Promise<string> {
+  if (seq === base.seq) return base.hash;
   const text = await storage.get(eventKey(seq));
   if (text === undefined) throw corrupt(seq, `record ${seq} is missing`);
   return hashOf(text);
@@ -28,6 +28,8 @@ export async function hashAt(storage: Storage, seq: Seq): Promise<string> {
 export interface ChainRange {
   readonly after: Seq;
   readonly to: Seq;
+  /** What the first record in the store follows; `after` is not before it. */
+  readonly base: LogHead;
   /** The end of the log, whose hash is known from elsewhere. */
   readonly head: LogHead;
 }
@@ -39,11 +41,11 @@ export interface ChainRange {
  */
 export async function* readChain(
   storage: () => Promise<Storage>,
-  { after, to, head }: ChainRange,
+  { after, to, base, head }: ChainRange,
 ): AsyncGenerator<PortreeveRecord> {
   if (after >= Math.min(to, head.seq)) return;
   const last = Math.min(to + 1, head.seq);
-  let hash = await hashAt(await storage(), after);
+  let hash = await hashAt(await storage(), after, base);
   let held: StoredRecord | null = null;
   let next = after + 1;
   let coming = pageFrom(storage, next, last);
@@ -56,7 +58,7 @@ export async function* readChain(
       for (const [key, text] of page) {
         if (key !== eventKey(next)) throw corrupt(next, `record ${next} is missing`);
         const stored = parseStored(next, text);
-        if (stored.prevHash !== hash) throw changed(next - 1);
+        if (stored.prevHash !== hash) throw changed(next - 1, base);
         if (held !== null) yield decodeStored(held, hash);
         held = stored;
         hash = hashOf(text);
@@ -64,7 +66,7 @@ export async function* readChain(
       }
     }
     if (held === null || held.seq > to) return;
-    if (hash !== head.hash) throw changed(held.seq);
+    if (hash !== head.hash) throw changed(held.seq, base);
     yield decodeStored(held, hash);
   } catch (cause) {
     throw cause instanceof LogFault && cause.code === "LOG_NEWER_VERSION" ? await naming(cause, storage) : cause;
@@ -90,9 +92,9 @@ async function fetchPage(storage: () => Promise<Storage>, first: Seq, last: Seq)
   }
 }
 
-const changed = (seq: Seq): LogFault =>
-  seq === 0
-    ? corrupt(1, "record 1 does not begin this log")
+const changed = (seq: Seq, base: LogHead): LogFault =>
+  seq === base.seq
+    ? corrupt(seq + 1, `record ${seq + 1} does not follow what this log begins after`)
     : corrupt(seq, `record ${seq} is not the one that was written: its hash does not match`);
 
 /** The same fault, with the version that wrote the record: that is the one to install. */

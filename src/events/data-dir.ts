@@ -13,6 +13,8 @@ export interface DataDir {
   /** There after an open that found a fault: the next one verifies the whole chain before it trusts anything. */
   readonly suspect: string;
   readonly snapshots: string;
+  /** Records that have left the log. */
+  readonly archive: string;
   readonly secrets: string;
 }
 
@@ -28,6 +30,7 @@ export function dataDirAt(root: string): DataDir {
     clean: at("clean"),
     suspect: at("suspect"),
     snapshots: at("snapshots"),
+    archive: at("archive"),
     secrets: at("secrets"),
   };
 }

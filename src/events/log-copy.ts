@@ -3,11 +3,13 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/p
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PortreeveError } from "../lib/errors.ts";
-import { findHead, readChain } from "./chain.ts";
+import { Archive } from "./archive.ts";
+import { findHead } from "./chain.ts";
 import { type DataDir, dataDirAt } from "./data-dir.ts";
 import { isMissing } from "./durable-file.ts";
 import type { Seq } from "./envelope.ts";
-import { readGenesis } from "./genesis.ts";
+import { baseOf, readGenesis } from "./genesis.ts";
+import { readAll } from "./log-read.ts";
 import type { PortreeveRecord } from "./index.ts";
 import type { EventLog, LogHead } from "./log.ts";
 import { corrupt } from "./log-fault.ts";
@@ -16,7 +18,7 @@ import { openLevelStorage, type Storage } from "./storage.ts";
 import { readWitness, type WitnessReading } from "./witness.ts";
 
 /** A log as it was at one instant, for reading. `close` removes the copy. */
-export interface LogCopy extends Pick<EventLog, "instanceId" | "head" | "read" | "close"> {
+export interface LogCopy extends Pick<EventLog, "instanceId" | "head" | "base" | "readableAfter" | "read" | "close"> {
   /**
    * The newest record the witness knows of, if the copy ends before it. That happens to a data directory that was
    * copied while its owner went on writing; nothing in such a copy can tell it from a lost tail.
@@ -44,8 +46,10 @@ export async function copyForReading(dataDir: string): Promise<LogCopy> {
     ({ storage } = await openScanned(target, openLevelStorage, Infinity).catch(asDamage));
     const genesis = await readGenesis(storage);
     if (genesis === undefined) throw corrupt(1, "the log's own description is missing");
-    const { head, witnessAhead } = await believe(storage, reading, source);
-    return new OpenCopy(temporary, storage, { instanceId: genesis.instanceId, head, witnessAhead });
+    const base = baseOf(genesis);
+    const { head, witnessAhead } = await believe(storage, base, reading, source);
+    const { instanceId } = genesis;
+    return new OpenCopy(temporary, storage, new Archive(source.archive), { instanceId, base, head, witnessAhead });
   } catch (cause) {
     await storage?.close();
     await rm(temporary, { recursive: true, force: true });
@@ -55,22 +59,37 @@ export async function copyForReading(dataDir: string): Promise<LogCopy> {
 
 class OpenCopy implements LogCopy {
   readonly instanceId: string;
+  readonly base: LogHead;
   readonly head: LogHead;
   readonly witnessAhead: Seq | null;
   readonly #directory: string;
   readonly #storage: Storage;
+  /** The owner's: its files never change. */
+  readonly #archive: Archive;
 
-  constructor(directory: string, storage: Storage, of: Pick<LogCopy, "instanceId" | "head" | "witnessAhead">) {
+  constructor(
+    directory: string,
+    storage: Storage,
+    archive: Archive,
+    of: Pick<LogCopy, "instanceId" | "base" | "head" | "witnessAhead">,
+  ) {
     this.#directory = directory;
     this.#storage = storage;
+    this.#archive = archive;
+    this.base = of.base;
     this.instanceId = of.instanceId;
     this.head = of.head;
     this.witnessAhead = of.witnessAhead;
   }
 
   read(after: Seq, options: { readonly to?: Seq } = {}): AsyncIterable<PortreeveRecord> {
-    const { head } = this;
-    return readChain(async () => this.#storage, { after, to: options.to ?? head.seq, head });
+    const { head, base } = this;
+    const range = { after, to: options.to ?? head.seq, head };
+    return readAll({ storage: async () => this.#storage, archive: this.#archive, base: () => base }, range);
+  }
+
+  readableAfter(): Promise<Seq> {
+    return this.#archive.readableAfter(this.base.seq);
   }
 
   async close(): Promise<void> {
@@ -115,14 +134,15 @@ async function fingerprint(log: string): Promise<Fingerprint> {
 
 async function believe(
   storage: Storage,
+  base: LogHead,
   reading: WitnessReading,
   source: DataDir,
 ): Promise<Pick<LogCopy, "head" | "witnessAhead">> {
-  const found = await findHead(storage);
+  const found = await findHead(storage, base);
   const { seq, hash, refusedAbove } = expectedMark(reading, found);
   const closedInOrder = existsSync(source.clean);
   if (seq > found.seq && reading.copied && !closedInOrder) return { head: found, witnessAhead: seq };
-  await compareWithMark(storage, found, { seq, hash });
+  await compareWithMark(storage, base, found, { seq, hash });
   return { head: refusedAbove ? { seq, hash } : found, witnessAhead: null };
 }
 

@@ -1,13 +1,17 @@
+import { assert } from "../lib/assert.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import type { AnswerIndex } from "./answers.ts";
-import { findHead, readChain } from "./chain.ts";
+import { Archive } from "./archive.ts";
+import { findHead } from "./chain.ts";
+import { archiveRecords, removalOps } from "./compaction.ts";
 import { type DataDir, dataDirAt } from "./data-dir.ts";
 import type { Seq } from "./envelope.ts";
 import type { PortreeveRecord } from "./index.ts";
 import { eventKey } from "./keys.ts";
 import type { LockGuard } from "./lock.ts";
 import type { EventLog, LogBatch, LogHead } from "./log.ts";
-import { logClosed, movedOn, writeFailed } from "./log-fault.ts";
+import { baseOf, type Genesis, readGenesis, withBase } from "./genesis.ts";
+import { corrupt, logClosed, movedOn, writeFailed } from "./log-fault.ts";
 import {
   compareWithMark,
   dropAbove,
@@ -17,6 +21,7 @@ import {
   type Opened,
   openScanned,
 } from "./log-open.ts";
+import { readAll } from "./log-read.ts";
 import { encodeRecord } from "./record.ts";
 import { type OpenStorage, openLevelStorage, type Storage, type StorageOp } from "./storage.ts";
 import type { Witness } from "./witness.ts";
@@ -46,6 +51,8 @@ class LevelLog implements EventLog {
   readonly #options: Required<Pick<LevelLogOptions, "notice" | "openStorage">>;
   readonly #answers: AnswerIndex;
   readonly #witness: Witness;
+  readonly #archive: Archive;
+  #genesis: Genesis;
   #guard: LockGuard;
   /** Null from a write error until the store has been reopened and looked at. */
   #storage: Storage | null;
@@ -61,6 +68,8 @@ class LevelLog implements EventLog {
     this.instanceId = opened.genesis.instanceId;
     this.#dir = dir;
     this.#options = options;
+    this.#archive = new Archive(dir.archive);
+    this.#genesis = opened.genesis;
     this.#answers = opened.answers;
     this.#witness = opened.witness;
     this.#guard = opened.guard;
@@ -72,13 +81,30 @@ class LevelLog implements EventLog {
     return this.#head;
   }
 
+  get base(): LogHead {
+    return baseOf(this.#genesis);
+  }
+
   append(batch: LogBatch): Promise<readonly PortreeveRecord[]> {
     return this.#inTurn(() => this.#append(batch));
   }
 
   async *read(after: Seq, options: { readonly to?: Seq } = {}): AsyncGenerator<PortreeveRecord> {
     const head = this.#head;
-    yield* readChain(() => this.#readable(), { after, to: options.to ?? head.seq, head });
+    const source = { storage: () => this.#readable(), archive: this.#archive, base: () => this.base };
+    yield* readAll(source, { after, to: options.to ?? head.seq, head });
+  }
+
+  readableAfter(): Promise<Seq> {
+    return this.#archive.readableAfter(this.base.seq);
+  }
+
+  async compact(to: Seq): Promise<void> {
+    assert(to <= this.#head.seq, "a log is compacted beyond its end");
+    if (to <= this.base.seq) return;
+    // Not in turn: what is copied never changes, and appends need not wait for it.
+    const base = await archiveRecords(() => this.#readable(), this.#archive, this.base, to);
+    while (await this.#inTurn(() => this.#removeBefore(base)));
   }
 
   async answerOf(requestId: string): Promise<unknown> {
@@ -130,6 +156,23 @@ class LevelLog implements EventLog {
     this.#head = head;
     this.#answers.remember(answers, head.seq);
     return made;
+  }
+
+  /** False once there is nothing left to remove. */
+  async #removeBefore(base: LogHead): Promise<boolean> {
+    if (this.#ended !== null) throw this.#ended;
+    const storage = this.#storage ?? (await this.#reopen());
+    const ops = await removalOps(storage, this.#genesis, base);
+    if (ops === null) return false;
+    this.#assertStillLocked();
+    try {
+      await storage.write(ops);
+    } catch (cause) {
+      await this.#distrust(storage, cause);
+      throw writeFailed("the event log could not be compacted; every record is still in it or in the archive", cause);
+    }
+    if (this.base.seq < base.seq) this.#genesis = withBase(this.#genesis, base);
+    return true;
   }
 
   #assertStillLocked(): void {
@@ -186,8 +229,12 @@ class LevelLog implements EventLog {
   /** Makes the store end exactly where its acknowledgements do. */
   async #takeOut(storage: Storage): Promise<void> {
     const head = this.#head;
-    const found = await findHead(storage);
-    await compareWithMark(storage, found, head);
+    const genesis = await readGenesis(storage);
+    if (genesis === undefined) throw corrupt(1, "the log's own description is missing");
+    // A write that failed while it moved the base may have moved it.
+    this.#genesis = genesis;
+    const found = await findHead(storage, this.base);
+    await compareWithMark(storage, this.base, found, head);
     await dropAbove(storage, head, found, this.#answers.opsToDropAfter(head.seq, this.#refused));
   }
 

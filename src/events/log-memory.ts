@@ -1,3 +1,4 @@
+import { assert } from "../lib/assert.ts";
 import { EMPTY_HEAD } from "./chain.ts";
 import type { Seq } from "./envelope.ts";
 import type { PortreeveRecord } from "./index.ts";
@@ -19,6 +20,7 @@ class MemoryLog implements EventLog {
   readonly #texts: string[] = [];
   readonly #answers = new Map<string, string>();
   #head: LogHead = EMPTY_HEAD;
+  #base: LogHead = EMPTY_HEAD;
   #closed = false;
 
   constructor(instanceId: string) {
@@ -27,6 +29,22 @@ class MemoryLog implements EventLog {
 
   get head(): LogHead {
     return this.#head;
+  }
+
+  get base(): LogHead {
+    return this.#base;
+  }
+
+  async readableAfter(): Promise<Seq> {
+    this.#assertOpen();
+    return 0;
+  }
+
+  /** The texts stay where they are: as long as the process, they are their own archive. */
+  async compact(to: Seq): Promise<void> {
+    this.#assertOpen();
+    assert(to <= this.#head.seq, "a log is compacted beyond its end");
+    if (to > this.#base.seq) this.#base = { seq: to, hash: hashOf(this.#texts[to - 1] as string) };
   }
 
   async append({ expectedHead, records, answers }: LogBatch): Promise<readonly PortreeveRecord[]> {

@@ -9,7 +9,7 @@ import { type DataDir, dataDirAt } from "./data-dir.ts";
 import { makePrivateDirectory, removeDurably, syncDirectory, writeDurably } from "./durable-file.ts";
 import type { Seq } from "./envelope.ts";
 import { droppedByLevelDb, setAside } from "./evidence.ts";
-import { type Genesis, readGenesis, writeGenesis } from "./genesis.ts";
+import { baseOf, type Genesis, genesisOp, newGenesis, readGenesis } from "./genesis.ts";
 import { EVENT_KEY_MAX, eventKey } from "./keys.ts";
 import { LockGuard, refuseIfLocked } from "./lock.ts";
 import type { LogHead } from "./log.ts";
@@ -157,26 +157,30 @@ async function check(
   reading: WitnessReading,
   { verify, notice }: OpenOptions,
 ): Promise<Pick<Opened, "genesis" | "head" | "answers">> {
-  const found = await findHead(storage);
-  const genesis = (await readGenesis(storage)) ?? (await beginLog(storage, found, reading));
+  const genesis = (await readGenesis(storage)) ?? (await beginLog(storage, reading));
+  const base = baseOf(genesis);
+  const found = await findHead(storage, base);
   const mark = expectedMark(reading, found);
-  await compareWithMark(storage, found, mark);
+  await compareWithMark(storage, base, found, mark);
   const answers = await AnswerIndex.load(storage);
   if (found.seq > mark.seq && mark.refusedAbove) {
     await dropAbove(storage, mark, found, answers.opsToDropAfter(mark.seq, []));
     notice({ message: "records that had been refused to their callers are removed", seq: mark.seq });
-    if (verify) await verifyRange(storage, 0, mark);
+    if (verify) await verifyRange(storage, base, base.seq, mark);
     return { genesis, head: mark, answers: await AnswerIndex.load(storage) };
   }
   // What lies above the mark was on its way when we died: whole or not there, and nobody was told either way.
-  await verifyRange(storage, verify ? 0 : mark.seq, found);
+  await verifyRange(storage, base, verify ? base.seq : mark.seq, found);
   if (found.seq > mark.seq) notice({ message: "unacknowledged records are adopted", seq: found.seq });
   return { genesis, head: found, answers };
 }
 
-async function beginLog(storage: Storage, head: LogHead, { mark }: WitnessReading): Promise<Genesis> {
+async function beginLog(storage: Storage, { mark }: WitnessReading): Promise<Genesis> {
+  const head = await findHead(storage, EMPTY_HEAD);
   if (head.seq > 0 || (mark !== null && mark.seq > 0)) throw corrupt(1, "the log's own description is missing");
-  return writeGenesis(storage);
+  const made = newGenesis();
+  await storage.write([genesisOp(made)]);
+  return made;
 }
 
 /** What the witness vouches for. Throws if it vouches for nothing, although there are records. */
@@ -189,13 +193,15 @@ export function expectedMark({ status, mark }: WitnessReading, head: LogHead): W
 }
 
 /** The log reaches at least to what was acknowledged, and it is this log that was. */
-export async function compareWithMark(storage: Storage, head: LogHead, mark: LogHead): Promise<void> {
+export async function compareWithMark(storage: Storage, base: LogHead, head: LogHead, mark: LogHead): Promise<void> {
   if (head.seq < mark.seq) {
     const lost = head.seq + 1 === mark.seq ? `record ${mark.seq} was` : `records ${head.seq + 1} to ${mark.seq} were`;
     const message = `the log ends at record ${head.seq}, but ${lost} acknowledged: its tail is lost, or it is an old copy`;
     throw corrupt(head.seq + 1, message);
   }
-  const hash = head.seq === mark.seq ? head.hash : await hashAt(storage, mark.seq);
+  // The witness is synced at most once a second: after a power loss the log may begin after what it knows of.
+  if (mark.seq < base.seq) return;
+  const hash = head.seq === mark.seq ? head.hash : await hashAt(storage, mark.seq, base);
   if (hash !== mark.hash) throw corrupt(mark.seq, `record ${mark.seq} is not the one that was acknowledged`);
 }
 
@@ -211,8 +217,8 @@ export async function dropAbove(
   if (deletions.length + ops.length > 0) await storage.write([...deletions, ...ops]);
 }
 
-async function verifyRange(storage: Storage, after: Seq, head: LogHead): Promise<void> {
-  const records = readChain(async () => storage, { after, to: head.seq, head });
+async function verifyRange(storage: Storage, base: LogHead, after: Seq, head: LogHead): Promise<void> {
+  const records = readChain(async () => storage, { after: Math.max(after, base.seq), to: head.seq, base, head });
   while (!(await records.next()).done);
 }
 

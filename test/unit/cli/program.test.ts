@@ -156,7 +156,7 @@ describe("what is started instead of asked", () => {
   it("[E1] events verify --data-dir exits 8 and names the record where the log breaks", async () => {
     const fault = { code: "LOG_CORRUPT", seq: 8, message: "record 8 is missing" };
     const programs = {
-      verifyLog: () => Promise.resolve({ ok: false, head: null, records: 7, witnessAhead: 9, fault }),
+      verifyLog: () => Promise.resolve({ ok: false, head: null, after: 0, records: 7, witnessAhead: 9, fault }),
     };
     const ran = await run(["events", "verify", "--data-dir", "/d"], { programs });
     expect(ran.code).toBe(8);

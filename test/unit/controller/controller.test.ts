@@ -12,7 +12,7 @@ import type { Settler } from "../../../src/controller/settled-submission.ts";
 import { Gateway, mapRequest, portAdd, T0, unmapRequest } from "../reducers/given.ts";
 
 /** A log that can be held up and made to fail, and shows its batches. */
-class ScriptedLog implements EventLog {
+class ScriptedLog implements Pick<EventLog, "append" | "head" | "read"> {
   readonly instanceId = "0123456789abcdef";
   readonly batches: LogBatch[] = [];
   readonly records: PortreeveRecord[];

@@ -23,7 +23,7 @@ function makeChain(): { storage: MapStorage; head: LogHead } {
 async function read(storage: MapStorage, head: LogHead, after: number, to: number): Promise<[number[], number | null]> {
   const seen: number[] = [];
   try {
-    for await (const { seq } of readChain(async () => storage, { after, to, head })) seen.push(seq);
+    for await (const { seq } of readChain(async () => storage, { after, to, base: EMPTY_HEAD, head })) seen.push(seq);
     return [seen, null];
   } catch (error) {
     expect(error).toMatchObject({ code: "LOG_CORRUPT" });
@@ -71,7 +71,8 @@ describe("readChain", () => {
 
   it("finds the head by its key", async () => {
     const { storage, head } = makeChain();
-    expect(await findHead(storage)).toEqual(head);
-    expect(await findHead(new MapStorage())).toEqual(EMPTY_HEAD);
+    expect(await findHead(storage, EMPTY_HEAD)).toEqual(head);
+    expect(await findHead(new MapStorage(), EMPTY_HEAD)).toEqual(EMPTY_HEAD);
+    expect(await findHead(new MapStorage(), head), "nothing after the base").toEqual(head);
   });
 });

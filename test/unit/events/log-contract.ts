@@ -134,6 +134,45 @@ export function describeLogContract(name: string, open: () => Promise<EventLog>)
       await log.close();
     });
 
+    it("[E7] gives back what has left it, with its chain, and goes on numbering where it was", async () => {
+      const log = await open();
+      await append(log, 0, 30);
+      const all = await collect(log);
+      expect([log.base.seq, await log.readableAfter()]).toEqual([0, 0]);
+      await log.compact(12);
+      expect(log.base).toEqual({ seq: 12, hash: all[11]?.hash });
+      expect(await log.readableAfter()).toBe(0);
+      for (const [after, to] of [
+        [0, 30],
+        [0, 5],
+        [3, 12],
+        [11, 13],
+        [12, 30],
+        [20, 25],
+      ] as const) {
+        expect(await collect(log, after, to), `after ${after} to ${to}`).toEqual(all.slice(after, to));
+      }
+      await append(log, 30, 3);
+      await log.compact(25);
+      await log.compact(7);
+      expect(log.base.seq).toBe(25);
+      expect((await collect(log)).map(madeFrom)).toEqual(pendings(0, 33));
+      await log.close();
+    });
+
+    it("is compacted under a reader who misses nothing and gets nothing twice", async () => {
+      const log = await open();
+      await append(log, 0, 40);
+      const seen: number[] = [];
+      for await (const { seq } of log.read(0)) {
+        seen.push(seq);
+        if (seq === 2) await log.compact(20);
+        if (seq === 10) await log.compact(35);
+      }
+      expect(seen).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
+      await log.close();
+    });
+
     it("rejects everything once it is closed, and closes twice without complaint", async () => {
       const log = await open();
       const before = append(log, 0);

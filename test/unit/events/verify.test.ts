@@ -46,7 +46,7 @@ describe("verifyLog", () => {
     const log = await openLevelLog(dataDir);
     await append(log, 0, 1234);
     const before = stateOf(dataDir);
-    expect(await verifyLog(dataDir)).toEqual({ ok: true, head: log.head, records: 1234, witnessAhead: null });
+    expect(await verifyLog(dataDir)).toEqual({ ok: true, head: log.head, after: 0, records: 1234, witnessAhead: null });
     expect(stateOf(dataDir)).toEqual(before);
     expect(leftovers()).toEqual([]);
     await append(log, 1234);
