@@ -42,6 +42,10 @@ export interface DesiredSource {
 /** The past, read from the log. Rejects with a `PortreeveError` where the log cannot be read. */
 export interface History {
   readonly head: LogHead;
+  /** The last record that has left the log for the archive. */
+  readonly base: LogHead;
+  /** The seq after which every record can be read. */
+  readableAfter(): Promise<Seq>;
   /** Oldest first, from `after` + 1 to `to`, chain verified. */
   records(after: Seq, to?: Seq): AsyncIterable<PortreeveRecord>;
   record(seq: Seq): Promise<PortreeveRecord | undefined>;

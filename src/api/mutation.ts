@@ -133,7 +133,8 @@ export class Mutations {
       return mapping?.claims.every((claim) => claim.key !== claimKey) ?? true;
     });
     if (missing.length > 0) {
-      for await (const { event } of history.records(remembered.seq)) {
+      const after = Math.max(remembered.seq, await history.readableAfter());
+      for await (const { event } of history.records(after)) {
         if (event.type !== "lease.released" || event.data.reason !== "withdrawn") continue;
         const { mappingId, claimKey } = event.data;
         if (!missing.some((claim) => claim.mappingId === mappingId && claim.claimKey === claimKey)) continue;

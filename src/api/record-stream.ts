@@ -63,7 +63,7 @@ export async function* followRecords(
 /** The first window of a search backwards; each further one is twice as long. */
 const WINDOW = 1000;
 
-/** The last `limit` records that fit, oldest first, up to and including `to`. */
+/** The last `limit` records that fit and are still there, oldest first, up to and including `to`. */
 export async function lastRecords(
   history: History,
   to: Seq,
@@ -71,9 +71,10 @@ export async function lastRecords(
   fits: (record: PortreeveRecord) => boolean,
 ): Promise<PortreeveRecord[]> {
   let found: PortreeveRecord[] = [];
+  const floor = await history.readableAfter();
   let [end, window] = [to, Math.max(WINDOW, limit)];
-  while (end > 0 && found.length < limit) {
-    const after = Math.max(0, end - window);
+  while (end > floor && found.length < limit) {
+    const after = Math.max(floor, end - window);
     const inWindow: PortreeveRecord[] = [];
     for await (const record of history.records(after, end)) if (fits(record)) inWindow.push(record);
     found = [...inWindow, ...found];
@@ -99,14 +100,15 @@ export async function firstRecords(
   return found;
 }
 
-/** The last record at or before an instant, found by halving: `at` never falls along the log. 0: before the first. */
-export async function seqAt(history: History, instant: number): Promise<Seq> {
-  let [low, high] = [0, history.head.seq];
+/** The last record at or before an instant, found by halving: `at` never falls along the log. Null: before those there are. */
+export async function seqAt(history: History, instant: number): Promise<Seq | null> {
+  const floor = await history.readableAfter();
+  let [low, high] = [floor, history.head.seq];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
     const record = await history.record(middle);
     if (record !== undefined && record.at <= instant) low = middle;
     else high = middle - 1;
   }
-  return low;
+  return low === floor && floor > 0 ? null : low;
 }

@@ -1,32 +1,47 @@
 import type { Seq } from "../events/envelope.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { EventLog, LogHead } from "../events/log.ts";
-import type { Snapshot, SnapshotHeader, SnapshotStore } from "../events/snapshot.ts";
-import { keepNewest } from "../events/snapshot-store.ts";
+import { corrupt } from "../events/log-fault.ts";
+import type { SnapshotHeader, SnapshotStore } from "../events/snapshot.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { foldInto, replay } from "../reducers/fold.ts";
-import { stateFromJson, stateHash, stateToJson } from "../reducers/state-json.ts";
+import { stateFromJson } from "../reducers/state-json.ts";
+import { liftState } from "../reducers/state-lift.ts";
 import { initialState, REDUCER_VERSION, type State } from "../reducers/state.ts";
 
-const SNAPSHOTS_KEPT = 2;
-
-type ReadableLog = Pick<EventLog, "head" | "read">;
+export type ReadableLog = Pick<EventLog, "base" | "head" | "read" | "readableAfter">;
 
 /**
  * The state up to `to`, from the newest snapshot at or before it that this fold wrote and that belongs to this very
- * log. A snapshot that fits nothing is passed over: the log can always be folded from its first record.
+ * log. A snapshot that fits nothing is passed over: the log can be folded again.
  */
-export async function stateAt(log: ReadableLog, snapshots: SnapshotStore | null, to: Seq): Promise<State> {
-  const base = snapshots === null ? null : await fittingSnapshot(log, snapshots, to);
-  const state = base === null ? initialState() : stateFromJson(base.state);
-  return replay(log.read(state.seq, { to }), state);
+export async function stateAt(log: ReadableLog, snapshots: SnapshotStore, to: Seq): Promise<State> {
+  for (const header of await snapshots.list()) {
+    const { seq, reducerVersion } = header;
+    if (seq > to || reducerVersion !== REDUCER_VERSION || !(await belongs(log, header))) continue;
+    const snapshot = await snapshots.read(seq);
+    if (snapshot === undefined) continue;
+    const state = stateFromJson(snapshot.state);
+    return await replay(log.read(seq, { to }), state);
+  }
+  return await refold(log, snapshots, to);
+}
+
+/** The state up to `to`, folded from the first record; of a compacted log without its archive, from its base. */
+export async function refold(log: ReadableLog, snapshots: SnapshotStore, to: Seq): Promise<State> {
+  const state = await firstState(log, snapshots, to);
+  return await replay(log.read(state.seq, { to }), state);
 }
 
 /** Folds as far as the log is whole. What was folded before the fault is the best that is known. */
-export async function salvageState(log: ReadableLog): Promise<{ state: State; fault: PortreeveError | null }> {
-  const state = initialState();
+export async function salvageState(
+  log: ReadableLog,
+  snapshots: SnapshotStore,
+): Promise<{ state: State; fault: PortreeveError | null }> {
+  let state = initialState();
   try {
-    for await (const record of log.read(0)) foldInto(state, record);
+    state = await firstState(log, snapshots, log.head.seq);
+    for await (const record of log.read(state.seq)) foldInto(state, record);
     return { state, fault: null };
   } catch (cause) {
     if (cause instanceof PortreeveError) return { state, fault: cause };
@@ -34,17 +49,46 @@ export async function salvageState(log: ReadableLog): Promise<{ state: State; fa
   }
 }
 
-async function fittingSnapshot(log: ReadableLog, snapshots: SnapshotStore, to: Seq): Promise<Snapshot | null> {
-  for (const { seq, chainHash, reducerVersion } of await snapshots.list()) {
-    if (seq > to || reducerVersion !== REDUCER_VERSION) continue;
-    if ((await recordAt(log, seq))?.hash !== chainHash) continue;
-    const snapshot = await snapshots.read(seq);
-    if (snapshot !== undefined) return snapshot;
+/**
+ * What a fold begins with. Once records are gone the snapshot at the base is no cache any more but data, which later
+ * versions of the fold must be able to read: it is lifted to the current one.
+ */
+async function firstState(log: ReadableLog, snapshots: SnapshotStore, to: Seq): Promise<State> {
+  const after = await log.readableAfter();
+  if (after === 0) return initialState();
+  const { base } = log;
+  const snapshot = base.seq <= to ? await snapshots.read(base.seq) : undefined;
+  if (snapshot !== undefined && snapshot.chainHash === base.hash) {
+    return stateFromJson(liftState(snapshot.state, snapshot.reducerVersion));
   }
-  return null;
+  const why = `records up to ${after} are neither in the log nor in the archive`;
+  if (to < base.seq) {
+    throw new PortreeveError(
+      "NOT_FOUND",
+      `the state at ${to} can't be told any more: ${why}. From ${base.seq} on it can`,
+      "refused",
+    );
+  }
+  throw corrupt(
+    base.seq + 1,
+    `${why}, and the snapshot at record ${base.seq}, which stands for them, is missing or damaged`,
+  );
 }
 
-async function recordAt(log: ReadableLog, seq: Seq): Promise<PortreeveRecord | undefined> {
+async function belongs(log: ReadableLog, { seq, chainHash }: SnapshotHeader): Promise<boolean> {
+  return (await chainHashAt(log, seq).catch(goneAsUndefined)) === chainHash;
+}
+
+function goneAsUndefined(cause: unknown): undefined {
+  if (!(cause instanceof PortreeveError) || cause.code !== "NOT_FOUND") throw cause;
+}
+
+/** Undefined beyond the log's end; rejects with NOT_FOUND where the record is no longer there. */
+export async function chainHashAt(log: ReadableLog, seq: Seq): Promise<string | undefined> {
+  return seq === log.base.seq ? log.base.hash : (await recordAt(log, seq))?.hash;
+}
+
+export async function recordAt(log: ReadableLog, seq: Seq): Promise<PortreeveRecord | undefined> {
   if (seq < 1 || seq > log.head.seq) return undefined;
   for await (const record of log.read(seq - 1, { to: seq })) return record;
   return undefined;
@@ -52,6 +96,8 @@ async function recordAt(log: ReadableLog, seq: Seq): Promise<PortreeveRecord | u
 
 export interface HistoryCheck {
   readonly ok: boolean;
+  /** Records up to this one are neither in the log nor in the archive. */
+  readonly after: Seq;
   readonly records: number;
   readonly head: LogHead;
   readonly faults: { seq: Seq | null; code: string; message: string }[];
@@ -71,6 +117,14 @@ export class History {
     return this.#log.head;
   }
 
+  get base(): LogHead {
+    return this.#log.base;
+  }
+
+  readableAfter(): Promise<Seq> {
+    return this.#log.readableAfter();
+  }
+
   records(after: Seq, to?: Seq): AsyncIterable<PortreeveRecord> {
     return this.#log.read(after, to === undefined ? {} : { to });
   }
@@ -85,73 +139,15 @@ export class History {
 
   async verify(): Promise<HistoryCheck> {
     const { head } = this.#log;
-    let records = 0;
+    const after = await this.#log.readableAfter();
+    let records = after;
     try {
-      for await (const record of this.#log.read(0, { to: head.seq })) records = record.seq;
-      return { ok: true, records, head, faults: [] };
+      for await (const record of this.#log.read(after, { to: head.seq })) records = record.seq;
+      return { ok: true, after, records, head, faults: [] };
     } catch (cause) {
       if (!(cause instanceof PortreeveError)) throw cause;
       const faults = [{ seq: records + 1, code: cause.code, message: cause.message }];
-      return { ok: false, records, head, faults };
+      return { ok: false, after, records, head, faults };
     }
   }
-}
-
-/** Snapshots of the running controller. */
-export class SnapshotKeeper {
-  readonly #store: SnapshotStore;
-  readonly #log: ReadableLog;
-  readonly #current: () => State;
-
-  constructor(store: SnapshotStore, log: ReadableLog, current: () => State) {
-    this.#store = store;
-    this.#log = log;
-    this.#current = current;
-  }
-
-  list(): Promise<readonly SnapshotHeader[]> {
-    return this.#store.list();
-  }
-
-  read(seq: Seq): Promise<Snapshot | undefined> {
-    return this.#store.read(seq);
-  }
-
-  async create(): Promise<SnapshotHeader> {
-    const state = this.#current();
-    const chainHash = (await recordAt(this.#log, state.seq))?.hash;
-    if (chainHash === undefined)
-      throw new PortreeveError("NOT_FOUND", "there is no event yet to save a fold of", "refused");
-    const header = { seq: state.seq, at: state.at, chainHash, reducerVersion: REDUCER_VERSION };
-    await this.#store.write({ ...header, state: stateToJson(state) });
-    await keepNewest(this.#store, SNAPSHOTS_KEPT);
-    return header;
-  }
-
-  /** Folds the log from its first record and compares. */
-  async verify(seq: Seq): Promise<SnapshotVerdict> {
-    const snapshot = await this.#store.read(seq);
-    if (snapshot === undefined) {
-      const message = "there is no such snapshot, or its file is damaged";
-      return { ok: false, seq, hash: null, replayedHash: null, message };
-    }
-    const hash = stateHash(stateFromJson(snapshot.state));
-    const replayedHash = stateHash(await stateAt(this.#log, null, seq));
-    const sameChain = (await recordAt(this.#log, seq))?.hash === snapshot.chainHash;
-    const ok = sameChain && hash === replayedHash;
-    const message = ok
-      ? "the snapshot is the fold of the log"
-      : sameChain
-        ? "the snapshot is another state than the log folds into; it is not used where its reducer version differs"
-        : "the snapshot belongs to another log";
-    return { ok, seq, hash, replayedHash, message };
-  }
-}
-
-export interface SnapshotVerdict {
-  readonly ok: boolean;
-  readonly seq: Seq;
-  readonly hash: string | null;
-  readonly replayedHash: string | null;
-  readonly message: string;
 }

@@ -2,12 +2,13 @@ import { openNftables } from "../adapters/nftables/nftables.ts";
 import type { ReplayReport } from "../cli/programs.ts";
 import type { Seq } from "../events/envelope.ts";
 import { copyForReading } from "../events/log-copy.ts";
+import { openSnapshots } from "../events/snapshot-store.ts";
 import { PortreeveError } from "../lib/errors.ts";
-import { stateAt } from "../controller/history.ts";
+import { refold } from "../controller/history.ts";
 import { checkInvariants } from "../reducers/invariants.ts";
 import { contentHash, stateHash, stateToJson } from "../reducers/state-json.ts";
 
-/** Folds every record from the first on, verifying the chain; up to `to` if given. */
+/** Folds every record there is from the first on, verifying the chain; up to `to` if given. */
 export async function replayDataDir(dataDir: string, to: Seq | null): Promise<ReplayReport> {
   const copy = await copyForReading(dataDir);
   try {
@@ -15,7 +16,7 @@ export async function replayDataDir(dataDir: string, to: Seq | null): Promise<Re
     if (end > copy.head.seq) {
       throw new PortreeveError("NOT_FOUND", `the log ends at record ${copy.head.seq}, before ${end}`, "refused");
     }
-    const state = await stateAt(copy, null, end);
+    const state = await refold(copy, openSnapshots(dataDir), end);
     return {
       seq: state.seq,
       at: state.at,

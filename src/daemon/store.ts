@@ -27,19 +27,19 @@ export async function openStore(dataDir: string, notify: Notify): Promise<Store>
   } catch (cause) {
     await log?.close();
     if (!(cause instanceof PortreeveError) || !isDamage(cause)) throw cause;
-    return { ok: false, fault: cause, snapshots, state: await salvage(dataDir) };
+    return { ok: false, fault: cause, snapshots, state: await salvage(dataDir, snapshots) };
   }
 }
 
 const isDamage = ({ code }: PortreeveError): boolean => code === "LOG_CORRUPT" || code === "LOG_NEWER_VERSION";
 
 /** The state as far as the log is whole; the initial one if it cannot be read at all. */
-async function salvage(dataDir: string): Promise<State> {
+async function salvage(dataDir: string, snapshots: SnapshotStore): Promise<State> {
   if (!existsSync(join(dataDir, "log"))) return initialState();
   try {
     const copy = await copyForReading(dataDir);
     try {
-      return (await salvageState(copy)).state;
+      return (await salvageState(copy, snapshots)).state;
     } finally {
       await copy.close();
     }

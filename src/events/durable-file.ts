@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, rename, rm } from "node:fs/promises";
+import { chmod, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Makes names made or removed in a directory survive a power loss. */
@@ -12,13 +12,17 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** What is written into a new file: its bytes, or who writes them piece by piece. */
+export type FileContent = string | Uint8Array | ((file: FileHandle) => Promise<void>);
+
 /** The file is there whole or not at all, after a crash at any instant too. */
-export async function writeDurably(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
+export async function writeDurably(path: string, content: FileContent, mode = 0o600): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
   try {
     const file = await open(temporary, "wx", mode);
     try {
-      await file.writeFile(data);
+      if (typeof content === "function") await content(file);
+      else await file.writeFile(content);
       await file.sync();
     } finally {
       await file.close();

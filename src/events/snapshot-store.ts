@@ -1,4 +1,5 @@
-import { hash } from "node:crypto";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -21,9 +22,9 @@ export function openSnapshots(dataDir: string, report: (fault: SnapshotFault) =>
   return new SnapshotFiles(dataDirAt(dataDir).snapshots, report);
 }
 
-/** Removes all but the newest `count` good ones. */
-export async function keepNewest(store: SnapshotStore, count: number): Promise<void> {
-  for (const { seq } of (await store.list()).slice(count)) await store.remove(seq);
+/** Removes all but the newest `count` good ones, and the one the log begins after, which nothing could make again. */
+export async function keepNewest(store: SnapshotStore, count: number, base: Seq): Promise<void> {
+  for (const { seq } of (await store.list()).slice(count)) if (seq !== base) await store.remove(seq);
 }
 
 const header = z.strictObject({
@@ -36,7 +37,9 @@ const header = z.strictObject({
 const FILE = /^([0-9a-f]{14})\.json$/;
 /** The document begins with the hash of itself without this first member. */
 const CHECKSUM = /^\{"checksum":"([0-9a-f]{64})",/;
+const checksumMember = (hex: string): string => `{"checksum":"${hex}",`;
 const STATE = ',"state":';
+const CHUNK_BYTES = 256 * 1024;
 
 class SnapshotFiles implements SnapshotStore {
   readonly #directory: string;
@@ -47,24 +50,38 @@ class SnapshotFiles implements SnapshotStore {
     this.#report = report;
   }
 
-  async write({ seq, chainHash, at, reducerVersion, state }: Snapshot): Promise<void> {
-    const body = JSON.stringify({ seq, chainHash, at, reducerVersion, state });
+  async write({ seq, chainHash, at, reducerVersion }: SnapshotHeader, state: Iterable<string>): Promise<void> {
     await makePrivateDirectory(this.#directory);
-    await writeDurably(this.#file(seq), `{"checksum":"${hash("sha256", body, "hex")}",${body.slice(1)}`);
+    const head = JSON.stringify({ seq, chainHash, at, reducerVersion }).slice(0, -1);
+    await writeDurably(this.#file(seq), async (file) => {
+      const checksum = createHash("sha256").update("{");
+      await file.write(checksumMember("0".repeat(64)));
+      const put = async (text: string): Promise<void> => {
+        checksum.update(text);
+        await file.write(text);
+      };
+      await put(`${head.slice(1)}${STATE}`);
+      for (const piece of state) if (piece !== "") await put(piece);
+      await put("}");
+      await file.write(checksumMember(checksum.digest("hex")), 0);
+    });
   }
 
   async list(): Promise<readonly SnapshotHeader[]> {
     const found: SnapshotHeader[] = [];
     for (const seq of await this.#seqs()) {
-      const snapshot = await this.#load(seq);
-      if (snapshot !== undefined) found.push(snapshot.header);
+      const header = await this.#reported(seq, (file) => this.#check(file, seq));
+      if (header !== undefined) found.push(header);
     }
     return found;
   }
 
-  async read(seq: Seq): Promise<Snapshot | undefined> {
-    const loaded = await this.#load(seq);
-    return loaded && { ...loaded.header, state: JSON.parse(loaded.stateText) as unknown };
+  read(seq: Seq): Promise<Snapshot | undefined> {
+    return this.#reported(seq, async (file) => {
+      const found = await this.#check(file, seq);
+      const { state } = JSON.parse(await readFile(file, "utf8")) as { state: unknown };
+      return { ...found, state };
+    });
   }
 
   remove(seq: Seq): Promise<void> {
@@ -81,17 +98,30 @@ class SnapshotFiles implements SnapshotStore {
     return seqs.sort((a, b) => b - a);
   }
 
-  async #load(seq: Seq): Promise<{ header: SnapshotHeader; stateText: string } | undefined> {
+  /** The header of a file that is exactly what was written; read piece by piece, as it may be large. */
+  async #check(file: string, seq: Seq): Promise<SnapshotHeader> {
+    const checksum = createHash("sha256").update("{");
+    let [start, written] = ["", ""];
+    for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES })) {
+      let bytes = chunk as Buffer;
+      if (start === "") {
+        start = bytes.toString("latin1");
+        written = CHECKSUM.exec(start)?.[1] ?? "";
+        bytes = bytes.subarray(checksumMember(written).length);
+      }
+      checksum.update(bytes);
+    }
+    if (checksum.digest("hex") !== written) throw new Error("its checksum does not match");
+    const head = start.slice(checksumMember(written).length, start.indexOf(STATE));
+    const parsed = header.parse(JSON.parse(`{${head}}`));
+    if (parsed.seq !== seq) throw new Error(`it is a snapshot of record ${parsed.seq}`);
+    return parsed;
+  }
+
+  async #reported<T>(seq: Seq, use: (file: string) => Promise<T>): Promise<T | undefined> {
     const file = this.#file(seq);
     try {
-      const text = await readFile(file, "utf8");
-      const [prefix, checksum] = CHECKSUM.exec(text) ?? ["", ""];
-      const body = `{${text.slice(prefix.length)}`;
-      if (hash("sha256", body, "hex") !== checksum) throw new Error("its checksum does not match");
-      const split = body.indexOf(STATE);
-      const parsed = header.parse(JSON.parse(`${body.slice(0, split)}}`));
-      if (parsed.seq !== seq) throw new Error(`it is a snapshot of record ${parsed.seq}`);
-      return { header: parsed, stateText: body.slice(split + STATE.length, -1) };
+      return await use(file);
     } catch (cause) {
       if (!isMissing(cause)) this.#report({ file, message: `snapshot not used: ${(cause as Error).message}` });
       return undefined;

@@ -19,7 +19,8 @@ export interface Snapshot extends SnapshotHeader {
 
 /** Where snapshots are kept, beside the log. */
 export interface SnapshotStore {
-  write(snapshot: Snapshot): Promise<void>;
+  /** `state` is JSON in pieces, each small enough to be made and hashed between two requests. */
+  write(header: SnapshotHeader, state: Iterable<string>): Promise<void>;
   /** Newest first, without their states. */
   list(): Promise<readonly SnapshotHeader[]>;
   read(seq: Seq): Promise<Snapshot | undefined>;

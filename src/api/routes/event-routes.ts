@@ -67,7 +67,7 @@ export function registerEventRoutes(app: App, deps: ApiDeps): void {
     async (request) => {
       const { seq } = request.params;
       const record = await history.record(seq);
-      if (record === undefined) throw notFound(`there is no record ${seq}; the log goes from 1 to ${history.head.seq}`);
+      if (record === undefined) throw notFound(`there is no record ${seq}; the log goes to ${history.head.seq}`);
       return recordView(record);
     },
   );

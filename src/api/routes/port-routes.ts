@@ -112,7 +112,9 @@ function readingRoutes(app: App, deps: ApiDeps): void {
     async (request) => {
       const mapping = existing(request.params.id);
       const records = [];
-      for await (const record of deps.history.records(mapping.createdSeq - 1, mapping.revision)) {
+      // What has left the archive too can't be told any more; the rest can.
+      const floor = await deps.history.readableAfter();
+      for await (const record of deps.history.records(Math.max(mapping.createdSeq - 1, floor), mapping.revision)) {
         if (mappingOf(record) === mapping.id) records.push(record);
       }
       return provenanceView(mapping, records, portContext(deps));

@@ -52,5 +52,10 @@ async function seqOf(history: ApiDeps["history"], moment: string): Promise<numbe
   if (/^\d+$/.test(moment)) return Number(moment);
   const instant = Date.parse(moment);
   if (Number.isNaN(instant)) throw invalid(`${moment} is neither a seq nor an ISO 8601 time`);
-  return await seqAt(history, instant);
+  const seq = await seqAt(history, instant);
+  if (seq !== null) return seq;
+  const first = (await history.readableAfter()) + 1;
+  const since = (await history.record(first))?.at;
+  const from = since === undefined ? "" : ` of ${new Date(since).toISOString()}`;
+  throw notFound(`the state at ${moment} can't be told any more: the first record there is is ${first}${from}`);
 }

@@ -25,7 +25,8 @@ const fault = z.strictObject({ seq: seq.nullable(), code: z.string(), message: z
 export const logCheck = z
   .strictObject({
     ok: z.boolean(),
-    records: z.number().int().nonnegative(),
+    after: seq.describe("records up to this one are neither in the log nor in the archive"),
+    records: z.number().int().nonnegative().describe("the last record that was read and found good"),
     head: z.strictObject({ seq, hash: z.string() }),
     faults: z.array(fault),
   })

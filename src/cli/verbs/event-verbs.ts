@@ -94,20 +94,25 @@ function addReadingVerbs(events: Command, cli: Cli): void {
 
 type Check = LogCheck & { readonly witnessAhead?: number | null };
 
-function offlineCheck({ ok, head, records, witnessAhead, fault }: LogVerdict): Check {
+function offlineCheck({ ok, head, after, records, witnessAhead, fault }: LogVerdict): Check {
   const faults = fault === undefined ? [] : [fault];
-  return { ok, records, head: head ?? { seq: records, hash: "" }, faults: [...faults], witnessAhead };
+  return { ok, after, records, head: head ?? { seq: records, hash: "" }, faults: [...faults], witnessAhead };
 }
 
 function checkText(check: Check, cli: Cli): string {
-  const { records, head, faults, witnessAhead = null } = check;
+  const { after, records, head, faults, witnessAhead = null } = check;
   const ahead =
     witnessAhead === null
       ? ""
       : `The head witness knows of record ${witnessAhead}: this is a copy of a running daemon's directory, or the log lost its end.\n`;
-  if (check.ok) return `${records} records, each good and in its place; the head is ${head.seq} ${head.hash}\n${ahead}`;
+  const gone =
+    after === 0 ? "" : `Records up to ${after} are no longer there, neither in the log nor in the archive.\n`;
+  if (check.ok) {
+    const count = records - after;
+    return `${count} records, each good and in its place; the head is ${head.seq} ${head.hash}\n${gone}${ahead}`;
+  }
   const lines = faults.map(
     ({ seq, code, message }) => `${cli.paint("red", code)} ${seq === null ? "" : `at record ${seq}: `}${message}\n`,
   );
-  return `${records} records are good, then:\n${lines.join("")}${ahead}`;
+  return `${records - after} records are good, then:\n${lines.join("")}${gone}${ahead}`;
 }

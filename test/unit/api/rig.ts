@@ -6,8 +6,9 @@ import type { App } from "../../../src/api/typed-app.ts";
 import { Controller } from "../../../src/controller/controller.ts";
 import type { EventLog } from "../../../src/events/log.ts";
 import { memoryLog } from "../../../src/events/log-memory.ts";
-import type { Snapshot, SnapshotStore } from "../../../src/events/snapshot.ts";
-import { History, SnapshotKeeper } from "../../../src/controller/history.ts";
+import type { Snapshot, SnapshotHeader, SnapshotStore } from "../../../src/events/snapshot.ts";
+import { History } from "../../../src/controller/history.ts";
+import { SnapshotKeeper } from "../../../src/controller/snapshot-keeper.ts";
 import { ManualClock } from "../../../src/lib/manual-clock.ts";
 import { createMetrics } from "../../../src/lib/metrics.ts";
 import { RequestLog } from "../../../src/lib/request-log.ts";
@@ -89,8 +90,8 @@ export class ScriptedReconciler implements Reconciler {
 class MemorySnapshots implements SnapshotStore {
   readonly #kept = new Map<number, Snapshot>();
 
-  write(snapshot: Snapshot): Promise<void> {
-    this.#kept.set(snapshot.seq, structuredClone(snapshot));
+  write(header: SnapshotHeader, state: Iterable<string>): Promise<void> {
+    this.#kept.set(header.seq, { ...header, state: JSON.parse([...state].join("")) as unknown });
     return Promise.resolve();
   }
 

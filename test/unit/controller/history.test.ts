@@ -6,7 +6,8 @@ import type { EventLog } from "../../../src/events/log.ts";
 import { memoryLog } from "../../../src/events/log-memory.ts";
 import { openSnapshots } from "../../../src/events/snapshot-store.ts";
 import type { SnapshotStore } from "../../../src/events/snapshot.ts";
-import { History, SnapshotKeeper, salvageState, stateAt } from "../../../src/controller/history.ts";
+import { History, type ReadableLog, refold, salvageState, stateAt } from "../../../src/controller/history.ts";
+import { SnapshotKeeper } from "../../../src/controller/snapshot-keeper.ts";
 import { PortreeveError } from "../../../src/lib/errors.ts";
 import { stateHash } from "../../../src/reducers/state-json.ts";
 import { REDUCER_VERSION } from "../../../src/reducers/state.ts";
@@ -44,7 +45,7 @@ async function grow(count: number): Promise<void> {
 }
 
 /** How many records a fold had to read. */
-function countingLog(): { log: Pick<EventLog, "head" | "read">; read: () => number } {
+function countingLog(): { log: ReadableLog; read: () => number } {
   let count = 0;
   const read: EventLog["read"] = async function* (after, options) {
     for await (const record of log.read(after, options)) {
@@ -52,7 +53,7 @@ function countingLog(): { log: Pick<EventLog, "head" | "read">; read: () => numb
       yield record;
     }
   };
-  return { log: { head: log.head, read }, read: () => count };
+  return { log: { base: log.base, head: log.head, read, readableAfter: () => log.readableAfter() }, read: () => count };
 }
 
 describe("stateAt", () => {
@@ -78,9 +79,9 @@ describe("stateAt", () => {
   it("[E2] passes over a snapshot of another log, of another fold, and a damaged one", async () => {
     await grow(3);
     const { seq, at, chainHash } = await keeper.create();
-    const lie = { seq, at, chainHash, reducerVersion: REDUCER_VERSION, state: { seq } };
+    const lie = { seq, at, chainHash, reducerVersion: REDUCER_VERSION };
     for (const change of [{ chainHash: "f".repeat(64) }, { reducerVersion: REDUCER_VERSION + 1 }]) {
-      await snapshots.write({ ...lie, ...change });
+      await snapshots.write({ ...lie, ...change }, ['{"seq":', `${seq}}`]);
       expect(stateHash(await stateAt(log, snapshots, seq))).toBe(stateHash(gateway.state));
     }
     await writeFile(join(dir, "snapshots", `${seq.toString(16).padStart(14, "0")}.json`), "{}");
@@ -96,7 +97,7 @@ describe("salvageState", () => {
       yield* log.read(after, { to: 5 });
       throw fault;
     };
-    const salvaged = await salvageState({ head: log.head, read });
+    const salvaged = await salvageState({ ...countingLog().log, read }, snapshots);
     expect(salvaged.fault).toBe(fault);
     expect(salvaged.state.seq).toBe(5);
   });
@@ -118,9 +119,76 @@ describe("SnapshotKeeper", () => {
     expect(await keeper.verify(seq)).toMatchObject({ ok: true, hash: stateHash(gateway.state) });
     const state = JSON.parse(JSON.stringify((await snapshots.read(seq))?.state)) as { listeners: unknown[] };
     state.listeners.push({ protocol: "tcp", port: 1 });
-    await snapshots.write({ seq, at, chainHash, reducerVersion: REDUCER_VERSION, state });
+    await snapshots.write({ seq, at, chainHash, reducerVersion: REDUCER_VERSION }, [JSON.stringify(state)]);
     expect(await keeper.verify(seq)).toMatchObject({ ok: false });
     expect(await keeper.verify(seq + 1)).toMatchObject({ ok: false, hash: null });
+  });
+});
+
+describe("SnapshotKeeper.compact", () => {
+  const FOREVER = 1_000_000;
+  const DAY_MS = 86_400_000;
+
+  it("[E7] lets records go only once two snapshots cover them, and keeps the state the log begins after", async () => {
+    await grow(40);
+    const { seq: older } = await keeper.create();
+    const retain = { events: 10, days: FOREVER };
+    expect(await keeper.compact(retain, gateway.now), "one snapshot").toBe(0);
+    await grow(40);
+    const { seq: newer } = await keeper.create();
+    expect(await keeper.compact(retain, gateway.now)).toBe(older);
+    expect(log.base.seq).toBe(older);
+    await grow(1);
+    await keeper.create();
+    await keeper.compact(retain, gateway.now);
+    expect(log.base.seq, "as many as may stay, do").toBe(log.head.seq - 10);
+    expect((await keeper.list()).map(({ seq }) => seq)).toEqual([log.head.seq, newer, log.base.seq]);
+    expect(stateHash(await stateAt(log, snapshots, log.head.seq))).toBe(stateHash(gateway.state));
+  });
+
+  it("[E7] lets records go that are older than may be, whatever their number", async () => {
+    await grow(20);
+    const young = log.head.seq;
+    gateway.now += 9 * DAY_MS;
+    await grow(5);
+    await keeper.create();
+    await grow(1);
+    await keeper.create();
+    const retain = { events: 100, days: 7 };
+    expect(await keeper.compact(retain, gateway.now - 5 * DAY_MS)).toBe(0);
+    expect(await keeper.compact(retain, gateway.now)).toBe(young);
+    expect(await keeper.compact(retain, gateway.now), "nothing more").toBe(0);
+  });
+
+  it("[E7] boots, replays and shows the past without the archive, as far back as it can, and says so before", async () => {
+    await grow(30);
+    await keeper.create();
+    await grow(30);
+    await keeper.create();
+    await keeper.compact({ events: 20, days: FOREVER }, gateway.now);
+    const { base } = log;
+    const gone: ReadableLog = {
+      base,
+      head: log.head,
+      readableAfter: () => Promise.resolve(base.seq),
+      read: (after, options) => {
+        if (after < base.seq) throw new PortreeveError("NOT_FOUND", "it is no longer there", "refused");
+        return log.read(after, options);
+      },
+    };
+    const hash = stateHash(gateway.state);
+    expect(stateHash(await stateAt(gone, snapshots, log.head.seq))).toBe(hash);
+    expect(stateHash(await refold(gone, snapshots, log.head.seq))).toBe(hash);
+    expect((await refold(gone, snapshots, base.seq)).seq).toBe(base.seq);
+    await expect(stateAt(gone, snapshots, base.seq - 1)).rejects.toMatchObject({
+      code: "NOT_FOUND",
+      message: expect.stringContaining(`From ${base.seq} on it can`) as string,
+    });
+    const history = new History(gone, snapshots);
+    expect(await history.verify()).toMatchObject({ ok: true, after: base.seq, records: log.head.seq });
+    await snapshots.remove(base.seq);
+    await expect(refold(gone, snapshots, log.head.seq)).rejects.toMatchObject({ code: "LOG_CORRUPT" });
+    expect(stateHash(await stateAt(gone, snapshots, log.head.seq)), "a newer snapshot still does").toBe(hash);
   });
 });
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Snapshot } from "../../../src/events/snapshot.ts";
+import type { Snapshot, SnapshotStore } from "../../../src/events/snapshot.ts";
 import { keepNewest, openSnapshots, type SnapshotFault } from "../../../src/events/snapshot-store.ts";
 import { temporaryDirectory } from "./samples.ts";
 
@@ -16,12 +16,18 @@ const snapshot = (
   state,
 });
 
+const save = (store: SnapshotStore, { state, ...header }: Snapshot): Promise<void> => {
+  const text = JSON.stringify(state);
+  // In pieces, as a large state comes.
+  return store.write(header, [text.slice(0, 5), "", text.slice(5)]);
+};
+
 const withoutState = ({ seq, chainHash, at, reducerVersion }: Snapshot) => ({ seq, chainHash, at, reducerVersion });
 
 describe("openSnapshots", () => {
   it("gives back what was written, newest first, also to another process", async () => {
     const dataDir = temporaryDirectory();
-    for (const seq of [9, 300, 10]) await openSnapshots(dataDir).write(snapshot(seq));
+    for (const seq of [9, 300, 10]) await save(openSnapshots(dataDir), snapshot(seq));
     const store = openSnapshots(dataDir);
     expect(await store.list()).toEqual([300, 10, 9].map((seq) => withoutState(snapshot(seq))));
     for (const seq of [9, 10, 300]) expect(await store.read(seq)).toEqual(snapshot(seq));
@@ -30,7 +36,7 @@ describe("openSnapshots", () => {
 
   it("writes one JSON document that only its owner may read, named by the seq", async () => {
     const dataDir = temporaryDirectory();
-    await openSnapshots(dataDir).write(snapshot(300));
+    await save(openSnapshots(dataDir), snapshot(300));
     expect(readdirSync(join(dataDir, "snapshots"))).toEqual(["0000000000012c.json"]);
     const path = join(dataDir, "snapshots/0000000000012c.json");
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -51,8 +57,8 @@ describe("openSnapshots", () => {
 
   it("replaces a snapshot of the same record", async () => {
     const store = openSnapshots(temporaryDirectory());
-    await store.write(snapshot(5, { old: true }));
-    await store.write(snapshot(5, { old: false }));
+    await save(store, snapshot(5, { old: true }));
+    await save(store, snapshot(5, { old: false }));
     expect((await store.read(5))?.state).toEqual({ old: false });
   });
 
@@ -60,8 +66,8 @@ describe("openSnapshots", () => {
     const dataDir = temporaryDirectory();
     const faults: SnapshotFault[] = [];
     const store = openSnapshots(dataDir, (fault) => faults.push(fault));
-    await store.write(snapshot(7));
-    await store.write(snapshot(8, { small: 1 }));
+    await save(store, snapshot(7));
+    await save(store, snapshot(8, { small: 1 }));
     const path = join(dataDir, "snapshots/00000000000008.json");
     const whole = readFileSync(path);
     for (let offset = 0; offset < whole.length; offset += 1) {
@@ -82,7 +88,7 @@ describe("openSnapshots", () => {
   it("does not take a snapshot under another one's name", async () => {
     const dataDir = temporaryDirectory();
     const store = openSnapshots(dataDir);
-    await store.write(snapshot(7));
+    await save(store, snapshot(7));
     writeFileSync(
       join(dataDir, "snapshots/00000000000009.json"),
       readFileSync(join(dataDir, "snapshots/00000000000007.json")),
@@ -92,10 +98,17 @@ describe("openSnapshots", () => {
 
   it("keeps the newest ones", async () => {
     const store = openSnapshots(temporaryDirectory());
-    for (const seq of [1, 2, 3, 4]) await store.write(snapshot(seq));
-    await keepNewest(store, 2);
+    for (const seq of [1, 2, 3, 4]) await save(store, snapshot(seq));
+    await keepNewest(store, 2, 0);
     expect((await store.list()).map(({ seq }) => seq)).toEqual([4, 3]);
-    await keepNewest(store, 2);
+    await keepNewest(store, 2, 0);
     expect((await store.list()).map(({ seq }) => seq)).toEqual([4, 3]);
+  });
+
+  it("[E7] keeps the one that a compacted log begins after, however old it is", async () => {
+    const store = openSnapshots(temporaryDirectory());
+    for (const seq of [1, 2, 3, 4]) await save(store, snapshot(seq));
+    await keepNewest(store, 2, 2);
+    expect((await store.list()).map(({ seq }) => seq)).toEqual([4, 3, 2]);
   });
 });
