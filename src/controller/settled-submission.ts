@@ -1,4 +1,5 @@
 import type { ControllerPort, SubmissionInput } from "./port.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { ErrorCode } from "../lib/errors.ts";
 import type { Outcome } from "../reducers/decide/command.ts";
 
@@ -22,11 +23,13 @@ export interface Settler {
 export class SettledSubmission {
   settler: Settler | null = null;
   readonly #controller: ControllerPort;
+  readonly #clock: Clock;
   /** Commands of one commit wait together. */
   #waiting: { readonly seq: number; readonly settled: Promise<void> } | null = null;
 
-  constructor(controller: ControllerPort) {
+  constructor(controller: ControllerPort, clock: Clock) {
     this.#controller = controller;
+    this.#clock = clock;
   }
 
   async wait(seq: number, signal: AbortSignal): Promise<void> {
@@ -58,12 +61,12 @@ export class SettledSubmission {
     const { seq } = this.#controller.state;
     if (this.#waiting?.seq === seq) return this.#waiting.settled;
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), SETTLE_MAX_MS);
+    const alarm = this.#clock.setAlarm(this.#clock.now() + SETTLE_MAX_MS, () => abort.abort());
     const settled = settler.settled(seq, abort.signal);
     const waiting = { seq, settled };
     this.#waiting = waiting;
     const forget = (): void => {
-      clearTimeout(timer);
+      alarm.cancel();
       if (this.#waiting === waiting) this.#waiting = null;
     };
     settled.then(forget, forget);

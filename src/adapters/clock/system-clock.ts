@@ -31,21 +31,34 @@ export interface ClockAnchor {
   readonly lastAt: number;
 }
 
+/** What a machine's own clocks say. */
+export interface MachineTime {
+  readonly uptimeMs: number;
+  readonly bootId: string;
+  /** The wall clock, Unix milliseconds: may be wrong by years. */
+  readonly wallMs: number;
+}
+
 /**
- * Gateway time. In the boot the log was last written in it goes on from there by CLOCK_BOOTTIME, whatever the wall
- * clock says now; after a reboot it is the wall clock, but never below the last logged instant.
+ * Gateway time at uptime 0. In the boot the log was last written in it goes on from there by CLOCK_BOOTTIME, whatever
+ * the wall clock says now; after a reboot it is the wall clock, but never below the last logged instant.
  */
+export function gatewayTimeBase(anchor: ClockAnchor | null, { uptimeMs, bootId, wallMs }: MachineTime): number {
+  if (anchor === null) return wallMs - uptimeMs;
+  if (anchor.bootId === bootId && bootId !== "unknown" && uptimeMs >= anchor.uptimeMs) {
+    return Math.max(anchor.at - anchor.uptimeMs, anchor.lastAt - uptimeMs);
+  }
+  return Math.max(wallMs, anchor.lastAt) - uptimeMs;
+}
+
+/** Gateway time by the clocks of this machine. */
 export class SystemClock implements Clock {
   readonly #base: number;
   #last = 0;
   #readAt = Number.NEGATIVE_INFINITY;
 
   constructor(anchor: ClockAnchor | null) {
-    const up = uptimeMs();
-    if (anchor === null) this.#base = Date.now() - up;
-    else if (anchor.bootId === readBootId() && anchor.bootId !== "unknown" && up >= anchor.uptimeMs) {
-      this.#base = Math.max(anchor.at - anchor.uptimeMs, anchor.lastAt - up);
-    } else this.#base = Math.max(Date.now(), anchor.lastAt) - up;
+    this.#base = gatewayTimeBase(anchor, { uptimeMs: uptimeMs(), bootId: readBootId(), wallMs: Date.now() });
   }
 
   now(): number {

@@ -100,7 +100,8 @@ export class FakeKernel {
   }
 }
 
-class FakeWatch implements TableWatch {
+/** Tells of foreign changes at once. */
+export class FakeWatch implements TableWatch {
   readonly #changes = new Map<string, number>();
   readonly #listeners = new Set<{ table: string; call: (by: string) => void }>();
   #doubts = 0;
