@@ -15,6 +15,8 @@ export interface Table<Row> {
   sealed: boolean;
   /** Of the table it was forked from; null if its rows are its own. */
   readonly parent: Edit | null;
+  /** The sealed table it was forked from, until it is sealed itself: a chain of them would keep all of the past. */
+  base: Table<Row> | null;
   /** Keys that were set or deleted since it was forked; null if it is no fork. */
   changed: Set<string> | null;
 }
@@ -25,6 +27,7 @@ export interface ReadonlyTable<Row> {
   readonly edit: Edit;
   readonly sealed: boolean;
   readonly parent: Edit | null;
+  readonly base: ReadonlyTable<Row> | null;
   readonly changed: ReadonlySet<string> | null;
 }
 
@@ -88,22 +91,24 @@ function hashOf(key: string): number {
 const childOf = (hash: number, shift: number): number => (hash >>> shift) & (FANOUT - 1);
 
 export function emptyTable<Row>(): Table<Row> {
-  return { size: 0, root: null, edit: {}, sealed: false, parent: null, changed: null };
+  return { size: 0, root: null, edit: {}, sealed: false, parent: null, base: null, changed: null };
 }
 
 /** The same rows, to be written to; the rows themselves are shared and must be replaced, not changed. */
 export function forkTable<Row>(table: Table<Row>): Table<Row> {
   assert(table.sealed, "a table is forked that may still change");
   const { size, root, edit } = table;
-  return { size, root, edit: {}, sealed: false, parent: edit, changed: new Set() };
+  return { size, root, edit: {}, sealed: false, parent: edit, base: table, changed: new Set() };
 }
 
 export function sealTable<Row>(table: Table<Row>): void {
   table.sealed = true;
+  table.base = null;
 }
 
-export function isSealed(table: ReadonlyTable<unknown>): boolean {
-  return table.sealed;
+/** The table itself once it is sealed, or what it was forked from; null if it is neither. */
+export function sealedBase<Row>(table: ReadonlyTable<Row>): ReadonlyTable<Row> | null {
+  return table.sealed ? table : table.base;
 }
 
 function leafAt<Row>(table: ReadonlyTable<Row>, hash: number): Leaf<Row> | null {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { tableDelete, tableGet, tableRows, tableSet } from "../../../src/lib/table.ts";
 import { operatorHolds } from "../../../src/reducers/decide/operator-holds.ts";
-import { forkState } from "../../../src/reducers/fork.ts";
+import { forkState, sealState } from "../../../src/reducers/fork.ts";
 import type { Mapping } from "../../../src/reducers/state.ts";
 import { DEVICE, Gateway, OTHER_DEVICE, portAdd } from "./given.ts";
 
@@ -52,5 +52,24 @@ describe("what an operator holds for a host", () => {
     tableDelete(fork.mappings, id as string);
     expect(operatorHolds(fork, DEVICE, "tcp")).toEqual(["m2"]);
     expect(held(gateway, DEVICE, "tcp")).toEqual([id]);
+  });
+
+  it("looks at no mapping twice, though every command is decided on a fork", () => {
+    const gateway = new Gateway();
+    gateway.do(portAdd());
+    const [id] = held(gateway, DEVICE, "tcp");
+    const state = forkState(gateway.state);
+    const mapping = tableGet(state.mappings, id as string) as Mapping;
+    let looks = 0;
+    for (let n = 0; n < 500; n += 1) {
+      const row = { ...mapping, id: `m${n}` };
+      Object.defineProperty(row, "claims", { get: () => ((looks += 1), mapping.claims) });
+      tableSet(state.mappings, row.id, row);
+    }
+    sealState(state);
+    expect(operatorHolds(forkState(state), DEVICE, "tcp")).toHaveLength(501);
+    looks = 0;
+    expect(operatorHolds(forkState(state), DEVICE, "tcp")).toHaveLength(501);
+    expect(looks).toBe(0);
   });
 });
