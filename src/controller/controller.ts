@@ -19,6 +19,9 @@ const GROUP_MAX = 256;
 /** Beyond this many waiting commands the controller answers "try later" at once. */
 const QUEUE_MAX = 10_000;
 
+/** Leases end by the lease clock; one that is overdue all the same is ended before a command, this often at most. */
+const END_DUE_AGAIN_MS = 5000;
+
 interface Waiting {
   readonly submission: Submission;
   readonly resolve: (outcome: Outcome) => void;
@@ -58,6 +61,8 @@ export class Controller implements ControllerPort {
   #state: State;
   #mode: ControllerMode = "starting";
   #draining: Promise<void> | null = null;
+  /** No lease is ended by a command that is only passing before this gateway time. */
+  #endDueFrom = Number.NEGATIVE_INFINITY;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -93,10 +98,30 @@ export class Controller implements ControllerPort {
     if (refusal !== null) return Promise.resolve({ ok: false, refusal });
     const { clock, entropy } = this.#options;
     const submission = { ...command, now: command.now ?? clock.now(), entropy: entropy() } as Submission;
+    if (command.source !== "controller" && command.source !== "clock") this.#endDueBefore(submission);
+    return this.#enqueue(submission);
+  }
+
+  #enqueue(submission: Submission): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ submission, resolve, reject, retried: false });
       this.#draining ??= this.#drain();
     });
+  }
+
+  /** Timers do not run in a suspend: after one, requests are read before the lease clock has had its turn. */
+  #endDueBefore({ now, requestId }: Submission): void {
+    const next = this.leases.next();
+    if (next === null || next >= now || now < this.#endDueFrom) return;
+    this.#endDueFrom = now + END_DUE_AGAIN_MS;
+    const expire = {
+      type: "leases.expire",
+      source: "clock",
+      requestId: `before ${requestId}`,
+      now,
+      entropy: 0,
+    } as const;
+    void this.#enqueue(expire).catch(() => undefined); // who asked hears of it by the command that follows
   }
 
   submitSettled(command: SubmissionInput): Promise<Outcome> {

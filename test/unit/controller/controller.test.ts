@@ -151,6 +151,23 @@ describe("Controller", () => {
     expect(controller.state.mappings.size).toBe(1);
   });
 
+  it("[F17] after a suspend, what is due ends before the first request is decided", async () => {
+    await controller.submit(by(mapRequest({ device: "192.168.77.2", lifetime: 600 })));
+    clock.advance(3_600_000);
+    expect(await controller.submit(by(mapRequest({ device: "192.168.77.3" })))).toMatchObject({ ok: true });
+    expect(log.records.slice(-2).map(({ event }) => event.type)).toEqual(["lease.expired", "mapping.granted"]);
+  });
+
+  it("[F7] [F17] a renewal goes through although the leases that are due cannot be ended", async () => {
+    await controller.submit(by(mapRequest({ internalPort: 2001, lifetime: 600 })));
+    await controller.submit(by(mapRequest({ internalPort: 2002, lifetime: 7200 })));
+    clock.advance(3_600_000);
+    log.failures = 1;
+    const renewal = await controller.submit(by(mapRequest({ internalPort: 2002, lifetime: 7200 })));
+    expect(renewal).toMatchObject({ ok: true, changed: false });
+    expect(controller.state.mappings.size).toBe(2);
+  });
+
   it("[I9] a stop writes the deadline that a renewal in the same group moved", async () => {
     await controller.submit(by(mapRequest({ lifetime: 600 })));
     clock.advance(300_000);
