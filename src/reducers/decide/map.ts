@@ -132,7 +132,7 @@ function join(asking: Asking, mapping: Mapping): Decision {
 function staticLifetime(asking: Asking, mapping: Mapping): number {
   const { command, deadlines } = asking;
   const wanted = command.by === "pcp" ? STATIC_LIFETIME : grantedLifetime(asking);
-  const ends = mapping.claims.map((claim) => deadlines.deadlineOf(mapping.id, claim.key) ?? Number.POSITIVE_INFINITY);
+  const ends = mapping.claims.map((claim) => endOf(deadlines, mapping, claim) ?? Number.POSITIVE_INFINITY);
   return Math.min(wanted, Math.max(1, Math.floor((Math.max(...ends) - command.now) / 1000)));
 }
 
@@ -243,6 +243,10 @@ function tooOften(state: State): string {
   return `this device changes its mappings too often; ${eventsPerMinute} changes a minute are let through`;
 }
 
+/** A claim that this very commit makes has no live deadline yet; its own says the same. Null: no end. */
+const endOf = (deadlines: Deadlines, mapping: Mapping, claim: Claim): number | null =>
+  deadlines.deadlineOf(mapping.id, claim.key) ?? claim.expiresAt;
+
 /** Seconds until the last claim of that kind on a mapping ends. */
 export function remaining(
   { command, deadlines }: { readonly command: CommandEnvelope; readonly deadlines: Deadlines },
@@ -251,6 +255,6 @@ export function remaining(
 ): number {
   const ends = mapping.claims
     .filter((claim) => claim.source === source)
-    .map((claim) => deadlines.deadlineOf(mapping.id, claim.key) ?? command.now);
+    .map((claim) => endOf(deadlines, mapping, claim) ?? command.now);
   return Math.max(1, Math.ceil((Math.max(...ends) - command.now) / 1000));
 }

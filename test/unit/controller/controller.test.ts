@@ -197,6 +197,24 @@ describe("Controller", () => {
     },
   );
 
+  it("[I9] confirms a port that the same group gave an end for no longer than until then", async () => {
+    const [added, confirmed] = await Promise.all([
+      controller.submit(by(portAdd({ externalPort: 8443, internalPort: 8443, lifetime: 90 }), "api:socket")),
+      controller.submit(by(mapRequest({ internalPort: 8443, lifetime: 3600 }))),
+    ]);
+    expect(added).toMatchObject({ ok: true });
+    expect(confirmed).toMatchObject({ ok: true, answer: { claimKey: null, lifetime: 90 } });
+  });
+
+  it("a nonce that the same group let in holds its port until its lease ends", async () => {
+    const other = "f".repeat(24);
+    const [, refused] = await Promise.all([
+      controller.submit(by(mapRequest({ lifetime: 600 }))),
+      controller.submit(by(mapRequest({ lifetime: 600, nonce: other }))),
+    ]);
+    expect(refused).toMatchObject({ ok: false, refusal: { code: "NONCE_MISMATCH", retryAfter: 600 } });
+  });
+
   it("promises nothing while starting or in safe mode, and appends nothing", async () => {
     for (const mode of ["starting", "safe", "stopped"] as const) {
       controller.enter(mode);
