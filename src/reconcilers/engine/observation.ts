@@ -36,14 +36,9 @@ export class Observation<Spec, Obs> {
     return this.#appeared.has(key);
   }
 
-  /** It says what `observe` would say if nobody else was at the target since. */
-  get certain(): boolean {
-    return this.#certain && this.#written.size === 0;
-  }
-
   /** It says what `observe` would say. */
   get trusted(): boolean {
-    return this.certain && this.#target.unchanged?.() === true;
+    return this.#certain && this.#written.size === 0 && this.#target.unchanged?.() === true;
   }
 
   async refresh(signal: AbortSignal, now: () => number): Promise<void> {

@@ -107,6 +107,39 @@ describe("a change of state", () => {
     expect(rig.target.callsAtOnceMax).toBe(1);
   });
 
+  it("that may lag shares one pass with what comes within that time, and holds up no repair", async () => {
+    const rig = await started({ definition: { lagMs: 100 } });
+    const passes = rig.reconciler.passes.length;
+    rig.states.commit({ a: { slot: 1, value: "x" } });
+    rig.clock.advance(60);
+    const seq = rig.states.commit({ b: { slot: 2, value: "x" } });
+    const settled = watchPromise(rig.reconciler.settled(seq, NEVER));
+    await quiet();
+    expect([rig.target.rows.size, settled.state]).toEqual([0, "waiting"]);
+    rig.clock.advance(40);
+    await quiet();
+    expect(Object.fromEntries(rig.target.rows)).toEqual(wanted(rig.states));
+    expect([settled.state, rig.reconciler.passes.length]).toEqual(["resolved", passes + 1]);
+
+    rig.target.tamper("intruder", (rows) => rows.delete("a"));
+    await quiet();
+    expect(rig.target.rows.size).toBe(2);
+
+    rig.states.commit({ c: { slot: 3, value: "x" } });
+    await rig.reconciler.close();
+    expect(rig.clock.nextAlarmAt).toBeNull();
+  });
+
+  it("that wants no other row settles without a pass", async () => {
+    const rig = await started();
+    rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    const passes = rig.reconciler.passes.length;
+    await rig.reconciler.settled(rig.states.commit({}), NEVER);
+    await quiet();
+    expect(rig.reconciler.passes.length).toBe(passes);
+  });
+
   it("lets a row take the place of one that goes in the same plan", async () => {
     const rig = await started();
     rig.states.commit({ z: { slot: 1, value: "z" } });
@@ -327,6 +360,23 @@ describe("settled", () => {
       expect(Object.fromEntries(rig.target.rows)).toEqual(wanted(rig.states));
       expect(rig.reconciler.health.failingSince).toBeNull();
     }
+  });
+
+  it("waits also for a state that wants nothing new, while nobody knows what is in the target", async () => {
+    const rig = await started();
+    rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    rig.target.faults.push("reject observe");
+    rig.target.tamper("intruder", (rows) => rows.clear());
+    await quiet();
+    expect(rig.reconciler.health.failingSince).not.toBeNull();
+    const settled = watchPromise(rig.reconciler.settled(rig.states.commit({}), NEVER));
+    await quiet();
+    expect(settled.state).toBe("waiting");
+    rig.clock.advance(200);
+    await quiet();
+    expect(settled.state).toBe("resolved");
+    expect(rig.target.rows.size).toBe(1);
   });
 
   it("rejects when its signal aborts", async () => {
