@@ -127,8 +127,11 @@ export class Executor {
       );
     const { severedPorts, lost } = request;
     // A forward that leads elsewhere contradicts its live flows at once; one that is new, only those on their way to it.
-    const flowsError = endFlows(target, { severedPorts, movedPorts: forwards("replace"), lost });
+    const movedPorts = forwards("replace");
+    const flowsError = endFlows(target, { severedPorts, movedPorts, lost });
     this.#judgeLater(target, forwards("add"));
+    // The row may look right to whoever retries it, so its flows are not left to that alone.
+    if (flowsError?.disposition === "transient") this.#judgeLater(target, movedPorts);
     return { ...written, refused, flowsError };
   }
 

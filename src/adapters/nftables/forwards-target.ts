@@ -20,7 +20,8 @@ const DRIFTED: SkeletonRow = { kind: "skeleton", instanceId: "", wans: [], lans:
 
 /**
  * Table `portreeve`. `apply` answers when the kernel has the rows and live flows that contradict a changed or severed one
- * have ended; those that were on their way to a port before it was forwarded follow within a moment. A severed row is an act, not a thing in the kernel: it is observed once done, and done again after a start.
+ * have ended; those that were on their way to a port before it was forwarded follow within a moment. A severed row is an
+ * act, not a thing in the kernel: it is observed once done, and done again after a start.
  */
 export function createForwardsTarget(nft: Nftables): Target<ForwardRow, ForwardRow> {
   const tracker = new TableTracker<SkeletonRow>(nft, FORWARDS_TABLE, FORWARD_SETS);
@@ -137,8 +138,8 @@ class ForwardBatch {
     const { kind } = change.desired.spec;
     if (kind === "skeleton") return skeletonError;
     if (kind === "severed") return flowsError;
-    // Where the kernel cannot end flows at all, a forward still forwards; where it failed once, the row is tried again.
-    const endsFlows = kind === "forward" || kind === "range";
-    return endsFlows && flowsError?.disposition === "transient" ? flowsError : null;
+    // Where the kernel cannot end flows at all, a forward still forwards; where it failed once, a moved one is tried again.
+    const moved = change.op === "update" && (kind === "forward" || kind === "range");
+    return moved && flowsError?.disposition === "transient" ? flowsError : null;
   }
 }

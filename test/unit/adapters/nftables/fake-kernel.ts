@@ -4,6 +4,7 @@ import { Executor } from "../../../../src/adapters/nftables/executor.ts";
 import type { Netfilter } from "../../../../src/adapters/nftables/netfilter.ts";
 import type { Nft, NftResult } from "../../../../src/adapters/nftables/nft-library.ts";
 import { type KernelLink, Nftables, type TableWatch } from "../../../../src/adapters/nftables/nftables.ts";
+import { NetlinkError } from "../../../../src/adapters/nftables/netlink-socket.ts";
 import { formatIpv4, parseIpv4 } from "../../../../src/lib/ip.ts";
 import type { Part } from "../../../../src/protocols/nftables-json/element.ts";
 import { FakeRuleset } from "../../../../src/protocols/nftables-json/fake.ts";
@@ -16,6 +17,8 @@ const NAMES: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp" };
 export class FakeKernel {
   readonly ruleset = new FakeRuleset();
   flows: Flow[] = [];
+  /** Listings of flows that fail before one works again. */
+  flowFaults = 0;
   /** What ran, newest last. */
   readonly transactions: string[] = [];
   /** Calls back with each foreign change of a table. */
@@ -69,7 +72,13 @@ export class FakeKernel {
         const found = this.ruleset.find(table, layout.name, keyOf(layout, fields));
         return found === null ? null : fieldsOf(found, fields.set, layout);
       },
-      flows: (direction, address) => this.flows.filter((flow) => flow[direction].destination === address),
+      flows: (direction, address) => {
+        if (this.flowFaults > 0) {
+          this.flowFaults -= 1;
+          throw new NetlinkError("ENOBUFS", "the kernel had no room");
+        }
+        return this.flows.filter((flow) => flow[direction].destination === address);
+      },
       forgetFlow: (flow) => {
         this.flows = this.flows.filter((each) => each.id !== flow.id);
       },

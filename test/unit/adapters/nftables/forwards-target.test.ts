@@ -190,6 +190,29 @@ describe("the forwards target", () => {
       expect(kernel.flows.map(({ id }) => id)).toEqual([other.id, udp.id]);
     });
 
+    it("gets to the flows of a moved forward that could not be listed, though the row itself is right by then", async () => {
+      await apply(create(forward(80)));
+      const moved = forward(80, "192.168.77.3");
+      kernel.endLateFlows();
+      kernel.flows = [flow(80, HOST)];
+      kernel.flowFaults = 1;
+      const change = { op: "update", key: moved.key, desired: moved, observed: forward(80).spec } as const;
+      expect(await target.apply([change], signal)).toMatchObject([{ ok: false, error: { disposition: "transient" } }]);
+      // Whoever looks now finds nothing to repeat.
+      expect((await target.observe(signal)).get(moved.key)).toEqual(moved.spec);
+      kernel.endLateFlows();
+      expect(kernel.flows).toEqual([]);
+    });
+
+    it("keeps to itself that the flows of others could not be listed: a new forward is made all the same", async () => {
+      kernel.flowFaults = 1;
+      const outcomes = await target.apply([create(severed(90, 1)), create(forward(80))], signal);
+      expect(outcomes.map(({ key, ok }) => [key, ok])).toEqual([
+        [severed(90, 1).key, false],
+        [forward(80).key, true],
+      ]);
+    });
+
     it("judges the flows of what an earlier process forwarded too: it may have died before it got to them", async () => {
       await apply(create(forward(80)));
       kernel.flows = [flow(80, null), flow(80, HOST)];
