@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 const PROGRAM = fileURLToPath(new URL("programs/map-load.mjs", import.meta.url));
 
 /**
- * @typedef {{ answered: number; seconds: number; perSecond: number; p50: number; p99: number; max: number }} Phase
+ * Times in ms; `late` are those that took more than a second.
+ * @typedef {{ answered: number; seconds: number; perSecond: number; p50: number; p99: number; max: number; late: number }} Phase
  * @typedef {{ mapping: Phase; renewing: Phase | null; refusals: Record<string, number>; resent: number; epochFaults: string[] }} LoadResult
  */
 

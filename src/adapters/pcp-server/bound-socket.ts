@@ -39,10 +39,11 @@ const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024;
 
 /**
  * A reply to an address that nobody has counts against this until ARP gives up, 3 s later; at the default of 208 KiB a
- * few hundred of them silence the socket for everyone. As the guard lets 20,000 requests a second through in all and a
- * small reply is charged 768 bytes, 46 MB can wait at once; the kernel doubles what is asked for.
+ * few hundred of them silence the socket for everyone. Of the 3,000 requests a second that the guard lets through in
+ * all, at the default rate for a device, each small reply is charged 768 bytes, so 7 MB can wait at once; the kernel
+ * doubles what is asked for.
  */
-const SEND_BUFFER_BYTES = 32 * 1024 * 1024;
+const SEND_BUFFER_BYTES = 8 * 1024 * 1024;
 
 /** When even that is full, datagrams wait in the process: few, or a flood would fill the memory. The rest are lost. */
 const SENDS_WAITING_MAX = 256;

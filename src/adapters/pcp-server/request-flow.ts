@@ -20,6 +20,12 @@ const DATAGRAMS_PER_TURN = 32;
 /** So long reading goes before deciding. */
 const READING_TURNS_MAX = 64;
 
+/**
+ * Shares of one address. The guard lets one station have one; here stations are unknown, and were this no more than
+ * one share, whoever borrows a neighbour's address could use it up and silence the neighbour.
+ */
+const SHARES_OF_ADDRESS = 4;
+
 export interface RequestFlowOptions {
   readonly controller: ControllerPort;
   readonly clock: Clock;
@@ -79,8 +85,9 @@ export class RequestFlow {
     if (source.port === 0) return "source port 0 cannot be answered";
     if (!isOnLink(this.#options.links(), link.interface, source.address)) return "the source is not on this link";
     const { requestsPerSecond } = this.#options.controller.state.settings.portControl.perDevice;
-    if (this.#rate.take(`${link.interface} ${source.address}`, requestsPerSecond, now)) return null;
-    return `more than ${requestsPerSecond} requests a second`;
+    const most = requestsPerSecond * SHARES_OF_ADDRESS;
+    if (this.#rate.take(`${link.interface} ${source.address}`, most, now)) return null;
+    return `more than ${most} requests a second`;
   }
 
   async #ask(received: Received, asking: Asking, controller: ControllerPort): Promise<void> {

@@ -66,7 +66,7 @@ export type GuardRow =
       readonly instanceId: string;
       readonly wans: readonly string[];
       readonly lans: readonly string[];
-      /** portControl.perDevice.requestsPerSecond; the kernel's limit for one source is four times this. */
+      /** portControl.perDevice.requestsPerSecond: the kernel's limits are multiples of it. */
       readonly requestsPerSecond: number;
     }
   | { readonly kind: "anchor"; readonly instanceId: string }

@@ -107,6 +107,7 @@ async function phase(count, requestOf) {
     p50: quantile(latencies, 0.5),
     p99: quantile(latencies, 0.99),
     max: latencies.at(-1) ?? 0,
+    late: latencies.filter((each) => each > 1000).length,
   };
 }
 

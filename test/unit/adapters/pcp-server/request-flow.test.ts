@@ -59,3 +59,16 @@ it("a repetition of what is under way needs no place", async () => {
   expect(fixture.sentTo("192.168.77.100:40001")).toHaveLength(1);
   expect(fixture.controller.submitted.length).toBe(before + 1);
 });
+
+it("a device is heard while one station, held to a device's rate by the guard, borrows its address", async () => {
+  const fixture = new Fixture();
+  await fixture.server.serve([LAN0]);
+  const socket = fixture.sockets.at(LAN0.address);
+  const announce = Uint8Array.of(0, 0);
+  for (let second = 0; second < 5; second += 1) {
+    for (let count = 0; count < 50; count += 1) socket.arrive(announce, { address: CLIENT.address, port: 40_000 });
+    for (let count = 0; count < 50; count += 1) socket.arrive(announce, CLIENT);
+    await fixture.advance(1000);
+  }
+  expect(fixture.sentTo(`${CLIENT.address}:${CLIENT.port}`)).toHaveLength(250);
+});
