@@ -42,22 +42,63 @@ function modelChanges(before: ReadonlyMap<string, Row>, after: ReadonlyMap<strin
   return changes;
 }
 
+type Version = { readonly table: Table<Row>; readonly model: ReadonlyMap<string, Row> };
+
+function expectChanges(before: Version, after: Version): void {
+  const changes = tableChanges(before.table, after.table);
+  const byKey = new Map(changes.map((change) => [change.key, change]));
+  expect(byKey.size).toBe(changes.length);
+  expect(byKey).toEqual(modelChanges(before.model, after.model));
+}
+
+const numbered = (count: number): string[] => Array.from({ length: count }, (_, index) => `wan0|tcp|${index}`);
+
+/** 2 ** `doublings` keys of one FNV-1a hash: pairs of two characters that lead from a hash to the same next one. */
+function colliding(doublings: number): string[] {
+  const mixed = (hash: number, code: number): number => Math.imul(hash ^ code, 0x01000193);
+  let [hash, keys] = [0x811c9dc5 | 0, [""]];
+  for (let doubling = 0; doubling < doublings; doubling += 1) {
+    const firstWith = new Map<number, number>();
+    for (let code = 0; ; code += 1) {
+      const upper = mixed(hash, code) >>> 16;
+      const other = firstWith.get(upper);
+      firstWith.set(upper, code);
+      if (other === undefined) continue;
+      const second = (mixed(hash, other) ^ mixed(hash, code)) & 0xffff;
+      keys = keys.flatMap((key) => [key + String.fromCharCode(other, second), key + String.fromCharCode(code, 0)]);
+      hash = mixed(mixed(hash, code), 0);
+      break;
+    }
+  }
+  return keys;
+}
+
 describe("a table", () => {
   it.each([
-    { seed: 11, keys: 40 },
-    { seed: 12, keys: 3000 },
-    { seed: 13, keys: 3000 },
-  ])("is what a plain map is, over forks, seed $seed with $keys keys", ({ seed, keys }) => {
+    { seed: 11, keys: numbered(40) },
+    { seed: 12, keys: numbered(3000) },
+    { seed: 13, keys: numbered(3000) },
+    { seed: 14, keys: [...colliding(5), ...numbered(40)] },
+  ])("is what a plain map is, over a tree of forks and with sweeps, seed $seed", ({ seed, keys }) => {
     const roll = dice(seed);
+    const pick = <T>(all: readonly T[]): T => all[roll(all.length)] as T;
     let table: Table<Row> = emptyTable();
     let model = new Map<string, Row>();
-    const versions: { table: Table<Row>; model: ReadonlyMap<string, Row> }[] = [];
+    const versions: Version[] = [];
     for (let version = 0; version < 60; version += 1) {
       for (let step = roll(200); step >= 0; step -= 1) {
-        const key = `wan0|tcp|${roll(keys)}`;
-        if (roll(3) === 0) {
+        const key = pick(keys);
+        const kind = roll(12);
+        if (kind < 4) {
           tableDelete(table, key);
           model.delete(key);
+        } else if (kind === 4) {
+          const isOver = (row: Row): boolean => (row.version + version) % 3 === 0;
+          tableSweep(table, key, isOver);
+          const gone = [...model].filter(([each]) => tableGet(table, each) === undefined);
+          expect(gone.filter(([, row]) => !isOver(row))).toEqual([]);
+          for (const [each] of gone) model.delete(each);
+          if (model.has(key)) expect(isOver(model.get(key) as Row)).toBe(false);
         } else {
           const row = { version };
           tableSet(table, key, row);
@@ -65,30 +106,29 @@ describe("a table", () => {
         }
         expect(tableGet(table, key)).toBe(model.get(key));
       }
+      // Before it is sealed too: a command group asks what it has changed so far.
+      if (versions.length > 0) expectChanges(pick(versions), { table, model });
       sealTable(table);
       versions.push({ table, model });
-      table = forkTable(table);
-      model = new Map(model);
+      // Mostly on from the last one; now and then from an older one, as after a commit that failed.
+      const from = roll(4) === 0 ? pick(versions) : { table, model };
+      table = forkTable(from.table);
+      model = new Map(from.model);
     }
     for (const each of versions) expectSame(each.table, each.model);
-    for (let pair = 0; pair < 100; pair += 1) {
-      const [a, b] = [versions[roll(versions.length)], versions[roll(versions.length)]] as [
-        (typeof versions)[0],
-        (typeof versions)[0],
-      ];
-      const changes = new Map(tableChanges(a.table, b.table).map((change) => [change.key, change]));
-      expect(changes).toEqual(modelChanges(a.model, b.model));
-    }
+    for (let pair = 0; pair < 200; pair += 1) expectChanges(pick(versions), pick(versions));
   });
 
   it("keeps keys apart whose hashes are the same", () => {
-    // Of so many about twenty pairs share all the bits that are used.
+    const keys = colliding(6);
+    expect(new Set(keys).size).toBe(64);
     const table: Table<Row> = emptyTable();
-    const keys = Array.from({ length: 200_000 }, (_, index) => `k${index}`);
     for (const [version, key] of keys.entries()) tableSet(table, key, { version });
-    const lost = keys.filter((key, version) => tableGet(table, key)?.version !== version);
-    expect(lost).toEqual([]);
-    expect(table.size).toBe(keys.length);
+    for (const key of keys.slice(0, 30)) tableDelete(table, key);
+    expect(keys.map((key) => tableGet(table, key)?.version)).toEqual(
+      keys.map((_, version) => (version < 30 ? undefined : version)),
+    );
+    expect(table.size).toBe(34);
   });
 
   it("refuses to be changed once it is sealed, and to be forked before", () => {
