@@ -22,8 +22,9 @@ export function checkInvariants(state: State, since?: State): string[] {
         faults.push(`S4 internal ${key} points to ${id}, which is not there`);
     }
   }
+  const known = since !== undefined && keepsMappings(since, state) ? since.devices : null;
   for (const [key, device] of changedEntries(state.devices, since?.devices)) {
-    checkDevice(state, key, device, since === undefined ? undefined : tableGet(since.devices, key), faults);
+    checkDevice(state, key, device, known === null ? undefined : tableGet(known, key), faults);
   }
   if (since === undefined) checkSizes(state, faults);
   return faults;
@@ -56,6 +57,12 @@ function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
   if (claims.some((claim) => (claim.expiresAt === null) !== (claim.lifetime === null))) {
     faults.push(`S8 mapping ${id} has a claim with an end and no lifetime, or the reverse`);
   }
+}
+
+/** Whether all mappings there were are there still and hold as many ports. */
+function keepsMappings(since: State, state: State): boolean {
+  const changes = tableChanges(since.mappings, state.mappings);
+  return changes.every(({ before, after }) => before === undefined || before.count === after?.count);
 }
 
 /** A device that only got more mappings since it was known to be good is looked at for those. */
