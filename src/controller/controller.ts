@@ -192,15 +192,27 @@ export class Controller implements ControllerPort {
       }
       assert(written.at(-1)?.seq === candidate.state.seq, "the log numbered the records otherwise than the fold");
       this.#state = candidate.state;
-      this.leases.apply(candidate.state, written);
+      this.#followLeases(candidate, written);
       this.#publish(written);
       const seconds = (performance.now() - started) / 1000;
       this.#options.onCommit?.({ events: written.length, commands: group.length, seconds });
     }
     for (const { waiting, decision, through } of candidate.decided) {
-      // Again, for leases that this very group granted or changed.
-      if (decision.ok) for (const renewal of decision.renewals) this.leases.renew(renewal);
       waiting.resolve(this.#outcome(decision, through));
+    }
+  }
+
+  /** In the order of the decisions, renewals again: they may be of leases that this very group granted or changed. */
+  #followLeases(
+    { state, decided }: { readonly state: State; readonly decided: readonly Decided[] },
+    written: readonly PortreeveRecord[],
+  ): void {
+    let next = 0;
+    for (const { decision, through } of decided) {
+      const first = next;
+      while (next < written.length && (written[next] as PortreeveRecord).seq <= through) next += 1;
+      if (next > first) this.leases.apply(state, written.slice(first, next));
+      if (decision.ok) for (const renewal of decision.renewals) this.leases.renew(renewal);
     }
   }
 

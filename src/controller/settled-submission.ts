@@ -24,6 +24,8 @@ export class SettledSubmission {
   settler: Settler | null = null;
   readonly #controller: ControllerPort;
   readonly #clock: Clock;
+  /** Claims whose maker still waits; true once a repetition of its request was told of success. */
+  readonly #making = new Map<string, boolean>();
   /** Commands of one commit wait together. */
   #waiting: { readonly seq: number; readonly settled: Promise<void> } | null = null;
 
@@ -37,9 +39,19 @@ export class SettledSubmission {
   }
 
   async submit(command: SubmissionInput): Promise<Outcome> {
-    const outcome = await this.#controller.submit(command);
-    const settler = this.settler;
-    if (!outcome.ok || settler === null) return outcome;
+    const decided = await this.#controller.submit(command);
+    if (!decided.ok || this.settler === null) return decided;
+    const made = (decided.made ?? []).map(keyOf);
+    for (const key of made) this.#making.set(key, false);
+    const outcome = await this.#settle(command, decided, this.settler);
+    for (const key of made) this.#making.delete(key);
+    if (!outcome.ok || outcome.answer.kind !== "mapped") return outcome;
+    const key = keyOf(outcome.answer);
+    if (this.#making.has(key)) this.#making.set(key, true);
+    return outcome;
+  }
+
+  async #settle(command: SubmissionInput, outcome: Accepted, settler: Settler): Promise<Outcome> {
     const { answer } = outcome;
     const ids = answer.kind === "mapped" ? [answer.mappingId] : answer.kind === "ids" ? answer.ids : [];
     // A renewal of what is effective already needs no waiting; everything else does.
@@ -73,13 +85,8 @@ export class SettledSubmission {
     return settled;
   }
 
-  async #takeBack(
-    command: SubmissionInput,
-    outcome: Extract<Outcome, { ok: true }>,
-    code: ErrorCode,
-    why: string,
-  ): Promise<Outcome> {
-    const made = outcome.made ?? [];
+  async #takeBack(command: SubmissionInput, outcome: Accepted, code: ErrorCode, why: string): Promise<Outcome> {
+    const made = (outcome.made ?? []).filter((claim) => this.#making.get(keyOf(claim)) !== true);
     if (made.length === 0) {
       return { ok: false, refusal: { code, message: `${why}; what was there before stays as it is`, retryAfter: 30 } };
     }
@@ -90,3 +97,8 @@ export class SettledSubmission {
     return { ok: false, refusal: { code, message: `${why}; the promise was withdrawn`, retryAfter: 30 } };
   }
 }
+
+type Accepted = Extract<Outcome, { ok: true }>;
+
+const keyOf = ({ mappingId, claimKey }: { mappingId: string; claimKey: string | null }): string =>
+  `${mappingId} ${claimKey}`;

@@ -168,6 +168,20 @@ describe("Controller", () => {
     expect(controller.state.mappings.size).toBe(2);
   });
 
+  it("[I9] a lease that the same group first shortened and then lengthened lasts as long as was said last", async () => {
+    await controller.submit(by(mapRequest({ lifetime: 600 })));
+    await Promise.all([
+      controller.submit(by(mapRequest({ lifetime: 120 }))),
+      controller.submit(by(mapRequest({ lifetime: 7200 }))),
+    ]);
+    expect(controller.leases.next()).toBe(T0 + 7_200_000);
+    await Promise.all([
+      controller.submit(by(mapRequest({ lifetime: 9000 }))),
+      controller.submit(by(mapRequest({ lifetime: 120 }))),
+    ]);
+    expect(controller.leases.next()).toBe(T0 + 120_000);
+  });
+
   it("[I9] a stop writes the deadline that a renewal in the same group moved", async () => {
     await controller.submit(by(mapRequest({ lifetime: 600 })));
     clock.advance(300_000);
@@ -281,6 +295,20 @@ describe("SettledSubmission", () => {
     controller.settleWith(settler({ kind: "pending" }, () => Promise.reject(new Error("timeout"))));
     const longer = await controller.submitSettled(by(mapRequest({ lifetime: 7200 })));
     expect(longer).toMatchObject({ ok: false, refusal: { code: "NOT_SETTLED" } });
+    expect(controller.state.mappings.size).toBe(1);
+  });
+
+  it("never withdraws what a repeated request was told meanwhile", async () => {
+    let giveUp = (): void => {};
+    const waiting = new Promise<void>((_, reject) => {
+      giveUp = () => reject(new Error("timeout"));
+    });
+    controller.settleWith(settler({ kind: "effective" }, () => waiting));
+    const first = controller.submitSettled(by(mapRequest()));
+    await controller.idle();
+    expect(await controller.submitSettled(by(mapRequest()))).toMatchObject({ ok: true, changed: false });
+    giveUp();
+    expect(await first).toMatchObject({ ok: false, refusal: { code: "NOT_SETTLED" } });
     expect(controller.state.mappings.size).toBe(1);
   });
 
