@@ -68,16 +68,16 @@ function pathOf(name: string): { readonly path: string[] } | { readonly suggesti
 }
 
 function valueOf(text: string, path: readonly string[]): { ok: true; value: unknown } | { ok: false } {
-  let value: unknown;
+  const yaml = (part: string): unknown => parse(part, { logLevel: "error" });
   try {
-    value = parse(text);
+    const value = yaml(text);
+    const listWanted = schemaAt(configSchema, path) instanceof z.ZodArray;
+    if (!listWanted || Array.isArray(value)) return { ok: true, value };
+    const items = text.split(",").map((item) => yaml(item.trim()));
+    return { ok: true, value: text.trim() === "" ? [] : items };
   } catch {
     return { ok: false };
   }
-  const listWanted = schemaAt(configSchema, path) instanceof z.ZodArray;
-  if (!listWanted || Array.isArray(value)) return { ok: true, value };
-  const items = text.split(",").map((item) => parse(item.trim()) as unknown);
-  return { ok: true, value: text.trim() === "" ? [] : items };
 }
 
 /** A copy of `config` with the overrides put in; sections that are missing are made. */

@@ -67,22 +67,25 @@ export function parseConfig(
 ): LoadedConfig {
   const name = file ?? "configuration";
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  if (document.errors.length > 0) {
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
+  // What yaml only warns of, such as a tag it does not know, was not understood either.
+  const unread = [...document.errors, ...document.warnings];
+  if (unread.length > 0) {
     throw new ConfigError(
-      document.errors.map(({ pos, message }) => {
+      unread.map(({ pos, message }) => {
         const { line } = lines.linePos(pos[0]);
         return { where: `${name}:${line}`, line, key: "", message, suggestion: null };
       }),
     );
   }
-  const content: unknown = document.toJS() ?? {};
-  if (!isMap(document.contents) && Object.keys(content as object).length > 0) {
+  const content = contentOf(document, name);
+  if (!isMap(document.contents) && content !== null) {
     const message = "must hold keys and values, as in `lan: [{ interface: lan0 }]`";
     throw new ConfigError([{ where: `${name}:1`, line: 1, key: "", message, suggestion: null }]);
   }
   const { overrides, faults } = readOverrides(env);
-  const parsed = configSchema.safeParse(withOverrides(content, overrides), { reportInput: true });
+  const whole = withOverrides(content, overrides);
+  const parsed = configSchema.safeParse(whole, { reportInput: true });
   const problems = faults.map(({ variable, message, suggestion }): ConfigProblem => {
     return { where: variable, line: 0, key: "", message, suggestion };
   });
@@ -94,7 +97,17 @@ export function parseConfig(
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, place)));
   problems.sort((a, b) => a.line - b.line);
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
-  return { config: parsed.data, file, overrides, notes: notesOn(withOverrides(content, overrides)) };
+  return { config: parsed.data, file, overrides, notes: notesOn(whole) };
+}
+
+/** Null for a file that holds nothing. Aliases are resolved only here: one that cannot be is a fault of the file. */
+function contentOf(document: Document.Parsed, name: string): unknown {
+  try {
+    return document.toJS() ?? null;
+  } catch (cause) {
+    const message = `has an alias that cannot be resolved: ${(cause as Error).message}`;
+    throw new ConfigError([{ where: name, line: 0, key: "", message, suggestion: null }], { cause });
+  }
 }
 
 type Path = readonly PropertyKey[];

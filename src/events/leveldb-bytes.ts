@@ -1,3 +1,6 @@
+/** A varint64 has at most ten bytes of seven bits. */
+const VARINT_END = 128 ** 10;
+
 /** Reads what LevelDB's util/coding.h writes. Throws a RangeError past the end. */
 export class ByteReader {
   readonly #bytes: Buffer;
@@ -21,11 +24,12 @@ export class ByteReader {
   /** Sizes, offsets and file numbers stay far below 2^53. */
   varint(): number {
     let value = 0;
-    for (let scale = 1; ; scale *= 128) {
+    for (let scale = 1; scale < VARINT_END; scale *= 128) {
       const byte = this.byte();
       value += (byte & 127) * scale;
       if (byte < 128) return value;
     }
+    throw new RangeError("a number of more than 64 bits");
   }
 
   take(length: number): Buffer {
@@ -42,10 +46,15 @@ export class ByteReader {
   }
 }
 
+/** The most that a byte of it stands for: a copy of 64 bytes takes three. */
+const SNAPPY_RATIO_MAX = 22;
+
 /** Snappy's format_description.txt: literals, and copies from what has been put out already. */
 export function unsnappy(bytes: Buffer): Buffer {
   const input = new ByteReader(bytes);
-  const output = Buffer.alloc(input.varint());
+  const total = input.varint();
+  if (total > SNAPPY_RATIO_MAX * bytes.length) throw new RangeError("longer than it can be");
+  const output = Buffer.alloc(total);
   let length = 0;
   const littleEndian = (count: number): number => input.take(count).readUIntLE(0, count);
   while (!input.atEnd) {

@@ -45,13 +45,16 @@ function fragmentAt(file: Buffer, position: number, left: number): Fragment {
   return whole ? { position, type, payload } : { position, type: 0, payload };
 }
 
-/** The logical records up to the first fragment that is not whole. */
+/** The logical records up to the first that is not whole. */
 export function* recordsOf(file: Buffer): Generator<Buffer> {
-  let parts: Buffer[] = [];
+  let parts: Buffer[] | null = null;
   for (const { type, payload } of fragmentsOf(file)) {
-    if (type === 0) return;
     if (type === FULL || type === FIRST) parts = [];
+    // Damaged, or the rest of a record whose beginning is not there.
+    if (type === 0 || parts === null) return;
     parts.push(payload);
-    if (type === FULL || type === LAST) yield parts.length === 1 ? payload : Buffer.concat(parts);
+    if (type === MIDDLE || type === FIRST) continue;
+    yield parts.length === 1 ? payload : Buffer.concat(parts);
+    parts = null;
   }
 }

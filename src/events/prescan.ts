@@ -40,13 +40,13 @@ export async function walFiles(directory: string): Promise<string[]> {
 const damaged = (file: string, offset: number, seq: Seq): Error =>
   corrupt(seq + 1, `${file} is damaged at byte ${offset}, after record ${seq}, with later writes behind it`);
 
-interface FileScan {
+export interface FileScan {
   /** A whole write, or the whole beginning of one, is in the file. */
   readonly begun: boolean;
   readonly damage: { readonly offset: number; readonly before: "end" | "more" } | null;
 }
 
-function scanFile(bytes: Buffer): FileScan {
+export function scanFile(bytes: Buffer): FileScan {
   let suspect: number | null = null;
   /** Where the fragmented write that has not ended yet began. */
   let open: number | null = null;

@@ -50,9 +50,18 @@ async function liveTables(directory: string): Promise<Table[]> {
   const current = await readFile(join(directory, "CURRENT"), "latin1").catch(missingAsNull);
   const manifest = /^MANIFEST-\d+\n$/.test(current ?? "") ? (current as string).trim() : null;
   const bytes = manifest === null ? null : await readFile(join(directory, manifest)).catch(missingAsNull);
+  return bytes === null ? [] : tablesOf(bytes);
+}
+
+/** Newest first. */
+export function tablesOf(manifest: Buffer): Table[] {
   const live = new Map<number, Table>();
-  // A MANIFEST that is damaged, LevelDB refuses.
-  for (const edit of bytes === null ? [] : recordsOf(bytes)) applyEdit(new ByteReader(edit), live);
+  try {
+    for (const edit of recordsOf(manifest)) applyEdit(new ByteReader(edit), live);
+  } catch (cause) {
+    // A MANIFEST that is damaged, LevelDB refuses by itself.
+    if (!(cause instanceof RangeError)) throw cause;
+  }
   return [...live.values()].sort((a, b) => b.number - a.number);
 }
 
@@ -84,7 +93,7 @@ const MAGIC = 0xdb4775248b80fb57n;
 const SNAPPY = 1;
 
 /** Where the first bad block of a table begins; null if all are as they were written. */
-function firstDamage(table: Buffer): number | null {
+export function firstDamage(table: Buffer): number | null {
   const footerAt = Math.max(table.length - FOOTER_BYTES, 0);
   try {
     if (table.readBigUInt64LE(table.length - 8) !== MAGIC) return footerAt;

@@ -1,6 +1,8 @@
 import {
   attribute,
+  attributeUint16,
   attributeUint32,
+  attributeUint8,
   endOf,
   findAttribute,
   message,
@@ -130,7 +132,6 @@ export function decodeFlow(bytes: Buffer, start: number, end: number): Flow | nu
   const id = attributeUint32(bytes, start, end, CTA_ID);
   if (original === null || reply === null || id === null) return null;
   const status = attributeUint32(bytes, start, end, CTA_STATUS) ?? 0;
-  const zone = findAttribute(bytes, start, end, CTA_ZONE);
   return {
     original,
     reply,
@@ -138,7 +139,7 @@ export function decodeFlow(bytes: Buffer, start: number, end: number): Flow | nu
     sourceNat: (status & IPS_SRC_NAT) !== 0,
     mark: attributeUint32(bytes, start, end, CTA_MARK) ?? 0,
     id,
-    zone: zone < 0 ? 0 : bytes.readUInt16BE(offsetOf(zone)),
+    zone: attributeUint16(bytes, start, end, CTA_ZONE) ?? 0,
   };
 }
 
@@ -150,12 +151,10 @@ function decodeTuple(bytes: Buffer, start: number, end: number, type: number): T
   if (ip < 0 || proto < 0) return null;
   const source = attributeUint32(bytes, offsetOf(ip), endOf(ip), CTA_IP_V4_SRC);
   const destination = attributeUint32(bytes, offsetOf(ip), endOf(ip), CTA_IP_V4_DST);
-  const port = (kind: number): number => {
-    const found = findAttribute(bytes, offsetOf(proto), endOf(proto), kind);
-    return found < 0 ? -1 : bytes.readUInt16BE(offsetOf(found));
-  };
-  const protocol = findAttribute(bytes, offsetOf(proto), endOf(proto), CTA_PROTO_NUM);
-  const [sourcePort, destinationPort] = [port(CTA_PROTO_SRC_PORT), port(CTA_PROTO_DST_PORT)];
-  if (source === null || destination === null || protocol < 0 || sourcePort < 0 || destinationPort < 0) return null;
-  return { source, destination, protocol: bytes.readUInt8(offsetOf(protocol)), sourcePort, destinationPort };
+  const protocol = attributeUint8(bytes, offsetOf(proto), endOf(proto), CTA_PROTO_NUM);
+  const sourcePort = attributeUint16(bytes, offsetOf(proto), endOf(proto), CTA_PROTO_SRC_PORT);
+  const destinationPort = attributeUint16(bytes, offsetOf(proto), endOf(proto), CTA_PROTO_DST_PORT);
+  if (source === null || destination === null || protocol === null) return null;
+  if (sourcePort === null || destinationPort === null) return null;
+  return { source, destination, protocol, sourcePort, destinationPort };
 }

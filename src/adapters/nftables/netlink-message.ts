@@ -134,8 +134,20 @@ export function attributeText(bytes: Buffer, start: number, end: number, type: n
   return bytes.toString("latin1", from, nul >= 0 && nul < to ? nul : to);
 }
 
-/** Big-endian, as nftables and conntrack send them, or null. */
+/** Big-endian, as nftables and conntrack send them; null if it is missing or shorter. */
 export function attributeUint32(bytes: Buffer, start: number, end: number, type: number): number | null {
+  return attributeUint(bytes, start, end, type, 4);
+}
+
+export function attributeUint16(bytes: Buffer, start: number, end: number, type: number): number | null {
+  return attributeUint(bytes, start, end, type, 2);
+}
+
+export function attributeUint8(bytes: Buffer, start: number, end: number, type: number): number | null {
+  return attributeUint(bytes, start, end, type, 1);
+}
+
+function attributeUint(bytes: Buffer, start: number, end: number, type: number, width: number): number | null {
   const found = findAttribute(bytes, start, end, type);
-  return found < 0 || lengthOf(found) < 4 ? null : bytes.readUInt32BE(offsetOf(found));
+  return found < 0 || lengthOf(found) < width ? null : bytes.readUIntBE(offsetOf(found), width);
 }

@@ -123,5 +123,6 @@ function valueOf(bytes: Buffer, start: number, end: number, type: number, regist
   if (holder < 0) return -1;
   const value = findAttribute(bytes, offsetOf(holder), endOf(holder), NFTA_DATA_VALUE);
   // The last register of a concatenation may be cut to the bytes it uses.
-  return value < 0 || lengthOf(value) <= (registers - 1) * REGISTER_BYTES ? -1 : offsetOf(value);
+  if (value < 0 || lengthOf(value) <= (registers - 1) * REGISTER_BYTES) return -1;
+  return offsetOf(value) + registers * REGISTER_BYTES > bytes.length ? -1 : offsetOf(value);
 }
