@@ -1,0 +1,10 @@
+import { configTargets } from "./targets/config.mjs";
+import { eventLogTargets } from "./targets/event-log.mjs";
+import { kernelTargets } from "./targets/kernel.mjs";
+import { portControlTargets } from "./targets/port-control.mjs";
+
+/** Every reader of foreign bytes. @param {import("./targets/loading.mjs").Load} load */
+export async function allTargets(load) {
+  const groups = [portControlTargets, kernelTargets, configTargets, eventLogTargets];
+  return (await Promise.all(groups.map((group) => group(load)))).flat();
+}
