@@ -56,7 +56,10 @@ export interface ReconcilerDefinition<S, Spec, Obs> {
   /** A full observe and compare at least this often, whatever the target says of itself. */
   readonly refreshMs: number;
   readonly retry: { readonly minMs: number; readonly maxMs: number; readonly jitter: number };
-  /** For rows that no answer waits for: so long a changed state waits for others, and one pass serves them all. */
+  /**
+   * For rows that no answer waits for: so long a changed state waits for others, and one pass serves them all. A state
+   * that cannot tell which rows it changed (settings did) does not wait.
+   */
   readonly lagMs?: number;
   /** A pass that would delete, unexplained by an event, more than this share of what we own (and over 10 rows) is held back and reported. */
   readonly deleteFractionMax: number;

@@ -107,9 +107,7 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
     this.#passes.begin(states.state);
     const stateSource = states.subscribe((state) => {
       this.#stateAt = clock.now();
-      if (this.#turn === null && !this.#trigger.hasReasons && this.#passes.takeOver(state)) {
-        this.#settlements.complete(state.seq);
-      } else this.#trigger.wakeWithin(this.#definition.lagMs ?? 0, "state");
+      this.#follow(state);
     });
     const drift = this.#target.watch?.((by) => {
       if (this.#authors.size < AUTHORS_MAX) this.#authors.add(by);
@@ -169,6 +167,14 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
   close(): Promise<void> {
     this.#closing ??= this.#shutDown();
     return this.#closing;
+  }
+
+  #follow(state: S): void {
+    if (this.#turn === null && !this.#trigger.hasReasons && this.#passes.takeOver(state)) {
+      return this.#settlements.complete(state.seq);
+    }
+    const { lagMs = 0 } = this.#definition;
+    this.#trigger.wakeWithin(lagMs > 0 && this.#passes.knowsChanges(state) ? lagMs : 0, "state");
   }
 
   #pausedUntil(state: S): number | null {

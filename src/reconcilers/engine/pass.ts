@@ -99,6 +99,11 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
     return true;
   }
 
+  /** Whether this state tells which rows it changed, instead of that any may be another. */
+  knowsChanges(state: S): boolean {
+    return this.#changedIn(this.#definition.select(state)) !== null;
+  }
+
   /** Rejects when the target could not be read or written at all; then nothing is known and all is compared next time. */
   async run(order: PassOrder<S>): Promise<PassResult> {
     const observedFresh = await this.#observe(order);

@@ -130,6 +130,14 @@ describe("a change of state", () => {
     expect(rig.clock.nextAlarmAt).toBeNull();
   });
 
+  it("that may have changed any row never lags", async () => {
+    const rig = await started({ definition: { lagMs: 100 } });
+    rig.states.forgetAncestors();
+    rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    expect(rig.target.rows.size).toBe(1);
+  });
+
   it("that wants no other row settles without a pass", async () => {
     const rig = await started();
     rig.states.commit({ a: { slot: 1, value: "x" } });
