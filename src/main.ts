@@ -16,6 +16,8 @@ const programs: Programs = {
   run: async (options) => await (await import("./daemon/daemon.ts")).runDaemon({ ...options, version }),
   replay: async (dataDir, to) => await (await import("./daemon/offline.ts")).replayDataDir(dataDir, to),
   verifyLog: async (dataDir) => await (await import("./events/verify.ts")).verifyLog(dataDir),
+  planSalvage: async (dataDir, restore) => await (await import("./daemon/offline.ts")).plan(dataDir, restore),
+  acceptLog: async (dataDir) => await (await import("./events/restored.ts")).acceptLog(dataDir),
   teardown: async (dataDir) => await (await import("./daemon/offline.ts")).teardown(dataDir),
 };
 

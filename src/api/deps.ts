@@ -77,8 +77,26 @@ export interface Info {
   readonly startedAt: number;
   /** What is bound now: "pcp lan0 192.168.7.1:5351", "api 127.0.0.1:8351". */
   readonly sockets: readonly string[];
+  /** What is wrong with the log and which command mends it, while in safe mode. */
+  readonly fault: LogProblem | null;
+  /** Null while there is no log to check. */
+  readonly verification: LogVerification | null;
   /** What an operator should know: a sysctl that could not be set, configuration that does nothing yet. Sentences. */
   readonly warnings: readonly string[];
+}
+
+/** How far the check of the whole log has come that every start makes beside its work. */
+export interface LogVerification {
+  readonly state: "running" | "ok" | "damaged" | "failed";
+  readonly through: Seq;
+  readonly message: string;
+}
+
+export interface LogProblem {
+  readonly code: string;
+  readonly seq: Seq;
+  readonly message: string;
+  readonly next: string;
 }
 
 export interface Readiness {

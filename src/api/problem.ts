@@ -47,6 +47,7 @@ export function httpStatus(code: ErrorCode): number {
       return 500;
     case "LOG_LOCKED":
     case "LOG_CORRUPT":
+    case "LOG_RESTORED":
     case "LOG_WRITE_FAILED":
     case "LOG_NEWER_VERSION":
     case "FOREIGN_INSTANCE":

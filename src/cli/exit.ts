@@ -41,6 +41,7 @@ export function exitOf(code: ErrorCode): number {
     case "TIMEOUT":
       return EXIT.notSettled;
     case "LOG_CORRUPT":
+    case "LOG_RESTORED":
     case "LOG_NEWER_VERSION":
       return EXIT.problemFound;
     case "LOG_WRITE_FAILED":

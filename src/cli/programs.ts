@@ -1,4 +1,6 @@
 import type { LoadedConfig } from "../config/load.ts";
+import type { Acceptance } from "../events/restored.ts";
+import type { Salvage } from "../events/salvage.ts";
 import type { LogVerdict } from "../events/verify.ts";
 
 /** What the command line starts itself instead of asking the daemon: given by the entry point, loaded when needed. */
@@ -9,6 +11,10 @@ export interface Programs {
   replay(dataDir: string, to: number | null): Promise<ReplayReport>;
   /** Reads a copy of the log of a data directory. */
   verifyLog(dataDir: string): Promise<LogVerdict>;
+  /** What can be made of a damaged data directory, or of a snapshot in it. */
+  planSalvage(dataDir: string, restore: number | "newest" | null): Promise<Salvage>;
+  /** Goes on from where the log of a data directory ends. */
+  acceptLog(dataDir: string): Promise<Acceptance>;
   /** Removes what the instance of this data directory made in the kernel, and nothing else. */
   teardown(dataDir: string): Promise<void>;
 }

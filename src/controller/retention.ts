@@ -8,17 +8,22 @@ export interface Retain {
 }
 
 const DAY_MS = 86_400_000;
-/** Fewer are not worth a file of their own. */
+/** More at once would take long to stop for. */
 const BATCH_MAX = 10_000;
 
 /**
- * The last record that may leave the log now, no later than `covered`; null if too few may. A record may leave when
+ * The last record that may leave the log now, no later than `covered`, of one batch; null if too few may. A record may leave when
  * more than `events` came after it or when it is older than `days`.
  */
 export async function mayLeave(log: ReadableLog, retain: Retain, covered: Seq, now: number): Promise<Seq | null> {
   const { base, head } = log;
   const surplus = head.seq - retain.events;
-  const last = Math.min(covered, Math.max(surplus, await lastBefore(log, now - retain.days * DAY_MS)));
+  const last = Math.min(
+    covered,
+    base.seq + BATCH_MAX,
+    Math.max(surplus, await lastBefore(log, now - retain.days * DAY_MS)),
+  );
+  // Fewer are not worth a file of their own.
   const batch = Math.min(BATCH_MAX, Math.max(1, Math.floor(retain.events / 10)));
   return last - base.seq >= batch ? last : null;
 }

@@ -5,7 +5,7 @@ import { LinkObserver } from "../adapters/kernel/link-observer.ts";
 import type { Links } from "../adapters/kernel/links.ts";
 import { ListenerObserver } from "../adapters/kernel/listeners.ts";
 import { createPcpServer, type PcpServer } from "../adapters/pcp-server/server.ts";
-import type { ApiDeps } from "../api/deps.ts";
+import type { ApiDeps, LogProblem, LogVerification } from "../api/deps.ts";
 import { type OpenApi, openApi } from "../api/listener.ts";
 import { exitOf } from "../cli/exit.ts";
 import { parseListen } from "../config/schema.ts";
@@ -15,16 +15,18 @@ import { Controller } from "../controller/controller.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
 import { createEntropy } from "./entropy.ts";
 import type { EventLog } from "../events/log.ts";
-import { LogFault } from "../events/log-fault.ts";
 import { loadMasterKey } from "../events/master-key.ts";
 import { hasSecrets } from "../events/secrets.ts";
 import { History } from "../controller/history.ts";
 import { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
-import { unwritableLog } from "./unwritable-log.ts";
+import type { LogFault } from "../events/log-fault.ts";
+import { LogCare } from "./log-care.ts";
+import { logProblem, unwritableLog } from "./unwritable-log.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { createMetrics, type Metrics } from "../lib/metrics.ts";
 import { RequestLog } from "../lib/request-log.ts";
 import { portControlListeners } from "./served-addresses.ts";
+import { ProcessWatch } from "./process-watch.ts";
 import { Readiness } from "./readiness.ts";
 import { externalAddress, wanAddress } from "../reducers/select/external-address.ts";
 import type { State } from "../reducers/state.ts";
@@ -89,6 +91,8 @@ class Daemon {
   #serveTimer: NodeJS.Timeout | null = null;
   #stopping = false;
   #lastFault: string | null = null;
+  #fault: LogProblem | null = null;
+  #care: LogCare | null = null;
   safe = false;
 
   constructor(options: DaemonOptions, log: Logger, announce: Logger) {
@@ -111,6 +115,7 @@ class Daemon {
     if (store.ok) await this.#openDataPlane(controller, store.log, clock);
     const readiness = new Readiness(clock, this.#dataPlane?.reconcilers ?? []);
     this.#readiness = readiness;
+    this.#watchProcess(readiness);
     this.#makePcpServer(controller, clock);
     if (store.ok) await this.#recordStart(controller, store.log, clock);
     else this.#enterSafeMode(controller, store.fault);
@@ -122,7 +127,9 @@ class Daemon {
     }
     await this.#servePorts();
     await this.#openApi(store, eventLog, controller, clock, readiness);
-    if (store.ok) this.#sayReady(readiness);
+    if (!store.ok) return;
+    this.#sayReady(readiness);
+    await this.#care?.start();
   }
 
   /** In the reverse order: nobody new is promised anything, then the log is closed as it stands. */
@@ -132,6 +139,7 @@ class Daemon {
     await this.#api?.close();
     await this.#pcp?.close();
     for (const close of this.#closers.reverse()) await close();
+    await this.#care?.close();
     const controller = this.#controller;
     if (controller !== null && controller.mode === "running") {
       await controller.submit({ type: "controller.stop", source: "controller", requestId: `stop-${process.pid}` });
@@ -200,6 +208,14 @@ class Daemon {
     const from = foreign.instanceId;
     await controller.submit({ type: "instance.take-over", from, source: "controller", requestId: `take-over-${from}` });
     await dataPlane.takeOver(from);
+  }
+
+  #watchProcess(readiness: Readiness): void {
+    const onStall = (seconds: number): void => this.#log.warn({ seconds }, "the process stood still");
+    const onFilesExhausted = (whose: string): void => this.#log.warn({ whose }, "no more files can be opened");
+    const watch = new ProcessWatch({ readiness, metrics: this.#metrics, onStall, onFilesExhausted });
+    watch.start();
+    this.#closers.push(() => watch.close());
   }
 
   #makePcpServer(controller: Controller, clock: SystemClock): void {
@@ -289,10 +305,16 @@ class Daemon {
     const { config, notes } = this.#options.loaded;
     const keeper = new SnapshotKeeper(store.snapshots, eventLog, () => controller.state);
     this.#keeper = keeper;
+    if (store.ok) {
+      const onFault = (fault: LogFault): void => this.#enterSafeMode(controller, fault);
+      this.#care = new LogCare({ config, controller, keeper, eventLog, clock, log: this.#log, onFault });
+    }
     const listen = config.api.listen === null ? null : parseListen(config.api.listen);
     const startedAt = clock.now();
     // What is bound and what is wrong change with time: read when asked.
     const sockets = (): string[] => this.#sockets();
+    const fault = (): LogProblem | null => this.#fault;
+    const verification = (): LogVerification | null => this.#care?.verification ?? null;
     const deps: ApiDeps = {
       controller,
       clock,
@@ -311,6 +333,12 @@ class Daemon {
         startedAt,
         get sockets() {
           return sockets();
+        },
+        get fault() {
+          return fault();
+        },
+        get verification() {
+          return verification();
         },
         get warnings() {
           return [...notes, ...readiness.degraded()];
@@ -332,10 +360,11 @@ class Daemon {
     if (this.safe) return;
     this.safe = true;
     controller.enter("safe");
-    const seq = fault instanceof LogFault ? fault.seq : controller.state.seq;
-    const reason = `safe mode: ${fault.message}. \`portreeve events verify --data-dir ${this.#options.loaded.config.dataDir}\` says more`;
-    this.#readiness?.bar(reason);
-    this.#announce.error({ code: fault.code, seq, reason }, "safe-mode");
+    const problem = logProblem(fault, controller.state.seq, this.#options.loaded.config.dataDir);
+    this.#fault = problem;
+    const { code, seq, message, next } = problem;
+    this.#readiness?.bar(`safe mode: ${message}. Next: ${next}`);
+    this.#announce.error({ code, seq, reason: message, next }, "safe-mode");
   }
 
   #sayReady(readiness: Readiness): void {

@@ -2,10 +2,12 @@ import { openNftables } from "../adapters/nftables/nftables.ts";
 import type { ReplayReport } from "../cli/programs.ts";
 import type { Seq } from "../events/envelope.ts";
 import { copyForReading } from "../events/log-copy.ts";
+import { planSalvage, type Salvage } from "../events/salvage.ts";
 import { openSnapshots } from "../events/snapshot-store.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { refold } from "../controller/history.ts";
 import { checkInvariants } from "../reducers/invariants.ts";
+import { REDUCER_VERSION } from "../reducers/state.ts";
 import { contentHash, stateHash, stateToJson } from "../reducers/state-json.ts";
 
 /** Folds every record there is from the first on, verifying the chain; up to `to` if given. */
@@ -29,6 +31,10 @@ export async function replayDataDir(dataDir: string, to: Seq | null): Promise<Re
   } finally {
     await copy.close();
   }
+}
+
+export function plan(dataDir: string, restore: Seq | "newest" | null): Promise<Salvage> {
+  return planSalvage(dataDir, { foldVersion: REDUCER_VERSION, ...(restore !== null && { restore }) });
 }
 
 /** Removes every nftables table that the instance of this data directory made, and nothing else. */

@@ -2,7 +2,9 @@ import { join } from "node:path";
 import { existsSync } from "node:fs";
 import type { EventLog } from "../events/log.ts";
 import { copyForReading } from "../events/log-copy.ts";
+import { LogFault } from "../events/log-fault.ts";
 import { openLevelLog } from "../events/log-level.ts";
+import { refuseIfBehind, refuseIfCopied } from "../events/restored.ts";
 import { openSnapshots } from "../events/snapshot-store.ts";
 import type { SnapshotStore } from "../events/snapshot.ts";
 import { PortreeveError } from "../lib/errors.ts";
@@ -12,7 +14,7 @@ import { initialState, type State } from "../reducers/state.ts";
 /** What a start finds: a log that can be written, or why it cannot and what is still known. */
 export type Store =
   | { readonly ok: true; readonly log: EventLog; readonly snapshots: SnapshotStore; readonly state: State }
-  | { readonly ok: false; readonly fault: PortreeveError; readonly snapshots: SnapshotStore; readonly state: State };
+  | { readonly ok: false; readonly fault: LogFault; readonly snapshots: SnapshotStore; readonly state: State };
 
 export type Notify = (fields: object, message: string) => void;
 
@@ -21,17 +23,17 @@ export async function openStore(dataDir: string, notify: Notify): Promise<Store>
   const snapshots = openSnapshots(dataDir, (fault) => notify(fault, "snapshot not used"));
   let log: EventLog | null = null;
   try {
+    await refuseIfCopied(dataDir);
     log = await openLevelLog(dataDir, { notice: (notice) => notify(notice, "event log") });
+    await refuseIfBehind(log, snapshots);
     const state = await stateAt(log, snapshots, log.head.seq);
     return { ok: true, log, snapshots, state };
   } catch (cause) {
     await log?.close();
-    if (!(cause instanceof PortreeveError) || !isDamage(cause)) throw cause;
+    if (!(cause instanceof LogFault)) throw cause;
     return { ok: false, fault: cause, snapshots, state: await salvage(dataDir, snapshots) };
   }
 }
-
-const isDamage = ({ code }: PortreeveError): boolean => code === "LOG_CORRUPT" || code === "LOG_NEWER_VERSION";
 
 /** The state as far as the log is whole; the initial one if it cannot be read at all. */
 async function salvage(dataDir: string, snapshots: SnapshotStore): Promise<State> {

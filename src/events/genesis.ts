@@ -22,7 +22,10 @@ export type Genesis = z.infer<typeof genesis>;
 /** Undefined if the store has none: it is new, or its first value is lost. */
 export async function readGenesis(storage: Storage): Promise<Genesis | undefined> {
   const value = await storage.get(GENESIS_KEY);
-  if (value === undefined) return undefined;
+  return value === undefined ? undefined : parseGenesis(value);
+}
+
+export function parseGenesis(value: string): Genesis {
   const parsed = genesis.safeParse(JSON.parse(readChecked(GENESIS_KEY, value)));
   if (!parsed.success) throw corrupt(0, "the log's own description is not well formed", parsed.error);
   const { format } = parsed.data;

@@ -1,15 +1,35 @@
 import { PortreeveError } from "../lib/errors.ts";
 import type { Seq } from "./envelope.ts";
 
+/**
+ * What mends a log. `salvage`: make a whole one of what can be read. `accept`: the log is whole as far as it goes, and
+ * an operator can confirm that it is to go on from there. `upgrade`: run the version that wrote it.
+ */
+export type Remedy = "salvage" | "accept" | "upgrade";
+
+interface FaultOptions {
+  readonly cause?: unknown;
+  readonly remedy?: Remedy;
+}
+
+type FaultCode = "LOG_CORRUPT" | "LOG_RESTORED" | "LOG_NEWER_VERSION";
+const REMEDIES = { LOG_CORRUPT: "salvage", LOG_RESTORED: "accept", LOG_NEWER_VERSION: "upgrade" } as const;
+
 /** The log cannot be trusted, or not be understood, from record `seq` on. What is read before it is good. */
 export class LogFault extends PortreeveError {
   readonly seq: Seq;
+  readonly remedy: Remedy;
 
-  constructor(code: "LOG_CORRUPT" | "LOG_NEWER_VERSION", seq: Seq, message: string, options?: { cause?: unknown }) {
-    super(code, message, "fatal", options);
+  constructor(code: FaultCode, seq: Seq, message: string, { cause, remedy }: FaultOptions = {}) {
+    super(code, message, "fatal", { cause });
     this.seq = seq;
+    this.remedy = remedy ?? REMEDIES[code];
   }
 }
+
+/** The log is whole as far as it goes, and acknowledged records may be missing after it. */
+export const tailLost = (seq: Seq, message: string): LogFault =>
+  new LogFault("LOG_CORRUPT", seq, message, { remedy: "accept" });
 
 export const corrupt = (seq: Seq, message: string, cause?: unknown): LogFault =>
   new LogFault("LOG_CORRUPT", seq, message, { cause });

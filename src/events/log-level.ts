@@ -29,6 +29,8 @@ import type { Witness } from "./witness.ts";
 export interface LevelLogOptions {
   /** Check the whole chain at the open. */
   readonly verify?: boolean;
+  /** As `OpenOptions` has it: the whole chain is checked, and what the witness knows beyond its end is given up. */
+  readonly accept?: boolean;
   /** Told what an operator may want to know and nothing fails for. */
   readonly notice?: (notice: LogNotice) => void;
   /** Another store under the log: tests let it fail. */
@@ -40,8 +42,8 @@ export interface LevelLogOptions {
  * if the disk cannot be written, LOG_WRITE_FAILED; an open that rejects leaves every acknowledged record as it is.
  */
 export async function openLevelLog(dataDir: string, options: LevelLogOptions = {}): Promise<EventLog> {
-  const { verify = false, notice = () => {}, openStorage = openLevelStorage } = options;
-  const opened = await openAndCheck(dataDir, { verify, notice, openStorage });
+  const { verify = false, accept = false, notice = () => {}, openStorage = openLevelStorage } = options;
+  const opened = await openAndCheck(dataDir, { verify, accept, notice, openStorage });
   return new LevelLog(dataDirAt(dataDir), opened, { notice, openStorage });
 }
 

@@ -13,7 +13,7 @@ import { baseOf, type Genesis, genesisOp, newGenesis, readGenesis } from "./gene
 import { EVENT_KEY_MAX, eventKey } from "./keys.ts";
 import { LockGuard, refuseIfLocked } from "./lock.ts";
 import type { LogHead } from "./log.ts";
-import { corrupt, LogFault, writeFailed } from "./log-fault.ts";
+import { corrupt, LogFault, tailLost, writeFailed } from "./log-fault.ts";
 import { scanWal, walFiles } from "./prescan.ts";
 import { scanTables } from "./table-scan.ts";
 import type { OpenStorage, Storage, StorageOp } from "./storage.ts";
@@ -28,6 +28,8 @@ export interface LogNotice {
 export interface OpenOptions {
   /** Check the whole chain before trusting it; else the open reads only what it must. */
   readonly verify: boolean;
+  /** An operator has confirmed that the log goes on from where it ends, whatever the witness knows to have come after. */
+  readonly accept: boolean;
   readonly openStorage: OpenStorage;
   readonly notice: (notice: LogNotice) => void;
 }
@@ -62,12 +64,17 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
     if (!clean && !suspected) await setAside(dir.log, dir.evidence);
     const { openStorage } = options;
     const scanned = await openScanned(dir, openStorage, clean && !suspected ? TABLE_BYTES_AFTER_CLEAN_STOP : Infinity);
-    return await openAs(dir, reading, scanned, { ...options, verify: options.verify || suspected });
+    return await openAs(dir, reading, scanned, { ...options, verify: options.verify || options.accept || suspected });
   } catch (cause) {
     const error = await asLogError(cause, dir);
-    if (error instanceof LogFault) await writeFile(dir.suspect, `${error.message}\n`, { mode: 0o600 }).catch(() => {});
+    if (error instanceof LogFault) await suspectLog(root, error);
     throw error;
   }
+}
+
+/** Makes the next open check the whole chain, unless the disk does not even take that. */
+export async function suspectLog(root: string, fault: LogFault): Promise<void> {
+  await writeFile(dataDirAt(root).suspect, `${fault.message}\n`, { mode: 0o600 }).catch(() => {});
 }
 
 async function openAs(
@@ -155,12 +162,13 @@ export async function refuseToBeginAnew(dir: DataDir, { mark }: WitnessReading):
 async function check(
   storage: Storage,
   reading: WitnessReading,
-  { verify, notice }: OpenOptions,
+  options: OpenOptions,
 ): Promise<Pick<Opened, "genesis" | "head" | "answers">> {
+  const { verify, notice } = options;
   const genesis = (await readGenesis(storage)) ?? (await beginLog(storage, reading));
   const base = baseOf(genesis);
   const found = await findHead(storage, base);
-  const mark = expectedMark(reading, found);
+  const mark = options.accept ? { ...found, refusedAbove: false } : expectedMark(reading, found);
   await compareWithMark(storage, base, found, mark);
   const answers = await AnswerIndex.load(storage);
   if (found.seq > mark.seq && mark.refusedAbove) {
@@ -189,7 +197,7 @@ export function expectedMark({ status, mark }: WitnessReading, head: LogHead): W
   // The witness is on the disk before the first record is: without one there was no record.
   if (status === "absent" && head.seq === 0) return { ...EMPTY_HEAD, refusedAbove: false };
   const what = status === "absent" ? "missing" : "damaged";
-  throw corrupt(head.seq + 1, `the head witness is ${what}: nothing can tell whether the log's tail is lost`);
+  throw tailLost(head.seq + 1, `the head witness is ${what}: nothing can tell whether the log's tail is lost`);
 }
 
 /** The log reaches at least to what was acknowledged, and it is this log that was. */
@@ -197,7 +205,7 @@ export async function compareWithMark(storage: Storage, base: LogHead, head: Log
   if (head.seq < mark.seq) {
     const lost = head.seq + 1 === mark.seq ? `record ${mark.seq} was` : `records ${head.seq + 1} to ${mark.seq} were`;
     const message = `the log ends at record ${head.seq}, but ${lost} acknowledged: its tail is lost, or it is an old copy`;
-    throw corrupt(head.seq + 1, message);
+    throw tailLost(head.seq + 1, message);
   }
   // The witness is synced at most once a second: after a power loss the log may begin after what it knows of.
   if (mark.seq < base.seq) return;

@@ -27,6 +27,9 @@ export async function keepNewest(store: SnapshotStore, count: number, base: Seq)
   for (const { seq } of (await store.list()).slice(count)) if (seq !== base) await store.remove(seq);
 }
 
+/** Where the snapshot of a record lies in the directory of snapshots. */
+export const snapshotFile = (directory: string, seq: Seq): string => join(directory, `${seqHex(seq)}.json`);
+
 const header = z.strictObject({
   seq: z.number().int().nonnegative(),
   chainHash: z.string().regex(/^[0-9a-f]{64}$/),
@@ -129,6 +132,6 @@ class SnapshotFiles implements SnapshotStore {
   }
 
   #file(seq: Seq): string {
-    return join(this.#directory, `${seqHex(seq)}.json`);
+    return snapshotFile(this.#directory, seq);
   }
 }

@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { crc32c, masked } from "./crc32c.ts";
 import { isMissing } from "./durable-file.ts";
 import type { Seq } from "./envelope.ts";
-import { ByteReader, unsnappy } from "./leveldb-bytes.ts";
+import { ByteReader } from "./leveldb-bytes.ts";
 import { recordsOf } from "./leveldb-log.ts";
+import { blocksIn, directoriesOf, FOOTER_BYTES, isWhole } from "./leveldb-table.ts";
 import { corrupt } from "./log-fault.ts";
 
 interface Table {
@@ -86,24 +86,16 @@ function applyEdit(edit: ByteReader, live: Map<number, Table>): void {
   }
 }
 
-/** LevelDB's doc/table_format.md. */
-const FOOTER_BYTES = 48;
-const TRAILER_BYTES = 5;
-const MAGIC = 0xdb4775248b80fb57n;
-const SNAPPY = 1;
-
 /** Where the first bad block of a table begins; null if all are as they were written. */
 export function firstDamage(table: Buffer): number | null {
   const footerAt = Math.max(table.length - FOOTER_BYTES, 0);
   try {
-    if (table.readBigUInt64LE(table.length - 8) !== MAGIC) return footerAt;
-    const footer = new ByteReader(table.subarray(footerAt));
-    const meta = handle(footer);
-    const index = handle(footer);
+    const directories = directoriesOf(table);
+    if (directories === null) return footerAt;
     // The index names the blocks of records, the other one the block of Bloom filters.
-    for (const directory of [index, meta]) {
+    for (const directory of directories) {
       if (!isWhole(table, directory)) return directory.offset;
-      const bad = handlesIn(contentOf(table, directory)).find((block) => !isWhole(table, block));
+      const bad = blocksIn(table, directory).find((block) => !isWhole(table, block));
       if (bad !== undefined) return bad.offset;
     }
     return null;
@@ -111,37 +103,4 @@ export function firstDamage(table: Buffer): number | null {
     if (cause instanceof RangeError) return footerAt;
     throw cause;
   }
-}
-
-interface Handle {
-  readonly offset: number;
-  readonly size: number;
-}
-
-const handle = (reader: ByteReader): Handle => ({ offset: reader.varint(), size: reader.varint() });
-
-function isWhole(table: Buffer, { offset, size }: Handle): boolean {
-  const end = offset + size;
-  if (end + TRAILER_BYTES > table.length) return false;
-  return table.readUInt32LE(end + 1) === masked(crc32c(table, offset, end + 1));
-}
-
-function contentOf(table: Buffer, { offset, size }: Handle): Buffer {
-  const stored = table.subarray(offset, offset + size);
-  return table[offset + size] === SNAPPY ? unsnappy(stored) : stored;
-}
-
-/** The values of a block: entries of shared, unshared and value length, key and value, then an array of restart points. */
-function handlesIn(block: Buffer): Handle[] {
-  const handles: Handle[] = [];
-  const restarts = block.readUInt32LE(block.length - 4);
-  const entries = new ByteReader(block.subarray(0, block.length - 4 * (restarts + 1)));
-  while (!entries.atEnd) {
-    entries.varint();
-    const unshared = entries.varint();
-    const value = entries.varint();
-    entries.take(unshared);
-    handles.push(handle(new ByteReader(entries.take(value))));
-  }
-  return handles;
 }

@@ -1,7 +1,7 @@
 import type { Seq } from "./envelope.ts";
 import type { LogHead } from "./log.ts";
 import { type LogCopy, copyForReading } from "./log-copy.ts";
-import { LogFault } from "./log-fault.ts";
+import { LogFault, type Remedy } from "./log-fault.ts";
 
 export interface LogVerdict {
   readonly ok: boolean;
@@ -13,7 +13,7 @@ export interface LogVerdict {
   readonly records: number;
   /** As `LogCopy` has it. */
   readonly witnessAhead: Seq | null;
-  readonly fault?: { readonly code: string; readonly seq: Seq; readonly message: string };
+  readonly fault?: { readonly code: string; readonly seq: Seq; readonly message: string; readonly remedy: Remedy };
 }
 
 /** Reads every record of a data directory's log, on a copy. Rejects only if there is no log or it cannot be copied. */
@@ -29,9 +29,9 @@ export async function verifyLog(dataDir: string): Promise<LogVerdict> {
     return { ok: true, head: copy.head, after, records, witnessAhead: copy.witnessAhead };
   } catch (cause) {
     if (!(cause instanceof LogFault)) throw cause;
-    const { code, seq, message } = cause;
+    const { code, seq, message, remedy } = cause;
     const { head, witnessAhead } = copy ?? { head: null, witnessAhead: null };
-    return { ok: false, head, after, records, witnessAhead, fault: { code, seq, message } };
+    return { ok: false, head, after, records, witnessAhead, fault: { code, seq, message, remedy } };
   } finally {
     await copy?.close();
   }

@@ -30,15 +30,22 @@ const MAGIC = "portreeve-witness-1";
 
 const checksum = (text: string): string => hash("sha256", text, "hex").slice(0, 16);
 
-function slotText(mark: WitnessMark, count: number, inode: bigint): string {
-  const text = [MAGIC, count, mark.seq, mark.hash, mark.refusedAbove ? "refused-above" : "open", inode].join(" ");
+/** A file of its own: a copy put in the place of one that was removed gets its inode, but not its time of birth. */
+async function identityOf(file: FileHandle): Promise<string> {
+  const { ino, birthtimeNs } = await file.stat({ bigint: true });
+  return `${ino}-${birthtimeNs}`;
+}
+
+function slotText(mark: WitnessMark, count: number, identity: string): string {
+  const text = [MAGIC, count, mark.seq, mark.hash, mark.refusedAbove ? "refused-above" : "open", identity].join(" ");
   return `${text} ${checksum(text)}\n`;
 }
 
 interface Slot {
   readonly count: number;
   readonly mark: WitnessMark;
-  readonly inode: string;
+  /** Of the file it was written to. */
+  readonly identity: string;
 }
 
 function parseSlot(bytes: Buffer): Slot | null {
@@ -46,10 +53,10 @@ function parseSlot(bytes: Buffer): Slot | null {
   const space = line.lastIndexOf(" ");
   const text = line.slice(0, Math.max(space, 0));
   if (line.slice(space + 1) !== checksum(text)) return null;
-  const [magic, count, seq, hashText, above, inode] = text.split(" ");
-  if (magic !== MAGIC || hashText === undefined || inode === undefined) return null;
+  const [magic, count, seq, hashText, above, identity] = text.split(" ");
+  if (magic !== MAGIC || hashText === undefined || identity === undefined) return null;
   const mark = { seq: Number(seq), hash: hashText, refusedAbove: above === "refused-above" };
-  return { count: Number(count), mark, inode };
+  return { count: Number(count), mark, identity };
 }
 
 export async function readWitness(path: string): Promise<WitnessReading> {
@@ -62,12 +69,14 @@ export async function readWitness(path: string): Promise<WitnessReading> {
   }
   try {
     const bytes = await file.readFile();
-    const { ino } = await file.stat({ bigint: true });
+    const identity = await identityOf(file);
     const slots = [parseSlot(bytes.subarray(0, SLOT_BYTES)), parseSlot(bytes.subarray(SLOT_BYTES))] as const;
     const slot = (slots[1]?.count ?? 0) > (slots[0]?.count ?? 0) ? 1 : 0;
     const newest = slots[slot];
     if (newest === null) return { status: "damaged", mark: null, copied: false, count: 0, slot: 1 };
-    return { status: "read", mark: newest.mark, copied: newest.inode !== String(ino), count: newest.count, slot };
+    // The first form had the inode alone.
+    const copied = ![identity, identity.split("-")[0]].includes(newest.identity);
+    return { status: "read", mark: newest.mark, copied, count: newest.count, slot };
   } finally {
     await file.close();
   }
@@ -75,16 +84,16 @@ export async function readWitness(path: string): Promise<WitnessReading> {
 
 export class Witness {
   readonly #file: FileHandle;
-  readonly #inode: bigint;
+  readonly #identity: string;
   #count: number;
   #slot: 0 | 1;
   #timer: NodeJS.Timeout | null = null;
   #syncing: Promise<void> | null = null;
   #failure: unknown = null;
 
-  private constructor(file: FileHandle, inode: bigint, reading: WitnessReading) {
+  private constructor(file: FileHandle, identity: string, reading: WitnessReading) {
     this.#file = file;
-    this.#inode = inode;
+    this.#identity = identity;
     this.#count = reading.count;
     this.#slot = reading.slot;
   }
@@ -100,7 +109,7 @@ export class Witness {
         await file.sync();
         await syncDirectory(dirname(path));
       }
-      return new Witness(file, (await file.stat({ bigint: true })).ino, reading);
+      return new Witness(file, await identityOf(file), reading);
     } catch (cause) {
       await file.close();
       throw cause;
@@ -115,7 +124,7 @@ export class Witness {
     // After a write that failed the same slot is tried again: the other one is the last that is known to be good.
     const slot = this.#slot === 0 ? 1 : 0;
     this.#count += 1;
-    const bytes = Buffer.from(slotText(mark, this.#count, this.#inode).padEnd(256, "\0"), "latin1");
+    const bytes = Buffer.from(slotText(mark, this.#count, this.#identity).padEnd(256, "\0"), "latin1");
     // Synchronous: into the page cache it takes microseconds, and every acknowledgement waits for it.
     const written = writeSync(this.#file.fd, bytes, 0, bytes.length, slot * SLOT_BYTES);
     if (written !== bytes.length) throw new Error(`the witness took ${written} of ${bytes.length} bytes`);

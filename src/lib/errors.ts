@@ -6,6 +6,7 @@ export const ERROR_CODES = {
   CONFIG_INVALID: "the configuration file or environment is wrong",
   LOG_LOCKED: "another process has the event log open",
   LOG_CORRUPT: "the event log has a hole, a bad hash or a record that does not decode",
+  LOG_RESTORED: "the event log is a restored copy; what was promised after its end is not in it",
   LOG_WRITE_FAILED: "the event log could not be written; nothing was acknowledged",
   LOG_NEWER_VERSION: "the event log was written by a newer version",
   LOG_REVISION_CONFLICT: "the log has moved on since the revision the caller named",

@@ -44,9 +44,10 @@ export function registerHealthRoutes(app: App, deps: ApiDeps): void {
       },
     },
     async () => {
-      const { controller, reconcilers, info, clock } = deps;
+      const { controller, reconcilers, info, clock, history } = deps;
       const { state, mode } = controller;
-      return statusView({ state, mode, reconcilers, info, readiness: deps.readiness(), now: clock.now() });
+      const base = history.base.seq;
+      return statusView({ state, mode, reconcilers, info, base, readiness: deps.readiness(), now: clock.now() });
     },
   );
 }

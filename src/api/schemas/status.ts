@@ -46,6 +46,24 @@ export const statusSchema = z
     mode: z.enum(["starting", "running", "safe", "stopped"]),
     ready: z.boolean(),
     reasons: z.array(z.string()),
+    fault: z
+      .strictObject({
+        code: z.string(),
+        seq: seq.describe("the first record that is damaged or missing"),
+        message: z.string(),
+        next: z.string().describe("what mends it: a sentence with the command to type"),
+      })
+      .nullable()
+      .describe("what is wrong with the log, while in safe mode"),
+    log: z
+      .strictObject({
+        base: seq.describe("records up to this one have left the log for the archive"),
+        verification: z
+          .strictObject({ state: z.enum(["running", "ok", "damaged", "failed"]), through: seq, message: z.string() })
+          .nullable()
+          .describe("the check of every record that each start makes beside its work"),
+      })
+      .meta({ id: "LogStatus" }),
     warnings: z.array(z.string()),
     startedAt: time,
     uptime: z.number().int().describe("seconds"),

@@ -1,6 +1,7 @@
 import type { ControllerMode } from "../../controller/port.ts";
 import { tableRows } from "../../lib/table.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
+import type { Seq } from "../../events/envelope.ts";
 import type { State } from "../../reducers/state.ts";
 import type { Reconciler } from "../../reconcilers/contract.ts";
 import type { Info, Readiness } from "../deps.ts";
@@ -13,11 +14,13 @@ export interface StatusContext {
   readonly reconcilers: readonly Pick<Reconciler, "name" | "health">[];
   readonly readiness: Readiness;
   readonly info: Info;
+  /** The last record that has left the log. */
+  readonly base: Seq;
   readonly now: number;
 }
 
 /** The whole program on one page. Pure. */
-export function statusView({ state, mode, reconcilers, readiness, info, now }: StatusContext): StatusDocument {
+export function statusView({ state, mode, reconcilers, readiness, info, base, now }: StatusContext): StatusDocument {
   const { settings, interfaces } = state;
   return {
     version: info.version,
@@ -25,6 +28,8 @@ export function statusView({ state, mode, reconcilers, readiness, info, now }: S
     mode,
     ready: readiness.ready,
     reasons: [...readiness.reasons],
+    fault: info.fault,
+    log: { base, verification: info.verification },
     warnings: [...info.warnings],
     startedAt: isoTime(info.startedAt),
     uptime: Math.max(0, Math.floor((now - info.startedAt) / 1000)),

@@ -6,7 +6,9 @@ import { EXIT, Failure, usage } from "../exit.ts";
 import { recordLine } from "../event-text.ts";
 import { examples, noun } from "../program-parts.ts";
 import { eventData } from "../sse.ts";
+import { mendingStep } from "../mending.ts";
 import { textFields } from "../text-table.ts";
+import { addEventRecovery } from "./recovery-verbs.ts";
 
 interface Filters {
   readonly type?: string;
@@ -39,10 +41,11 @@ export function addEventVerbs(program: Command, cli: Cli): void {
       const check =
         dataDir === undefined
           ? await cli.client.call<LogCheck>({ path: "/events/verify" })
-          : offlineCheck(await cli.outside.programs.verifyLog(dataDir));
+          : offlineCheck(await cli.outside.programs.verifyLog(dataDir), dataDir);
       await cli.show(check, () => checkText(check, cli));
       if (!check.ok) cli.exitCode = EXIT.problemFound;
     });
+  addEventRecovery(events, cli);
 }
 
 function withFilters(command: Command): Command {
@@ -92,15 +95,17 @@ function addReadingVerbs(events: Command, cli: Cli): void {
     });
 }
 
-type Check = LogCheck & { readonly witnessAhead?: number | null };
+type Check = LogCheck & { readonly witnessAhead?: number | null; readonly next?: string };
 
-function offlineCheck({ ok, head, after, records, witnessAhead, fault }: LogVerdict): Check {
-  const faults = fault === undefined ? [] : [fault];
-  return { ok, after, records, head: head ?? { seq: records, hash: "" }, faults: [...faults], witnessAhead };
+function offlineCheck({ ok, head, after, records, witnessAhead, fault }: LogVerdict, dataDir: string): Check {
+  const found = { ok, after, records, head: head ?? { seq: records, hash: "" }, witnessAhead };
+  if (fault === undefined) return { ...found, faults: [] };
+  const { remedy, ...rest } = fault;
+  return { ...found, faults: [rest], next: mendingStep(remedy, dataDir) };
 }
 
 function checkText(check: Check, cli: Cli): string {
-  const { after, records, head, faults, witnessAhead = null } = check;
+  const { after, records, head, faults, witnessAhead = null, next } = check;
   const ahead =
     witnessAhead === null
       ? ""
@@ -114,5 +119,5 @@ function checkText(check: Check, cli: Cli): string {
   const lines = faults.map(
     ({ seq, code, message }) => `${cli.paint("red", code)} ${seq === null ? "" : `at record ${seq}: `}${message}\n`,
   );
-  return `${records - after} records are good, then:\n${lines.join("")}${gone}${ahead}`;
+  return `${records - after} records are good, then:\n${lines.join("")}${gone}${ahead}${next === undefined ? "" : `Next: ${next}.\n`}`;
 }

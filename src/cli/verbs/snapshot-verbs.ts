@@ -5,6 +5,7 @@ import { whenText } from "../duration.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
 import { noun } from "../program-parts.ts";
 import { textFields, textTable } from "../text-table.ts";
+import { addSnapshotRestore } from "./recovery-verbs.ts";
 
 export function addSnapshotVerbs(program: Command, cli: Cli): void {
   const snapshot = noun(program, "snapshot", "saved states that make a start quick");
@@ -53,6 +54,7 @@ export function addSnapshotVerbs(program: Command, cli: Cli): void {
       await cli.show(check, () => `${check.seq}: ${check.message}\n`);
       if (!check.ok) cli.exitCode = EXIT.problemFound;
     });
+  addSnapshotRestore(snapshot, cli);
 }
 
 async function seqOf(cli: Cli, text: string | undefined): Promise<number> {

@@ -48,12 +48,20 @@ export function statusText(status: StatusDocument, paint: Paint): string {
       status.reconcilers.map(({ name, level, message }) => `${name} ${level}${level === "ok" ? "" : `: ${message}`}`),
     ],
     ["sockets", status.sockets],
+    ["log", logTexts(status)],
   ];
   if (status.wans.length === 0) fields[0] = ["wan", ["none: set wan.interfaces, or give the machine a default route"]];
   if (status.lans.length === 0) fields[1] = ["lan", ["none served: name one under `lan:` in the configuration"]];
   const shown = fields.filter(([, values]) => values.length > 0);
   const warnings = [...status.reasons, ...status.warnings].map((each) => `${paint("yellow", "!")} ${each}\n`);
   return `${head}${textFields(shown, paint)}${warnings.length > 0 ? "\n" : ""}${warnings.join("")}`;
+}
+
+/** Nothing, as long as there is nothing to say. */
+function logTexts({ log: { base, verification } }: StatusDocument): string[] {
+  const archived = base === 0 ? [] : [`records up to ${base} are in the archive`];
+  const check = verification === null || verification.state === "ok" ? [] : [verification.message];
+  return [...archived, ...check];
 }
 
 function addressText({ up, externalAddress }: StatusDocument["wans"][number]): string {

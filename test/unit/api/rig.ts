@@ -177,7 +177,15 @@ export async function makeRig(): Promise<Rig> {
     answers: { get: (requestId) => log.answerOf(requestId) },
     requestLog: new RequestLog(),
     metrics: createMetrics(),
-    info: { version: "1.2.3", instanceId: INSTANCE, startedAt: T0, sockets: ["api socket"], warnings: [] },
+    info: {
+      version: "1.2.3",
+      instanceId: INSTANCE,
+      startedAt: T0,
+      sockets: ["api socket"],
+      fault: null,
+      verification: null,
+      warnings: [],
+    },
     log: { error: (fields, message) => console.error(message, fields) },
     readiness: () => rig.readiness,
   };

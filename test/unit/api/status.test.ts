@@ -35,6 +35,8 @@ describe("the status", () => {
       mode: "running",
       ready: true,
       reasons: [],
+      fault: null,
+      log: { base: 0, verification: null },
       warnings: [],
       startedAt: new Date(T0).toISOString(),
       uptime: 90,

@@ -7,6 +7,7 @@ const EXITS: Readonly<Record<ErrorCode, number>> = {
   CONFIG_INVALID: 2,
   LOG_LOCKED: 4,
   LOG_CORRUPT: 8,
+  LOG_RESTORED: 8,
   LOG_WRITE_FAILED: 1,
   LOG_NEWER_VERSION: 8,
   LOG_REVISION_CONFLICT: 4,

@@ -154,7 +154,7 @@ describe("what is started instead of asked", () => {
   });
 
   it("[E1] events verify --data-dir exits 8 and names the record where the log breaks", async () => {
-    const fault = { code: "LOG_CORRUPT", seq: 8, message: "record 8 is missing" };
+    const fault = { code: "LOG_CORRUPT", seq: 8, message: "record 8 is missing", remedy: "salvage" as const };
     const programs = {
       verifyLog: () => Promise.resolve({ ok: false, head: null, after: 0, records: 7, witnessAhead: 9, fault }),
     };
@@ -162,6 +162,7 @@ describe("what is started instead of asked", () => {
     expect(ran.code).toBe(8);
     expect(ran.out).toContain("7 records are good, then:\nLOG_CORRUPT at record 8: record 8 is missing\n");
     expect(ran.out).toContain("record 9");
+    expect(ran.out, "what mends it").toContain("portreeve events salvage --data-dir /d");
   });
 
   it("[F4] teardown asks first, and takes the directory from the configuration", async () => {

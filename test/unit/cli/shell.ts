@@ -25,7 +25,14 @@ export interface Options {
 }
 
 const absent = () => Promise.reject(new Error("not started in this test"));
-const NO_PROGRAMS: Programs = { run: absent, replay: absent, verifyLog: absent, teardown: absent };
+const NO_PROGRAMS: Programs = {
+  run: absent,
+  replay: absent,
+  verifyLog: absent,
+  planSalvage: absent,
+  acceptLog: absent,
+  teardown: absent,
+};
 
 /** What is outside of a command line, with nothing behind it unless given. */
 export function outside(options: Options = {}, out: (text: string) => void = () => {}, err = out): Outside {

@@ -9,6 +9,7 @@ const EXPECTED: Readonly<Record<ErrorCode, readonly [number, number, number]>> =
   CONFIG_INVALID: [8, 30, 4],
   LOG_LOCKED: [8, 30, 4],
   LOG_CORRUPT: [8, 30, 4],
+  LOG_RESTORED: [8, 30, 4],
   LOG_WRITE_FAILED: [8, 30, 4],
   LOG_NEWER_VERSION: [8, 30, 4],
   LOG_REVISION_CONFLICT: [8, 30, 4],
