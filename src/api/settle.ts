@@ -4,7 +4,7 @@ import { RequestProblem } from "./problem.ts";
 /** A caller waits no longer than a promise does. */
 const WAIT_MAX_MS = 5000;
 
-/** Resolves when the state has reached `seq` and every reconciler has tried it. */
+/** Resolves when the state has reached `seq` and every reconciler that a promise hangs on has tried it. */
 export async function waitForSeq(controller: ControllerPort, seq: number): Promise<void> {
   try {
     await controller.settled(seq, AbortSignal.timeout(WAIT_MAX_MS));

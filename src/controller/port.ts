@@ -29,7 +29,7 @@ export interface ControllerPort {
   submitSettled(command: SubmissionInput): Promise<Outcome>;
   /** Calls back after each commit, in order. */
   subscribe(listener: (state: State, records: readonly PortreeveRecord[]) => void): { close(): void };
-  /** Resolves when state.seq ≥ seq and every reconciler has tried it. */
+  /** Resolves when state.seq ≥ seq and every reconciler that a promise hangs on has tried it. */
   settled(seq: Seq, signal: AbortSignal): Promise<void>;
 }
 

@@ -1,14 +1,15 @@
 import type { ControllerPort, SubmissionInput } from "./port.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ErrorCode } from "../lib/errors.ts";
-import type { Outcome } from "../reducers/decide/command.ts";
+import { tableGet } from "../lib/table.ts";
+import type { Answer, Outcome } from "../reducers/decide/command.ts";
 
 /** After this long a promise that is not effective is withdrawn. */
 const SETTLE_MAX_MS = 5000;
 
 /** What stands between a promise and the kernel, for one mapping. */
 export interface Settler {
-  /** Resolves when every reconciler has tried the state at `seq`. Rejects when the signal aborts. */
+  /** Resolves when every reconciler that a promise hangs on has tried the state at `seq`. Rejects when the signal aborts. */
   settled(seq: number, signal: AbortSignal): Promise<void>;
   /** What the data plane makes of a mapping now. */
   effect(
@@ -61,11 +62,21 @@ export class SettledSubmission {
     } catch {
       return this.#takeBack(command, outcome, "NOT_SETTLED", "the change did not become effective within 5 s");
     }
+    if (answer.kind === "mapped" && !this.#stands(answer)) {
+      const message = "the mapping ended before it became effective; ask again";
+      return { ok: false, refusal: { code: "NOT_SETTLED", message, retryAfter: 30 } };
+    }
     for (const id of ids) {
       const effect = settler.effect(id);
       if (effect.kind === "refused") return this.#takeBack(command, outcome, "APPLY_FAILED", effect.message);
     }
     return outcome;
+  }
+
+  /** An operator, or the client itself, may have ended it while this request waited. */
+  #stands({ mappingId, claimKey }: Extract<Answer, { kind: "mapped" }>): boolean {
+    const mapping = tableGet(this.#controller.state.mappings, mappingId);
+    return mapping !== undefined && (claimKey === null || mapping.claims.some((claim) => claim.key === claimKey));
   }
 
   /** Called as a commit's outcomes are given out, when nothing has been committed after it. */

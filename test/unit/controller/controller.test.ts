@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { tableRows } from "../../../src/lib/table.ts";
 import { Controller } from "../../../src/controller/controller.ts";
 import type { SubmissionInput } from "../../../src/controller/port.ts";
@@ -276,6 +276,57 @@ describe("SettledSubmission", () => {
     expect(answered).toBe(false);
     settle();
     expect(await outcome).toMatchObject({ ok: true });
+  });
+
+  it("answers no success for a mapping that went while it waited, and waits once for each commit", async () => {
+    let settle = (): void => {};
+    const waiting = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    const waits: number[] = [];
+    controller.settleWith({
+      settled: (seq) => {
+        waits.push(seq);
+        return waiting;
+      },
+      effect: () => ({ kind: "effective" }),
+    });
+    const mapped = [2001, 2002].map((internalPort) => controller.submitSettled(by(mapRequest({ internalPort }))));
+    await controller.idle();
+    const gone = [...tableRows(controller.state.mappings)].find((mapping) => mapping.internalPort === 2001);
+    const removal = controller.submitSettled(by({ type: "port.remove", id: gone?.id ?? "" }, "api:socket"));
+    await controller.idle();
+    settle();
+    expect(await Promise.all(mapped)).toMatchObject([{ ok: false, refusal: { code: "NOT_SETTLED" } }, { ok: true }]);
+    expect(await removal).toMatchObject({ ok: true });
+    expect(waits).toEqual([log.records.length - 1, log.records.length]);
+  });
+
+  it("gives a later commit its full time, and a repeated request none beyond that of its promise", async () => {
+    controller.settleWith({
+      settled: (_seq, signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal))),
+      effect: () => ({ kind: "pending" }),
+    });
+    const answered: string[] = [];
+    const ask = (name: string, internalPort: number): void =>
+      void controller.submitSettled(by(mapRequest({ internalPort }))).then(({ ok }) => answered.push(`${name} ${ok}`));
+    ask("first", 2001);
+    await controller.idle();
+    clock.advance(3000);
+    ask("repeated", 2001);
+    await controller.idle();
+    ask("later", 2002);
+    await controller.idle();
+    clock.advance(2000);
+    await vi.waitUntil(() => answered.length === 2);
+    expect(answered.sort()).toEqual(["first false", "repeated false"]);
+    clock.advance(2999);
+    await controller.idle();
+    expect(answered).toHaveLength(2);
+    clock.advance(1);
+    await vi.waitUntil(() => answered.length === 3);
+    expect(answered.at(-1)).toBe("later false");
+    expect(clock.nextAlarmAt).toBeNull();
   });
 
   it("withdraws by an event what the target refused", async () => {
