@@ -176,7 +176,6 @@ function offsetOf(document: Document.Parsed, path: Path): number {
 const WITHOUT_EFFECT: readonly { readonly path: Path; readonly note: string }[] = [
   { path: ["wireguard"], note: "`wireguard` is accepted; this version serves no WireGuard subnet yet" },
   { path: ["dns"], note: "`dns` is accepted; this version serves no DNS yet" },
-  { path: ["log", "retain"], note: "`log.retain` is accepted; this version keeps every event" },
 ];
 
 /** Said only of what someone wrote; null is how a section is switched off. */
