@@ -74,7 +74,7 @@ function removeClaim(draft: State, mapping: Mapping, claimKey: string, record: P
   return false;
 }
 
-/** Keeps the freed ports from other hosts for a while (RFC 6887 §15); what has ended in the touched buckets is swept. */
+/** Keeps the freed ports from other hosts for a while (RFC 6887 §15); what has ended beside them is swept. */
 function quarantine(draft: State, mapping: Mapping, at: number): void {
   const until = at + draft.settings.portControl.quarantine * 1000;
   if (until === at) return;

@@ -5,7 +5,7 @@ import { emptyTable, type ReadonlyTable, type Table, tableEntries, tableSet } fr
 import { TABLES } from "./fork.ts";
 import type { State } from "./state.ts";
 
-/** The state as plain JSON: tables as objects by key, however they are bucketed in memory. */
+/** The state as plain JSON: tables as objects by key, whatever their shape in memory. */
 export function stateToJson(state: State): Record<string, unknown> {
   const json: Record<string, unknown> = { ...state };
   for (const name of TABLES) {

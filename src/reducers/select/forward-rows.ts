@@ -10,7 +10,7 @@ type Row = Desired<ForwardRow>;
 
 /**
  * Rows of the table `portreeve`, read through the state's own indexes: nothing is materialised, so a state with one
- * more mapping costs one more mapping's work, and `changedSince` walks only buckets that are new objects.
+ * more mapping costs one more mapping's work, and `changedSince` looks only at what changed.
  */
 class ForwardTable implements DesiredTable<ForwardRow> {
   readonly #state: State;
