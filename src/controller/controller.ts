@@ -16,6 +16,8 @@ import { SettledSubmission, type Settler } from "./settled-submission.ts";
 
 /** Commands decided on one candidate and made durable by one fsync. */
 const GROUP_MAX = 256;
+/** They read the deadlines of all leases, which follow commits: in a group nothing may be decided before them. */
+const READ_ALL_DEADLINES: ReadonlySet<string> = new Set(["leases.expire", "leases.checkpoint", "controller.stop"]);
 /** Beyond this many waiting commands the controller answers "try later" at once. */
 const QUEUE_MAX = 10_000;
 
@@ -165,7 +167,7 @@ export class Controller implements ControllerPort {
     while (this.#queue.length > 0) {
       // One turn of the event loop gathers what arrived together, and lets the reconcilers begin on the last commit.
       await new Promise((resolve) => setImmediate(resolve));
-      const group = this.#queue.splice(0, GROUP_MAX);
+      const group = this.#nextGroup();
       try {
         await this.#commit(group);
       } catch (cause) {
@@ -174,6 +176,13 @@ export class Controller implements ControllerPort {
     }
     // In the same turn as the last look at the queue: a command that comes later must start a new drain.
     this.#draining = null;
+  }
+
+  #nextGroup(): Waiting[] {
+    const first = this.#queue.findIndex(
+      ({ submission }, index) => index > 0 && READ_ALL_DEADLINES.has(submission.type),
+    );
+    return this.#queue.splice(0, first < 0 ? GROUP_MAX : Math.min(first, GROUP_MAX));
   }
 
   async #commit(group: readonly Waiting[]): Promise<void> {
@@ -292,12 +301,12 @@ export class Controller implements ControllerPort {
     this.#options.onFault?.({ message: "append failed", cause, command: decided[0]?.waiting.submission.type ?? "" });
     if (fatal) this.#mode = "safe";
     for (const { waiting, decision } of decided) {
-      const eventless = decision.ok && decision.events.length === 0;
+      // A refusal too: it may stand on what was never written.
+      const eventless = !decision.ok || decision.events.length === 0;
       if (eventless && !waiting.retried && !fatal) {
         waiting.retried = true;
         this.#queue.push(waiting);
-      } else if (!decision.ok) waiting.resolve({ ok: false, refusal: decision.refusal });
-      else waiting.resolve({ ok: false, refusal: { code: "LOG_WRITE_FAILED", message, retryAfter: 30 } });
+      } else waiting.resolve({ ok: false, refusal: { code: "LOG_WRITE_FAILED", message, retryAfter: 30 } });
     }
   }
 

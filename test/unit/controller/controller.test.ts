@@ -121,6 +121,18 @@ describe("Controller", () => {
     expect(twins[1]).toMatchObject({ ok: true, changed: true });
   });
 
+  it("a refusal decided on a candidate that was never written is decided again on what stands", async () => {
+    await controller.submit(by(mapRequest()));
+    const [mapping] = [...tableRows(controller.state.mappings)];
+    log.failures = 1;
+    const [block, renewal] = await Promise.all([
+      controller.submit(by({ type: "port.block", id: mapping?.id ?? "" }, "api:socket")),
+      controller.submit(by(mapRequest())),
+    ]);
+    expect(block).toMatchObject({ ok: false, refusal: { code: "LOG_WRITE_FAILED" } });
+    expect(renewal).toMatchObject({ ok: true, changed: false });
+  });
+
   it("a command that throws is refused alone, and its neighbours in the group are committed", async () => {
     const faults: string[] = [];
     const state = new Gateway().state;
@@ -181,6 +193,32 @@ describe("Controller", () => {
     ]);
     expect(controller.leases.next()).toBe(T0 + 120_000);
   });
+
+  it("[I9] an expiry never ends what was made longer by an event before it", async () => {
+    await controller.submit(by(mapRequest({ lifetime: 600 })));
+    clock.advance(600_000);
+    await Promise.all([
+      controller.submit(by(mapRequest({ lifetime: 1200 }), "controller")),
+      controller.submit(by({ type: "leases.expire" }, "clock")),
+    ]);
+    expect(controller.state.mappings.size).toBe(1);
+  });
+
+  it.each(["leases.checkpoint", "controller.stop"] as const)(
+    "[I9] %s never writes a deadline from before the event that made it later",
+    async (type) => {
+      await controller.submit(by(mapRequest({ lifetime: 600 })));
+      clock.advance(300_000);
+      await Promise.all([
+        controller.submit(by(mapRequest({ lifetime: 600 }))),
+        controller.submit(by(mapRequest({ lifetime: 7200 }))),
+        controller.submit(by({ type }, "controller")),
+      ]);
+      const [claim] = [...tableRows(controller.state.mappings)][0]?.claims ?? [];
+      expect(claim?.expiresAt).toBe(T0 + 7_500_000);
+      expect(controller.leases.next()).toBe(T0 + 7_500_000);
+    },
+  );
 
   it("[I9] a stop writes the deadline that a renewal in the same group moved", async () => {
     await controller.submit(by(mapRequest({ lifetime: 600 })));
