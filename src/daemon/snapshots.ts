@@ -35,7 +35,8 @@ export class SnapshotSchedule {
     const { keeper, controller } = this.#options;
     this.#covered = (await keeper.list())[0]?.seq ?? 0;
     this.#subscription = controller.subscribe(() => this.#consider());
-    this.#consider();
+    // What may stay was perhaps configured anew.
+    this.#work(async () => void (await this.#archive()));
   }
 
   /** Resolves once nothing is being made any more. */
@@ -56,25 +57,30 @@ export class SnapshotSchedule {
   #make(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    const { controller, onError } = this.#options;
-    this.#covered = controller.state.seq;
-    this.#making = this.#makeOne()
-      .catch(onError)
+    this.#covered = this.#options.controller.state.seq;
+    this.#work(async () => {
+      const { keeper, onDone } = this.#options;
+      const { seq } = await keeper.create();
+      onDone({ seq, archived: await this.#archive() });
+    });
+  }
+
+  #work(work: () => Promise<void>): void {
+    this.#making = work()
+      .catch(this.#options.onError)
       .finally(() => {
         this.#making = null;
         this.#consider();
       });
   }
 
-  async #makeOne(): Promise<void> {
-    const { keeper, retain, now, onDone } = this.#options;
-    const { seq } = await keeper.create();
-    let archived = 0;
-    for (;;) {
-      const batch = await keeper.compact(retain, now());
+  /** Batch by batch, so that a stop never waits for many; gives how many records left the log. */
+  async #archive(): Promise<number> {
+    const { keeper, retain, now } = this.#options;
+    for (let archived = 0; ; ) {
+      const batch = this.#closed ? 0 : await keeper.compact(retain, now());
+      if (batch === 0) return archived;
       archived += batch;
-      if (batch === 0 || this.#closed) break;
     }
-    onDone({ seq, archived });
   }
 }
