@@ -106,6 +106,11 @@ export function sealTable<Row>(table: Table<Row>): void {
   table.base = null;
 }
 
+/** Whether its rows are another table's too, as far as they were not set since. */
+export function isFork(table: ReadonlyTable<unknown>): boolean {
+  return table.parent !== null;
+}
+
 /** The table itself once it is sealed, or what it was forked from; null if it is neither. */
 export function sealedBase<Row>(table: ReadonlyTable<Row>): ReadonlyTable<Row> | null {
   return table.sealed ? table : table.base;

@@ -1,4 +1,4 @@
-import { forkTable, sealTable, type Table, tableGet, tableSet } from "../lib/table.ts";
+import { forkTable, isFork, sealTable, type Table, tableGet, tableSet } from "../lib/table.ts";
 import type { State } from "./state.ts";
 
 /** What of the state is a table. */
@@ -28,7 +28,7 @@ export function sealState(state: State): State {
 export function editRow<Row extends object>(table: Table<Row>, key: string, recipe: (row: Row) => void): boolean {
   const row = tableGet(table, key);
   if (row === undefined) return false;
-  const forked = table.parent !== null;
+  const forked = isFork(table);
   const edited = forked ? { ...row } : row;
   recipe(edited);
   if (forked) tableSet(table, key, edited);
