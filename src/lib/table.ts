@@ -189,17 +189,29 @@ export function tableDelete<Row>(table: Table<Row>, key: string): void {
   table.size -= 1;
 }
 
+/** Rows that are swept together have hashes with these low bits in common: 4,096 lots. */
+const SWEPT_BITS = 12;
+const SWEPT_MASK = 2 ** SWEPT_BITS - 1;
+
 /**
- * Deletes rows that are over from the leaf a key lies in: a table whose every addition sweeps its own leaf stays
- * bounded without anyone walking all of it.
+ * Deletes rows that are over from the lot a key belongs to: a table whose every addition sweeps its own lot stays
+ * bounded without anyone walking all of it. A lot is a matter of keys alone: a leaf depends on how the table has grown,
+ * and a table from a snapshot has grown otherwise than the one that was saved.
  */
 export function tableSweep<Row>(table: Table<Row>, key: string, isOver: (row: Row) => boolean): void {
-  const found = leafAt(table, hashOf(key));
-  if (found === null) return;
-  // From the end: what is deleted from this very leaf moves only what comes after it.
-  for (let index = found.rows.length - 1; index >= 0; index -= 1) {
-    if (isOver(found.rows[index] as Row)) tableDelete(table, found.keys[index] as string);
+  const hash = hashOf(key);
+  let part = table.root;
+  for (let shift = 0; shift < SWEPT_BITS && part instanceof Node; shift += BITS) {
+    part = part.children[childOf(hash, shift)] ?? null;
   }
+  const over: string[] = [];
+  for (const { hashes, keys, rows } of leavesOf(part)) {
+    for (let index = 0; index < keys.length; index += 1) {
+      if ((((hashes[index] as number) ^ hash) & SWEPT_MASK) !== 0) continue;
+      if (isOver(rows[index] as Row)) over.push(keys[index] as string);
+    }
+  }
+  for (const each of over) tableDelete(table, each);
 }
 
 function* leavesOf<Row>(part: Part<Row> | null): Generator<Leaf<Row>> {

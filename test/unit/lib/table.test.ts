@@ -148,4 +148,18 @@ describe("a table", () => {
     expect([...tableRows(table)].map((row) => row.version)).toEqual(Array.from({ length: 250 }, () => 1));
     expect(table.size).toBe(250);
   });
+
+  it("a sweep deletes the same rows of equal tables, however each of them has grown", () => {
+    const keys = Array.from({ length: 40 }, (_, index) => `key ${index}`);
+    const kept = keys.slice(0, 6);
+    for (const swept of keys) {
+      const shrunk = emptyTable<number>();
+      for (const key of keys) tableSet(shrunk, key, 0);
+      for (const key of keys.slice(6)) tableDelete(shrunk, key);
+      const fresh = emptyTable<number>();
+      for (const key of kept) tableSet(fresh, key, 0);
+      for (const table of [shrunk, fresh]) tableSweep(table, swept, () => true);
+      expect([...tableEntries(shrunk)].sort(), swept).toEqual([...tableEntries(fresh)].sort());
+    }
+  });
 });
