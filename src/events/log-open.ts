@@ -102,7 +102,9 @@ async function openAs(
 /** What the file system refused says so; whatever else goes wrong while a log is opened is the log's damage. */
 async function asLogError(cause: unknown, dir: DataDir): Promise<Error> {
   if (cause instanceof PortreeveError || cause instanceof AssertionError) return cause;
-  // LevelDB reports a full disk as it reports a damaged file; the file system itself knows the difference.
+  const momentary = diskRefusal(cause);
+  if (momentary !== null) return writeFailed(`the data directory cannot be used: ${momentary}`, cause);
+  // LevelDB may report a full disk as it reports a damaged file; the file system itself knows the difference.
   const refusal = isSystemError(cause) ? cause : await writeProbe(dir);
   if (refusal === null) return corrupt(0, "LevelDB cannot open the event log", cause);
   const { code, message } = refusal;
@@ -112,6 +114,15 @@ async function asLogError(cause: unknown, dir: DataDir): Promise<Error> {
 
 const isSystemError = (cause: unknown): cause is NodeJS.ErrnoException =>
   (cause as NodeJS.ErrnoException | null)?.syscall !== undefined;
+
+/** What strerror(3) says of a disk that refuses. It may be well again by the time we look; LevelDB passes on these words only. */
+const DISK_REFUSES =
+  /IO error: .*(No space left on device|Input\/output error|Read-only file system|Disk quota exceeded|Too many open files)$/;
+
+function diskRefusal(cause: unknown): string | null {
+  const inner = (cause as { cause?: { message?: unknown } } | null)?.cause?.message;
+  return typeof inner === "string" && DISK_REFUSES.test(inner) ? inner : null;
+}
 
 /** Why the file system does not take what LevelDB's recovery may need; null if it does. */
 async function writeProbe({ root, log }: DataDir): Promise<NodeJS.ErrnoException | null> {

@@ -1,0 +1,40 @@
+// Module hooks of failpoint-hook.mjs: wraps one function of one module as it is loaded.
+
+/** @type {import("./failpoints.mjs").Step} */
+let step;
+
+/** @param {import("./failpoints.mjs").Step} data */
+export function initialize(data) {
+  step = data;
+}
+
+/**
+ * @param {string} url @param {object} context
+ * @param {(url: string, context: object) => Promise<{ source?: string | Uint8Array }>} next
+ */
+export async function load(url, context, next) {
+  const loaded = await next(url, context);
+  const isIn = (/** @type {string} */ module) => url.endsWith(`/dist/${module}.js`);
+  const { edit } = step;
+  if (!isIn(step.module) && (edit === undefined || !isIn(edit.module))) return loaded;
+  let source = Buffer.from(loaded.source ?? "").toString("utf8");
+  if (edit !== undefined && isIn(edit.module)) source = edited(source, edit);
+  if (isIn(step.module)) source += wrapping(source);
+  return { ...loaded, source };
+}
+
+/** @param {string} source */
+function wrapping(source) {
+  const [name = "", method] = step.of.split(".");
+  if (method !== undefined) return `\nportreeveFailpoint.patch(${name}.prototype, "${method}");\n`;
+  if (!new RegExp(`export (async )?function ${name}\\(`).test(source))
+    throw new Error(`there is no ${name} in ${step.module}`);
+  // A function's name is a variable: its importers and the module's own calls see the wrapped one.
+  return `\n${name} = portreeveFailpoint.wrap(${name});\n`;
+}
+
+/** @param {string} source @param {{ module: string; from: string; to: string }} edit */
+function edited(source, { module, from, to }) {
+  if (!source.includes(from)) throw new Error(`there is no ${from} in ${module}`);
+  return source.replace(from, to);
+}
