@@ -75,9 +75,12 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
     registerStateRoutes(app, deps);
     registerReconcilerRoutes(app, deps, mutations);
     registerSnapshotRoutes(app, deps);
+    // Anyone on this machine may ask for these: they are made once.
+    let page: string | null = null;
     app.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
     app.get("/docs", { schema: { hide: true } }, async (_request, reply) => {
-      return reply.type("text/html; charset=utf-8").send(docsPage(app.swagger()));
+      page ??= docsPage(app.swagger());
+      return reply.type("text/html; charset=utf-8").send(page);
     });
   });
   await app.ready();

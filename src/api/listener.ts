@@ -28,6 +28,8 @@ const HEADERS_MAX_MS = 5000;
 const REQUEST_MAX_MS = 10_000;
 const KEEP_ALIVE_MS = 5000;
 const CONNECTIONS_MAX = 256;
+/** A connection may ask before it has its answers; so many are under way on one at most, then it is closed. */
+const REQUESTS_PER_CONNECTION_MAX = 256;
 const CLOSE_MAX_MS = 2000;
 
 /** Listens on the Unix socket and, if asked to, on TCP. */
@@ -73,6 +75,7 @@ function makeServer(route: (request: IncomingMessage, response: ServerResponse) 
     route,
   );
   server.maxConnections = CONNECTIONS_MAX;
+  server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
   return server;
 }
 

@@ -36,8 +36,12 @@ export function procHex(address: string): string {
   return octets.reverse().join("").toUpperCase();
 }
 
+/** Only a kernel without IPv6 lacks one of these files. Any other failure is not to pass for "nothing listens". */
 async function readOr(path: string, fallback: string): Promise<string> {
-  return readFile(path, "utf8").catch(() => fallback);
+  return readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return fallback;
+    throw cause;
+  });
 }
 
 /** A socket that others can send to. */
@@ -96,7 +100,9 @@ export class ListenerObserver {
   }
 
   async #read(): Promise<void> {
-    const sockets = await readListeners(this.#wanAddresses());
+    // No file can be opened, for example: what was known stands until the next look.
+    const sockets = await readListeners(this.#wanAddresses()).catch(() => null);
+    if (sockets === null) return;
     // Clients are gone by the next look; whoever is still there is a server. At the start the benefit of doubt is theirs.
     const known = this.#seen;
     this.#seen = new Set(sockets.map((socket) => socket.inode));

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { PortreeveRecord } from "../../events/index.ts";
 import { nearestWord } from "../../lib/suggestion.ts";
 import type { ApiDeps } from "../deps.ts";
+import { Places } from "../places.ts";
 import { invalid, notFound, RequestProblem } from "../problem.ts";
 import { firstRecords, followRecords, lastRecords } from "../record-stream.ts";
 import type { App } from "../typed-app.ts";
@@ -14,6 +15,8 @@ import { mappingOf, recordView } from "../views/record.ts";
 const LIMIT_MAX = 10_000;
 /** Proxies and clients give up on a connection that says nothing for a minute; twice as often is safe. */
 const HEARTBEAT_MS = 15_000;
+/** Half of the connections that the socket takes: whoever follows the log leaves room for who asks. */
+const STREAMS_MAX = 128;
 
 const filters = {
   type: z.string().max(500).optional().describe("types or families, with commas: `lease.granted`, `mapping,lease`"),
@@ -30,6 +33,7 @@ const listQuery = z.strictObject({
 
 export function registerEventRoutes(app: App, deps: ApiDeps): void {
   const { history } = deps;
+  const verifying = new Places(1, "verification of the log is under way");
   app.get(
     "/api/v1/events",
     {
@@ -52,7 +56,7 @@ export function registerEventRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/api/v1/events/verify",
     { schema: { summary: "Read the whole log and check it", response: { 200: logCheck } } },
-    async () => await history.verify(),
+    async () => await verifying.during(() => history.verify()),
   );
   app.get(
     "/api/v1/events/:seq",
@@ -77,6 +81,7 @@ export function registerEventRoutes(app: App, deps: ApiDeps): void {
 function streamingRoutes(app: App, deps: ApiDeps): void {
   const { history } = deps;
   const closing = new AbortController();
+  const streams = new Places(STREAMS_MAX, "event streams and exports are open");
   app.addHook("preClose", async () => closing.abort());
   app.get(
     "/api/v1/events/export",
@@ -89,6 +94,7 @@ function streamingRoutes(app: App, deps: ApiDeps): void {
     async (request, reply) => {
       const { after, to = history.head.seq, type, port } = request.query;
       const lines = exportLines(history.records(after, to), recordFilter(type, port));
+      reply.raw.once("close", streams.take());
       return reply.type("application/x-ndjson").send(Readable.from(lines));
     },
   );
@@ -118,6 +124,7 @@ function streamingRoutes(app: App, deps: ApiDeps): void {
         throw new RequestProblem({ code: "LOG_REVISION_CONFLICT", message });
       }
       const fits = recordFilter(request.query.type, request.query.port);
+      reply.raw.once("close", streams.take());
       const signal = AbortSignal.any([closing.signal, closedSignal(reply.raw)]);
       const events = serverSentEvents(followRecords(deps, after, signal, HEARTBEAT_MS), fits);
       reply.header("x-accel-buffering", "no");

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { State } from "../../reducers/state.ts";
 import type { ApiDeps } from "../deps.ts";
+import { Places } from "../places.ts";
 import { invalid, notFound } from "../problem.ts";
 import { seqAt } from "../record-stream.ts";
 import type { App } from "../typed-app.ts";
@@ -10,7 +11,11 @@ import { stateDiffView, stateView } from "../views/state.ts";
 
 const moment = z.string().max(40).describe("a seq, or an ISO 8601 time: the state after the last record up to it");
 
+/** A state of 60,000 ports is some 100 MB while it is folded, compared and printed. */
+const STATES_MAX = 2;
+
 export function registerStateRoutes(app: App, deps: ApiDeps): void {
+  const places = new Places(STATES_MAX, "requests for a whole state are under way");
   app.get(
     "/api/v1/state",
     {
@@ -22,7 +27,9 @@ export function registerStateRoutes(app: App, deps: ApiDeps): void {
     },
     async (request) => {
       const { at } = request.query;
-      return stateView(at === undefined ? deps.controller.state : await stateOf(deps, at));
+      return await places.during(async () => {
+        return stateView(at === undefined ? deps.controller.state : await stateOf(deps, at));
+      });
     },
   );
   app.get(
@@ -36,8 +43,10 @@ export function registerStateRoutes(app: App, deps: ApiDeps): void {
     },
     async (request) => {
       const { from, to } = request.query;
-      const after = to === undefined ? deps.controller.state : await stateOf(deps, to);
-      return stateDiffView(await stateOf(deps, from), after);
+      return await places.during(async () => {
+        const after = to === undefined ? deps.controller.state : await stateOf(deps, to);
+        return stateDiffView(await stateOf(deps, from), after);
+      });
     },
   );
 }
