@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ensureNpmPackages, installSystemPackages, missingSystemPackages, runTool, say, RESULTS } from "./steps.mjs";
 
-const PROJECTS = ["unit", "replay", "lab"];
+const PROJECTS = ["unit", "replay", "simulation", "lab"];
 const requireLab = process.env.PORTREEVE_REQUIRE_LAB === "1";
 
 const totals = { passed: 0, failed: 0, skipped: 0 };

@@ -1,0 +1,253 @@
+import { LeaseClock } from "../../src/adapters/clock/lease-clock.ts";
+import { createForwardsTarget } from "../../src/adapters/nftables/forwards-target.ts";
+import { createGuardTarget } from "../../src/adapters/nftables/guard-target.ts";
+import { Controller } from "../../src/controller/controller.ts";
+import { stateAt } from "../../src/controller/history.ts";
+import { SnapshotKeeper } from "../../src/controller/snapshot-keeper.ts";
+import type { SubmissionInput } from "../../src/controller/port.ts";
+import type { EventLog } from "../../src/events/log.ts";
+import type { Settings } from "../../src/events/settings.ts";
+import type { SnapshotStore } from "../../src/events/snapshot.ts";
+import { createMetrics, type Metrics } from "../../src/lib/metrics.ts";
+import { tableGet } from "../../src/lib/table.ts";
+import { createReconciler, type EngineDeps, type RunningReconciler } from "../../src/reconcilers/engine/engine.ts";
+import { nftablesForwards } from "../../src/reconcilers/nftables-forwards.ts";
+import { nftablesGuard } from "../../src/reconcilers/nftables-guard.ts";
+import { sysctls } from "../../src/reconcilers/sysctls.ts";
+import type { Command, Outcome } from "../../src/reducers/decide/command.ts";
+import { forwardKeysOf } from "../../src/reducers/select/forward-rows.ts";
+import type { State } from "../../src/reducers/state.ts";
+import type { Chance } from "./chance.ts";
+import type { Faults } from "./faults.ts";
+import { type FaultyKernel, sysctlTarget } from "./faulty-kernel.ts";
+import { faultyLog } from "./faulty-log.ts";
+import { Life } from "./life.ts";
+import { GatewayClock, type Machine } from "./machine.ts";
+import type { Sent } from "./rules.ts";
+import type { Witness } from "./witness.ts";
+
+/** What a process finds, and what outlives it. */
+export interface Surroundings {
+  readonly machine: Machine;
+  readonly kernel: FaultyKernel;
+  readonly store: EventLog;
+  readonly snapshots: SnapshotStore;
+  readonly faults: Faults;
+  readonly chance: Chance;
+  readonly witness: Witness;
+  readonly settings: Settings;
+  readonly network: Network;
+  readonly nextId: () => string;
+  /** What a process tells us that ends it. */
+  readonly onFault: (message: string) => void;
+}
+
+/** What the kernel says of interfaces and of programs that listen. */
+export interface Network {
+  readonly links: Map<string, { up: boolean; addresses: string[] }>;
+  listeners: { protocol: "tcp" | "udp"; port: number }[];
+}
+
+/** Figures are nobody's business here, and a registry for each process costs more than the process. */
+const metrics: Metrics = createMetrics();
+
+/** One life of the program: the real parts, put together as the daemon does. */
+export class GatewayProcess {
+  readonly life: Life;
+  readonly ready: Promise<void>;
+  running = false;
+  /** It gave up by itself, as the daemon does when its start cannot be recorded. */
+  exited = false;
+  initialized = false;
+  controller: Controller | null = null;
+  forwards: RunningReconciler | null = null;
+  readonly #around: Surroundings;
+  #reconcilers: RunningReconciler[] = [];
+  #leaseClock: LeaseClock | null = null;
+  #closeSockets = (): void => {};
+  clock: GatewayClock | null = null;
+
+  /** `gateMs`: so long after its first passes begin a source of desired rows has not been seen. */
+  constructor(around: Surroundings, gateMs: number) {
+    this.#around = around;
+    this.life = new Life(() => {
+      this.running = false;
+      this.#closeSockets();
+    });
+    this.ready = this.#start(gateMs);
+  }
+
+  async #start(gateMs: number): Promise<void> {
+    const { store, snapshots, machine, witness, chance, faults } = this.#around;
+    const state = await stateAt(store, snapshots, store.head.seq);
+    const { run, at } = state;
+    const anchor = at === 0 ? null : { at: run.startedAt, uptimeMs: run.uptimeMs, bootId: run.bootId, lastAt: at };
+    const clock = new GatewayClock(machine, anchor, () => this.life.alive);
+    this.clock = clock;
+    witness.foldAll();
+    witness.promises.restarted(clock.now());
+    const log = faultyLog(store, { life: this.life, clock, faults, chance });
+    const controller = this.#makeController(log, clock, state);
+    this.controller = controller;
+    this.#openDataPlane(controller, clock, store.instanceId);
+    const { bootId, uptimeMs } = machine;
+    const start = { version: "0.1.0", instanceId: store.instanceId, bootId, uptimeMs };
+    const started = await this.submit({ type: "controller.start", ...start }, "controller");
+    if (!started.ok) {
+      this.exited = true;
+      this.life.kill();
+      return;
+    }
+    this.#leaseClock = new LeaseClock(controller, controller.leases, clock);
+    this.#leaseClock.start();
+    await this.observeNetwork();
+    await this.#firstPasses(gateMs, clock);
+    controller.enter("running");
+    this.running = this.life.alive;
+  }
+
+  #makeController(log: EventLog, clock: GatewayClock, state: State): Controller {
+    const { chance, witness, onFault } = this.#around;
+    const controller = new Controller({
+      log,
+      clock,
+      entropy: () => chance.bits(),
+      state,
+      onFault: ({ message, cause }) => {
+        if (message !== "append failed") onFault(`${message}: ${String(cause)}`);
+      },
+    });
+    const submit = controller.submit.bind(controller);
+    // Everyone's commands pass here, those of the lease clock and withdrawals too.
+    controller.submit = async (input: SubmissionInput): Promise<Outcome> => {
+      const command = { ...input, now: input.now ?? clock.now() } as Sent;
+      witness.sent(command);
+      const outcome = await submit(command);
+      if (this.life.alive) witness.decided(command, outcome);
+      return outcome;
+    };
+    return controller;
+  }
+
+  #openDataPlane(controller: Controller, clock: GatewayClock, instanceId: string): void {
+    const { kernel, faults, chance } = this.#around;
+    const onChange = (before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): void =>
+      this.#watchGate(before, after);
+    const watches = (): boolean => !this.initialized;
+    const { nftables, died } = kernel.open(instanceId, { life: this.life, clock, faults, chance, watches, onChange });
+    this.#closeSockets = died;
+    const deps = (name: string): EngineDeps<State> => ({
+      clock,
+      random: () => chance.share(),
+      log: { warn: () => {} },
+      metrics,
+      states: controller,
+      initialized: () => this.initialized,
+      pausedUntil: (state) => state.pauses[name] ?? null,
+    });
+    const guard = createReconciler(nftablesGuard(instanceId), createGuardTarget(nftables), deps("nftables-guard"));
+    this.forwards = createReconciler(
+      nftablesForwards(instanceId),
+      createForwardsTarget(nftables),
+      deps("nftables-forwards"),
+    );
+    const rows = sysctls();
+    const names = (): Iterable<string> => [...rows.select(controller.state).rows()].map(({ key }) => key);
+    const parameters = createReconciler(rows, sysctlTarget(kernel.sysctls, names, this.life), deps("sysctls"));
+    this.#reconcilers = [guard, this.forwards, parameters];
+  }
+
+  async #firstPasses(gateMs: number, clock: GatewayClock): Promise<void> {
+    const [guard, forwards, parameters] = this.#reconcilers as [
+      RunningReconciler,
+      RunningReconciler,
+      RunningReconciler,
+    ];
+    if (gateMs === 0) this.initialized = true;
+    else clock.setAlarm(clock.now() + gateMs, () => void (this.initialized = true));
+    await guard.start();
+    await Promise.all([forwards.start(), parameters.start()]);
+    const controller = this.controller as Controller;
+    controller.settleWith({
+      settled: async (seq, signal) => {
+        await Promise.all([forwards.settled(seq, signal), parameters.settled(seq, signal)]);
+      },
+      effect(mappingId) {
+        const mapping = tableGet(controller.state.mappings, mappingId);
+        if (mapping === undefined) return { kind: "effective" };
+        let pending = false;
+        for (const key of forwardKeysOf(controller.state, mapping)) {
+          const status = forwards.status(key);
+          if (status?.error) return { kind: "refused", message: status.error.message };
+          if (status !== undefined && status.kind !== "done") pending = true;
+        }
+        return { kind: pending ? "pending" : "effective" };
+      },
+    });
+  }
+
+  /** Before every source of desired rows was seen, what no fact explains stays. */
+  #watchGate(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): void {
+    for (const key of before.keys()) {
+      if (!after.has(key) && this.#isUnexplained(key)) this.#around.witness.fail(`${key} was deleted behind the gate`);
+    }
+  }
+
+  #isUnexplained(key: string): boolean {
+    const { promises } = this.#around.witness;
+    const [, address = ""] = STRANGER.exec(key) ?? [];
+    return (promises.settings?.wan.interfaces ?? []).some((wan) => promises.addressesOf(wan)?.all.includes(address));
+  }
+
+  submit(command: Command, source: string): Promise<Outcome> {
+    const controller = this.controller as Controller;
+    return controller.submit({ ...command, source, requestId: this.#around.nextId() });
+  }
+
+  /** As a listener's request: answered when it is effective. */
+  request(command: Command, source: string): Promise<Outcome> {
+    const controller = this.controller as Controller;
+    return controller.submitSettled({ ...command, source, requestId: this.#around.nextId() });
+  }
+
+  /** What the observers read; false if it could not be recorded. */
+  async observeNetwork(): Promise<boolean> {
+    const { settings, network } = this.#around;
+    const commands: Command[] = [{ type: "settings.set", settings }];
+    for (const name of [...settings.wan.interfaces, ...settings.lan.map((lan) => lan.interface)]) {
+      const link = network.links.get(name);
+      if (link === undefined) commands.push({ type: "interface.lose", name });
+      else commands.push({ type: "interface.observe", name, up: link.up, addresses: [...link.addresses] });
+    }
+    commands.push({ type: "listeners.observe", listeners: [...network.listeners] });
+    let all = true;
+    for (const command of commands) all = (await this.submit(command, "kernel")).ok && all;
+    return all;
+  }
+
+  /** As on SIGTERM. */
+  async stop(): Promise<void> {
+    const controller = this.controller as Controller;
+    this.running = false;
+    this.#leaseClock?.close();
+    if (controller.mode === "running") {
+      await this.submit({ type: "controller.stop" }, "controller");
+      await controller.idle();
+      controller.enter("stopped");
+    }
+    await Promise.all(this.#reconcilers.map((reconciler) => reconciler.close()));
+    this.life.kill();
+  }
+
+  async saveSnapshot(): Promise<void> {
+    const { snapshots, store } = this.#around;
+    await new SnapshotKeeper(snapshots, store, () => (this.controller as Controller).state).create();
+  }
+
+  get reconcilers(): readonly RunningReconciler[] {
+    return this.#reconcilers;
+  }
+}
+
+/** Elements that others add lead from ports that nobody here ever asks for. */
+const STRANGER = /^forwards (\S+) \. tcp \. 6[2-4]\d{3}$/;

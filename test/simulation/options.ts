@@ -1,0 +1,60 @@
+import type { Settings } from "../../src/events/settings.ts";
+import type { Chance } from "./chance.ts";
+import { APPEND_FAULTS, CALL_FAULTS, type FaultKind, RESTARTS, SUDDEN_FAULTS } from "./faults.ts";
+
+/** What a seed expands to: printed when it fails. */
+export interface Options {
+  readonly seed: number;
+  readonly commands: number;
+  readonly nonce: "strict" | "same-host";
+  readonly wans: readonly string[];
+  readonly externalAddress: string;
+  readonly quarantine: number;
+  readonly perDevice: Settings["portControl"]["perDevice"];
+  /** How long a later process may have a source of desired rows not seen. */
+  readonly gateMs: number;
+  /** Number of the command before which each fault comes. */
+  readonly faults: readonly { readonly before: number; readonly kind: FaultKind }[];
+}
+
+const GENEROUS = { mappings: 256, ports: 2048, requestsPerSecond: 50, eventsPerMinute: 20, eventBurst: 512 };
+const TIGHT = { mappings: 5, ports: 8, requestsPerSecond: 50, eventsPerMinute: 12, eventBurst: 10 };
+
+export function drawOptions(seed: number, chance: Chance): Options {
+  const commands = chance.between(200, 230);
+  const nat = chance.happens(0.15);
+  const before = (): number => chance.between(5, commands - 1);
+  const drawn = (kinds: readonly FaultKind[], count: number): { before: number; kind: FaultKind }[] =>
+    Array.from({ length: count }, () => ({ before: before(), kind: chance.pick(kinds) }));
+  const faults = [
+    ...drawn(SUDDEN_FAULTS, chance.between(4, 8)),
+    ...drawn([...APPEND_FAULTS, ...CALL_FAULTS], chance.between(2, 5)),
+    ...drawn(RESTARTS, chance.between(1, 3)),
+  ].sort((a, b) => a.before - b.before);
+  return {
+    seed,
+    commands,
+    nonce: chance.pick(["strict", "same-host"]),
+    wans: nat || chance.happens(0.7) ? ["wan0"] : ["wan0", "wan1"],
+    externalAddress: nat ? "99.88.77.66" : "auto",
+    quarantine: chance.pick([120, 120, 0]),
+    perDevice: chance.pick([GENEROUS, TIGHT]),
+    gateMs: chance.pick([0, 3000]),
+    faults,
+  };
+}
+
+export function settingsOf(options: Options): Settings {
+  return {
+    wan: { interfaces: [...options.wans], externalAddress: options.externalAddress },
+    lan: [{ interface: "lan0", nonce: options.nonce }],
+    portControl: {
+      pcp: true,
+      natpmp: true,
+      lifetime: { pcpMin: 120, max: 86_400 },
+      quarantine: options.quarantine,
+      protectedPorts: [22, 2003],
+      perDevice: options.perDevice,
+    },
+  };
+}

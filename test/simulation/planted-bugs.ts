@@ -1,0 +1,204 @@
+import type * as Diff from "../../src/reconcilers/engine/diff.ts";
+import type * as Policy from "../../src/reconcilers/engine/policy.ts";
+import type * as Retry from "../../src/reconcilers/engine/retry.ts";
+import type * as InterfaceReducer from "../../src/reducers/interface.ts";
+import type * as LeaseReducer from "../../src/reducers/lease.ts";
+import type { Desired, DesiredTable } from "../../src/reducers/select/desired.ts";
+import type * as ForwardRows from "../../src/reducers/select/forward-rows.ts";
+import type { ForwardRow } from "../../src/reducers/select/rows.ts";
+import type { State } from "../../src/reducers/state.ts";
+
+/** A bug somebody could make. `plant` gives what the module exports instead of its own. */
+export interface PlantedBug {
+  readonly area: "reducer" | "selector" | "diff" | "retry" | "prune gate" | "delete brake";
+  readonly bug: string;
+  readonly module: string;
+  readonly plant: (original: never) => object;
+}
+
+const LEASES = "../../src/reducers/lease.ts";
+const INTERFACES = "../../src/reducers/interface.ts";
+const FORWARD_ROWS = "../../src/reducers/select/forward-rows.ts";
+const DIFF = "../../src/reconcilers/engine/diff.ts";
+const RETRY = "../../src/reconcilers/engine/retry.ts";
+const POLICY = "../../src/reconcilers/engine/policy.ts";
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    area: "reducer",
+    bug: "the port of a lease that expired is not kept from other hosts",
+    module: LEASES,
+    plant: ({ onLeaseExpired }: typeof LeaseReducer) => ({
+      onLeaseExpired: (draft: State, record: Parameters<typeof onLeaseExpired>[1]): void => {
+        const portControl = { ...draft.settings.portControl, quarantine: 0 };
+        onLeaseExpired({ ...draft, settings: { ...draft.settings, portControl } }, record);
+      },
+    }),
+  },
+  {
+    area: "reducer",
+    bug: "a lease that was made longer ends when it would have before",
+    module: LEASES,
+    plant: () => ({ onLeaseChanged: (): void => {} }),
+  },
+  {
+    area: "reducer",
+    bug: "each look at an interface restarts the epoch",
+    module: INTERFACES,
+    plant: ({ onInterfaceObserved }: typeof InterfaceReducer) => ({
+      onInterfaceObserved: (draft: State, record: Parameters<typeof onInterfaceObserved>[1]): void => {
+        onInterfaceObserved(draft, record);
+        const restarted = { startedAt: record.at, reason: "seen" };
+        draft.epochs = Object.fromEntries(Object.keys(draft.epochs).map((name) => [name, restarted]));
+      },
+    }),
+  },
+  {
+    area: "selector",
+    bug: "what leaves a mapped port keeps the internal port number",
+    module: FORWARD_ROWS,
+    plant: ({ selectForwards }: typeof ForwardRows) => ({
+      selectForwards: altered(selectForwards, (row) =>
+        row.spec.kind === "outbound" ? { ...row, spec: { ...row.spec, toPort: row.spec.port } } : row,
+      ),
+    }),
+  },
+  {
+    area: "selector",
+    bug: "a port that a program of the gateway listens on may be given to others",
+    module: FORWARD_ROWS,
+    plant: ({ selectForwards }: typeof ForwardRows) => ({
+      selectForwards: altered(selectForwards, (row) => (row.owners.join() === "listener" ? undefined : row)),
+    }),
+  },
+  {
+    area: "selector",
+    bug: "rows that are no longer wanted are not among those that changed",
+    module: FORWARD_ROWS,
+    plant: ({ selectForwards }: typeof ForwardRows) => ({
+      selectForwards: altered(
+        selectForwards,
+        (row) => row,
+        (keys, table) => [...keys].filter((key) => table.get(key) !== undefined),
+      ),
+    }),
+  },
+  {
+    area: "diff",
+    bug: "an element that leads elsewhere counts as right",
+    module: DIFF,
+    plant: ({ diffAll, diffKeys }: typeof Diff) => ({
+      diffAll: (...args: Parameters<typeof diffAll>) => diffAll(...args).filter(({ op }) => op !== "update"),
+      diffKeys: (...args: Parameters<typeof diffKeys>) => diffKeys(...args).filter(({ op }) => op !== "update"),
+    }),
+  },
+  {
+    area: "diff",
+    bug: "what is there and nobody wants is not seen in a full comparison",
+    module: DIFF,
+    plant: ({ diffAll }: typeof Diff) => ({
+      diffAll: (...args: Parameters<typeof diffAll>) => diffAll(...args).filter(({ op }) => op !== "delete"),
+    }),
+  },
+  {
+    area: "retry",
+    bug: "what failed is tried again next month",
+    module: RETRY,
+    plant: () => ({ backoffMs: (): number => 30 * 86_400_000 }),
+  },
+  {
+    area: "retry",
+    bug: "what failed is tried again at once, for ever",
+    module: RETRY,
+    plant: ({ backoffMs }: typeof Retry) => ({
+      backoffMs: (...[, knobs, random]: Parameters<typeof backoffMs>) => backoffMs(1, { ...knobs, minMs: 1 }, random),
+    }),
+  },
+  {
+    area: "prune gate",
+    bug: "it is open before every source was seen",
+    module: POLICY,
+    plant: ({ restrain }: typeof Policy) => ({
+      restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
+        restrain(changes, { ...restraints, initialized: true }),
+    }),
+  },
+  {
+    area: "prune gate",
+    bug: "it never opens",
+    module: POLICY,
+    plant: ({ restrain }: typeof Policy) => ({
+      restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
+        restrain(changes, { ...restraints, initialized: false }),
+    }),
+  },
+  {
+    area: "delete brake",
+    bug: "it never holds",
+    module: POLICY,
+    plant: ({ restrain }: typeof Policy) => ({
+      restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
+        restrain(changes, { ...restraints, released: true }),
+    }),
+  },
+  {
+    area: "delete brake",
+    bug: "it holds back what events explain",
+    module: POLICY,
+    plant: ({ restrain }: typeof Policy) => ({
+      restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
+        restrain(changes, { ...restraints, explained: () => false }),
+    }),
+  },
+  {
+    area: "delete brake",
+    bug: "an operator cannot let go of it",
+    module: POLICY,
+    plant: ({ restrain }: typeof Policy) => ({
+      restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
+        restrain(changes, { ...restraints, released: false }),
+    }),
+  },
+];
+
+type Row = Desired<ForwardRow>;
+type Table = DesiredTable<ForwardRow>;
+type Select = (instanceId: string) => (state: State) => Table;
+
+/** A selector whose rows, and what it says has changed, pass through a bug. */
+function altered(
+  select: Select,
+  alter: (row: Row) => Row | undefined,
+  changed: (keys: Iterable<string>, table: Table) => Iterable<string> = (keys) => keys,
+): Select {
+  const inner = new WeakMap<Table, Table>();
+  const wrap = (table: Table): Table => {
+    const wrapped: Table = {
+      get(key) {
+        const row = table.get(key);
+        return row === undefined ? undefined : alter(row);
+      },
+      *rows() {
+        for (const row of table.rows()) {
+          const bad = alter(row);
+          if (bad !== undefined) yield bad;
+        }
+      },
+      changedSince(previous) {
+        const keys = table.changedSince(inner.get(previous) ?? previous);
+        return keys === null ? null : changed(keys, table);
+      },
+    };
+    inner.set(wrapped, table);
+    return wrapped;
+  };
+  return (instanceId) => {
+    const selected = select(instanceId);
+    let last: { table: Table; wrapped: Table } | null = null;
+    return (state) => {
+      const table = selected(state);
+      if (last?.table !== table) last = { table, wrapped: wrap(table) };
+      return last.wrapped;
+    };
+  };
+}

@@ -1,0 +1,35 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { PLANTED_BUGS } from "./planted-bugs.ts";
+
+/** Without a planted bug all of these pass: `seeds.test.ts` runs them. */
+const SEEDS_MAX = 80;
+
+afterEach(() => {
+  vi.resetModules();
+});
+
+describe("a planted bug is caught by the simulation", () => {
+  it.each(PLANTED_BUGS)("$area: $bug", async ({ module, plant }) => {
+    vi.resetModules();
+    vi.doMock(module, async (importOriginal) => {
+      const original = await importOriginal<object>();
+      return { ...original, ...plant(original as never) };
+    });
+    const { simulate } = await import("./simulation.ts");
+    let caught: { seed: number; by: string } | null = null;
+    for (let seed = 1; seed <= SEEDS_MAX && caught === null; seed += 1) {
+      const { violations } = await simulate(seed);
+      if (violations[0] !== undefined) caught = { seed, by: violations[0] };
+    }
+    vi.doUnmock(module);
+    expect(caught).not.toBeNull();
+    console.log(caught);
+  });
+
+  it("there are at least two in each place that could be wrong", () => {
+    const areas = PLANTED_BUGS.map(({ area }) => area);
+    for (const area of ["reducer", "selector", "diff", "retry", "prune gate", "delete brake"] as const) {
+      expect(areas.filter((each) => each === area).length, area).toBeGreaterThanOrEqual(2);
+    }
+  });
+});

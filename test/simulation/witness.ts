@@ -1,0 +1,206 @@
+import type { EventLog } from "../../src/events/log.ts";
+import type { PortreeveRecord } from "../../src/events/index.ts";
+import type { Answer, MapRequest, Outcome } from "../../src/reducers/decide/command.ts";
+import { blockKey, type PromisedClaim, type PromisedMapping, Promises } from "./promises.ts";
+import { keyOf, type Sent, transportName, unjustified } from "./rules.ts";
+
+type Accepted = Extract<Outcome, { ok: true }>;
+/** Refusals that say something of the moment and not of the request. */
+const EXCUSES = new Set(["NOT_READY", "LOG_WRITE_FAILED", "NOT_SETTLED", "APPLY_FAILED"]);
+
+/**
+ * Stands outside the program: knows what was sent, what is durable and what was answered, and holds them against each
+ * other in the order in which the single writer decided.
+ */
+export class Witness {
+  readonly promises = new Promises();
+  readonly violations: string[] = [];
+  readonly #log: EventLog;
+  readonly #sent = new Map<string, Sent>();
+  readonly #pending: PortreeveRecord[] = [];
+  #paidFor = "";
+
+  constructor(log: EventLog) {
+    this.#log = log;
+  }
+
+  sent(command: Sent): void {
+    this.#sent.set(command.requestId, command);
+  }
+
+  /** Durable, whoever learns of it. */
+  appended(records: readonly PortreeveRecord[]): void {
+    this.#pending.push(...records);
+  }
+
+  /** Everything that is durable has its place, also what was never answered. */
+  foldAll(): void {
+    this.#foldThrough(this.#log.head.seq);
+  }
+
+  /** Called for each outcome in the order of the decisions. */
+  decided(command: Sent, outcome: Outcome): void {
+    if (!outcome.ok) {
+      this.#judgeRefusal(command, outcome.refusal.code);
+      return;
+    }
+    this.#foldThrough(outcome.seq, command.requestId);
+    const claimBefore = command.type === "map" ? this.#claimOf(command) : undefined;
+    const lifetimeBefore = claimBefore?.lifetimeMs ?? null;
+    this.#foldThrough(outcome.seq);
+    this.#check(command, outcome, lifetimeBefore);
+  }
+
+  /** A success reached the client: what it was told holds from here on. */
+  told(outcome: Outcome): void {
+    if (!outcome.ok || outcome.answer.kind !== "mapped" || outcome.answer.claimKey === null) return;
+    const claim = this.promises.mappings.get(outcome.answer.mappingId)?.claims.get(outcome.answer.claimKey);
+    if (claim !== undefined) claim.told = true;
+  }
+
+  fail(message: string): void {
+    this.violations.push(message);
+  }
+
+  /** `before`: only what comes before the records of this request. */
+  #foldThrough(seq: number, before?: string): void {
+    while (this.#pending[0] !== undefined && this.#pending[0].seq <= seq && this.#pending[0].requestId !== before) {
+      const record = this.#pending.shift() as PortreeveRecord;
+      const sent = this.#sentAs(record.requestId);
+      const why = unjustified(record, sent, this.promises);
+      // The second event of one request is paid for by the tokens there were at its first.
+      const secondOfRequest = why?.includes("budget") === true && this.#paidFor === record.requestId;
+      if (why !== null && !secondOfRequest)
+        this.fail(`record ${record.seq} (${record.event.type}): ${why}, by ${JSON.stringify(sent)}`);
+      this.#paidFor = record.requestId;
+      this.promises.fold(record);
+    }
+  }
+
+  /** The controller ends what is overdue before it decides a request: after a suspend the lease clock may be late. */
+  #sentAs(requestId: string): Sent | undefined {
+    const [, request] = /^before (.*)$/.exec(requestId) ?? [];
+    const sent = this.#sent.get(request ?? requestId);
+    if (sent === undefined || request === undefined) return sent;
+    return { type: "leases.expire", source: "clock", requestId, now: sent.now };
+  }
+
+  #claimOf(command: MapRequest): PromisedClaim | undefined {
+    const own = this.promises.to(command.device, transportName(command.protocol), command.internalPort);
+    return own.map((mapping) => mapping.claims.get(keyOf(command))).find((claim) => claim !== undefined);
+  }
+
+  #judgeRefusal(command: Sent, code: string): void {
+    if (code === "INTERNAL") this.fail(`${command.type} met a bug`);
+    if (command.type !== "map" || command.preferFailure || EXCUSES.has(code)) return;
+    if (![6, 17].includes(command.protocol) || command.internalPort === 0) return;
+    const protocol = transportName(command.protocol);
+    const own = this.promises.to(command.device, protocol, command.internalPort);
+    const mine = own.find(({ claims }) => claims.has(keyOf(command)));
+    const withoutAddress = this.promises.addressesOf(this.promises.preferredWan()) === null;
+    if (mine === undefined || !mine.enabled || withoutAddress) return;
+    if (!this.promises.blocks.has(blockKey({ ...command, protocol }))) {
+      this.fail(`${command.device} was refused the renewal of ${mine.id} with ${code}`);
+    }
+  }
+
+  #check(command: Sent, outcome: Accepted, lifetimeBefore: number | null): void {
+    switch (command.type) {
+      case "map":
+        if (outcome.answer.kind === "mapped") this.#checkMapped(command, outcome, outcome.answer, lifetimeBefore);
+        else this.fail(`map was answered ${outcome.answer.kind}`);
+        return;
+      case "unmap":
+        this.#checkGone(`${keyOf(command)} of ${command.device}`, (mapping, claim) => {
+          if (claim.key !== keyOf(command) || mapping.internalAddress !== command.device) return false;
+          if (command.protocol !== 0 && transportName(command.protocol) !== mapping.protocol) return false;
+          return command.internalPort === 0 || command.internalPort === mapping.internalPort;
+        });
+        return;
+      case "withdraw":
+        this.#checkGone(command.claimKey, (mapping, claim) => {
+          return mapping.id === command.mappingId && claim.key === command.claimKey;
+        });
+        return;
+      case "leases.expire":
+        this.#checkGone("a lease", (_mapping, claim) => claim.latest !== null && claim.latest <= command.now);
+        return;
+      default:
+        this.#checkOperator(command, outcome);
+    }
+  }
+
+  #checkGone(what: string, isIt: (mapping: PromisedMapping, claim: PromisedClaim) => boolean): void {
+    for (const mapping of this.promises.mappings.values()) {
+      for (const claim of mapping.claims.values()) {
+        if (isIt(mapping, claim)) this.fail(`${what} should have ended on ${mapping.id} (${claim.key})`);
+      }
+    }
+  }
+
+  #checkOperator(command: Sent, outcome: Accepted): void {
+    const { mappings } = this.promises;
+    const [id = ""] = outcome.answer.kind === "ids" ? outcome.answer.ids : [];
+    const mapping = mappings.get(id);
+    switch (command.type) {
+      case "port.remove":
+      case "port.block":
+        if (mappings.has(command.id)) this.fail(`${command.type} left ${command.id} there`);
+        return;
+      case "port.add":
+        if (mapping?.claims.has("manual") !== true) this.fail("port.add made no port of the operator's");
+        else if (mapping.enabled !== command.enabled) this.fail("port.add forgot whether the port is enabled");
+        return;
+      case "port.keep":
+        if (mapping?.claims.get("manual")?.latest !== null) this.fail("port.keep made no claim without an end");
+        return;
+      case "port.edit":
+        for (const field of ["externalPort", "internalPort", "internalAddress", "count", "enabled"] as const) {
+          if (command[field] !== undefined && mapping?.[field] !== command[field]) this.fail(`port.edit left ${field}`);
+        }
+        return;
+      default:
+    }
+  }
+
+  #checkMapped(
+    command: MapRequest & Sent,
+    outcome: Accepted,
+    answer: Extract<Answer, { kind: "mapped" }>,
+    lifetimeBefore: number | null,
+  ): void {
+    const { mappingId, claimKey, externalAddress, externalPort, lifetime } = answer;
+    const mapping = this.promises.mappings.get(mappingId);
+    if (mapping === undefined) return this.fail(`answered with mapping ${mappingId}, which nothing made`);
+    const own = this.promises.to(command.device, transportName(command.protocol), command.internalPort);
+    if (!own.includes(mapping)) this.fail(`answered with mapping ${mappingId}, which goes elsewhere`);
+    if (!mapping.enabled) this.fail(`answered with mapping ${mappingId}, which is disabled`);
+    const port = mapping.externalPort + (command.internalPort - mapping.internalPort);
+    if (externalPort !== port) this.fail(`answered port ${externalPort}, the mapping has ${port}`);
+    const address = this.promises.addressesOf(mapping.wan)?.reported;
+    if (externalAddress !== address) this.fail(`answered address ${externalAddress}, the WAN has ${address}`);
+    const limits = this.promises.settings?.portControl.lifetime ?? { pcpMin: 0, max: 0 };
+    const capped = Math.min(command.lifetime, limits.max);
+    const wanted = command.by === "pcp" ? Math.max(capped, limits.pcpMin) : capped;
+    if (claimKey === null) return this.#checkStatic(mapping, command, lifetime);
+    const claim = mapping.claims.get(claimKey);
+    if (claim === undefined || claimKey !== keyOf(command)) return this.fail(`answered for claim ${claimKey}`);
+    if (lifetimeBefore !== null && lifetime * 1000 <= lifetimeBefore && outcome.changed) {
+      this.fail("a renewal that lengthens nothing made an event");
+    }
+    const short = lifetimeBefore !== null && lifetime * 1000 === lifetimeBefore && lifetime < wanted;
+    if (lifetime !== wanted && !short) this.fail(`asked for ${wanted} s and was promised ${lifetime} s`);
+    claim.promised = claim.latest = command.now + lifetime * 1000;
+  }
+
+  /** RFC 6887 §11.3: a static mapping is confirmed, for no longer than it will be there. */
+  #checkStatic(mapping: PromisedMapping, command: MapRequest & Sent, lifetime: number): void {
+    const claims = [...mapping.claims.values()];
+    if (mapping.count === 1 && claims.some(({ source }) => source !== "manual")) {
+      this.fail(`${mapping.id} is no static mapping, and nothing was stored for ${command.device}`);
+    }
+    const ends = claims.map(({ latest }) => latest ?? Number.POSITIVE_INFINITY);
+    const until = command.now + lifetime * 1000;
+    if (lifetime > 1 && until > Math.max(...ends)) this.fail(`${mapping.id} was promised beyond its end`);
+  }
+}
