@@ -92,7 +92,7 @@ describe("the configuration file", () => {
     expect(parse("wireguard: null").notes).toEqual([]);
     expect(parse("wireguard: {}\ndns: {}").notes).toHaveLength(2);
     expect(parse("log: { retain: { days: 7 } }").notes).toEqual([]);
-    expect(parse("", { PORTREEVE_LOG__RETAIN__DAYS: "7" }).notes).toHaveLength(1);
+    expect(parse("", { PORTREEVE_DNS__LISTEN_PORT: "5353" }).notes).toHaveLength(1);
   });
 
   it("listens on loopback only", () => {
@@ -115,6 +115,18 @@ describe("the configuration file", () => {
     expect(errorsOf("- 1")[0]).toContain("must hold keys and values");
     expect(() => loadConfig("/nonexistent/portreeve.yaml", {})).toThrow(/there is no such file/);
   });
+
+  it("refuses what YAML lets pass and nobody meant: a dangling alias, an unknown tag, a lone number", () => {
+    expect(errorsOf("log: { level: *debug }")[0]).toMatch(
+      /^portreeve\.yaml: has an alias that cannot be resolved: .*debug/,
+    );
+    expect(errorsOf("lan: []\ndns: !!nothing {}")[0]).toMatch(/^portreeve\.yaml:2: /);
+    for (const env of [{}, { PORTREEVE_WAN__INTERFACES: "wan0" }] as Env[]) {
+      expect(errorsOf("5", env)).toEqual([
+        "portreeve.yaml:1: must hold keys and values, as in `lan: [{ interface: lan0 }]`",
+      ]);
+    }
+  });
 });
 
 describe("environment overrides", () => {
@@ -135,6 +147,11 @@ describe("environment overrides", () => {
     expect(parse("", { PORTREEVE_PORT_CONTROL__PROTECTED_PORTS: "22" }).config.portControl.protectedPorts).toEqual([
       22,
     ]);
+  });
+
+  it("with a list of which one item is no YAML say so", () => {
+    const [error] = errorsOf("", { PORTREEVE_WAN__INTERFACES: 'wan0, "wan1' });
+    expect(error).toBe("PORTREEVE_WAN__INTERFACES: does not hold a YAML value");
   });
 
   it("that name no key are errors with a suggestion", () => {

@@ -1,15 +1,5 @@
 import { expect } from "vitest";
-
-/** mulberry32: the same seed gives the same run on any machine. */
-export function random(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
+import { random } from "../../fuzz/random.mjs";
 
 const EDGES = [0x00, 0x01, 0x7f, 0x80, 0xff];
 
