@@ -1,11 +1,12 @@
 import type { ControllerPort, SubmissionInput } from "../../controller/port.ts";
 import type { Settings } from "../../events/settings.ts";
 import { type Link, type Links, readLinks, watchLinks } from "./links.ts";
+import { Settling } from "./settling.ts";
 
-/** A WAN address must stand this long before mappings are re-keyed to it: DHCP clients remove and add. */
-const WAN_SETTLE_MS = 2000;
 /** Bursts of kernel messages (an interface coming up makes a dozen) cost one read. */
 const READ_SETTLE_MS = 100;
+/** Of an interface, as many are recorded. */
+const ADDRESSES_MAX = 64;
 /** In case the monitor missed something. */
 const REREAD_MS = 30_000;
 
@@ -18,17 +19,22 @@ export interface LinkObserverOptions {
   readonly settingsFor: (links: Links) => Settings;
 }
 
-/** The kernel's interfaces as commands: what is WAN or LAN is observed, settled, and submitted on change. */
+/** What settles like an interface: the list of WANs that follows the default routes, as the monitor names those. */
+const DEFAULT_ROUTES = "default";
+
+/**
+ * The kernel's interfaces as commands: what is WAN or LAN is observed, settled, and submitted on change. Mappings are
+ * re-keyed to no WAN address that does not stand; of a LAN the first change counts at once.
+ */
 export class LinkObserver {
   readonly #options: LinkObserverOptions;
   #watch: { close(): void } | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  #timer: { readonly at: number; readonly timeout: NodeJS.Timeout } | null = null;
   #reread: NodeJS.Timeout | null = null;
   #reading: Promise<void> | null = null;
   #again = false;
   #count = 0;
-  /** WAN → what was seen and since when it has been so. */
-  readonly #settling = new Map<string, { seen: string; since: number }>();
+  readonly #settling = new Settling();
 
   constructor(options: LinkObserverOptions) {
     this.#options = options;
@@ -37,70 +43,67 @@ export class LinkObserver {
   /** The first reading is taken as settled: at a start nothing has been promised on other grounds. */
   async start(): Promise<void> {
     await this.#read(true);
-    this.#watch = watchLinks(() => this.#wake(READ_SETTLE_MS));
+    this.#watch = watchLinks((subjects) => {
+      for (const subject of subjects) this.#settling.hint(subject, performance.now());
+      this.#wake(READ_SETTLE_MS);
+    });
     this.#reread = setInterval(() => this.#wake(0), REREAD_MS);
   }
 
   close(): void {
     this.#watch?.close();
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer.timeout);
     if (this.#reread !== null) clearInterval(this.#reread);
   }
 
+  /** The soonest look counts: one that waits for an address to settle holds up no other. */
   #wake(delayMs: number): void {
-    if (this.#timer !== null) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      if (this.#reading !== null) this.#again = true;
-      else {
-        this.#reading = this.#read(false)
-          .catch((cause: unknown) => this.#options.onError(cause))
-          .finally(() => {
-            this.#reading = null;
-            if (this.#again) this.#wake(READ_SETTLE_MS);
-            this.#again = false;
-          });
-      }
-    }, delayMs);
+    const at = performance.now() + delayMs;
+    if (this.#timer !== null && this.#timer.at <= at) return;
+    if (this.#timer !== null) clearTimeout(this.#timer.timeout);
+    this.#timer = { at, timeout: setTimeout(() => this.#look(), delayMs) };
   }
 
-  async #read(settledAlready: boolean): Promise<void> {
+  #look(): void {
+    this.#timer = null;
+    if (this.#reading !== null) {
+      this.#again = true;
+      return;
+    }
+    this.#reading = this.#read(false)
+      .catch((cause: unknown) => this.#options.onError(cause))
+      .finally(() => {
+        this.#reading = null;
+        if (this.#again) this.#wake(READ_SETTLE_MS);
+        this.#again = false;
+      });
+  }
+
+  async #read(atStart: boolean): Promise<void> {
     const links = await readLinks();
     this.#options.onLinks(links);
-    const settings = this.#options.settingsFor(links);
-    await this.#submit({ type: "settings.set", settings });
-    const wans = new Set(settings.wan.interfaces);
+    const { state } = this.#options.controller;
+    const found = this.#options.settingsFor(links);
+    const texts = { seen: JSON.stringify(found), recorded: JSON.stringify(state.settings) };
+    const told = this.#settled(DEFAULT_ROUTES, { ...texts, eager: atStart });
+    if (told) await this.#submit({ type: "settings.set", settings: found });
+    const settings = told ? found : state.settings;
+    const wans = new Set([...settings.wan.interfaces, ...found.wan.interfaces]);
     const byName = new Map(links.links.map((link) => [link.name, link]));
     for (const name of new Set([...wans, ...settings.lan.map((lan) => lan.interface)])) {
       const link = byName.get(name);
-      if (wans.has(name) && !settledAlready && !this.#settled(name, link)) continue;
+      const eager = atStart || !wans.has(name);
+      if (!this.#settled(name, { seen: textOf(link), recorded: textOf(state.interfaces[name]), eager })) continue;
       if (link === undefined) await this.#submit({ type: "interface.lose", name });
-      else await this.#submit({ type: "interface.observe", name, up: link.up, addresses: link.addresses.slice(0, 64) });
+      else await this.#submit({ type: "interface.observe", name, up: link.up, addresses: addressesOf(link) });
     }
   }
 
-  /** False while a difference from what is recorded is younger than the settle time; then it is looked at again. */
-  #settled(name: string, link: Link | undefined): boolean {
-    const recorded = this.#options.controller.state.interfaces[name];
-    const now = link === undefined ? "gone" : JSON.stringify([link.up, link.addresses]);
-    const before = recorded === undefined ? "gone" : JSON.stringify([recorded.up, recorded.addresses]);
-    if (now === before) {
-      this.#settling.delete(name);
-      return true;
-    }
-    const seen = this.#settling.get(name);
-    const monotonic = performance.now();
-    if (seen === undefined || seen.seen !== now) {
-      this.#settling.set(name, { seen: now, since: monotonic });
-      this.#wake(WAN_SETTLE_MS);
-      return false;
-    }
-    if (monotonic - seen.since >= WAN_SETTLE_MS) {
-      this.#settling.delete(name);
-      return true;
-    }
-    this.#wake(Math.ceil(WAN_SETTLE_MS - (monotonic - seen.since)));
-    return false;
+  /** False while a difference from what is recorded has not settled; then it is looked at again. */
+  #settled(name: string, sight: Parameters<Settling["look"]>[1]): boolean {
+    const left = this.#settling.look(name, sight, performance.now());
+    if (left !== null && left > 0) this.#wake(Math.ceil(left));
+    return left === 0;
   }
 
   async #submit(command: ObserverCommand): Promise<void> {
@@ -108,6 +111,11 @@ export class LinkObserver {
     await this.#options.controller.submit({ ...command, source: "kernel", requestId: `kernel-${this.#count}` });
   }
 }
+
+type Sight = Pick<Link, "up" | "addresses">;
+const addressesOf = ({ addresses }: Sight): string[] => addresses.slice(0, ADDRESSES_MAX);
+const textOf = (link: Sight | undefined): string =>
+  link === undefined ? "gone" : JSON.stringify([link.up, addressesOf(link)]);
 
 type Without<C> = C extends unknown ? Omit<C, "source" | "requestId"> : never;
 type ObserverCommand = Without<

@@ -78,23 +78,38 @@ function toLink(link: z.infer<typeof linkSchema>): Link {
  */
 const MONITOR = ["setpriv", ["--pdeathsig", "KILL", "ip", "monitor", "link", "address", "route"]] as const;
 
+/** What a line of the monitor is about: "Deleted 3: wan0@if2: <…>", "3: wan0    inet …", "default via …"; null: more of it. */
+export function subjectOf(line: string): string | null {
+  return (
+    /^(?:Deleted )?(?:\d+: ([^:@\s]+)|(default) )/
+      .exec(line)
+      ?.slice(1)
+      .find((name) => name !== undefined) ?? null
+  );
+}
+
 /**
- * Calls back after anything about links, addresses or routes may have changed. Only a hint (`ip -json monitor` prints
- * plain text on Debian 12): the listener reads again. A monitor that dies is started again, and counts as a change.
+ * Calls back after anything about links, addresses or routes may have changed, with the interfaces (and "default" for
+ * the default routes) that were named. Only a hint (`ip -json monitor` prints plain text on Debian 12): the listener
+ * reads again. A monitor that dies is started again, and counts as a change.
  */
-export function watchLinks(onChange: () => void): { close(): void } {
+export function watchLinks(onChange: (subjects: readonly string[]) => void): { close(): void } {
   let closed = false;
   let child: ChildProcess | null = null;
   let retry: NodeJS.Timeout | null = null;
   const start = (): void => {
     child = spawn(...MONITOR, { stdio: ["ignore", "pipe", "ignore"] });
-    child.stdout?.on("data", () => onChange());
+    child.stdout?.setEncoding("utf8");
+    child.stdout?.on("data", (text: string) => {
+      const subjects = text.split("\n").flatMap((line) => subjectOf(line) ?? []);
+      onChange([...new Set(subjects)]);
+    });
     const again = (): void => {
       if (closed || retry !== null) return;
       retry = setTimeout(() => {
         retry = null;
         start();
-        onChange();
+        onChange([]);
       }, 1000);
     };
     child.on("error", again);
