@@ -4,6 +4,10 @@ import { type ReadonlyTable, tableGet, tableRows } from "../lib/table.ts";
 import type { Deadlines, Renewal } from "../reducers/decide/command.ts";
 import type { Mapping, State } from "../reducers/state.ts";
 
+/** Entries of leases that are gone wait in the heap for their time, a day at most; so many for each that is there. */
+const STALE_PER_LEASE_MAX = 2;
+const STALE_FREE = 1024;
+
 /** After a clean stop a lease that would end during or just after the restart lives at most this much longer. */
 const GRACE_AFTER_CLEAN_STOP_MS = 20 * 60_000;
 
@@ -26,7 +30,7 @@ const keyOf = (mappingId: string, claimKey: string): string => `${mappingId} ${c
 
 /**
  * The live deadlines of all claims that have an end. Renewals move them here and nowhere else, which is why they cost
- * no log. Bounded by the claims in the state and, in the heap, by how often a device shortens its leases.
+ * no log. Bounded by the claims in the state; the heap is made anew when most of it is of leases that are gone.
  */
 export class LeaseBook implements Deadlines {
   readonly #leases = new Map<string, Lease>();
@@ -111,6 +115,11 @@ export class LeaseBook implements Deadlines {
     return this.#leases.size;
   }
 
+  /** Entries of the heap, those of leases that are gone included. */
+  get entries(): number {
+    return this.#heap.length;
+  }
+
   #put(mappingId: string, claim: Claim): Lease | null {
     if (claim.expiresAt === null || claim.lifetime === null) return null;
     const { key: claimKey, expiresAt } = claim;
@@ -118,7 +127,14 @@ export class LeaseBook implements Deadlines {
     const lease: Lease = { mappingId, claimKey, logged: expiresAt, deadline: expiresAt, lifetimeMs };
     this.#leases.set(keyOf(mappingId, claimKey), lease);
     this.#push({ at: expiresAt, lease });
+    if (this.#heap.length > STALE_FREE + STALE_PER_LEASE_MAX * this.#leases.size) this.#sweep();
     return lease;
+  }
+
+  #sweep(): void {
+    const due = Array.from(this.#leases.values(), (lease) => ({ at: lease.deadline, lease }));
+    // What is sorted is a heap.
+    this.#heap = due.sort((a, b) => a.at - b.at);
   }
 
   #reread(state: State, mappingId: string, claimKey: string): void {

@@ -8,6 +8,8 @@ interface Listener {
 
 /** How soon a service that starts on the gateway is kept clear of. */
 const POLL_MS = 2000;
+/** As many as an event takes; of more, which only an attack or a mistake opens, the lowest ports are kept. */
+const LISTENERS_MAX = 4096;
 /** Socket states of /proc/net/{tcp,udp}: TCP_LISTEN, and TCP_CLOSE for an unconnected UDP socket. */
 const LISTENING = { tcp: "0A", udp: "07" } as const;
 
@@ -109,7 +111,9 @@ export class ListenerObserver {
     const stay = sockets.filter(({ maybeClient, inode }) => !maybeClient || known === null || known.has(inode));
     const listeners = [
       ...new Map(stay.map(({ protocol, port }) => [`${protocol}|${port}`, { protocol, port }])).values(),
-    ];
+    ]
+      .sort((a, b) => a.port - b.port)
+      .slice(0, LISTENERS_MAX);
     this.#count += 1;
     const requestId = `listeners-${this.#count}`;
     await this.#controller.submit({ type: "listeners.observe", listeners, source: "kernel", requestId });

@@ -35,6 +35,20 @@ describe("LeaseBook", () => {
     expect(gateway.leases.moved(true)).toEqual([]);
   });
 
+  it("forgets leases that ended early, long before they would have", () => {
+    const gateway = new Gateway();
+    const { mappingId } = mapped(gateway.map({ lifetime: 7200 }));
+    const other = "0".repeat(24);
+    for (let round = 0; round < 2000; round += 1) {
+      const { mappingId: id } = mapped(gateway.later(3).map({ lifetime: 7200, internalPort: 9999, nonce: other }));
+      gateway.do({ type: "port.remove", id }, "api:socket");
+    }
+    expect(gateway.leases.size).toBe(1);
+    expect(gateway.leases.entries).toBeLessThan(1100);
+    expect(gateway.leases.next()).toBe(T0 + 7_200_000);
+    expect(gateway.leases.due(T0 + 7_200_000)).toEqual([{ mappingId, claimKey: `pcp:${NONCE}` }]);
+  });
+
   it("[P12] after an unclean stop a lease ends no earlier than promised by any renewal before it", () => {
     const gateway = new Gateway();
     const { mappingId } = mapped(gateway.map({ lifetime: 3600 }));
