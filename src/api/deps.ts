@@ -77,10 +77,7 @@ export interface Info {
   readonly startedAt: number;
   /** What is bound now: "pcp lan0 192.168.7.1:5351", "api 127.0.0.1:8351". */
   readonly sockets: readonly string[];
-  /** What is wrong with the log and which command mends it, while in safe mode. */
-  readonly fault: LogProblem | null;
-  /** Null while there is no log to check. */
-  readonly verification: LogVerification | null;
+  readonly log: LogCondition;
   /** What an operator should know: a sysctl that could not be set, configuration that does nothing yet. Sentences. */
   readonly warnings: readonly string[];
 }
@@ -90,6 +87,13 @@ export interface LogVerification {
   readonly state: "running" | "ok" | "damaged" | "failed";
   readonly through: Seq;
   readonly message: string;
+}
+
+export interface LogCondition {
+  /** What is wrong with the log and which command mends it, while in safe mode. */
+  readonly fault: LogProblem | null;
+  /** Null while there is no log to check. */
+  readonly verification: LogVerification | null;
 }
 
 export interface LogProblem {

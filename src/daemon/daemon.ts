@@ -5,7 +5,7 @@ import { LinkObserver } from "../adapters/kernel/link-observer.ts";
 import type { Links } from "../adapters/kernel/links.ts";
 import { ListenerObserver } from "../adapters/kernel/listeners.ts";
 import { createPcpServer, type PcpServer } from "../adapters/pcp-server/server.ts";
-import type { ApiDeps, LogProblem, LogVerification } from "../api/deps.ts";
+import type { ApiDeps, LogCondition, LogProblem } from "../api/deps.ts";
 import { type OpenApi, openApi } from "../api/listener.ts";
 import { exitOf } from "../cli/exit.ts";
 import { parseListen } from "../config/schema.ts";
@@ -127,7 +127,7 @@ class Daemon {
     }
     await this.#servePorts();
     await this.#openApi(store, eventLog, controller, clock, readiness);
-    if (!store.ok) return;
+    if (!store.ok) return this.#saySafeMode();
     this.#sayReady(readiness);
     await this.#care?.start();
   }
@@ -313,8 +313,9 @@ class Daemon {
     const startedAt = clock.now();
     // What is bound and what is wrong change with time: read when asked.
     const sockets = (): string[] => this.#sockets();
-    const fault = (): LogProblem | null => this.#fault;
-    const verification = (): LogVerification | null => this.#care?.verification ?? null;
+    const logNow = (): LogCondition => {
+      return { fault: this.#fault, verification: this.#care?.verification ?? null };
+    };
     const deps: ApiDeps = {
       controller,
       clock,
@@ -334,11 +335,8 @@ class Daemon {
         get sockets() {
           return sockets();
         },
-        get fault() {
-          return fault();
-        },
-        get verification() {
-          return verification();
+        get log() {
+          return logNow();
         },
         get warnings() {
           return [...notes, ...readiness.degraded()];
@@ -362,8 +360,14 @@ class Daemon {
     controller.enter("safe");
     const problem = logProblem(fault, controller.state.seq, this.#options.loaded.config.dataDir);
     this.#fault = problem;
-    const { code, seq, message, next } = problem;
-    this.#readiness?.bar(`safe mode: ${message}. Next: ${next}`);
+    this.#readiness?.bar(`safe mode: ${problem.message}. Next: ${problem.next}`);
+    // At a start whoever reads the line finds someone to ask about it.
+    if (this.#api !== null) this.#saySafeMode();
+  }
+
+  #saySafeMode(): void {
+    if (this.#fault === null) return;
+    const { code, seq, message, next } = this.#fault;
     this.#announce.error({ code, seq, reason: message, next }, "safe-mode");
   }
 

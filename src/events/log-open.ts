@@ -86,7 +86,7 @@ async function openAs(
   let witness: Witness | null = null;
   try {
     const checked = await check(storage, reading, options);
-    witness = await Witness.open(dir.witness, reading);
+    witness = await Witness.open(dir.witness, reading, checked.genesis.instanceId);
     await witness.write({ ...checked.head, refusedAbove: false });
     await witness.sync();
     await rm(dir.suspect, { force: true });

@@ -75,7 +75,7 @@ async function writeLog(dir: DataDir, genesis: Genesis, { start, texts, head }: 
   } finally {
     await storage.close();
   }
-  const witness = await Witness.open(dir.witness, await readWitness(dir.witness));
+  const witness = await Witness.open(dir.witness, await readWitness(dir.witness), instanceId);
   await witness.write({ ...head, refusedAbove: false });
   await witness.close();
 }

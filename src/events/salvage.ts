@@ -58,7 +58,7 @@ export interface SalvageOptions {
 export async function planSalvage(dataDir: string, options: SalvageOptions): Promise<Salvage> {
   const dir = dataDirAt(dataDir);
   refuseIfLocked(dir.lock);
-  const { mark, copied } = await readWitness(dir.witness);
+  const { mark, copied, instanceId } = await readWitness(dir.witness);
   const entries = await readRawEntries([dir.log, ...(await evidenceOf(dir))]);
   const genesis = genesisIn(entries);
   const snapshots = (await openSnapshots(dataDir).list()).filter(
@@ -85,7 +85,7 @@ export async function planSalvage(dataDir: string, options: SalvageOptions): Pro
   const began = genesis === null ? 0 : baseOf(genesis).seq;
   const target = freshBeside(dataDir);
   const leftBehind = whole.start.seq > began ? { first: began + 1, last: whole.start.seq } : null;
-  const made = genesis ?? newGenesis(instanceIdIn(entries));
+  const made = genesis ?? newGenesis(instanceIdIn(entries) ?? instanceId ?? undefined);
   const report = { dataDir, target, after: whole.start.seq, head: whole.head.seq, lost, leftBehind };
   return { ...report, carryOut: () => buildSalvaged(dir, target, made, whole, lost) };
 }

@@ -20,6 +20,8 @@ export interface WitnessReading {
   readonly mark: WitnessMark | null;
   /** The file is not where it was written: a copy, whose log may have been copied earlier than the file was. */
   readonly copied: boolean;
+  /** Of the log, for the case that nothing is left of it. */
+  readonly instanceId: string | null;
   readonly count: number;
   readonly slot: 0 | 1;
 }
@@ -36,8 +38,9 @@ async function identityOf(file: FileHandle): Promise<string> {
   return `${ino}-${birthtimeNs}`;
 }
 
-function slotText(mark: WitnessMark, count: number, identity: string): string {
-  const text = [MAGIC, count, mark.seq, mark.hash, mark.refusedAbove ? "refused-above" : "open", identity].join(" ");
+function slotText(mark: WitnessMark, count: number, identity: string, instanceId: string): string {
+  const above = mark.refusedAbove ? "refused-above" : "open";
+  const text = [MAGIC, count, mark.seq, mark.hash, above, identity, instanceId].join(" ");
   return `${text} ${checksum(text)}\n`;
 }
 
@@ -46,6 +49,7 @@ interface Slot {
   readonly mark: WitnessMark;
   /** Of the file it was written to. */
   readonly identity: string;
+  readonly instanceId: string | null;
 }
 
 function parseSlot(bytes: Buffer): Slot | null {
@@ -53,18 +57,20 @@ function parseSlot(bytes: Buffer): Slot | null {
   const space = line.lastIndexOf(" ");
   const text = line.slice(0, Math.max(space, 0));
   if (line.slice(space + 1) !== checksum(text)) return null;
-  const [magic, count, seq, hashText, above, identity] = text.split(" ");
+  const [magic, count, seq, hashText, above, identity, instanceId = null] = text.split(" ");
   if (magic !== MAGIC || hashText === undefined || identity === undefined) return null;
   const mark = { seq: Number(seq), hash: hashText, refusedAbove: above === "refused-above" };
-  return { count: Number(count), mark, identity };
+  return { count: Number(count), mark, identity, instanceId };
 }
+
+const UNREAD = { mark: null, copied: false, instanceId: null, count: 0, slot: 1 } as const;
 
 export async function readWitness(path: string): Promise<WitnessReading> {
   let file: FileHandle;
   try {
     file = await open(path, "r");
   } catch (cause) {
-    if (isMissing(cause)) return { status: "absent", mark: null, copied: false, count: 0, slot: 1 };
+    if (isMissing(cause)) return { ...UNREAD, status: "absent" };
     throw cause;
   }
   try {
@@ -73,10 +79,11 @@ export async function readWitness(path: string): Promise<WitnessReading> {
     const slots = [parseSlot(bytes.subarray(0, SLOT_BYTES)), parseSlot(bytes.subarray(SLOT_BYTES))] as const;
     const slot = (slots[1]?.count ?? 0) > (slots[0]?.count ?? 0) ? 1 : 0;
     const newest = slots[slot];
-    if (newest === null) return { status: "damaged", mark: null, copied: false, count: 0, slot: 1 };
+    if (newest === null) return { ...UNREAD, status: "damaged" };
     // The first form had the inode alone.
     const copied = ![identity, identity.split("-")[0]].includes(newest.identity);
-    return { status: "read", mark: newest.mark, copied, count: newest.count, slot };
+    const { mark, instanceId, count } = newest;
+    return { status: "read", mark, copied, instanceId, count, slot };
   } finally {
     await file.close();
   }
@@ -85,21 +92,23 @@ export async function readWitness(path: string): Promise<WitnessReading> {
 export class Witness {
   readonly #file: FileHandle;
   readonly #identity: string;
+  readonly #instanceId: string;
   #count: number;
   #slot: 0 | 1;
   #timer: NodeJS.Timeout | null = null;
   #syncing: Promise<void> | null = null;
   #failure: unknown = null;
 
-  private constructor(file: FileHandle, identity: string, reading: WitnessReading) {
+  private constructor(file: FileHandle, identity: string, instanceId: string, reading: WitnessReading) {
     this.#file = file;
     this.#identity = identity;
+    this.#instanceId = instanceId;
     this.#count = reading.count;
     this.#slot = reading.slot;
   }
 
   /** Goes on from what was read. A new file has its blocks and its name on the disk before this resolves. */
-  static async open(path: string, reading: WitnessReading): Promise<Witness> {
+  static async open(path: string, reading: WitnessReading, instanceId: string): Promise<Witness> {
     const fresh = reading.status === "absent";
     const file = await open(path, fresh ? "wx+" : "r+", 0o600);
     try {
@@ -109,7 +118,7 @@ export class Witness {
         await file.sync();
         await syncDirectory(dirname(path));
       }
-      return new Witness(file, await identityOf(file), reading);
+      return new Witness(file, await identityOf(file), instanceId, reading);
     } catch (cause) {
       await file.close();
       throw cause;
@@ -124,7 +133,8 @@ export class Witness {
     // After a write that failed the same slot is tried again: the other one is the last that is known to be good.
     const slot = this.#slot === 0 ? 1 : 0;
     this.#count += 1;
-    const bytes = Buffer.from(slotText(mark, this.#count, this.#identity).padEnd(256, "\0"), "latin1");
+    const text = slotText(mark, this.#count, this.#identity, this.#instanceId);
+    const bytes = Buffer.from(text.padEnd(256, "\0"), "latin1");
     // Synchronous: into the page cache it takes microseconds, and every acknowledgement waits for it.
     const written = writeSync(this.#file.fd, bytes, 0, bytes.length, slot * SLOT_BYTES);
     if (written !== bytes.length) throw new Error(`the witness took ${written} of ${bytes.length} bytes`);

@@ -11,7 +11,7 @@ const mark = (seq: number, refusedAbove = false): WitnessMark => ({
 });
 
 async function writeMarks(path: string, marks: readonly WitnessMark[]): Promise<void> {
-  const witness = await Witness.open(path, await readWitness(path));
+  const witness = await Witness.open(path, await readWitness(path), "0123456789abcdef");
   for (const one of marks) await witness.write(one);
   await witness.close();
 }

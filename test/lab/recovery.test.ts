@@ -1,0 +1,245 @@
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect } from "vitest";
+import { event } from "../../src/events/index.ts";
+import { openLevelLog } from "../../src/events/log-level.ts";
+import type { Agent } from "./agent.mjs";
+import { type CliResult, runCli } from "./gateway.mjs";
+import { eventually, type Lab, scenario } from "./lab.ts";
+import { WAN_GATEWAY } from "./topology.mjs";
+
+/** PCP NO_RESOURCES, RFC 6887 §7.4: what a device hears while nothing can be promised. */
+const NO_RESOURCES = 8;
+
+interface Status {
+  readonly mode: string;
+  readonly seq: number;
+  readonly fault: { readonly code: string; readonly seq: number; readonly next: string } | null;
+  readonly log: { readonly base: number; readonly verification: { readonly state: string } | null };
+}
+
+const ask = (lab: Lab, client: Agent, port: number) =>
+  lab.map(client, { protocol: "tcp", internalPort: port, suggestedPort: port, lifetime: 7200, nonce: "7a".repeat(12) });
+
+/** What every safe mode owes: the fault, where it is and the command, in every place; no promise; forwards as they are. */
+async function expectSafeMode(lab: Lab, expected: { code: string; command: string; openPort: number }): Promise<void> {
+  const line = await lab.gateway.start();
+  expect(line).toMatchObject({ msg: "safe-mode", code: expected.code });
+  expect(line["next"], "the log line").toContain(`portreeve ${expected.command}`);
+  expect(await lab.gateway.get("/healthz")).toMatchObject({ status: 200 });
+  const { status, body } = await lab.gateway.get("/readyz");
+  expect([status, body]).toEqual([503, expect.stringContaining(`portreeve ${expected.command}`)]);
+  const shown = await lab.gateway.cli("status", "--json");
+  expect(shown.code, "status").toBe(8);
+  const document = JSON.parse(shown.stdout) as Status;
+  expect(document).toMatchObject({ mode: "safe", fault: { code: expected.code, seq: line["seq"] } });
+  expect(document.fault?.next).toContain(`portreeve ${expected.command} --data-dir ${lab.gateway.dataDir}`);
+  expect((await lab.gateway.cli("status")).stdout).toContain(`portreeve ${expected.command}`);
+  expect((await lab.gateway.cli("port", "add", "9/tcp", lab.client().address)).code, "a mutation").not.toBe(0);
+  expect(await ask(lab, lab.client(), 9000), "a device").toMatchObject({ result: NO_RESOURCES });
+  expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: expected.openPort })).toMatchObject({ by: "c0" });
+  expect((await lab.gateway.stop()).code, "run").toBe(1);
+}
+
+const logFile = (lab: Lab, ending: string): string => {
+  const folder = join(lab.gateway.dataDir, "log");
+  const files = readdirSync(folder).filter((name) => name.endsWith(ending));
+  const bySize = files.sort((a, b) => statSync(join(folder, b)).size - statSync(join(folder, a)).size);
+  return join(folder, bySize[0] as string);
+};
+
+/** A daemon that was started twice, so that its log lies in tables too, with one port open. */
+async function servePort(lab: Lab, port: number): Promise<void> {
+  await lab.client().listen({ tcp: [port] });
+  expect(await ask(lab, lab.client(), port)).toMatchObject({ result: 0, externalPort: port });
+}
+
+async function offline(lab: Lab, ...args: string[]): Promise<CliResult> {
+  return await runCli([...args, "--data-dir", lab.gateway.dataDir]);
+}
+
+/** Puts what a command made beside the data directory in its place, as the command says to. */
+function takeUp(lab: Lab, ran: CliResult): void {
+  expect(ran, ran.stderr).toMatchObject({ code: 0 });
+  const { dataDir } = lab.gateway;
+  const target = /^ {2}mv (\S+\.salvaged-\d+) /m.exec(ran.stdout)?.[1];
+  expect(target).toBeDefined();
+  renameSync(dataDir, `${dataDir}.damaged`);
+  renameSync(target as string, dataDir);
+}
+
+async function expectServing(lab: Lab, port: number): Promise<void> {
+  expect(await lab.gateway.start()).toMatchObject({ msg: "ready" });
+  expect((await lab.gateway.ports()).map(({ external, sync }) => [external.port, sync])).toContainEqual([
+    port,
+    "synced",
+  ]);
+  expect(await lab.internet.tcp({ host: WAN_GATEWAY, port })).toMatchObject({ by: "c0" });
+  expect(await ask(lab, lab.client(), port)).toMatchObject({ result: 0, externalPort: port });
+  expect((await lab.gateway.cli("events", "verify")).code).toBe(0);
+}
+
+describe("a damaged log", () => {
+  scenario(
+    "[E1] [F5] with a flipped bit in a table: safe mode, salvage, and every promise is kept",
+    {},
+    async (lab) => {
+      await servePort(lab, 8080);
+      await lab.gateway.stop();
+      await lab.gateway.start();
+      await lab.gateway.stop();
+      const table = logFile(lab, ".ldb");
+      const bytes = readFileSync(table);
+      bytes[200] = (bytes[200] as number) ^ 1;
+      writeFileSync(table, bytes);
+      await expectSafeMode(lab, { code: "LOG_CORRUPT", command: "events salvage", openPort: 8080 });
+
+      const verified = await offline(lab, "events", "verify");
+      expect(verified.code).toBe(8);
+      expect(verified.stdout).toContain("portreeve events salvage");
+      const unasked = await offline(lab, "events", "salvage");
+      expect([unasked.code, unasked.stderr]).toEqual([2, expect.stringContaining("--yes")]);
+      expect(unasked.stderr, "the plan comes first").toContain("No acknowledged record is lost");
+      takeUp(lab, await offline(lab, "events", "salvage", "--yes"));
+      await expectServing(lab, 8080);
+    },
+  );
+
+  scenario(
+    "[E1] [F3] whose tail was cut off: what is lost is named, an operator goes on, clients ask again",
+    {},
+    async (lab) => {
+      await servePort(lab, 8080);
+      const before = await ask(lab, lab.client(), 8080);
+      await lab.gateway.kill();
+      await lab.gateway.start();
+      await new Promise((resolve) => setTimeout(resolve, 1100));
+      const grown = await ask(lab, lab.client(), 8080);
+      expect(grown?.epoch).toBeGreaterThanOrEqual(before?.epoch ?? 0);
+      const grownAt = performance.now();
+      expect(await ask(lab, lab.client(), 8081)).toMatchObject({ result: 0 });
+      const { seq } = await lab.gateway.json<Status>("status");
+      await lab.gateway.kill();
+      const wal = logFile(lab, ".log");
+      truncateSync(wal, statSync(wal).size - 1);
+      await expectSafeMode(lab, { code: "LOG_CORRUPT", command: "events accept", openPort: 8080 });
+
+      const unasked = await offline(lab, "events", "accept");
+      expect([unasked.code, unasked.stderr]).toEqual([
+        2,
+        expect.stringMatching(new RegExp(`record ${seq} was acknowledged`)),
+      ]);
+      const accepted = await offline(lab, "events", "accept", "--yes", "--json");
+      expect(accepted, accepted.stderr).toMatchObject({ code: 0 });
+      expect(JSON.parse(accepted.stdout)).toMatchObject({ head: seq - 1, known: seq, reset: seq });
+      await expectServing(lab, 8080);
+      const after = await ask(lab, lab.client(), 8080);
+      // What a client expects of an epoch that was not reset, with the tolerance it has (RFC 6887 §8.5).
+      const expected = (grown?.epoch ?? 0) + (performance.now() - grownAt) / 1000;
+      expect(after?.epoch, "RFC 6887 §8.5").toBeLessThan(expected - 1);
+      expect((await lab.gateway.ports()).map(({ external }) => external.port)).toEqual([8080]);
+    },
+  );
+
+  scenario("[F12] that is a restored backup is recognised, and goes on once an operator says so", {}, async (lab) => {
+    await servePort(lab, 8080);
+    await lab.gateway.stop();
+    const { dataDir } = lab.gateway;
+    cpSync(dataDir, `${dataDir}.backup`, { recursive: true });
+    await lab.gateway.start();
+    expect(await ask(lab, lab.client(), 8081)).toMatchObject({ result: 0 });
+    await lab.gateway.stop();
+    rmSync(dataDir, { recursive: true });
+    cpSync(`${dataDir}.backup`, dataDir, { recursive: true });
+    await expectSafeMode(lab, { code: "LOG_RESTORED", command: "events accept", openPort: 8080 });
+
+    expect((await offline(lab, "events", "accept", "--yes")).code).toBe(0);
+    await expectServing(lab, 8080);
+    const resets = await lab.gateway.json<{ data: { reason: string } }[]>("events", "list", "--type", "epoch");
+    expect(resets).toHaveLength(1);
+    expect(resets[0]?.data.reason).toContain("an operator confirmed");
+  });
+
+  scenario("[E7] of which nothing is left goes on from its snapshot", {}, async (lab) => {
+    await servePort(lab, 8080);
+    await lab.gateway.stop();
+    rmSync(join(lab.gateway.dataDir, "log"), { recursive: true });
+    await expectSafeMode(lab, { code: "LOG_CORRUPT", command: "events salvage", openPort: 8080 });
+    const restored = await offline(lab, "snapshot", "restore", "--yes");
+    takeUp(lab, restored);
+    await lab.gateway.start({});
+    expect((await lab.gateway.ports()).map(({ external }) => external.port)).toEqual([8080]);
+    const { log } = await lab.gateway.json<Status>("status");
+    expect(log.base).toBeGreaterThan(0);
+    const gone = await lab.gateway.cli("events", "show", "1");
+    expect([gone.code, gone.stderr]).toEqual([3, expect.stringContaining("no longer there")]);
+  });
+});
+
+describe("a long log", () => {
+  const RECORDS = 12_000;
+
+  scenario(
+    "[E7] [F13] is saved while it runs, leaves its past to the archive, and says what is no longer there",
+    { config: { log: { retain: { events: 1000, days: 365 } } }, timeoutMs: 120_000 },
+    async (lab) => {
+      await servePort(lab, 8080);
+      await lab.gateway.stop();
+      await lengthen(lab.gateway.dataDir, RECORDS);
+      await lab.gateway.start();
+      await eventually(async () => {
+        const [newest] = await lab.gateway.json<{ seq: number }[]>("snapshot", "list");
+        expect(newest?.seq).toBeGreaterThan(RECORDS);
+        const { log } = await lab.gateway.json<Status>("status");
+        expect(log.verification).toMatchObject({ state: "ok" });
+      }, 20_000);
+      await lab.gateway.stop();
+      await lab.gateway.start();
+      const { seq, log } = await eventually(async () => {
+        const status = await lab.gateway.json<Status>("status");
+        expect(status.log.base).toBeGreaterThan(RECORDS - 1000);
+        return status;
+      }, 20_000);
+      expect(seq - log.base).toBeGreaterThanOrEqual(1000);
+
+      expect(await lab.gateway.json("events", "show", "1")).toMatchObject({ seq: 1 });
+      expect(await lab.gateway.json("state", "show", "--at", "20")).toMatchObject({ seq: 20 });
+      expect((await lab.gateway.cli("why", "port", "8080/tcp")).code).toBe(0);
+      const replayed = await offline(lab, "replay", "--verify", "--json");
+      expect(replayed, replayed.stderr).toMatchObject({ code: 0 });
+      const live = await lab.gateway.json<{ hash: string }>("state", "show", "--at", `${seq}`);
+      expect(JSON.parse(replayed.stdout)).toMatchObject({ hash: live.hash });
+
+      const archive = join(lab.gateway.dataDir, "archive");
+      expect(readdirSync(archive).length).toBeGreaterThan(0);
+      rmSync(archive, { recursive: true });
+      for (const command of [
+        ["events", "show", "1"],
+        ["state", "show", "--at", "20"],
+        ["events", "list", "--after", "0"],
+      ]) {
+        const gone = await lab.gateway.cli(...command);
+        expect([command.join(" "), gone.code]).toEqual([command.join(" "), 3]);
+        expect(gone.stderr).toMatch(/no longer there|can't be told any more/);
+      }
+      const verified = await lab.gateway.cli("events", "verify");
+      expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining(`Records up to ${log.base}`)]);
+      expect((await offline(lab, "replay", "--verify")).code, "from the base").toBe(0);
+      await lab.gateway.kill();
+      await expectServing(lab, 8080);
+    },
+  );
+});
+
+/** Adds records that change nothing for anyone, to the log of a stopped daemon. */
+async function lengthen(dataDir: string, count: number): Promise<void> {
+  const log = await openLevelLog(dataDir);
+  const resumed = event("reconciler.resumed", { name: "none" });
+  let at = 0;
+  for await (const record of log.read(log.head.seq - 1)) at = record.at;
+  for (let done = 0; done < count; done += 1000) {
+    const one = { at, source: "controller", requestId: "long", causedBy: null, event: resumed };
+    await log.append({ expectedHead: log.head.seq, records: Array.from({ length: 1000 }, () => one), answers: [] });
+  }
+  await log.close();
+}
