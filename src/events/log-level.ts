@@ -124,11 +124,16 @@ class LevelLog implements EventLog {
     return turn;
   }
 
-  /** The store, once a recovery that may be under way is over. */
+  /** The store, once a recovery that may be under way is over; one that failed is tried again. */
   async #readable(): Promise<Storage> {
-    if (this.#storage === null && this.#ended === null) await this.#last;
+    if (this.#storage === null && this.#ended === null) {
+      return await this.#inTurn(async () => {
+        if (this.#ended !== null) throw this.#ended;
+        return this.#storage ?? this.#reopen();
+      });
+    }
     if (this.#storage !== null) return this.#storage;
-    throw this.#ended ?? writeFailed("the event log is not open: it is reopened at the next append");
+    throw this.#ended ?? logClosed();
   }
 
   async #append(batch: LogBatch): Promise<readonly PortreeveRecord[]> {

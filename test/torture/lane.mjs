@@ -8,6 +8,7 @@ import { createTopology } from "../lab/topology.mjs";
 import { Client } from "./client.mjs";
 import { Http } from "./http.mjs";
 import { runLightLoad } from "./light-load.mjs";
+import { copyAsOwn } from "./own-copy.mjs";
 import { Promises } from "./promises.mjs";
 
 /** Makes the disk's work follow one order: the n-th call is the n-th call again when a point is repeated. */
@@ -73,7 +74,7 @@ export class Lane {
     for (const path of [this.dataDir, this.traceFile, this.armedFile]) rmSync(path, { recursive: true, force: true });
     this.promises = new Promises(this.promisesFile);
     if (image === null) return;
-    cpSync(join(image, "data"), this.dataDir, { recursive: true });
+    copyAsOwn(join(image, "data"), this.dataDir);
     cpSync(join(image, "promises.ndjson"), this.promisesFile);
     this.promises.reopen();
   }

@@ -5,6 +5,8 @@ import { keyOf } from "./promises.mjs";
 
 /** Rounding of instants to seconds on the wire, and of the client's clock. */
 const DEADLINE_SLACK_MS = 1000;
+/** What a safe mode may say of a log whose bytes were taken away. */
+export const NAMED = new Set(["LOG_CORRUPT", "LOG_RESTORED"]);
 /** For the first passes and the answers of a daemon that has just come up. */
 const SETTLE_TRIES = 100;
 const SETTLE_MS = 50;
@@ -35,7 +37,7 @@ export async function judge(lane, library, { damaged = false } = {}) {
   if (!up || line === null) return failed(`the daemon does not start: ${lane.gateway.log.slice(-3).join(" ")}`);
   if (line.msg === "safe-mode") {
     const faults = damaged ? [] : ["safe mode, although nothing on the disk was damaged"];
-    if (line.code !== "LOG_CORRUPT" || typeof line.seq !== "number")
+    if (!NAMED.has(String(line.code)) || typeof line.seq !== "number")
       faults.push(`safe mode names no record: ${JSON.stringify(line)}`);
     faults.push(...different("the data plane changed in safe mode", kernelBefore, await lane.kernel()));
     const verdict = await library.verifyLog(lane.dataDir);

@@ -101,6 +101,21 @@ describe("openLevelLog on a disk that fails", () => {
     await again.close();
   });
 
+  it("is reopened by whoever reads it once the disk is well again: a quiet gateway appends nothing for hours", async () => {
+    const disk = new FailingDisk();
+    const log = await openLevelLog(temporaryDirectory(), disk);
+    await log.append({ expectedHead: 0, records: pendings(0, 1), answers: [{ requestId: "a", answer: 1 }] });
+    disk.failWrite = () => "after";
+    disk.failOpen = true;
+    await expect(log.append({ expectedHead: 1, records: pendings(1, 1), answers: [] })).rejects.toThrow();
+    await expect(log.answerOf("a")).rejects.toMatchObject({ code: "LOG_WRITE_FAILED", disposition: "transient" });
+    disk.failWrite = () => null;
+    disk.failOpen = false;
+    expect(await log.answerOf("a")).toBe(1);
+    expect(await collect(log)).toHaveLength(1);
+    await log.close();
+  });
+
   it("leaves no mark of an orderly end if it is closed while shut", async () => {
     const dir = temporaryDirectory();
     const disk = new FailingDisk();
