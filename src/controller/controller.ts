@@ -7,7 +7,7 @@ import type { Clock } from "../lib/clock.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { LeaseBook } from "./lease-book.ts";
 import { decide } from "../reducers/decide/index.ts";
-import type { Decision, Outcome, Refusal, Submission } from "../reducers/decide/command.ts";
+import type { Decision, Outcome, Refusal, Renewal, Submission } from "../reducers/decide/command.ts";
 import { foldInto } from "../reducers/fold.ts";
 import { forkState, sealState } from "../reducers/fork.ts";
 import { checkInvariants } from "../reducers/invariants.ts";
@@ -37,6 +37,8 @@ interface Decided {
   readonly decision: Decision;
   /** Seq of the last record of its events; the group's first free seq before them if there are none. */
   readonly through: number;
+  /** What puts its renewals back, should nothing of the group be written. */
+  readonly undo: readonly Renewal[];
 }
 
 export interface ControllerOptions {
@@ -238,7 +240,7 @@ export class Controller implements ControllerPort {
         this.#options.onFault?.({ message: "command refused by a bug", cause, command: waiting.submission.type });
         const message = "this is a bug in Portreeve; nothing was changed. Its log says more";
         const decision: Decision = { ok: false, refusal: { code: "INTERNAL", message } };
-        return { state: base, records: [], decided: [{ waiting, decision, through: base.seq }] };
+        return { state: base, records: [], decided: [{ waiting, decision, through: base.seq, undo: [] }] };
       }
     }
     let state = base;
@@ -262,9 +264,9 @@ export class Controller implements ControllerPort {
     for (const waiting of group) {
       const { decision, records: added } = this.#decideInto(fork, waiting.submission);
       // At once: an expiry or a stop later in the group must see the deadline that a renewal before it moved.
-      if (decision.ok) for (const renewal of decision.renewals) this.leases.renew(renewal);
+      const undo = decision.ok ? decision.renewals.flatMap((renewal) => this.leases.renew(renewal) ?? []) : [];
       records.push(...added);
-      decided.push({ waiting, decision, through: fork.seq });
+      decided.push({ waiting, decision, through: fork.seq, undo });
     }
     const state = records.length === 0 ? base : sealState(fork);
     const faults = state === base ? [] : checkInvariants(state, base);
@@ -300,6 +302,7 @@ export class Controller implements ControllerPort {
     const message = "the event log could not be written, so nothing was promised; ask again shortly";
     this.#options.onFault?.({ message: "append failed", cause, command: decided[0]?.waiting.submission.type ?? "" });
     if (fatal) this.#mode = "safe";
+    for (const { undo } of [...decided].reverse()) for (const before of undo) this.leases.renew(before);
     for (const { waiting, decision } of decided) {
       // A refusal too: it may stand on what was never written.
       const eventless = !decision.ok || decision.events.length === 0;

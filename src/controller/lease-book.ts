@@ -76,9 +76,13 @@ export class LeaseBook implements Deadlines {
     }
   }
 
-  renew(renewal: Renewal): void {
+  /** Gives the renewal that would undo it; null if there is no such lease. */
+  renew(renewal: Renewal): Renewal | null {
     const lease = this.#leases.get(keyOf(renewal.mappingId, renewal.claimKey));
-    if (lease !== undefined) this.#move(lease, renewal.expiresAt);
+    if (lease === undefined) return null;
+    const before = { ...renewal, expiresAt: lease.deadline };
+    this.#move(lease, renewal.expiresAt);
+    return before;
   }
 
   deadlineOf(mappingId: string, claimKey: string): number | null {

@@ -220,6 +220,17 @@ describe("Controller", () => {
     },
   );
 
+  it("[I9] a renewal that is refused because the log failed shortens nothing", async () => {
+    await controller.submit(by(mapRequest({ lifetime: 7200 })));
+    log.append = () => Promise.reject(new PortreeveError("LOG_CORRUPT", "not what was written", "fatal"));
+    const [shorter] = await Promise.all([
+      controller.submit(by(mapRequest({ lifetime: 120 }))),
+      controller.submit(by(mapRequest({ internalPort: 2002 }))),
+    ]);
+    expect(shorter).toMatchObject({ ok: false, refusal: { code: "LOG_WRITE_FAILED" } });
+    expect(controller.leases.next()).toBe(T0 + 7_200_000);
+  });
+
   it("[I9] a stop writes the deadline that a renewal in the same group moved", async () => {
     await controller.submit(by(mapRequest({ lifetime: 600 })));
     clock.advance(300_000);
