@@ -56,11 +56,56 @@ export function stateFromJson(json: unknown): State {
 
 const structuredCloneJson = (json: unknown): unknown => JSON.parse(JSON.stringify(json));
 
-const hashOf = (value: unknown): string => bytesToHex(sha256(utf8ToBytes(canonicalJson(value))));
+/**
+ * The canonical text of `stateToJson` (RFC 8785) in pieces, which are hashed as they are taken; returns the hash. Without
+ * history it is the text of what is the case only.
+ */
+export function* hashedText(state: State, withHistory = true): Generator<string, string> {
+  const hash = sha256.create();
+  for (const piece of canonicalPieces(state, withHistory)) {
+    hash.update(utf8ToBytes(piece));
+    yield piece;
+  }
+  return bytesToHex(hash.digest());
+}
+
+function* canonicalPieces(state: State, withHistory: boolean): Generator<string> {
+  const tables: ReadonlySet<string> = new Set(TABLES);
+  const textOf = (value: unknown): string => canonicalJson(withHistory ? value : withoutHistory(value));
+  let before = "{";
+  for (const name of Object.keys(state).sort()) {
+    const value = (state as unknown as Record<string, unknown>)[name];
+    if (value === undefined || (!withHistory && HISTORY.has(name))) continue;
+    yield `${before}${JSON.stringify(name)}:`;
+    if (tables.has(name)) yield* canonicalRows(value as ReadonlyTable<unknown>, textOf);
+    else yield textOf(value);
+    before = ",";
+  }
+  yield before === "{" ? "{}" : "}";
+}
+
+function* canonicalRows(table: ReadonlyTable<unknown>, textOf: (row: unknown) => string): Generator<string> {
+  const rows = [...tableEntries(table)].sort(([a], [b]) => (a < b ? -1 : 1));
+  yield "{";
+  for (let start = 0; start < rows.length; start += ROWS_PER_PIECE) {
+    const texts = rows
+      .slice(start, start + ROWS_PER_PIECE)
+      .map(([key, row]) => `${JSON.stringify(key)}:${textOf(row)}`);
+    yield `${start === 0 ? "" : ","}${texts.join(",")}`;
+  }
+  yield "}";
+}
+
+function hashOf(text: Generator<string, string>): string {
+  for (;;) {
+    const { done, value } = text.next();
+    if (done === true) return value;
+  }
+}
 
 /** The same log prefix gives the same hash on any machine. */
 export function stateHash(state: State): string {
-  return hashOf(stateToJson(state));
+  return hashOf(hashedText(state));
 }
 
 /** Fields that say when and in which order, not what is the case. */
@@ -85,7 +130,7 @@ const HISTORY = new Set([
 
 /** Equal for two histories that lead to the same promises: without seq, times, revisions and quarantine. */
 export function contentHash(state: State): string {
-  return hashOf(withoutHistory(stateToJson(state)));
+  return hashOf(hashedText(state, false));
 }
 
 function withoutHistory(value: unknown): unknown {

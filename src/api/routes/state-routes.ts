@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { z } from "zod";
 import type { State } from "../../reducers/state.ts";
 import type { ApiDeps } from "../deps.ts";
@@ -6,8 +7,8 @@ import { invalid, notFound } from "../problem.ts";
 import { seqAt } from "../record-stream.ts";
 import type { App } from "../typed-app.ts";
 import { waitQuery } from "../schemas/fields.ts";
-import { stateDiff, stateSchema } from "../schemas/history.ts";
-import { stateDiffView, stateView } from "../views/state.ts";
+import { stateDiff, type StateDocument, stateSchema } from "../schemas/history.ts";
+import { stateDiffView, stateDocument } from "../views/state.ts";
 
 const moment = z.string().max(40).describe("a seq, or an ISO 8601 time: the state after the last record up to it");
 
@@ -25,11 +26,11 @@ export function registerStateRoutes(app: App, deps: ApiDeps): void {
         response: { 200: stateSchema },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { at } = request.query;
-      return await places.during(async () => {
-        return stateView(at === undefined ? deps.controller.state : await stateOf(deps, at));
-      });
+      reply.raw.once("close", places.take());
+      const state = at === undefined ? deps.controller.state : await stateOf(deps, at);
+      return reply.type("application/json").send(Readable.from(stateDocument(state)) as unknown as StateDocument);
     },
   );
   app.get(
