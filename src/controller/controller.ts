@@ -300,8 +300,8 @@ export class Controller implements ControllerPort {
   #appendFailed(decided: readonly Decided[], cause: unknown): void {
     const fatal = cause instanceof PortreeveError && cause.disposition === "fatal";
     const message = "the event log could not be written, so nothing was promised; ask again shortly";
+    if (fatal) this.#mode = "safe"; // before anyone is told: who hears of it looks whether it goes on
     this.#options.onFault?.({ message: "append failed", cause, command: decided[0]?.waiting.submission.type ?? "" });
-    if (fatal) this.#mode = "safe";
     for (const { undo } of [...decided].reverse()) for (const before of undo) this.leases.renew(before);
     for (const { waiting, decision } of decided) {
       // A refusal too: it may stand on what was never written.

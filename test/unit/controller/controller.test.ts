@@ -17,6 +17,7 @@ class ScriptedLog implements Pick<EventLog, "append" | "head" | "read"> {
   readonly batches: LogBatch[] = [];
   readonly records: PortreeveRecord[];
   failures = 0;
+  locked = false;
   gate: Promise<void> = Promise.resolve();
 
   constructor(records: readonly PortreeveRecord[]) {
@@ -29,6 +30,7 @@ class ScriptedLog implements Pick<EventLog, "append" | "head" | "read"> {
 
   async append(batch: LogBatch): Promise<readonly PortreeveRecord[]> {
     await this.gate;
+    if (this.locked) throw new PortreeveError("LOG_LOCKED", "LOCK was replaced", "fatal");
     if (this.failures > 0) {
       this.failures -= 1;
       throw new PortreeveError("LOG_WRITE_FAILED", "disk full", "transient");
@@ -112,6 +114,16 @@ describe("Controller", () => {
     expect(renewal).toMatchObject({ ok: true, changed: false });
     expect(controller.state.mappings.size).toBe(1);
     expect(await controller.submit(by(mapRequest({ internalPort: 2002 })))).toMatchObject({ ok: true });
+  });
+
+  it("[F11] is in safe mode by the time it tells of a log that can never be written again", async () => {
+    const heard: string[] = [];
+    const { state } = controller;
+    const fenced = new Controller({ log, clock, entropy: () => 5, state, onFault: () => heard.push(fenced.mode) });
+    fenced.enter("running");
+    log.locked = true;
+    expect(await fenced.submit(by(mapRequest()))).toMatchObject({ ok: false });
+    expect(heard).toEqual(["safe"]);
   });
 
   it("a renewal decided on a candidate that was never written is decided again on what stands", async () => {
