@@ -29,10 +29,10 @@ function openStream(lab: Lab, held: ClientRequest[]): Promise<number> {
 }
 
 /** Ten mappings, then renewals; as a client does that knows nothing of what happens to the gateway. */
-function startGoodClient(lab: Lab, renewals: number) {
-  return startMapLoad(lab.client().host, {
+function startGoodClient(lab: Lab, renewals: number, client = lab.client()) {
+  return startMapLoad(client.host, {
     server: lab.server,
-    addresses: [lab.client().address],
+    addresses: [client.address],
     protocol: "udp",
     firstInternalPort: 4000,
     firstSuggestedPort: 5400,
@@ -101,6 +101,44 @@ describe("the gateway, short of something", () => {
       await eventually(async () => expect(openFiles(lab)).toBeLessThan(before + 32), 15_000);
     },
   );
+
+  const perDevice = { mappings: 5000, ports: 5000, requestsPerSecond: 1000, eventBurst: 10_000 };
+  const many = {
+    ...options,
+    timeoutMs: 150_000,
+    clients: 2,
+    config: { ...options.config, portControl: { perDevice } },
+  };
+  scenario("F35 whole states of 3,000 ports, asked for without end, keep no client waiting", many, async (lab) => {
+    await startMapLoad(lab.client().host, {
+      server: lab.server,
+      addresses: [lab.client().address],
+      protocol: "tcp",
+      firstInternalPort: 2000,
+      firstSuggestedPort: 6000,
+      count: 3000,
+      inFlight: 32,
+      lifetime: 7200,
+    }).done;
+    const good = startGoodClient(lab, 5000, lab.client(1));
+    const statuses: Record<number, number> = {};
+    let over = false;
+    const ask = async (): Promise<void> => {
+      while (!over) {
+        const { status } = await lab.gateway.get("/api/v1/state");
+        statuses[status] = (statuses[status] ?? 0) + 1;
+        if (status === 503) await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    const asking = Array.from({ length: 8 }, ask);
+    const { mapping, renewing } = await good.done;
+    over = true;
+    await Promise.all(asking);
+    console.log(`p99 ${mapping.p99.toFixed(1)}, ${renewing?.p99.toFixed(1)} ms;`, statuses);
+    expect([mapping.answered, mapping.late, renewing?.late]).toEqual([10, 0, 0]);
+    expect(statuses[200]).toBeGreaterThan(1);
+    expect(statuses[503]).toBeGreaterThan(1);
+  });
 
   scenario(
     "F32 out of file descriptors: what is served goes on, status says so, and it passes",
