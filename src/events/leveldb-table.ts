@@ -43,8 +43,9 @@ export function blocksIn(table: Buffer, directory: Handle): Handle[] {
 export function* entriesIn(table: Buffer, { offset, size }: Handle): Generator<BlockEntry> {
   const stored = table.subarray(offset, offset + size);
   const block = table[offset + size] === SNAPPY ? unsnappy(stored) : stored;
-  const restarts = block.readUInt32LE(block.length - 4);
-  const entries = new ByteReader(block.subarray(0, block.length - 4 * (restarts + 1)));
+  const restartsAt = block.length - 4 * (block.readUInt32LE(block.length - 4) + 1);
+  if (restartsAt < 0) throw new RangeError("more restart points than there is room for");
+  const entries = new ByteReader(block.subarray(0, restartsAt));
   let key = Buffer.alloc(0);
   while (!entries.atEnd) {
     const shared = entries.varint();

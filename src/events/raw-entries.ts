@@ -6,7 +6,7 @@ import { FIRST, FULL, fragmentsOf, LAST } from "./leveldb-log.ts";
 import { blocksIn, directoriesOf, entriesIn, type Handle, isWhole } from "./leveldb-table.ts";
 
 /** One write of LevelDB's: the value of a key, or its deletion, and when among all writes it came. */
-interface RawWrite {
+export interface RawWrite {
   readonly key: string;
   readonly sequence: bigint;
   /** Null: deleted. */
@@ -55,7 +55,7 @@ function* untilDamaged<T>(items: Generator<T>): Generator<T> {
   }
 }
 
-function* writesInLog(file: Buffer): Generator<RawWrite> {
+export function* writesInLog(file: Buffer): Generator<RawWrite> {
   let parts: Buffer[] | null = null;
   for (const { type, payload } of fragmentsOf(file)) {
     if (type === 0) parts = null;
@@ -80,7 +80,7 @@ function* writesInBatch(batch: Buffer): Generator<RawWrite> {
   }
 }
 
-function* writesInTable(table: Buffer): Generator<RawWrite> {
+export function* writesInTable(table: Buffer): Generator<RawWrite> {
   for (const block of untilDamaged(recordBlocks(table))) {
     if (isWhole(table, block)) yield* untilDamaged(writesInBlock(table, block));
   }

@@ -89,14 +89,16 @@ function applyEdit(edit: ByteReader, live: Map<number, Table>): void {
 /** Where the first bad block of a table begins; null if all are as they were written. */
 export function firstDamage(table: Buffer): number | null {
   const footerAt = Math.max(table.length - FOOTER_BYTES, 0);
+  /** Where nothing is, the handle that points there is wrong. */
+  const inside = (offset: number): number => Math.min(offset, footerAt);
   try {
     const directories = directoriesOf(table);
     if (directories === null) return footerAt;
     // The index names the blocks of records, the other one the block of Bloom filters.
     for (const directory of directories) {
-      if (!isWhole(table, directory)) return directory.offset;
+      if (!isWhole(table, directory)) return inside(directory.offset);
       const bad = blocksIn(table, directory).find((block) => !isWhole(table, block));
-      if (bad !== undefined) return bad.offset;
+      if (bad !== undefined) return inside(bad.offset);
     }
     return null;
   } catch (cause) {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const CORPUS = fileURLToPath(new URL("corpus", import.meta.url));
-/** What once broke something; kept whatever it reaches. */
+/** What once broke something. */
 const REGRESSION = "regression-";
 
 /** @param {string} target */
@@ -24,11 +24,11 @@ export function readCorpus(target) {
 /** Folders there are: the names of targets. */
 export const corpusFolders = () => readdirSync(CORPUS).sort();
 
-/** Puts `inputs` in place of all that is no regression. @param {string} target @param {readonly Buffer[]} inputs */
+/** Puts `inputs` in place of all that has no name of its own: regressions, and seeds written by hand. @param {string} target @param {readonly Buffer[]} inputs */
 export function replaceCorpus(target, inputs) {
   const folder = folderOf(target);
   mkdirSync(folder, { recursive: true });
-  for (const { name } of readCorpus(target)) if (!name.startsWith(REGRESSION)) rmSync(join(folder, name));
+  for (const { name, input } of readCorpus(target)) if (name === nameOf(input)) rmSync(join(folder, name));
   const kept = new Set(readCorpus(target).map(({ input }) => nameOf(input)));
   for (const input of inputs) if (!kept.has(nameOf(input))) writeFileSync(join(folder, nameOf(input)), input);
 }

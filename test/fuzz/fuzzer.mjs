@@ -68,8 +68,21 @@ export class Fuzzer {
     this.#known = known;
     this.#hungMs = hungMs;
     coverage.take(new Map());
-    for (const input of [Buffer.alloc(0), ...corpus]) this.#runAlone(input);
-    // Nothing new in it, and still the only one to begin with.
+    this.#adopt([Buffer.alloc(0), ...corpus]);
+  }
+
+  /** A corpus is taken as it is, all at once; what is wrong with one of it is looked at. @param {readonly Buffer[]} corpus */
+  #adopt(corpus) {
+    const failures = this.#run(corpus);
+    const { ran, work } = this.#coverage.take(this.#known);
+    const tooMuch = work > corpus.reduce((sum, input) => sum + workAllowed(input), 0);
+    for (const block of ran) this.#seen.add(block);
+    this.progress.blocks = this.#seen.size;
+    for (const [index, input] of corpus.entries()) {
+      if (tooMuch || failures[index] !== null) this.offer(input);
+      else this.progress.pool.push(input);
+    }
+    // Whatever it does, there must be one to begin with.
     if (this.progress.pool.length === 0) this.progress.pool.push(Buffer.alloc(0));
   }
 
@@ -82,7 +95,7 @@ export class Fuzzer {
     );
     this.#explore(inputs);
     // One at any rate alone: how much work a single input is, drowns in what a batch may do.
-    this.#runAlone(/** @type {Buffer} */ (inputs[0]));
+    this.offer(/** @type {Buffer} */ (inputs[0]));
   }
 
   /**
@@ -92,7 +105,7 @@ export class Fuzzer {
   #explore(inputs) {
     const [first] = inputs;
     if (first === undefined) return;
-    if (inputs.length === 1) return this.#runAlone(first);
+    if (inputs.length === 1) return this.offer(first);
     const failures = this.#run(inputs);
     const { ran, work } = this.#coverage.take(this.#known);
     const allowed = inputs.reduce((sum, input) => sum + workAllowed(input), 0);
@@ -110,8 +123,8 @@ export class Fuzzer {
     return /** @type {Buffer} */ (pool[index]);
   }
 
-  /** @param {Buffer} input */
-  #runAlone(input) {
+  /** Keeps it if it reaches what nothing reached, reports it if it fails. @param {Buffer} input */
+  offer(input) {
     const { error, ran } = this.#tryAlone(input);
     if (error !== null) return this.#report(input, error);
     const fresh = ran.filter((block) => !this.#seen.has(block));
@@ -252,7 +265,11 @@ export function minimise({ target, coverage, inputs }) {
   const sorted = [...inputs].sort((a, b) => a.length - b.length || a.compare(b));
   /** @type {import("./coverage.mjs").Blocks} */
   const known = new Map();
-  const reaching = () => new Fuzzer({ target, coverage, seed: 0, corpus: sorted, known }).progress.pool;
+  const reaching = () => {
+    const fuzzer = new Fuzzer({ target, coverage, seed: 0, corpus: [], known });
+    for (const input of sorted) fuzzer.offer(input);
+    return fuzzer.progress.pool;
+  };
   // Twice: V8 names some blocks only once an input has gone around them.
   reaching();
   return reaching();

@@ -44,6 +44,10 @@ const LEVELDB = [
   hex("fc"),
 ];
 
+/** No entries, one restart point. */
+const EMPTY_BLOCK = hex("00000000 01000000");
+const MAGIC = hex("57fb808b247547db");
+
 /** @param {import("./loading.mjs").Load} load @returns {Promise<import("./loading.mjs").Target[]>} */
 export async function eventLogTargets(load) {
   return [
@@ -99,6 +103,8 @@ async function levelDbTargets(load) {
   const { scanFile } = await load("events/prescan");
   /** @type {typeof import("../../../src/events/table-scan.ts")} */
   const { firstDamage, tablesOf } = await load("events/table-scan");
+  /** @type {typeof import("../../../src/events/raw-entries.ts")} */
+  const { writesInLog, writesInTable } = await load("events/raw-entries");
 
   /** A fragment as LevelDB would have written it: no chance finds a checksum. @param {number} type @param {Buffer} payload */
   const fragment = (type, payload) => {
@@ -159,28 +165,52 @@ async function levelDbTargets(load) {
     ok(tablesOf(bytes).length * 4 <= bytes.length, "more tables than there is room for");
     return tablesOf(fragment(1, bytes)).length > 0;
   };
+  /** Blocks, each with its handle; the last is the index, behind it a meta index without entries. @param {readonly Buffer[]} blocks */
+  const tableOf = (blocks) => {
+    const all = [...blocks, block(0, EMPTY_BLOCK)];
+    const starts = all.map((_, index) => Buffer.concat(all.slice(0, index)).length);
+    const [meta, index] = [all.length - 1, all.length - 2];
+    const footer = Buffer.alloc(48);
+    Buffer.concat([meta, index].map((at) => handleOf(starts[at] ?? 0, all[at] ?? EMPTY_BLOCK))).copy(footer);
+    MAGIC.copy(footer, 40);
+    return Buffer.concat([...all, footer]);
+  };
   /** The input is the content of the index block; its first octet is its type. @param {Buffer} bytes */
   const table = (bytes) => {
-    const data = block(0, Buffer.from("data"));
-    const index = block((bytes[0] ?? 0) & 1, bytes.subarray(1));
-    const meta = block(0, hex("00000000 01000000"));
-    const footer = Buffer.alloc(48);
-    const [indexAt, metaAt] = [data.length, data.length + index.length];
-    const handles = [metaAt, meta.length - 5, indexAt, index.length - 5].map(varint);
-    Buffer.concat(handles).copy(footer);
-    hex("57fb808b247547db").copy(footer, 40);
-    const file = Buffer.concat([data, index, meta, footer]);
+    const file = tableOf([block(0, Buffer.from("data")), block((bytes[0] ?? 0) & 1, bytes.subarray(1))]);
     for (const each of [bytes, file]) {
       const damage = firstDamage(each);
-      ok(damage === null || (damage >= 0 && damage <= Number.MAX_SAFE_INTEGER), "damage nowhere");
+      ok(damage === null || (damage >= 0 && damage <= each.length), "damage outside the file");
     }
     return firstDamage(file) === null;
+  };
+  /** What is read of files that nobody trusts any more: a log's write, and a table's only block of records. @param {Buffer} bytes */
+  const salvage = (bytes) => {
+    const data = block((bytes[0] ?? 0) & 1, bytes.subarray(1));
+    const entry = Buffer.concat([
+      hex("00 01"),
+      Buffer.of(handleOf(0, data).length),
+      hex("7a"),
+      handleOf(0, data),
+      EMPTY_BLOCK,
+    ]);
+    const fromTable = [...writesInTable(tableOf([data, block(0, entry)]))];
+    const restarts = bytes.length < 5 ? 0 : bytes.readUInt32LE(bytes.length - 4);
+    const stored = ((bytes[0] ?? 0) & 1) === 0;
+    ok(!stored || 4 * restarts < bytes.length || fromTable.length === 0, "entries where restart points must be");
+    const fromLog = [...writesInLog(fragment(1, bytes))];
+    for (const writes of [fromTable, fromLog, [...writesInLog(bytes)], [...writesInTable(bytes)]]) {
+      for (const { sequence } of writes) ok(sequence >= 0n && sequence < 1n << 65n, "a sequence out of this world");
+      ok(writes.length <= 22 * bytes.length, "more writes than there is room for");
+    }
+    return fromTable.length > 0 || fromLog.length > 0;
   };
   return [
     { name: "leveldb-snappy", dictionary: LEVELDB, bytesMax: 512, check: snappy },
     { name: "leveldb-wal", dictionary: LEVELDB, bytesMax: 2048, check: wal },
     { name: "leveldb-manifest", dictionary: LEVELDB, bytesMax: 512, check: manifest },
     { name: "leveldb-table", dictionary: LEVELDB, bytesMax: 1024, check: table },
+    { name: "leveldb-salvage", dictionary: LEVELDB, bytesMax: 1024, check: salvage },
   ];
 }
 
@@ -190,3 +220,6 @@ function varint(value) {
   for (; value >= 128; value = Math.floor(value / 128)) bytes.push((value % 128) | 128);
   return Buffer.from([...bytes, value]);
 }
+
+/** Where a block lies: all but its trailer of five octets. @param {number} start @param {Buffer} block */
+const handleOf = (start, block) => Buffer.concat([varint(start), varint(block.length - 5)]);
