@@ -84,8 +84,7 @@ export class GatewayProcess {
     const anchor = at === 0 ? null : { at: run.startedAt, uptimeMs: run.uptimeMs, bootId: run.bootId, lastAt: at };
     const clock = new GatewayClock(machine, anchor, () => this.life.alive);
     this.clock = clock;
-    witness.foldAll();
-    witness.promises.restarted(clock.now());
+    witness.restarted(clock.now());
     const log = faultyLog(store, { life: this.life, clock, faults, chance });
     const controller = this.#makeController(log, clock, state);
     this.controller = controller;

@@ -1,5 +1,5 @@
-/** Never settles: what a dead process waits for. */
-const FOREVER = new Promise<never>(() => {});
+/** Never settles: what a dead process waits for. A promise of its own each time, or one would hold all the dead. */
+const forever = (): Promise<never> => new Promise(() => {});
 
 /**
  * The life of one process. Between two points at which it touches the outside nothing can be told apart from outside,
@@ -35,12 +35,12 @@ export class Life {
       this.#killIn -= 1;
       if (this.#killIn <= 0) this.kill();
     }
-    if (!this.alive) await FOREVER;
+    if (!this.alive) await forever();
   }
 
   /** Time that a call to the outside takes. */
   async wait(ms: number, clock: { now(): number; setAlarm(at: number, callback: () => void): unknown }): Promise<void> {
     if (ms > 0) await new Promise<void>((resolve) => void clock.setAlarm(clock.now() + ms, resolve));
-    if (!this.alive) await FOREVER;
+    if (!this.alive) await forever();
   }
 }

@@ -12,6 +12,8 @@ import type { State } from "../../src/reducers/state.ts";
 export interface PlantedBug {
   readonly area: "reducer" | "selector" | "diff" | "retry" | "prune gate" | "delete brake";
   readonly bug: string;
+  /** How the simulation must notice it: what is caught for another reason is caught by chance. */
+  readonly shows: RegExp;
   readonly module: string;
   readonly plant: (original: never) => object;
 }
@@ -27,6 +29,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "reducer",
     bug: "the port of a lease that expired is not kept from other hosts",
+    shows: /was not free for/,
     module: LEASES,
     plant: ({ onLeaseExpired }: typeof LeaseReducer) => ({
       onLeaseExpired: (draft: State, record: Parameters<typeof onLeaseExpired>[1]): void => {
@@ -38,12 +41,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "reducer",
     bug: "a lease that was made longer ends when it would have before",
+    shows: /before it was promised to/,
     module: LEASES,
     plant: () => ({ onLeaseChanged: (): void => {} }),
   },
   {
     area: "reducer",
     bug: "each look at an interface restarts the epoch",
+    shows: /the epoch began at/,
     module: INTERFACES,
     plant: ({ onInterfaceObserved }: typeof InterfaceReducer) => ({
       onInterfaceObserved: (draft: State, record: Parameters<typeof onInterfaceObserved>[1]): void => {
@@ -56,6 +61,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "selector",
     bug: "what leaves a mapped port keeps the internal port number",
+    shows: /outbound .* leads to/,
     module: FORWARD_ROWS,
     plant: ({ selectForwards }: typeof ForwardRows) => ({
       selectForwards: altered(selectForwards, (row) =>
@@ -66,6 +72,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "selector",
     bug: "a port that a program of the gateway listens on may be given to others",
+    shows: /ours .* is missing/,
     module: FORWARD_ROWS,
     plant: ({ selectForwards }: typeof ForwardRows) => ({
       selectForwards: altered(selectForwards, (row) => (row.owners.join() === "listener" ? undefined : row)),
@@ -74,6 +81,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "selector",
     bug: "rows that are no longer wanted are not among those that changed",
+    shows: /nobody was promised it/,
     module: FORWARD_ROWS,
     plant: ({ selectForwards }: typeof ForwardRows) => ({
       selectForwards: altered(
@@ -86,6 +94,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "diff",
     bug: "an element that leads elsewhere counts as right",
+    shows: /leads to .* instead of/,
     module: DIFF,
     plant: ({ diffAll, diffKeys }: typeof Diff) => ({
       diffAll: (...args: Parameters<typeof diffAll>) => diffAll(...args).filter(({ op }) => op !== "update"),
@@ -95,6 +104,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "diff",
     bug: "what is there and nobody wants is not seen in a full comparison",
+    shows: /nobody was promised it|deletes are held back|degraded/,
     module: DIFF,
     plant: ({ diffAll }: typeof Diff) => ({
       diffAll: (...args: Parameters<typeof diffAll>) => diffAll(...args).filter(({ op }) => op !== "delete"),
@@ -103,12 +113,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "retry",
     bug: "what failed is tried again next month",
+    shows: /in quiet .* degraded/,
     module: RETRY,
     plant: () => ({ backoffMs: (): number => 30 * 86_400_000 }),
   },
   {
     area: "retry",
     bug: "what failed is tried again at once, for ever",
+    shows: /asked without a pause/,
     module: RETRY,
     plant: ({ backoffMs }: typeof Retry) => ({
       backoffMs: (...[, knobs, random]: Parameters<typeof backoffMs>) => backoffMs(1, { ...knobs, minMs: 1 }, random),
@@ -117,6 +129,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "prune gate",
     bug: "it is open before every source was seen",
+    shows: /deleted behind the gate/,
     module: POLICY,
     plant: ({ restrain }: typeof Policy) => ({
       restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
@@ -126,6 +139,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "prune gate",
     bug: "it never opens",
+    shows: /until every source has been seen/,
     module: POLICY,
     plant: ({ restrain }: typeof Policy) => ({
       restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
@@ -135,6 +149,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "delete brake",
     bug: "it never holds",
+    shows: /deleted at once|deletes are held back/,
     module: POLICY,
     plant: ({ restrain }: typeof Policy) => ({
       restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
@@ -144,6 +159,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "delete brake",
     bug: "it holds back what events explain",
+    shows: /held back that facts explain/,
     module: POLICY,
     plant: ({ restrain }: typeof Policy) => ({
       restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
@@ -153,6 +169,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "delete brake",
     bug: "an operator cannot let go of it",
+    shows: /release-brake/,
     module: POLICY,
     plant: ({ restrain }: typeof Policy) => ({
       restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>

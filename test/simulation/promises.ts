@@ -199,11 +199,17 @@ export class Promises {
     }
   }
 
-  /** A new process at `now`: leases may live longer than was said, never shorter. */
-  restarted(now: number): void {
+  /**
+   * A new process at `now`: leases may live longer than was said, never shorter. After a reboot with a wall clock that
+   * is behind, gateway time goes on from the last logged instant, which is before `lastNow`: what was promised is a
+   * time to live, and it has as long to go as it had.
+   */
+  restarted(now: number, lastNow: number): void {
+    const back = Math.max(0, lastNow - now);
     for (const { claims } of this.mappings.values()) {
       for (const claim of claims.values()) {
-        if (claim.latest === null || claim.lifetimeMs === null) continue;
+        if (claim.promised === null || claim.latest === null || claim.lifetimeMs === null) continue;
+        claim.promised -= back;
         const grace = this.#stopped ? Math.min(claim.lifetimeMs, 20 * 60_000) : claim.lifetimeMs;
         claim.latest = Math.max(claim.latest, now + grace);
       }

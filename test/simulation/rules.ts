@@ -219,8 +219,10 @@ function wrongDeadlines({ deadlines }: EventData<"leases.renewed">, before: Prom
     if (claim === undefined || claim.promised === null || claim.latest === null) {
       return `wrote a deadline of ${mappingId} ${claimKey}, which has none`;
     }
-    if (expiresAt < claim.promised) return `wrote a deadline ${claim.promised - expiresAt} ms too early`;
-    if (expiresAt > claim.latest) return `wrote a deadline ${expiresAt - claim.latest} ms too late`;
+    if (expiresAt < claim.promised)
+      return `wrote a deadline of ${mappingId} ${claimKey} ${claim.promised - expiresAt} ms too early`;
+    if (expiresAt > claim.latest)
+      return `wrote a deadline of ${mappingId} ${claimKey} ${expiresAt - claim.latest} ms too late`;
   }
   return null;
 }

@@ -19,12 +19,22 @@ export class Witness {
   readonly #sent = new Map<string, Sent>();
   readonly #pending: PortreeveRecord[] = [];
   #paidFor = "";
+  /** Gateway time of the last command. */
+  #lastNow = 0;
 
   constructor(log: EventLog) {
     this.#log = log;
   }
 
+  /** A process begins where another ended. */
+  restarted(now: number): void {
+    this.foldAll();
+    this.promises.restarted(now, this.#lastNow);
+    this.#lastNow = now;
+  }
+
   sent(command: Sent): void {
+    this.#lastNow = Math.max(this.#lastNow, command.now);
     this.#sent.set(command.requestId, command);
   }
 
