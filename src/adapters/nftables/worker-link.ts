@@ -92,7 +92,7 @@ export class WorkerLink {
 
   #open(): WorkerLike {
     const worker = this.#start();
-    this.#startedAt = Date.now();
+    this.#startedAt = performance.now();
     worker.on("message", (reply) => {
       if (worker === this.#worker) this.#settle(reply);
     });
@@ -121,7 +121,7 @@ export class WorkerLink {
     // It may hang in a call of the C library that cannot be interrupted: it is told, and not waited for.
     void lost?.terminate();
     if (this.#closed) return active?.reject(unavailable(reason));
-    if (Date.now() - this.#startedAt > HEALTHY_MS) this.#backoffMs = RESTART_MIN_MS;
+    if (performance.now() - this.#startedAt > HEALTHY_MS) this.#backoffMs = RESTART_MIN_MS;
     this.#restart = setTimeout(() => {
       this.#restart = null;
       this.#pump();

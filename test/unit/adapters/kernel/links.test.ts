@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import { subjectOf } from "../../../../src/adapters/kernel/links.ts";
+
+it("[F24] a line of `ip monitor` names its interface or the default routes, and nothing else does", () => {
+  // As iproute2 6.1 prints them.
+  const lines: [string, string | null][] = [
+    ["3: wan0@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default ", "wan0"],
+    ["    link/ether 2e:56:84:94:0b:60 brd ff:ff:ff:ff:ff:ff link-netnsid 0", null],
+    ["Deleted 3: wan0    inet 11.22.33.1/24 scope global wan0", "wan0"],
+    ["12: eth0.7    inet6 fe80::2c56:84ff:fe94:b60/64 scope link tentative ", "eth0.7"],
+    ["       valid_lft forever preferred_lft forever", null],
+    ["Deleted 3: ppp0@NONE: <BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN group default ", "ppp0"],
+    ["default via 11.22.33.2 dev wan0 ", "default"],
+    ["Deleted default via 11.22.33.2 dev wan0 ", "default"],
+    ["local 11.22.33.1 dev wan0 table local proto kernel scope host src 11.22.33.1 ", null],
+    ["", null],
+  ];
+  expect(lines.map(([line]) => subjectOf(line))).toEqual(lines.map(([, subject]) => subject));
+});
