@@ -205,9 +205,9 @@ async function beginLog(storage: Storage, { mark }: WitnessReading): Promise<Gen
 /** What the witness vouches for. Throws if it vouches for nothing, although there are records. */
 export function expectedMark({ status, mark }: WitnessReading, head: LogHead): WitnessMark {
   if (mark !== null) return mark;
-  // The witness is on the disk before the first record is: without one there was no record.
-  if (status === "absent" && head.seq === 0) return { ...EMPTY_HEAD, refusedAbove: false };
-  const what = status === "absent" ? "missing" : "damaged";
+  // The witness is on the disk, and written, before the first record is acknowledged: without a mark there was none.
+  if ((status === "absent" || status === "blank") && head.seq === 0) return { ...EMPTY_HEAD, refusedAbove: false };
+  const what = status === "absent" ? "missing" : status === "blank" ? "empty" : "damaged";
   throw tailLost(head.seq + 1, `the head witness is ${what}: nothing can tell whether the log's tail is lost`);
 }
 

@@ -15,8 +15,8 @@ export interface WitnessMark extends LogHead {
 }
 
 export interface WitnessReading {
-  /** `damaged`: neither slot is readable. */
-  readonly status: "absent" | "damaged" | "read";
+  /** `blank`: made and never written to. `damaged`: neither slot is readable. */
+  readonly status: "absent" | "blank" | "damaged" | "read";
   readonly mark: WitnessMark | null;
   /** The file is not where it was written: a copy, whose log may have been copied earlier than the file was. */
   readonly copied: boolean;
@@ -79,7 +79,8 @@ export async function readWitness(path: string): Promise<WitnessReading> {
     const slots = [parseSlot(bytes.subarray(0, SLOT_BYTES)), parseSlot(bytes.subarray(SLOT_BYTES))] as const;
     const slot = (slots[1]?.count ?? 0) > (slots[0]?.count ?? 0) ? 1 : 0;
     const newest = slots[slot];
-    if (newest === null) return { ...UNREAD, status: "damaged" };
+    // Zeros are what it begins with: whoever made it was killed before the first mark, and told nobody anything.
+    if (newest === null) return { ...UNREAD, status: bytes.every((byte) => byte === 0) ? "blank" : "damaged" };
     // The first form had the inode alone.
     const copied = ![identity, identity.split("-")[0]].includes(newest.identity);
     const { mark, instanceId, count } = newest;
@@ -109,8 +110,8 @@ export class Witness {
 
   /** Goes on from what was read. A new file has its blocks and its name on the disk before this resolves. */
   static async open(path: string, reading: WitnessReading, instanceId: string): Promise<Witness> {
-    const fresh = reading.status === "absent";
-    const file = await open(path, fresh ? "wx+" : "r+", 0o600);
+    const fresh = reading.status === "absent" || reading.status === "blank";
+    const file = await open(path, reading.status === "absent" ? "wx+" : "r+", 0o600);
     try {
       if (fresh) {
         // Written in place from now on, which needs no new block: a full disk does not stop the witness.

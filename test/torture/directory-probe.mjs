@@ -40,7 +40,7 @@ async function look({ directory, reference: file, acknowledged, verify }) {
   const said = verify ? await verifyLog(directory) : null;
   const store = await openStore(directory, () => {});
   if (!store.ok) {
-    const { code, message, seq } = /** @type {import("../../src/events/log-fault.ts").LogFault} */ (store.fault);
+    const { code, message, seq } = store.fault;
     const faults = NAMED.has(code) && Number.isInteger(seq) ? [] : [`${code} at ${seq}: ${message}`];
     if (said?.ok === true && said.witnessAhead === null)
       faults.push(`a start finds "${message}", \`events verify\` nothing`);

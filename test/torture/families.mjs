@@ -2,6 +2,7 @@
 import { corruption } from "./corruption.mjs";
 import { diskErrors, slowSyncs } from "./disk-errors.mjs";
 import { namedSteps } from "./failpoints.mjs";
+import { powerLoss } from "./power-loss.mjs";
 import { syscallKills } from "./syscall-kills.mjs";
 
 /** Faults of a running program, each point a life and a restart. */
@@ -10,4 +11,4 @@ export const allSeries = () => [...syscallKills(), ...namedSteps(), ...diskError
  * Faults of a directory that lies still, thousands a minute, judged by the library beside this process.
  * @param {{ seed: number; probes: number }} options
  */
-export const bulkFamilies = (options) => [corruption(options)];
+export const bulkFamilies = (options) => [corruption(options), powerLoss()];

@@ -5,6 +5,8 @@ import { closeSync, cpSync, existsSync, fstatSync, openSync, readSync, writeSync
 import { join } from "node:path";
 
 const SLOT_BYTES = 4096;
+/** Which word of a slot names its file. */
+const IDENTITY = 5;
 
 /** @param {string} from @param {string} to */
 export function copyAsOwn(from, to) {
@@ -23,10 +25,11 @@ export function adoptWitness(dataDir) {
       const bytes = Buffer.alloc(256);
       readSync(fd, bytes, 0, bytes.length, position);
       const words = bytes.toString("latin1").split("\n", 1)[0]?.split(" ") ?? [];
-      const text = words.slice(0, -1).join(" ");
+      const sum = words.pop();
       // A slot that is not whole stays as it is.
-      if (words.length !== 7 || words[6] !== checksum(text)) continue;
-      const named = [...words.slice(0, 5), `${ino}-${birthtimeNs}`].join(" ");
+      if (words.length <= IDENTITY || sum !== checksum(words.join(" "))) continue;
+      words[IDENTITY] = `${ino}-${birthtimeNs}`;
+      const named = words.join(" ");
       writeSync(fd, `${named} ${checksum(named)}\n`.padEnd(256, "\0"), position, "latin1");
     }
   } finally {

@@ -24,9 +24,7 @@ export async function makeStillImages(folder) {
     await archive(archived);
     still.push({ name: "archived", directory: archived });
     const secrets = await seal(archived, join(lane.gateway.folder, "master.key"));
-    return await Promise.all(
-      still.map((image) => referred(folder, image, image.directory === archived ? secrets : {})),
-    );
+    return await Promise.all(still.map((image) => referTo(folder, image, image.directory === archived ? secrets : {})));
   } finally {
     await lane.close();
   }
@@ -58,7 +56,7 @@ async function seal(directory, key) {
 }
 
 /** @param {string} folder @param {{ name: string; directory: string }} image @param {Record<string, string>} secrets @returns {Promise<StillImage>} */
-async function referred(folder, { name, directory }, secrets) {
+export async function referTo(folder, { name, directory }, secrets) {
   const { openStore } = await from("daemon/store");
   const { stateHash } = await from("reducers/state-json");
   const copy = join(folder, `${name}-read`);

@@ -1,6 +1,8 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openLevelLog } from "../../../src/events/log-level.ts";
-import { temporaryDirectory } from "./samples.ts";
+import { append, temporaryDirectory } from "./samples.ts";
 
 /** LevelDB's recovery fails for a moment, and the disk is well again when we look. */
 async function openFailingWith(reason: string): Promise<unknown> {
@@ -11,6 +13,35 @@ async function openFailingWith(reason: string): Promise<unknown> {
     Promise.reject(new Error("Database failed to open", { cause: new Error(reason) }));
   return await openLevelLog(dir, { openStorage }).catch((cause: unknown) => cause);
 }
+
+describe("an open after a first start that was killed", () => {
+  for (const [what, bytes] of [
+    ["made and not yet written", 0],
+    ["written with the zeros it begins with", 8192],
+  ] as const) {
+    it(`[F1] [F4] begins the log if the head witness was ${what}`, async () => {
+      const dir = temporaryDirectory();
+      await (await openLevelLog(dir)).close();
+      writeFileSync(join(dir, "witness"), Buffer.alloc(bytes));
+      const log = await openLevelLog(dir);
+      expect(log.head.seq).toBe(0);
+      await append(log, 0, 2);
+      await log.close();
+      const again = await openLevelLog(dir);
+      expect(again.head.seq).toBe(2);
+      await again.close();
+    });
+
+    it(`[F5] refuses to if there are records, and the witness is as if ${what}`, async () => {
+      const dir = temporaryDirectory();
+      const log = await openLevelLog(dir);
+      await append(log, 0, 2);
+      await log.close();
+      writeFileSync(join(dir, "witness"), Buffer.alloc(bytes));
+      await expect(openLevelLog(dir)).rejects.toMatchObject({ code: "LOG_CORRUPT", seq: 3 });
+    });
+  }
+});
 
 describe("an open that LevelDB refuses", () => {
   for (const reason of ["No space left on device", "Input/output error", "Read-only file system"]) {
