@@ -24,6 +24,9 @@ export interface ArchiveRange {
   readonly base: LogHead;
 }
 
+/** Written between two turns of the event loop: a few hundred kilobytes. */
+const LINES_AT_ONCE = 500;
+
 const FILE = /^([0-9a-f]{14})-([0-9a-f]{14})\.ndjson$/;
 
 /**
@@ -42,7 +45,11 @@ export class Archive {
   async write(first: Seq, texts: readonly string[]): Promise<void> {
     await makePrivateDirectory(this.#directory);
     const name = `${seqHex(first)}-${seqHex(first + texts.length - 1)}.ndjson`;
-    await writeDurably(join(this.#directory, name), texts.map((text) => `${text}\n`).join(""));
+    await writeDurably(join(this.#directory, name), async (file) => {
+      for (let index = 0; index < texts.length; index += LINES_AT_ONCE) {
+        await file.write(`${texts.slice(index, index + LINES_AT_ONCE).join("\n")}\n`);
+      }
+    });
   }
 
   /** The seq after which every record up to `base` is in a file. */

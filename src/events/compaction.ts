@@ -9,7 +9,8 @@ import type { Storage, StorageOp } from "./storage.ts";
 
 /** Records of one archive file: a few megabytes. */
 const FILE_RECORDS = 10_000;
-const PAGE = 500;
+/** Copied or removed between two turns of the event loop. */
+const PAGE = 250;
 
 /**
  * Copies the records after `base` up to `to` into archive files, each record's chain checked, and gives what the log

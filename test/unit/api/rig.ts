@@ -103,7 +103,7 @@ class MemorySnapshots implements SnapshotStore {
   }
 
   read(seq: number): Promise<Snapshot | undefined> {
-    return Promise.resolve(this.#kept.get(seq));
+    return Promise.resolve(structuredClone(this.#kept.get(seq)));
   }
 
   remove(seq: number): Promise<void> {
