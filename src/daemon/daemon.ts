@@ -25,10 +25,10 @@ import { logProblem, unwritableLog } from "./unwritable-log.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { createMetrics, type Metrics } from "../lib/metrics.ts";
 import { RequestLog } from "../lib/request-log.ts";
-import { portControlListeners } from "./served-addresses.ts";
+import { portControlListeners, wanAddresses, wanInterfaces } from "./served-addresses.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { Readiness } from "./readiness.ts";
-import { externalAddress, wanAddress } from "../reducers/select/external-address.ts";
+import { externalAddress } from "../reducers/select/external-address.ts";
 import type { State } from "../reducers/state.ts";
 import { openStore, type Store } from "./store.ts";
 
@@ -251,6 +251,7 @@ class Daemon {
       settingsFor: (links) => settingsFrom(config, wanInterfaces(config.wan.interfaces, links, controller.state)),
       onLinks: (links) => {
         this.#links = links;
+        this.#dataPlane?.interfacesSeen(links);
         if (controller.mode !== "starting") void this.#servePorts();
       },
       onError: (cause) => this.#log.warn({ err: cause }, "the kernel's interfaces could not be read"),
@@ -387,13 +388,3 @@ class Daemon {
 
 /** Seconds; around what a commit takes on a disk that syncs in a fraction of a millisecond, and on one that takes 100. */
 const APPEND_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5];
-
-/** The configured WANs, or those of the default routes; while there is no route, those there were. */
-function wanInterfaces(configured: readonly string[], links: Links, state: State): readonly string[] {
-  if (configured.length > 0) return configured;
-  return links.defaultRoutes.length > 0 ? links.defaultRoutes : state.settings.wan.interfaces;
-}
-
-function wanAddresses(state: State): string[] {
-  return state.settings.wan.interfaces.flatMap((wan) => wanAddress(state, wan)?.matched ?? []);
-}

@@ -1,3 +1,4 @@
+import type { Links } from "../adapters/kernel/links.ts";
 import { createSysctlTarget } from "../adapters/kernel/sysctl-target.ts";
 import { createForwardsTarget } from "../adapters/nftables/forwards-target.ts";
 import { createGuardTarget } from "../adapters/nftables/guard-target.ts";
@@ -34,6 +35,8 @@ export interface DataPlane extends Settler {
   takeOver(instanceId: string): Promise<void>;
   /** First passes, the guard's before the others'. Failures are in the reconcilers' health. */
   start(): Promise<void>;
+  /** Told of every reading of the kernel's interfaces. */
+  interfacesSeen(links: Links): void;
   /** Whether the guard is in the kernel, so that sockets may open. */
   guarded(): boolean;
   close(): Promise<void>;
@@ -61,7 +64,8 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     createForwardsTarget(nftables),
     deps("nftables-forwards"),
   );
-  const parameters = createReconciler(sysctlRows, createSysctlTarget(names), deps("sysctls"));
+  const sysctlTarget = createSysctlTarget(names);
+  const parameters = createReconciler(sysctlRows, sysctlTarget, deps("sysctls"));
   const reconcilers = [guard, forwards, parameters];
   return {
     reconcilers,
@@ -77,6 +81,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
       await guard.start();
       await Promise.all([forwards.start(), parameters.start()]);
     },
+    interfacesSeen: (links) => sysctlTarget.interfacesSeen(links),
     guarded: () => guard.status("guard")?.kind === "done",
     async settled(seq, signal) {
       // Not the guard: it gives a device its share of requests, and no forward depends on that.

@@ -1,6 +1,8 @@
 import type { Link, Links } from "../adapters/kernel/links.ts";
 import type { Listener } from "../adapters/pcp-server/link.ts";
 import type { Settings } from "../events/settings.ts";
+import { wanAddress } from "../reducers/select/external-address.ts";
+import type { State } from "../reducers/state.ts";
 
 /** Where port control is to be served: each IPv4 address of each served interface that is there and up. */
 export function portControlListeners(settings: Settings, links: Links): Listener[] {
@@ -17,4 +19,15 @@ function listenersOf({ name, index, addresses }: Link): Listener[] {
   return addresses
     .filter((cidr) => !cidr.includes(":"))
     .map((subnet) => ({ interface: name, address: subnet.slice(0, subnet.indexOf("/")), ifindex: index, subnet }));
+}
+
+/** The configured WANs, or those of the default routes; while there is no route, those there were. */
+export function wanInterfaces(configured: readonly string[], links: Links, state: State): readonly string[] {
+  if (configured.length > 0) return configured;
+  return links.defaultRoutes.length > 0 ? links.defaultRoutes : state.settings.wan.interfaces;
+}
+
+/** What packets to the WANs carry now. */
+export function wanAddresses(state: State): string[] {
+  return state.settings.wan.interfaces.flatMap((wan) => wanAddress(state, wan)?.matched ?? []);
 }

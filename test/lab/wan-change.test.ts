@@ -121,6 +121,10 @@ describe("the WAN address", () => {
       expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: 8080 })).toMatchObject({ by: "c0" });
     }, 10_000);
     expect(await lab.map(client, request)).toMatchObject({ result: 0, externalPort: 8080 });
+    // A new interface has the machine's defaults, though its name and addresses are what they were.
+    await eventually(async () => {
+      expect((await gateway.exec("sysctl", "-n", "net.ipv4.conf.wan0.rp_filter")).trim()).toBe("1");
+    });
   });
 
   scenario("[P13] LAN interface goes and comes back: it is served again within two seconds", {}, async (lab) => {
