@@ -29,7 +29,6 @@ import { portControlListeners, wanAddresses, wanInterfaces } from "./served-addr
 import { ProcessWatch } from "./process-watch.ts";
 import { Readiness } from "./readiness.ts";
 import { externalAddress } from "../reducers/select/external-address.ts";
-import type { State } from "../reducers/state.ts";
 import { openStore, type Store } from "./store.ts";
 
 /** An interface or socket that was not there is tried again this often. */
