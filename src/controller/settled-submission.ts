@@ -25,8 +25,8 @@ export class SettledSubmission {
   settler: Settler | null = null;
   readonly #controller: ControllerPort;
   readonly #clock: Clock;
-  /** Claims whose maker still waits; true once a repetition of its request was told of success. */
-  readonly #making = new Map<string, boolean>();
+  /** Claims whose maker still waits: whether a repetition of its request was told of success, or they are on their way out. */
+  readonly #making = new Map<string, "waiting" | "told" | "withdrawing">();
   /** Commands of one commit wait together. */
   #waiting: { readonly seq: number; readonly settled: Promise<void> } | null = null;
 
@@ -43,12 +43,17 @@ export class SettledSubmission {
     const decided = await this.#controller.submit(command);
     if (!decided.ok || this.settler === null) return decided;
     const made = (decided.made ?? []).map(keyOf);
-    for (const key of made) this.#making.set(key, false);
+    for (const key of made) this.#making.set(key, "waiting");
     const outcome = await this.#settle(command, decided, this.settler);
     for (const key of made) this.#making.delete(key);
     if (!outcome.ok || outcome.answer.kind !== "mapped") return outcome;
     const key = keyOf(outcome.answer);
-    if (this.#making.has(key)) this.#making.set(key, true);
+    if (this.#making.get(key) === "withdrawing") {
+      const message =
+        "the promise is being withdrawn: it did not become effective for the request that made it; ask again";
+      return { ok: false, refusal: { code: "NOT_SETTLED", message, retryAfter: 30 } };
+    }
+    if (this.#making.has(key)) this.#making.set(key, "told");
     return outcome;
   }
 
@@ -97,7 +102,8 @@ export class SettledSubmission {
   }
 
   async #takeBack(command: SubmissionInput, outcome: Accepted, code: ErrorCode, why: string): Promise<Outcome> {
-    const made = (outcome.made ?? []).filter((claim) => this.#making.get(keyOf(claim)) !== true);
+    const made = (outcome.made ?? []).filter((claim) => this.#making.get(keyOf(claim)) !== "told");
+    for (const claim of made) this.#making.set(keyOf(claim), "withdrawing");
     if (made.length === 0) {
       return { ok: false, refusal: { code, message: `${why}; what was there before stays as it is`, retryAfter: 30 } };
     }
