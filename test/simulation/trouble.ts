@@ -4,8 +4,8 @@ import { drawRequest } from "./requests.ts";
 import type { Simulation } from "./simulation.ts";
 
 const DAY_MS = 86_400_000;
-/** So long after others were at the kernel nothing is held against an answer. */
-const TAMPERED_MS = 10_000;
+/** So long after others were at the kernel nothing is held against an answer: to look may hang for 30 s, to mend for 5. */
+const TAMPERED_MS = 45_000;
 /** Nobody is ever granted these. */
 const STRANGER_PORTS = { first: 62_000, last: 64_999 };
 const PORTS = { first: 2000, last: 2014 };
