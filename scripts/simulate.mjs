@@ -19,7 +19,7 @@ else if (!isSeed(count) || count < 1 || !isSeed(first) || first + count > 2 ** 3
   process.exitCode = 1;
 } else {
   say(`· simulation: ${count} seeds from ${first}`);
-  const args = ["run", "--project", "simulation", "--disable-console-intercept", "seeds-"];
+  const args = ["run", "seeds-", "--project=simulation", "--disable-console-intercept"];
   const env = { ...process.env, PORTREEVE_SIMULATION: `${first}:${count}` };
   if (!runTool("vitest", args, { env })) process.exitCode = 1;
 }
