@@ -126,13 +126,15 @@ const PROGRAM_TIMEOUT_MS = 5000;
 const PROGRAM_OUTPUT_BYTES = 256 * 1024 * 1024;
 
 /** Slower by a factor of forty, and without an anchor: a table it owned would end with the process. */
-export function nftProgram(path = "nft"): Nft {
+export function nftProgram(path = "nft", timeoutMs = PROGRAM_TIMEOUT_MS): Nft {
   const run = (args: readonly string[], input: string): NftResult => {
     // Through a pipe: the stdin that Node makes is a socket, and nft opens "/dev/stdin", which a socket refuses.
-    const { status, stdout, stderr, error } = spawnSync("/bin/sh", ["-c", 'cat | "$0" "$@"', path, ...args], {
+    // When time is up only the shell is killed: nft ends with it, or each try would leave one that hangs.
+    const pipe = 'cat | setpriv --pdeathsig KILL "$0" "$@"';
+    const { status, stdout, stderr, error } = spawnSync("/bin/sh", ["-c", pipe, path, ...args], {
       input,
       encoding: "utf8",
-      timeout: PROGRAM_TIMEOUT_MS,
+      timeout: timeoutMs,
       maxBuffer: PROGRAM_OUTPUT_BYTES,
       env: { ...process.env, LC_ALL: "C" },
     });
