@@ -31,20 +31,28 @@ if (!values["no-build"] && !build()) fail("the build failed");
 if (existsSync("/dev/shm")) process.env.TMPDIR ??= "/dev/shm";
 const folder = mkdtempSync(join(tmpdir(), "portreeve-torture-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.once(signal, () => process.exit(130));
 
 /** @type {Map<string, import("../test/torture/campaign.mjs").Tally & { faults: string }>} */
 const rows = new Map();
 const started = performance.now();
 let said = started;
 
+// What is known so far is worth having.
+for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) {
+  process.once(signal, () => {
+    sayTable();
+    process.exit(130);
+  });
+}
+
 const only = new RegExp(values.only);
 const all = allSeries();
+const extent = { seed: Number(values.seed), probes: Number(values.probes), stride: 1 };
 if (values.point !== undefined) await runPoints(all, values.point, { folder, jobs: 1, onPoint: sayPoint });
 else {
   const chosen = all.filter(({ name }) => only.test(name));
   if (chosen.length > 0) await runAll(chosen, { folder, jobs: Number(values.jobs), onPoint });
-  for (const family of bulkFamilies({ seed: Number(values.seed), probes: Number(values.probes) })) {
+  for (const family of bulkFamilies(extent)) {
     if (!only.test(family.name)) continue;
     for await (const { row, point, verdict } of family.run(join(folder, "bulk")))
       note(row, family.faults, point, verdict);

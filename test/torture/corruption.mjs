@@ -19,8 +19,10 @@ const LAST_IMAGE = "killed";
 const VERIFY_EVERY = 8;
 const PAGE = 512;
 
-/** @param {{ seed: number; probes: number }} options */
-export const corruption = ({ seed, probes }) => ({
+/** @typedef {{ seed: number; probes: number; stride: number }} Extent `stride`: of the bytes that the last files are cut at */
+
+/** @param {Extent} extent */
+export const corruption = (extent) => ({
   name: "corrupt",
   faults: "F3 F5",
   async *run(/** @type {string} */ folder) {
@@ -28,7 +30,7 @@ export const corruption = ({ seed, probes }) => ({
     const pool = new ProbePool();
     try {
       let index = 0;
-      yield* spread(damages(images, seed, probes), pool.size, async (damage, slot) => {
+      yield* spread(damages(images, extent), pool.size, async (damage, slot) => {
         index += 1;
         return await probe(pool, slot, damage, join(folder, `probe-${slot}`), index % VERIFY_EVERY === 0);
       });
@@ -54,17 +56,19 @@ export function inflict(path, harm) {
   if (harm.kind === "cut") return truncateSync(path, harm.at);
   const bytes = readFileSync(path);
   if (harm.kind === "flip") bytes[harm.at] = (bytes[harm.at] ?? 0) ^ (1 << harm.bit);
-  else bytes.fill(0, harm.at, harm.at + harm.length);
+  else bytes.fill(0, harm.at, Math.min(harm.at + harm.length, bytes.length));
   writeFileSync(path, bytes);
 }
 
-/** The last files at every byte, then as many more as are asked for, evenly over all files. */
-/** @param {readonly import("./still-images.mjs").StillImage[]} images @param {number} seed @param {number} probes @returns {Generator<Damage>} */
-function* damages(images, seed, probes) {
+/**
+ * The last files at every byte, then as many more as are asked for, evenly over all files.
+ * @param {readonly import("./still-images.mjs").StillImage[]} images @param {Extent} extent @returns {Generator<Damage>}
+ */
+function* damages(images, { seed, probes, stride }) {
   const files = images.flatMap((image) => storedIn(image.directory).map((file) => ({ image, ...file })));
   for (const { image, file, bytes } of files) {
     if (image.name !== LAST_IMAGE || !LAST_FILES.test(file)) continue;
-    for (let at = 0; at < bytes; at += 1) yield { image, file, harm: { kind: "cut", at } };
+    for (let at = 0; at < bytes; at += stride) yield { image, file, harm: { kind: "cut", at } };
   }
   const random = randomFrom(seed);
   for (let index = 0; index < probes; index += 1) {

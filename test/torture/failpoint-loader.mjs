@@ -15,10 +15,10 @@ export function initialize(data) {
 export async function load(url, context, next) {
   const loaded = await next(url, context);
   const isIn = (/** @type {string} */ module) => url.endsWith(`/dist/${module}.js`);
-  const { edit } = step;
-  if (!isIn(step.module) && (edit === undefined || !isIn(edit.module))) return loaded;
+  const edits = (step.edits ?? []).filter(({ module }) => isIn(module));
+  if (!isIn(step.module) && edits.length === 0) return loaded;
   let source = Buffer.from(loaded.source ?? "").toString("utf8");
-  if (edit !== undefined && isIn(edit.module)) source = edited(source, edit);
+  for (const edit of edits) source = edited(source, edit);
   if (isIn(step.module)) source += wrapping(source);
   return { ...loaded, source };
 }

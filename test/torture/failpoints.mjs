@@ -14,15 +14,18 @@ const HOOK = fileURLToPath(new URL("failpoint-hook.mjs", import.meta.url));
  * @property {string} of an exported function, or `Class.method`
  * @property {"before" | "after"} when after: once it has returned, or what it returned has resolved
  * @property {string} [only] counted only if the JSON of the arguments has this text
- * @property {{ module: string; from: string; to: string }} [edit] a constant that is too slow for a test
+ * @property {readonly { module: string; from: string; to: string }[]} [edits] constants that are too slow for a test
  * @property {number} [last] no further than this: it never ends by itself
  */
 
-/** Deadlines that renewals moved are written every minute; here, soon after the load. */
-const SOON = { module: "adapters/clock/lease-clock", from: "60_000", to: "300" };
+/** Deadlines that renewals moved far are written every minute; here those that moved at all, soon after the load. */
+const SOON = [
+  { module: "adapters/clock/lease-clock", from: "60_000", to: "300" },
+  { module: "controller/lease-book", from: "lifetimeMs / 4", to: "0" },
+];
 const CHECKPOINT_WITHIN_MS = 3000;
-const CHECKPOINT = { only: "leases.checkpoint", edit: SOON, last: 1 };
-const CHECKPOINTED = { only: "leases.checkpointed", edit: SOON, last: 1 };
+const CHECKPOINT = { only: "leases.checkpoint", edits: SOON, last: 1 };
+const CHECKPOINTED = { only: "leases.renewed", edits: SOON, last: 1 };
 
 /** From decide to reply, and the end of leases' deadlines. @type {readonly Step[]} */
 const SERVING = [
@@ -113,7 +116,7 @@ export function namedSteps() {
         // The first ones fall into the start: STARTING has those, with names of their own.
         await mustStart(lane, { env: { ...environment(step, nth), PORTREEVE_TEST_FAILPOINT_ARMED: lane.armedFile } });
         lane.arm();
-        const fired = (await diedUnderLoad(lane)) || (step.edit === SOON && (await lane.ends(CHECKPOINT_WITHIN_MS)));
+        const fired = (await diedUnderLoad(lane)) || (step.edits === SOON && (await lane.ends(CHECKPOINT_WITHIN_MS)));
         await lane.gateway.kill();
         return { fired, ...(await judge(lane, library)) };
       },

@@ -2,13 +2,14 @@
 import { corruption } from "./corruption.mjs";
 import { diskErrors, slowSyncs } from "./disk-errors.mjs";
 import { namedSteps } from "./failpoints.mjs";
+import { fullDisks } from "./full-disk.mjs";
 import { powerLoss } from "./power-loss.mjs";
 import { syscallKills } from "./syscall-kills.mjs";
 
 /** Faults of a running program, each point a life and a restart. */
-export const allSeries = () => [...syscallKills(), ...namedSteps(), ...diskErrors(), ...slowSyncs()];
+export const allSeries = () => [...syscallKills(), ...namedSteps(), ...diskErrors(), ...slowSyncs(), ...fullDisks()];
 /**
  * Faults of a directory that lies still, thousands a minute, judged by the library beside this process.
- * @param {{ seed: number; probes: number }} options
+ * @param {import("./corruption.mjs").Extent} extent
  */
-export const bulkFamilies = (options) => [corruption(options), powerLoss()];
+export const bulkFamilies = (extent) => [corruption(extent), powerLoss(extent)];

@@ -18,7 +18,8 @@ const VERIFY_EVERY = 8;
 /** A restart in the middle: the second open recovers the first one's log. */
 const LIVES = 2;
 
-export const powerLoss = () => ({
+/** @param {{ stride: number }} extent `stride`: of the operations after which the power goes */
+export const powerLoss = ({ stride }) => ({
   name: "power",
   faults: "F4",
   async *run(/** @type {string} */ folder) {
@@ -26,7 +27,7 @@ export const powerLoss = () => ({
     const pool = new ProbePool();
     try {
       let index = 0;
-      yield* spread(states(ops), pool.size, async ({ after, fate, names }, slot) => {
+      yield* spread(states(ops, stride), pool.size, async ({ after, fate, names }, slot) => {
         index += 1;
         const directory = join(folder, `state-${slot}`);
         const acknowledged = build(ops.slice(0, after), fate, names, directory);
@@ -73,9 +74,9 @@ async function trace(folder) {
   }
 }
 
-/** @param {readonly Op[]} ops */
-function* states(ops) {
-  for (let after = 1; after <= ops.length; after += 1) {
+/** @param {readonly Op[]} ops @param {number} stride */
+function* states(ops, stride) {
+  for (let after = 1; after <= ops.length; after += stride) {
     for (const fate of FATES) {
       yield { after, fate, names: /** @type {const} */ ("kept") };
       yield { after, fate, names: /** @type {const} */ ("lost") };

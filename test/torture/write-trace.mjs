@@ -94,9 +94,12 @@ function parse(line, prefix) {
     }
     case "copy_file_range":
     case "sendfile": {
-      const into = [...text.matchAll(/\d+<((?:\\x[0-9a-f]{2})+)>/g)].map(([, hex]) => within(bytesOf(hex ?? "").toString()));
+      const into = [...text.matchAll(/\d+<((?:\\x[0-9a-f]{2})+)>/g)].map(([, hex]) =>
+        within(bytesOf(hex ?? "").toString()),
+      );
       const target = call === "sendfile" ? into[0] : into[1];
-      if (typeof target === "string" && !IGNORED.test(target)) throw new Error(`a copy that is not understood, to ${target}`);
+      if (typeof target === "string" && !IGNORED.test(target))
+        throw new Error(`a copy that is not understood, to ${target}`);
       return null;
     }
     default:
