@@ -24,6 +24,9 @@ const [{ openStore }, { verifyLog }, { stateHash }, { openSecrets }, { loadMaste
  */
 /** @typedef {{ id: number; directory: string; reference: string; acknowledged: number; verify: boolean }} Probe */
 
+/** What reading may say: of a record, of an archive that lacks one, of a secret, and of a master key that is none. */
+const REFUSALS = new Set(["LOG_CORRUPT", "NOT_FOUND", "UNAVAILABLE", "CONFIG_INVALID"]);
+
 /** @type {Map<string, Reference>} */
 const references = new Map();
 
@@ -59,7 +62,7 @@ async function look({ directory, reference: file, acknowledged, verify }) {
   } catch (error) {
     // Reading says that it cannot, and where: as good as safe mode for what it is about.
     const { code, message } = /** @type {{ code?: string; message: string }} */ (error);
-    const named = code === "LOG_CORRUPT" || code === "NOT_FOUND" || code === "UNAVAILABLE";
+    const named = REFUSALS.has(String(code));
     return { outcome: "safe mode", faults: named ? [] : [`reading fails with ${code}: ${message}`] };
   } finally {
     await log.close();
@@ -110,9 +113,7 @@ process.on("message", async (/** @type {Probe} */ probe) => {
     verdict = await look(probe);
   } catch (error) {
     const { code, message, stack } = /** @type {{ code?: string; message: string; stack?: string }} */ (error);
-    // A key that is no key: the start is refused, and says so.
-    const refused = code === "CONFIG_INVALID" || code === "PERMISSION" || code === "NOT_FOUND";
-    verdict = { outcome: "safe mode", faults: refused ? [] : [`it fails with ${code ?? stack}: ${message}`] };
+    verdict = { outcome: "whole", faults: [`it fails with ${code ?? stack}: ${message}`] };
   }
   process.send?.({ id: probe.id, verdict });
 });
