@@ -249,7 +249,7 @@ async function ends(lab: Lab): Promise<Map<string, number>> {
     `${port.external.port}/${port.protocol}`,
     Date.parse(port.expiresAt ?? ""),
   ]);
-  return new Map(pairs.sort());
+  return new Map(pairs);
 }
 
 /** A lease of some seconds; `expectEnd` awaits its end and fails if that is before it was promised to. */
