@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PortreeveError } from "../lib/errors.ts";
 import { Archive } from "./archive.ts";
-import { findHead } from "./chain.ts";
+import { findHead, readChain } from "./chain.ts";
 import { type DataDir, dataDirAt } from "./data-dir.ts";
 import { isMissing } from "./durable-file.ts";
 import type { Seq } from "./envelope.ts";
@@ -85,6 +85,8 @@ class OpenCopy implements LogCopy {
   read(after: Seq, options: { readonly to?: Seq } = {}): AsyncIterable<PortreeveRecord> {
     const { head, base } = this;
     const range = { after, to: options.to ?? head.seq, head };
+    // Nobody compacts a copy; going through the archive's reader costs a quarter of a replay.
+    if (after >= base.seq) return readChain(async () => this.#storage, { ...range, base });
     return readAll({ storage: async () => this.#storage, archive: this.#archive, base: () => base }, range);
   }
 

@@ -91,10 +91,10 @@ class LevelLog implements EventLog {
     return this.#inTurn(() => this.#append(batch));
   }
 
-  async *read(after: Seq, options: { readonly to?: Seq } = {}): AsyncGenerator<PortreeveRecord> {
+  read(after: Seq, options: { readonly to?: Seq } = {}): AsyncIterable<PortreeveRecord> {
     const head = this.#head;
     const source = { storage: () => this.#readable(), archive: this.#archive, base: () => this.base };
-    yield* readAll(source, { after, to: options.to ?? head.seq, head });
+    return readAll(source, { after, to: options.to ?? head.seq, head });
   }
 
   readableAfter(): Promise<Seq> {
