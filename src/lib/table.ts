@@ -206,7 +206,7 @@ export function tableSweep<Row>(table: Table<Row>, key: string, isOver: (row: Ro
   }
   // Mostly it is one leaf: a replay sweeps at every other record, and a generator would cost it a tenth.
   if (part instanceof Leaf) sweepLeaf(table, part, hash, isOver);
-  else for (const leaf of [...leavesOf(part)]) sweepLeaf(table, leaf, hash, isOver);
+  else for (const leaf of leavesOf(part)) sweepLeaf(table, leaf, hash, isOver);
 }
 
 /** From the end: what is deleted from this very leaf moves only what comes after it. */
