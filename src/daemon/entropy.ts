@@ -12,9 +12,7 @@ export function createEntropy(): () => number {
       randomFillSync(words);
       next = 0;
     }
-    const word = words[next] as number;
-    words[next] = 0;
     next += 1;
-    return word;
+    return words[next - 1] as number;
   };
 }

@@ -53,9 +53,11 @@ export class LockGuard {
 
   /** Throws LOG_LOCKED if LOCK is not the file we have locked. */
   check(): void {
-    if (inodeOf(this.#file) !== this.#inode) {
-      throw locked(`${this.#file} was replaced: another process may be writing this event log, so we stopped`);
-    }
+    const inode = inodeOf(this.#file);
+    if (inode === this.#inode) return;
+    const what =
+      inode === 0n ? "is gone: its directory was removed, or another process" : "was replaced: another process";
+    throw locked(`${this.#file} ${what} may be writing this event log, so we stopped`);
   }
 }
 

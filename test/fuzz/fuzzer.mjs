@@ -1,7 +1,7 @@
 // A coverage-guided fuzzer: what reaches code that nothing reached before is kept and mutated on.
 import { Script } from "node:vm";
 import { mutate } from "./mutation.mjs";
-import { random } from "./random.mjs";
+import { random } from "../random.mjs";
 
 /**
  * @typedef {object} Target

@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { describe, expect } from "vitest";
 import { makeForeignTables } from "./foreign-tables.ts";
 import { PROGRAM } from "./gateway.mjs";
+import { HELD, hold } from "./held-mapping.ts";
 import { eventually, type Lab, scenario } from "./lab.ts";
 import { startMapLoad } from "./map-load.mjs";
 import { encodeMap } from "./programs/pcp-wire.mjs";
@@ -20,14 +21,6 @@ const EVENTS_PER_CHANGE = 2;
 const SETTLED_MS = 2500;
 /** How often another program meddles, each time 50 ms after the last. */
 const MEDDLES = 30;
-
-const HELD = {
-  protocol: "tcp" as const,
-  internalPort: 8080,
-  suggestedPort: 8080,
-  lifetime: 7200,
-  nonce: "ab".repeat(12),
-};
 
 describe("the network is unsteady", () => {
   scenario(
@@ -200,8 +193,7 @@ const repeated = (count: number, command: string): string =>
   `i=0; while [ $i -lt ${count} ]; do ${command}; i=$((i + 1)); done`;
 
 async function serveAndHold(lab: Lab): Promise<void> {
-  await lab.client().listen({ tcp: [8080] });
-  expect(await lab.map(lab.client(), HELD)).toMatchObject({ result: 0, externalPort: 8080 });
+  await hold(lab);
   await expectServed(lab);
 }
 

@@ -4,17 +4,11 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect } from "vitest";
 import { Gateway, runCli } from "./gateway.mjs";
+import { HELD, hold } from "./held-mapping.ts";
 import { eventually, type Lab, scenario } from "./lab.ts";
 import { WAN_GATEWAY } from "./topology.mjs";
 
 const run = promisify(execFile);
-const HELD = {
-  protocol: "tcp" as const,
-  internalPort: 8080,
-  suggestedPort: 8080,
-  lifetime: 7200,
-  nonce: "ab".repeat(12),
-};
 const ANOTHER = { ...HELD, internalPort: 9090, suggestedPort: 9090, nonce: "cd".repeat(12) };
 
 describe("the data directory, behind the daemon's back", () => {
@@ -101,11 +95,6 @@ describe("the data directory, behind the daemon's back", () => {
     },
   );
 });
-
-async function hold(lab: Lab): Promise<void> {
-  await lab.client().listen({ tcp: [8080] });
-  expect(await lab.map(lab.client(), HELD)).toMatchObject({ result: 0, externalPort: 8080 });
-}
 
 /** Neither a new promise nor a renewed one; all who ask are told why; packets pass. */
 async function expectFenced(lab: Lab): Promise<void> {

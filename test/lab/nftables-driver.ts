@@ -70,7 +70,7 @@ export class NftablesDriver {
   removeAll = (): Promise<void> => this.#call("removeAll");
   /** Ends the thread that talks to the kernel, as a crash in the C library would end only a process. */
   killThread = (): Promise<void> => this.#call("killThread");
-  library = (): Promise<string> => this.#call("library");
+  tracksCommits = (): Promise<boolean> => this.#call("tracksCommits");
 
   /** A clean end: the anchor goes, the tables stay. */
   async close(): Promise<void> {

@@ -1,18 +1,12 @@
-/** All chance of a run comes from its seed: mulberry32. */
+import { randomBits } from "../random.mjs";
+
+/** All chance of a run comes from its seed. */
 export class Chance {
-  #state: number;
+  /** 32 random bits. */
+  readonly bits: () => number;
 
   constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** 32 random bits. */
-  bits(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return (mixed ^ (mixed >>> 14)) >>> 0;
+    this.bits = randomBits(seed);
   }
 
   /** In [0, 1). */

@@ -5,17 +5,17 @@ import { Controller } from "../../src/controller/controller.ts";
 import { stateAt } from "../../src/controller/history.ts";
 import { SnapshotKeeper } from "../../src/controller/snapshot-keeper.ts";
 import type { SubmissionInput } from "../../src/controller/port.ts";
+import {
+  createGatewayReconcilers,
+  type GatewayReconcilers,
+  sysctlNames,
+} from "../../src/daemon/gateway-reconcilers.ts";
 import type { EventLog } from "../../src/events/log.ts";
 import type { Settings } from "../../src/events/settings.ts";
 import type { SnapshotStore } from "../../src/events/snapshot.ts";
 import { createMetrics, type Metrics } from "../../src/lib/metrics.ts";
-import { tableGet } from "../../src/lib/table.ts";
-import { createReconciler, type EngineDeps, type RunningReconciler } from "../../src/reconcilers/engine/engine.ts";
-import { nftablesForwards } from "../../src/reconcilers/nftables-forwards.ts";
-import { nftablesGuard } from "../../src/reconcilers/nftables-guard.ts";
-import { sysctls } from "../../src/reconcilers/sysctls.ts";
+import type { RunningReconciler } from "../../src/reconcilers/engine/engine.ts";
 import type { Command, Outcome } from "../../src/reducers/decide/command.ts";
-import { forwardKeysOf } from "../../src/reducers/select/forward-rows.ts";
 import type { State } from "../../src/reducers/state.ts";
 import type { Chance } from "./chance.ts";
 import type { Faults } from "./faults.ts";
@@ -60,9 +60,8 @@ export class GatewayProcess {
   exited = false;
   initialized = false;
   controller: Controller | null = null;
-  forwards: RunningReconciler | null = null;
   readonly #around: Surroundings;
-  #reconcilers: RunningReconciler[] = [];
+  #reconcilers: GatewayReconcilers | null = null;
   #leaseClock: LeaseClock | null = null;
   #closeSockets = (): void => {};
   clock: GatewayClock | null = null;
@@ -135,54 +134,30 @@ export class GatewayProcess {
     const watches = (): boolean => !this.initialized;
     const { nftables, died } = kernel.open(instanceId, { life: this.life, clock, faults, chance, watches, onChange });
     this.#closeSockets = died;
-    const deps = (name: string): EngineDeps<State> => ({
-      clock,
-      random: () => chance.share(),
-      log: { warn: () => {} },
-      metrics,
-      states: controller,
-      initialized: () => this.initialized,
-      pausedUntil: (state) => state.pauses[name] ?? null,
-    });
-    const guard = createReconciler(nftablesGuard(instanceId), createGuardTarget(nftables), deps("nftables-guard"));
-    this.forwards = createReconciler(
-      nftablesForwards(instanceId),
-      createForwardsTarget(nftables),
-      deps("nftables-forwards"),
+    this.#reconcilers = createGatewayReconcilers(
+      controller,
+      instanceId,
+      {
+        guard: createGuardTarget(nftables),
+        forwards: createForwardsTarget(nftables),
+        sysctls: sysctlTarget(kernel.sysctls, sysctlNames(controller), this.life),
+      },
+      {
+        clock,
+        random: () => chance.share(),
+        log: { warn: () => {} },
+        metrics,
+        initialized: () => this.initialized,
+      },
     );
-    const rows = sysctls();
-    const names = (): Iterable<string> => [...rows.select(controller.state).rows()].map(({ key }) => key);
-    const parameters = createReconciler(rows, sysctlTarget(kernel.sysctls, names, this.life), deps("sysctls"));
-    this.#reconcilers = [guard, this.forwards, parameters];
   }
 
   async #firstPasses(gateMs: number, clock: GatewayClock): Promise<void> {
-    const [guard, forwards, parameters] = this.#reconcilers as [
-      RunningReconciler,
-      RunningReconciler,
-      RunningReconciler,
-    ];
+    const reconcilers = this.#reconcilers as GatewayReconcilers;
     if (gateMs === 0) this.initialized = true;
     else clock.setAlarm(clock.now() + gateMs, () => void (this.initialized = true));
-    await guard.start();
-    await Promise.all([forwards.start(), parameters.start()]);
-    const controller = this.controller as Controller;
-    controller.settleWith({
-      settled: async (seq, signal) => {
-        await Promise.all([forwards.settled(seq, signal), parameters.settled(seq, signal)]);
-      },
-      effect(mappingId) {
-        const mapping = tableGet(controller.state.mappings, mappingId);
-        if (mapping === undefined) return { kind: "effective" };
-        let pending = false;
-        for (const key of forwardKeysOf(controller.state, mapping)) {
-          const status = forwards.status(key);
-          if (status?.error) return { kind: "refused", message: status.error.message };
-          if (status !== undefined && status.kind !== "done") pending = true;
-        }
-        return { kind: pending ? "pending" : "effective" };
-      },
-    });
+    await reconcilers.start();
+    (this.controller as Controller).settleWith(reconcilers);
   }
 
   /** Before every source of desired rows was seen, what no fact explains stays. */
@@ -234,7 +209,7 @@ export class GatewayProcess {
       await controller.idle();
       controller.enter("stopped");
     }
-    await Promise.all(this.#reconcilers.map((reconciler) => reconciler.close()));
+    await this.#reconcilers?.close();
     this.life.kill();
   }
 
@@ -244,7 +219,11 @@ export class GatewayProcess {
   }
 
   get reconcilers(): readonly RunningReconciler[] {
-    return this.#reconcilers;
+    return this.#reconcilers?.all ?? [];
+  }
+
+  get forwards(): RunningReconciler | null {
+    return this.#reconcilers?.forwards ?? null;
   }
 }
 

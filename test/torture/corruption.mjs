@@ -3,6 +3,7 @@
 // names the record.
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { random } from "../random.mjs";
 import { copyAsOwn } from "./own-copy.mjs";
 import { ProbePool, spread } from "./probe-pool.mjs";
 import { makeStillImages } from "./still-images.mjs";
@@ -70,16 +71,16 @@ function* damages(images, { seed, probes, stride }) {
     if (image.name !== LAST_IMAGE || !LAST_FILES.test(file)) continue;
     for (let at = 0; at < bytes; at += stride) yield { image, file, harm: { kind: "cut", at } };
   }
-  const random = randomFrom(seed);
+  const pick = random(seed);
   for (let index = 0; index < probes; index += 1) {
     const chosen = files[index % files.length];
     if (chosen === undefined) return;
     const { image, file, bytes } = chosen;
-    const at = random(bytes);
+    const at = pick(bytes);
     const turn = Math.floor(index / files.length) % 8;
     if (turn === 0) yield { image, file, harm: { kind: "cut", at } };
     else if (turn === 1) yield { image, file, harm: { kind: "zero", at: at - (at % PAGE), length: PAGE } };
-    else yield { image, file, harm: { kind: "flip", at, bit: random(8) } };
+    else yield { image, file, harm: { kind: "flip", at, bit: pick(8) } };
   }
 }
 
@@ -92,15 +93,4 @@ export function storedIn(directory) {
     .sort()
     .map((file) => ({ file, bytes: readFileSync(join(directory, file)).length }))
     .filter(({ bytes }) => bytes > 0);
-}
-
-/** The same numbers for the same seed (mulberry32). @param {number} seed @returns {(below: number) => number} */
-export function randomFrom(seed) {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
 }

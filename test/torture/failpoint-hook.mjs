@@ -41,8 +41,8 @@ function wrap(original) {
     });
   };
   return /** @type {F} */ (
-    function (/** @type {any[]} */ ...args) {
-      // @ts-expect-error: whatever it is called on is passed on
+    /** @this {unknown} @param {any[]} args */
+    function (...args) {
       return wrapped(this, args);
     }
   );

@@ -65,11 +65,6 @@ export class Nftables {
     this.watch = watch;
   }
 
-  /** How nftables is reached, for `status`; null while the thread is being replaced. */
-  get library(): Identity["library"] | null {
-    return this.#identity?.library ?? null;
-  }
-
   /** Whether commits of ours can be told from others', so that an observation can be kept. */
   get tracksCommits(): boolean {
     return this.#identity?.library === "libnftables";

@@ -41,7 +41,7 @@ export function addEventRecovery(events: Command, cli: Cli): void {
 }
 
 export function addSnapshotRestore(snapshot: Command, cli: Cli): void {
-  offline(
+  const restore = offline(
     snapshot
       .command("restore")
       .description("make a log that begins with a snapshot and gives up what came after it, beside the old one")
@@ -51,6 +51,7 @@ export function addSnapshotRestore(snapshot: Command, cli: Cli): void {
       throw usage(`${seq} is not a seq`, "`portreeve snapshot list` shows them");
     await carryOut(cli, dataDir, seq === undefined ? "newest" : Number(seq));
   });
+  examples(restore, ["portreeve snapshot restore 1842 --data-dir /var/lib/portreeve"]);
 }
 
 async function carryOut(cli: Cli, dataDir: string, restore: number | "newest" | null): Promise<void> {

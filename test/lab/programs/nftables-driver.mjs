@@ -59,7 +59,7 @@ const OPERATIONS = {
   takeOver: ({ from }) => nft.takeOver(from),
   removeAll: () => nft.removeAllOurs(),
   killThread: () => link.killThread(),
-  library: () => nft.identify().then(() => nft.library),
+  tracksCommits: () => nft.identify().then(() => nft.tracksCommits),
 };
 
 const lines = createInterface({ input: process.stdin });

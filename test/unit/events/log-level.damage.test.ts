@@ -14,6 +14,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PortreeveRecord } from "../../../src/events/index.ts";
 import { openLevelLog } from "../../../src/events/log-level.ts";
 import { verifyLog } from "../../../src/events/verify.ts";
+import { random } from "../../random.mjs";
 import { append, collect } from "./samples.ts";
 
 /** In memory where there is such a place: thousands of small files, opened and fsynced. */
@@ -21,17 +22,6 @@ const scratch = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(),
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const SEED = Number(process.env["PORTREEVE_SEED"] ?? 20_240_501);
-
-/** Numbers that are the same for the same seed (mulberry32), so that a failing probe can be run again. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 interface Image {
   readonly directory: string;
@@ -105,13 +95,13 @@ const stored = (directory: string): string[] =>
   );
 
 /** Damages one stored file of an image at random, many times over, and counts what came of it. */
-async function probeAll(image: Image, times: number, harm: (file: string, random: (below: number) => number) => void) {
+async function probeAll(image: Image, times: number, harm: (file: string, pick: (below: number) => number) => void) {
   const counts: Record<string, Record<Outcome, number>> = {};
-  const random = randomFrom(SEED);
+  const pick = random(SEED);
   const files = stored(image.directory);
   for (let round = 0; round < times; round += 1) {
     const name = files[round % files.length] as string;
-    const outcome = await probe(image, (directory) => harm(join(directory, name), random)).catch((cause: unknown) => {
+    const outcome = await probe(image, (directory) => harm(join(directory, name), pick)).catch((cause: unknown) => {
       throw new Error(`round ${round} with seed ${SEED}: ${name}`, { cause });
     });
     const kind = name.replace(/^log\/|\d+\.|-\d+/g, "");
@@ -121,15 +111,15 @@ async function probeAll(image: Image, times: number, harm: (file: string, random
   return counts;
 }
 
-function flipBit(file: string, random: (below: number) => number): void {
+function flipBit(file: string, pick: (below: number) => number): void {
   const bytes = readFileSync(file);
-  const offset = random(bytes.length);
-  bytes[offset] = (bytes[offset] as number) ^ (1 << random(8));
+  const offset = pick(bytes.length);
+  bytes[offset] = (bytes[offset] as number) ^ (1 << pick(8));
   writeFileSync(file, bytes);
 }
 
-const cutShort = (file: string, random: (below: number) => number): void =>
-  truncateSync(file, random(readFileSync(file).length));
+const cutShort = (file: string, pick: (below: number) => number): void =>
+  truncateSync(file, pick(readFileSync(file).length));
 
 describe("openLevelLog on damaged files", () => {
   it("finds everything in the undamaged images", async () => {
@@ -160,12 +150,12 @@ describe("openLevelLog on damaged files", () => {
     it(`may lose what was not acknowledged, and nothing else, to ${name}`, { timeout: 120_000 }, async () => {
       const image = images["unacknowledged"] as Image;
       const wal = stored(image.directory).find((file) => file.endsWith(".log")) as string;
-      const random = randomFrom(SEED);
+      const pick = random(SEED);
       const outcomes = { intact: 0, "surplus lost": 0, refused: 0 };
       const size = readFileSync(join(image.directory, wal)).length;
       for (let round = 0; round < 60; round += 1) {
         // Near the end, so that both the last acknowledged records and the surplus are hit.
-        const near = (below: number): number => (below === size ? size - 1 - random(2500) : random(below));
+        const near = (below: number): number => (below === size ? size - 1 - pick(2500) : pick(below));
         outcomes[await probe(image, (directory) => harm(join(directory, wal), near))] += 1;
       }
       expect(outcomes["surplus lost"]).toBeGreaterThan(0);
@@ -216,12 +206,12 @@ describe("openLevelLog on damaged files", () => {
 
   it("is as strict as `verifyLog` is", async () => {
     const image = images["clean"] as Image;
-    const random = randomFrom(SEED + 1);
+    const pick = random(SEED + 1);
     const files = stored(image.directory);
     for (let round = 0; round < 40; round += 1) {
       const directory = mkdtempSync(join(scratch, "probe-"));
       cpSync(image.directory, directory, { recursive: true });
-      (round % 2 === 0 ? flipBit : cutShort)(join(directory, files[round % files.length] as string), random);
+      (round % 2 === 0 ? flipBit : cutShort)(join(directory, files[round % files.length] as string), pick);
       const verdict = await verifyLog(directory);
       const outcome = await openAndRead(directory, image);
       expect([round, verdict.ok]).toEqual([round, outcome !== "refused"]);

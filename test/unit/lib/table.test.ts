@@ -12,17 +12,9 @@ import {
   tableSet,
   tableSweep,
 } from "../../../src/lib/table.ts";
+import { random } from "../../random.mjs";
 
 type Row = { readonly version: number };
-
-/** A generator of numbers below a limit; the seed is in the failing test's name. */
-function dice(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
-    return (state >>> 8) % below;
-  };
-}
 
 const contentOf = (table: Table<Row>): Map<string, Row> => new Map(tableEntries(table));
 
@@ -80,7 +72,7 @@ describe("a table", () => {
     { seed: 13, keys: numbered(3000) },
     { seed: 14, keys: [...colliding(5), ...numbered(40)] },
   ])("is what a plain map is, over a tree of forks and with sweeps, seed $seed", ({ seed, keys }) => {
-    const roll = dice(seed);
+    const roll = random(seed);
     const pick = <T>(all: readonly T[]): T => all[roll(all.length)] as T;
     let table: Table<Row> = emptyTable();
     let model = new Map<string, Row>();

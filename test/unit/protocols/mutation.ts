@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { random } from "../../fuzz/random.mjs";
+import { random } from "../../random.mjs";
 
 const EDGES = [0x00, 0x01, 0x7f, 0x80, 0xff];
 

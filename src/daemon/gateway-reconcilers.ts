@@ -1,0 +1,81 @@
+import type { ControllerPort } from "../controller/port.ts";
+import type { Settler } from "../controller/settled-submission.ts";
+import { tableGet } from "../lib/table.ts";
+import type { Target } from "../reconcilers/contract.ts";
+import { createReconciler, type EngineDeps, type RunningReconciler } from "../reconcilers/engine/engine.ts";
+import { nftablesForwards } from "../reconcilers/nftables-forwards.ts";
+import { nftablesGuard } from "../reconcilers/nftables-guard.ts";
+import { sysctls } from "../reconcilers/sysctls.ts";
+import { forwardKeysOf } from "../reducers/select/forward-rows.ts";
+import type { ForwardRow, GuardRow, SysctlRow } from "../reducers/select/rows.ts";
+import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
+import type { State } from "../reducers/state.ts";
+
+export interface GatewayTargets {
+  readonly guard: Target<GuardRow, GuardRow>;
+  readonly forwards: Target<ForwardRow, ForwardRow>;
+  readonly sysctls: Target<SysctlRow, string>;
+}
+
+/** The kernel parameters to look at: those that are wanted now. */
+export function sysctlNames(controller: Pick<ControllerPort, "state">): () => Iterable<string> {
+  const select = selectSysctls();
+  return () => [...select(controller.state).rows()].map((row) => row.key);
+}
+
+export interface GatewayReconcilers extends Settler {
+  readonly guard: RunningReconciler;
+  readonly forwards: RunningReconciler;
+  readonly sysctls: RunningReconciler;
+  readonly all: readonly RunningReconciler[];
+  /** First passes, the guard's before the others'. Failures are in the reconcilers' health. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The reconcilers of the gateway role, and what a promise waits for; over the real kernel, or one that is played. */
+export function createGatewayReconcilers(
+  controller: Pick<ControllerPort, "state" | "subscribe">,
+  instanceId: string,
+  targets: GatewayTargets,
+  deps: Omit<EngineDeps<State>, "states" | "pausedUntil">,
+): GatewayReconcilers {
+  const depsOf = (name: string): EngineDeps<State> => ({
+    ...deps,
+    states: controller,
+    pausedUntil: (state) => state.pauses[name] ?? null,
+  });
+  const [guardRows, forwardRows, parameters] = [nftablesGuard(instanceId), nftablesForwards(instanceId), sysctls()];
+  const guard = createReconciler(guardRows, targets.guard, depsOf(guardRows.name));
+  const forwards = createReconciler(forwardRows, targets.forwards, depsOf(forwardRows.name));
+  const kernel = createReconciler(parameters, targets.sysctls, depsOf(parameters.name));
+  const all = [guard, forwards, kernel];
+  return {
+    guard,
+    forwards,
+    sysctls: kernel,
+    all,
+    async start() {
+      await guard.start();
+      await Promise.all([forwards.start(), kernel.start()]);
+    },
+    async settled(seq, signal) {
+      // Not the guard: it gives a device its share of requests, and no forward depends on that.
+      await Promise.all([forwards.settled(seq, signal), kernel.settled(seq, signal)]);
+    },
+    effect(mappingId) {
+      const mapping = tableGet(controller.state.mappings, mappingId);
+      if (mapping === undefined) return { kind: "effective" };
+      let pending = false;
+      for (const key of forwardKeysOf(controller.state, mapping)) {
+        const status = forwards.status(key);
+        if (status?.error) return { kind: "refused", message: status.error.message };
+        if (status !== undefined && status.kind !== "done") pending = true;
+      }
+      return { kind: pending ? "pending" : "effective" };
+    },
+    async close() {
+      await Promise.all(all.map((reconciler) => reconciler.close()));
+    },
+  };
+}
