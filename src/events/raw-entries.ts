@@ -1,6 +1,3 @@
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { isMissing } from "./durable-file.ts";
 import { ByteReader } from "./leveldb-bytes.ts";
 import { FIRST, FULL, fragmentsOf, LAST } from "./leveldb-log.ts";
 import { blocksIn, directoriesOf, entriesIn, type Handle, isWhole } from "./leveldb-table.ts";
@@ -11,35 +8,6 @@ export interface RawWrite {
   readonly sequence: bigint;
   /** Null: deleted. */
   readonly value: string | null;
-}
-
-/**
- * What LevelDB's files in these directories hold, without LevelDB, which refuses, drops or dies on damage: every write
- * whose checksum is right, and of those to one key the last. All of it in memory.
- */
-export async function readRawEntries(directories: readonly string[]): Promise<Map<string, string>> {
-  const latest = new Map<string, RawWrite>();
-  for (const directory of directories) {
-    for (const name of await filesIn(directory)) {
-      const bytes = await readFile(join(directory, name));
-      for (const write of name.endsWith(".log") ? writesInLog(bytes) : writesInTable(bytes)) {
-        const known = latest.get(write.key);
-        if (known === undefined || known.sequence <= write.sequence) latest.set(write.key, write);
-      }
-    }
-  }
-  const entries = new Map<string, string>();
-  for (const { key, value } of latest.values()) if (value !== null) entries.set(key, value);
-  return entries;
-}
-
-async function filesIn(directory: string): Promise<string[]> {
-  try {
-    return (await readdir(directory)).filter((name) => /^\d+\.(log|ldb|sst)$/.test(name));
-  } catch (cause) {
-    if (isMissing(cause)) return [];
-    throw cause;
-  }
 }
 
 /** Value types of db/dbformat.h. */
@@ -80,6 +48,22 @@ function* writesInBatch(batch: Buffer): Generator<RawWrite> {
   }
 }
 
+/** No key lies outside. */
+export interface KeyBounds {
+  readonly first: string;
+  readonly last: string;
+}
+
+/** By its index, whose keys are at or after the last of each block. Null: nothing in the table can be read. */
+export function boundsOfTable(table: Buffer): KeyBounds | null {
+  const index = indexOf(table);
+  if (index === null) return null;
+  let last = "";
+  for (const { key } of untilDamaged(entriesIn(table, index))) last = userKey(key);
+  for (const { key } of writesInTable(table)) return { first: key, last };
+  return null;
+}
+
 export function* writesInTable(table: Buffer): Generator<RawWrite> {
   for (const block of untilDamaged(recordBlocks(table))) {
     if (isWhole(table, block)) yield* untilDamaged(writesInBlock(table, block));
@@ -87,16 +71,28 @@ export function* writesInTable(table: Buffer): Generator<RawWrite> {
 }
 
 function* recordBlocks(table: Buffer): Generator<Handle> {
-  const index = directoriesOf(table)?.[0];
-  if (index !== undefined && isWhole(table, index)) yield* blocksIn(table, index);
+  const index = indexOf(table);
+  if (index !== null) yield* blocksIn(table, index);
+}
+
+/** Null: it is damaged, or what says where it lies is. */
+function indexOf(table: Buffer): Handle | null {
+  try {
+    const index = directoriesOf(table)?.[0];
+    return index !== undefined && isWhole(table, index) ? index : null;
+  } catch (cause) {
+    if (cause instanceof RangeError) return null;
+    throw cause;
+  }
 }
 
 /** A key in a table ends with its sequence and type, as one number of 64 bits. */
+const userKey = (key: Buffer): string => key.toString("utf8", 0, Math.max(key.length - 8, 0));
+
 function* writesInBlock(table: Buffer, block: Handle): Generator<RawWrite> {
   for (const { key, value } of entriesIn(table, block)) {
     const tag = key.readBigUInt64LE(key.length - 8);
     const deleted = Number(tag & 0xffn) === DELETION;
-    const user = key.toString("utf8", 0, key.length - 8);
-    yield { key: user, sequence: tag >> 8n, value: deleted ? null : value.toString("utf8") };
+    yield { key: userKey(key), sequence: tag >> 8n, value: deleted ? null : value.toString("utf8") };
   }
 }

@@ -8,16 +8,15 @@ import { type DataDir, dataDirAt } from "./data-dir.ts";
 import { isMissing } from "./durable-file.ts";
 import type { Seq } from "./envelope.ts";
 import { baseOf, type Genesis, newGenesis, parseGenesis } from "./genesis.ts";
-import { eventKey, GENESIS_KEY, seqOfKey } from "./keys.ts";
+import { eventKey, GENESIS_KEY } from "./keys.ts";
 import { refuseIfLocked } from "./lock.ts";
-import type { LogHead } from "./log.ts";
 import { LogFault } from "./log-fault.ts";
-import { readRawEntries } from "./raw-entries.ts";
-import { decodeStored, hashOf, parseStored } from "./record.ts";
-import { buildSalvaged, type Lost, type Whole } from "./salvage-build.ts";
+import { buildSalvaged, type Lost } from "./salvage-build.ts";
+import { RawEntries } from "./salvage-entries.ts";
+import { followTrails, type Start, type Trail } from "./salvage-trail.ts";
 import type { SnapshotHeader } from "./snapshot.ts";
 import { openSnapshots } from "./snapshot-store.ts";
-import { readWitness, type WitnessMark } from "./witness.ts";
+import { readWitness } from "./witness.ts";
 
 /** Records `first` to `last`, both included. */
 export interface SeqRange {
@@ -59,35 +58,34 @@ export async function planSalvage(dataDir: string, options: SalvageOptions): Pro
   const dir = dataDirAt(dataDir);
   refuseIfLocked(dir.lock);
   const { mark, copied, instanceId } = await readWitness(dir.witness);
-  const entries = await readRawEntries([dir.log, ...(await evidenceOf(dir))]);
+  const entries = await RawEntries.in([dir.log, ...(await evidenceOf(dir))]);
   const genesis = genesisIn(entries);
-  const snapshots = (await openSnapshots(dataDir).list()).filter(
-    ({ reducerVersion }) => reducerVersion <= options.foldVersion,
-  );
-  const starts = await startsOf(dir, entries, genesis, snapshots);
-  const whole =
-    options.restore === undefined ? furthest(entries, starts, mark) : restored(starts, snapshots, options.restore);
-  if (whole === null) {
-    const which = typeof options.restore === "number" ? ` of record ${options.restore}` : "";
-    const what =
-      options.restore === undefined ? "neither a first record nor a good snapshot" : `no good snapshot${which}`;
+  const snapshots = await openSnapshots(dataDir).list();
+  const readable = snapshots.filter(({ reducerVersion }) => reducerVersion <= options.foldVersion);
+  const starts = await startsOf(dir, entries, genesis, readable);
+  const { restore } = options;
+  const chosen = restore === undefined ? starts : starts.filter(({ snapshot }) => isNamed(snapshot, readable, restore));
+  const until = restore !== undefined ? 0 : mark?.refusedAbove === true ? mark.seq : Number.POSITIVE_INFINITY;
+  const found = followTrails({ entries, starts: chosen, snapshots, mark, until });
+  const trail = furthest(found.trails);
+  if (trail === null) {
+    const which = typeof restore === "number" ? ` of record ${restore}` : "";
+    const what = restore === undefined ? "neither a first record nor a good snapshot" : `no good snapshot${which}`;
     throw new PortreeveError("NOT_FOUND", `there is ${what} in ${dataDir} that a log could begin with`, "refused");
   }
+  const { start, head } = trail;
   // What had been refused to its caller was never a promise, even where its bytes are still there.
-  const written = mark?.refusedAbove === true ? 0 : lastSeqIn(entries);
-  const known = Math.max(mark?.seq ?? 0, ...snapshots.map(({ seq }) => seq), written);
+  const written = mark?.refusedAbove === true ? 0 : found.lastSeq;
+  const known = Math.max(mark?.seq ?? 0, ...readable.map(({ seq }) => seq), written);
+  const endKnown = mark !== null && !copied;
   const lost =
-    whole.head.seq < known
-      ? { first: whole.head.seq + 1, last: known }
-      : mark === null || copied
-        ? { first: whole.head.seq + 1, last: null }
-        : null;
+    head.seq < known ? { first: head.seq + 1, last: known } : endKnown ? null : { first: head.seq + 1, last: null };
   const began = genesis === null ? 0 : baseOf(genesis).seq;
   const target = freshBeside(dataDir);
-  const leftBehind = whole.start.seq > began ? { first: began + 1, last: whole.start.seq } : null;
-  const made = genesis ?? newGenesis(instanceIdIn(entries) ?? instanceId ?? undefined);
-  const report = { dataDir, target, after: whole.start.seq, head: whole.head.seq, lost, leftBehind };
-  return { ...report, carryOut: () => buildSalvaged(dir, target, made, whole, lost) };
+  const leftBehind = start.seq > began ? { first: began + 1, last: start.seq } : null;
+  const made = genesis ?? newGenesis(found.instanceId ?? instanceId ?? undefined);
+  const report = { dataDir, target, after: start.seq, head: head.seq, lost, leftBehind };
+  return { ...report, carryOut: () => buildSalvaged({ source: dir, target, genesis: made, entries, trail, lost }) };
 }
 
 /** Copies of write-ahead logs made before recoveries: they may hold what a recovery has dropped. */
@@ -99,9 +97,7 @@ async function evidenceOf({ evidence }: DataDir): Promise<string[]> {
   return names.filter((name) => /^\d+$/.test(name)).map((name) => join(evidence, name));
 }
 
-type Entries = ReadonlyMap<string, string>;
-
-function genesisIn(entries: Entries): Genesis | null {
+function genesisIn(entries: RawEntries): Genesis | null {
   const value = entries.get(GENESIS_KEY);
   try {
     return value === undefined ? null : parseGenesis(value);
@@ -111,85 +107,36 @@ function genesisIn(entries: Entries): Genesis | null {
   }
 }
 
-function lastSeqIn(entries: Entries): Seq {
-  let last = 0;
-  for (const key of entries.keys()) if (key.startsWith("e!")) last = Math.max(last, seqOfKey(key));
-  return last;
-}
-
-/** The identity of the log, as any start of it has recorded it. */
-function instanceIdIn(entries: Entries): string | undefined {
-  for (const [key, text] of entries) {
-    if (!key.startsWith("e!") || !text.includes('"controller.started"')) continue;
-    const { type, data } = parseStored(seqOfKey(key), text);
-    if (type === "controller.started") return (data as { instanceId: string }).instanceId;
-  }
-  return undefined;
-}
-
-interface Start extends LogHead {
-  readonly snapshot: SnapshotHeader | null;
-}
-
 /** Every point at which a state is known: the beginning, if nothing is missing before it, and each good snapshot. */
 async function startsOf(
   dir: DataDir,
-  entries: Entries,
+  entries: RawEntries,
   genesis: Genesis | null,
   snapshots: readonly SnapshotHeader[],
 ): Promise<Start[]> {
   const starts = snapshots.map((snapshot): Start => ({ seq: snapshot.seq, hash: snapshot.chainHash, snapshot }));
   const base = genesis === null ? EMPTY_HEAD : baseOf(genesis);
-  const began = base.seq > 0 || entries.has(eventKey(1));
+  const began = base.seq > 0 || entries.get(eventKey(1)) !== undefined;
   if (began && (await new Archive(dir.archive).readableAfter(base.seq)) === 0) starts.push({ ...base, snapshot: null });
   return starts;
 }
 
-function furthest(entries: Entries, starts: readonly Start[], mark: WitnessMark | null): Whole | null {
-  let best: Whole | null = null;
-  for (const start of starts) {
-    const whole = follow(entries, start, mark);
-    const further = best === null || whole.head.seq > best.head.seq;
-    // Of two that lead as far the earlier one: it keeps more of the past.
-    if (further || (whole.head.seq === best?.head.seq && start.seq < best.start.seq)) best = whole;
+/** Of two that lead as far the one that starts earlier: it keeps more of the past. */
+function furthest(trails: readonly Trail[]): Trail | null {
+  let best: Trail | null = null;
+  for (const trail of trails) {
+    const [ahead, earlier] = [trail.head.seq - (best?.head.seq ?? -1), trail.start.seq < (best?.start.seq ?? 0)];
+    if (ahead > 0 || (ahead === 0 && earlier)) best = trail;
   }
   return best;
 }
 
-function follow(entries: Entries, start: Start, mark: WitnessMark | null): Whole {
-  const texts: string[] = [];
-  let { seq, hash } = start;
-  const last = mark?.refusedAbove === true ? mark.seq : Number.MAX_SAFE_INTEGER;
-  while (seq < last) {
-    const text = entries.get(eventKey(seq + 1));
-    if (text === undefined || !fits(text, seq + 1, hash)) break;
-    const itsHash = hashOf(text);
-    if (mark !== null && mark.seq === seq + 1 && mark.hash !== itsHash) break;
-    texts.push(text);
-    seq += 1;
-    hash = itsHash;
-  }
-  return { start: { seq: start.seq, hash: start.hash }, snapshot: start.snapshot, texts, head: { seq, hash } };
-}
-
-/** A record of a newer version is no damage: it ends the salvage. */
-function fits(text: string, seq: Seq, prevHash: string): boolean {
-  try {
-    const stored = parseStored(seq, text);
-    decodeStored(stored, "");
-    return stored.prevHash === prevHash;
-  } catch (cause) {
-    if (cause instanceof LogFault && cause.code === "LOG_CORRUPT") return false;
-    throw cause;
-  }
-}
-
-function restored(starts: readonly Start[], snapshots: readonly SnapshotHeader[], which: Seq | "newest"): Whole | null {
-  const snapshot = which === "newest" ? snapshots[0] : snapshots.find(({ seq }) => seq === which);
-  const start = starts.find((each) => each.snapshot === snapshot);
-  if (snapshot === undefined || start === undefined) return null;
-  const head = { seq: start.seq, hash: start.hash };
-  return { start: head, snapshot, texts: [], head };
+function isNamed(
+  snapshot: SnapshotHeader | null,
+  readable: readonly SnapshotHeader[],
+  restore: Seq | "newest",
+): boolean {
+  return snapshot !== null && (restore === "newest" ? snapshot === readable[0] : snapshot.seq === restore);
 }
 
 function freshBeside(dataDir: string): string {
