@@ -27,18 +27,21 @@ export function httpStatus(code: ErrorCode): number {
     case "UNSUPPORTED_PROTOCOL":
       return 400;
     case "NOT_AUTHORIZED":
+    case "APPROVAL_PENDING":
     case "NONCE_MISMATCH":
     case "BLOCKED":
       return 403;
     case "NOT_FOUND":
       return 404;
     case "LOG_REVISION_CONFLICT":
+    case "CONFLICT":
     case "PORT_TAKEN":
     case "PORT_PROTECTED":
     case "NO_FREE_PORT":
     case "CANNOT_PROVIDE_EXTERNAL":
       return 409;
     case "QUOTA_EXCEEDED":
+    case "TOO_MANY_TRIES":
     case "EVENT_QUOTA_EXCEEDED":
       return 429;
     case "CONFIG_INVALID":
@@ -86,6 +89,20 @@ export class RequestProblem extends Error {
 
 export function notFound(message: string): RequestProblem {
   return new RequestProblem({ code: "NOT_FOUND", message });
+}
+
+/** `seconds` until the next try makes sense. */
+export function tooManyTries(message: string, seconds: number): RequestProblem {
+  return new RequestProblem({ code: "TOO_MANY_TRIES", message, retryAfter: seconds });
+}
+
+/** Nobody has shown who they are, or not well enough. */
+export function unauthenticated(message: string): RequestProblem {
+  return new RequestProblem({ code: "NOT_AUTHORIZED", message }, 401);
+}
+
+export function forbidden(message: string): RequestProblem {
+  return new RequestProblem({ code: "NOT_AUTHORIZED", message });
 }
 
 export function invalid(message: string): RequestProblem {

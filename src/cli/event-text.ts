@@ -18,10 +18,16 @@ export function eventText(type: string, data: unknown): string {
 }
 
 const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
+  "authority.created": () => "the certificate authority of the admin API",
+  "allowance.granted": (data) => `${data.device} may open ${data.internalPort}/${data.protocol}`,
+  "allowance.withdrawn": (data) => `${data.device} may open ${data.internalPort}/${data.protocol} no more`,
   "block.lifted": (data) => `${data.device} may ask for ${data.internalPort}/${data.protocol} again`,
   "block.set": (data) => `${data.device} may not ask for ${data.internalPort}/${data.protocol}`,
   "controller.started": (data) => `version ${data.version}${data.afterCleanStop ? "" : ", after an unclean stop"}`,
   "controller.stopped": () => "cleanly",
+  "device.added": (data) => `${data.name} ${data.address}, a ${data.kind} (${data.id})`,
+  "device.changed": ({ id, ...fields }) => `${id} ${JSON.stringify(fields)}`,
+  "device.removed": (data) => `${data.id} by ${data.reason}`,
   "epoch.reset": (data) => data.reason,
   "instance.taken-over": (data) => `from ${data.from}`,
   "interface.lost": (data) => data.name,
@@ -39,10 +45,23 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
     const to = `${data.internalAddress}:${data.internalPort}`;
     return `${ports}/${data.protocol} → ${to} ${lifetimeText(data.claim.lifetime)} (${data.id})`;
   },
+  "password.set": (data) => data.reason,
   "reconciler.paused": (data) => `${data.name} until ${new Date(data.until).toISOString()}`,
   "reconciler.resumed": (data) => data.name,
+  "sign-in-link.issued": (data) => `until ${new Date(data.expiresAt).toISOString()}`,
+  "token.created": (data) => {
+    const end = data.expiresAt === null ? "without end" : `until ${new Date(data.expiresAt).toISOString()}`;
+    return `${data.name} may ${data.scopes.join(", ")} ${end} (${data.id})`;
+  },
+  "token.revoked": (data) => data.id,
+  "totp.disabled": () => "no code is asked for any more",
+  "totp.enabled": () => "a code is asked for at each sign-in",
   "settings.changed": (data) =>
     `wan ${data.settings.wan.interfaces.join(",")} lan ${data.settings.lan.map((lan) => lan.interface).join(",")}`,
+  "subnet.added": (data) => `${data.name} ${data.prefix} (${data.id})`,
+  "subnet.changed": ({ id, ...fields }) => `${id} ${JSON.stringify(fields)}`,
+  "subnet.removed": (data) => data.id,
+  "wireguard.keyed": (data) => `our public key is ${data.publicKey}`,
 };
 
 const lifetimeText = (seconds: number | null): string => (seconds === null ? "without end" : `for ${seconds} s`);

@@ -27,12 +27,14 @@ export function exitOf(code: ErrorCode): number {
     case "LOG_REVISION_CONFLICT":
     case "LOG_LOCKED":
     case "FOREIGN_INSTANCE":
+    case "CONFLICT":
     case "PORT_TAKEN":
     case "PORT_PROTECTED":
     case "NO_FREE_PORT":
     case "CANNOT_PROVIDE_EXTERNAL":
       return EXIT.conflict;
     case "NOT_AUTHORIZED":
+    case "APPROVAL_PENDING":
     case "NONCE_MISMATCH":
     case "BLOCKED":
     case "PERMISSION":
@@ -49,6 +51,7 @@ export function exitOf(code: ErrorCode): number {
     case "APPLY_FAILED":
     case "NO_EXTERNAL_ADDRESS":
     case "QUOTA_EXCEEDED":
+    case "TOO_MANY_TRIES":
     case "EVENT_QUOTA_EXCEEDED":
     case "UNAVAILABLE":
     case "INTERNAL":

@@ -6,7 +6,13 @@ export function settingsFrom(config: Config, wanInterfaces: readonly string[]): 
   const { pcp, natpmp, lifetime, quarantine, protectedPorts, perDevice } = config.portControl;
   return {
     wan: { interfaces: [...wanInterfaces], externalAddress: config.wan.externalAddress },
-    lan: config.lan.map((lan) => ({ interface: lan.interface, nonce: lan.nonce })),
+    lan: config.lan.map((lan) => ({ interface: lan.interface, nonce: lan.nonce, devices: lan.devices })),
+    wireguard: wireguardOf(config),
     portControl: { pcp, natpmp, lifetime, quarantine, protectedPorts, perDevice },
   };
+}
+
+function wireguardOf({ wireguard }: Config): Settings["wireguard"] {
+  if (wireguard === null) return null;
+  return { interface: wireguard.interface, listenPort: wireguard.listenPort, nonce: wireguard.nonce };
 }

@@ -22,3 +22,27 @@ export const label = z
   .string()
   .max(64)
   .regex(/^[^\p{Cc}]*$/u, "control characters are not allowed");
+/** A name an operator gives: shown, searched, never part of a path or a rule. */
+export const objectName = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^[^\p{Cc}\s](?:[^\p{Cc}]*[^\p{Cc}\s])?$/u, "no control characters, and no spaces around it");
+/** A device's name is a DNS label too (RFC 1123 §2.1). */
+export const hostLabel = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "letters, digits and hyphens, as in nas or front-door");
+/** A WAN: an interface, for its first public address, or one address of a WAN interface. */
+export const wanName = z.union([ipv4, interfaceName]);
+/** A WireGuard key: 32 bytes in base64. */
+export const wireguardKey = z.string().regex(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/, "32 bytes in base64");
+/** Where sealed material is; never the material. */
+export const secretId = z.string().regex(/^s[0-9a-f]{32}$/);
+
+/** The same fields, each of which may be left out. */
+export function optionalFields<Shape extends z.ZodRawShape>(
+  shape: Shape,
+): { [Key in keyof Shape]: z.ZodOptional<Shape[Key]> } {
+  const entries = Object.entries(shape).map(([key, schema]) => [key, (schema as z.ZodType).optional()]);
+  return Object.fromEntries(entries) as { [Key in keyof Shape]: z.ZodOptional<Shape[Key]> };
+}

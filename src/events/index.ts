@@ -1,5 +1,15 @@
 import type { z } from "zod";
+import {
+  authorityCreated,
+  passwordSet,
+  signInLinkIssued,
+  tokenCreated,
+  tokenRevoked,
+  totpDisabled,
+  totpEnabled,
+} from "./account.ts";
 import { blockLifted, blockSet } from "./block.ts";
+import { confirmationAwaited, confirmationGiven, confirmationLapsed } from "./confirmation.ts";
 import {
   controllerStarted,
   controllerStopped,
@@ -8,18 +18,36 @@ import {
   reconcilerPaused,
   reconcilerResumed,
 } from "./controller.ts";
+import {
+  allowanceGranted,
+  allowanceWithdrawn,
+  deviceAdded,
+  deviceChanged,
+  deviceRemoved,
+  wireguardKeyed,
+} from "./device.ts";
 import type { DomainEvent, EventRecord } from "./envelope.ts";
 import { interfaceLost, interfaceObserved, listenersObserved } from "./interface.ts";
 import { leaseChanged, leaseExpired, leaseGranted, leaseReleased, leasesRenewed } from "./lease.ts";
-import { mappingChanged, mappingGranted } from "./mapping.ts";
+import { mappingChanged, mappingGranted, mappingRestored } from "./mapping.ts";
 import { settingsChanged } from "./settings.ts";
+import { subnetAdded, subnetChanged, subnetRemoved } from "./subnet.ts";
 
 /** Every event type, its current version and its schema. Older versions are lifted by `upcast.ts`. */
 export const EVENT_TYPES = {
+  "allowance.granted": { v: 1, schema: allowanceGranted },
+  "allowance.withdrawn": { v: 1, schema: allowanceWithdrawn },
+  "authority.created": { v: 1, schema: authorityCreated },
   "block.lifted": { v: 1, schema: blockLifted },
   "block.set": { v: 1, schema: blockSet },
+  "confirmation.awaited": { v: 1, schema: confirmationAwaited },
+  "confirmation.given": { v: 1, schema: confirmationGiven },
+  "confirmation.lapsed": { v: 1, schema: confirmationLapsed },
   "controller.started": { v: 1, schema: controllerStarted },
   "controller.stopped": { v: 1, schema: controllerStopped },
+  "device.added": { v: 1, schema: deviceAdded },
+  "device.changed": { v: 1, schema: deviceChanged },
+  "device.removed": { v: 1, schema: deviceRemoved },
   "epoch.reset": { v: 1, schema: epochReset },
   "instance.taken-over": { v: 1, schema: instanceTakenOver },
   "interface.lost": { v: 1, schema: interfaceLost },
@@ -30,11 +58,22 @@ export const EVENT_TYPES = {
   "lease.released": { v: 1, schema: leaseReleased },
   "leases.renewed": { v: 1, schema: leasesRenewed },
   "listeners.observed": { v: 1, schema: listenersObserved },
-  "mapping.changed": { v: 1, schema: mappingChanged },
+  "mapping.changed": { v: 2, schema: mappingChanged },
   "mapping.granted": { v: 1, schema: mappingGranted },
+  "password.set": { v: 1, schema: passwordSet },
+  "mapping.restored": { v: 1, schema: mappingRestored },
   "reconciler.paused": { v: 1, schema: reconcilerPaused },
   "reconciler.resumed": { v: 1, schema: reconcilerResumed },
-  "settings.changed": { v: 1, schema: settingsChanged },
+  "settings.changed": { v: 2, schema: settingsChanged },
+  "sign-in-link.issued": { v: 1, schema: signInLinkIssued },
+  "subnet.added": { v: 1, schema: subnetAdded },
+  "subnet.changed": { v: 1, schema: subnetChanged },
+  "subnet.removed": { v: 1, schema: subnetRemoved },
+  "token.created": { v: 1, schema: tokenCreated },
+  "token.revoked": { v: 1, schema: tokenRevoked },
+  "totp.disabled": { v: 1, schema: totpDisabled },
+  "totp.enabled": { v: 1, schema: totpEnabled },
+  "wireguard.keyed": { v: 1, schema: wireguardKeyed },
 } as const;
 
 export type EventType = keyof typeof EVENT_TYPES;

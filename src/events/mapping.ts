@@ -1,5 +1,16 @@
 import { z } from "zod";
-import { claimSource, instant, interfaceName, ipv4, label, lifetime, nonce, port, transport } from "./fields.ts";
+import {
+  claimSource,
+  instant,
+  interfaceName,
+  ipv4,
+  label,
+  lifetime,
+  nonce,
+  port,
+  transport,
+  wanName,
+} from "./fields.ts";
 
 /**
  * One claim on a mapping: who asked, by which protocol, until when. `key` names it within its mapping:
@@ -22,8 +33,8 @@ export type Claim = z.infer<typeof claim>;
 export const mappingGranted = z.strictObject({
   /** Stable id, derived from the request: "m" and 12 hex digits. */
   id: z.string().regex(/^m[0-9a-f]{12}$/),
-  /** The WAN interface: the external address is derived from it, never stored. */
-  wan: interfaceName,
+  /** The WAN: an interface, whose external address is derived and never stored, or one of its addresses. */
+  wan: wanName,
   protocol: transport,
   externalPort: port,
   /** Address and first port that packets are sent on to. */
@@ -39,9 +50,17 @@ export const mappingGranted = z.strictObject({
 });
 export type MappingGranted = z.infer<typeof mappingGranted>;
 
+/** An undo brings back a mapping, or claims of one, as it was; it keeps its age and the order of its claims. */
+export const mappingRestored = mappingGranted.omit({ claim: true }).extend({
+  claims: z.array(claim).min(1),
+  createdAt: instant,
+  createdSeq: z.number().int().positive(),
+});
+
 /** An operator's edit; only the fields that changed. */
 export const mappingChanged = z.strictObject({
   id: z.string(),
+  wan: wanName.optional(),
   externalPort: port.optional(),
   internalAddress: ipv4.optional(),
   internalPort: port.optional(),

@@ -9,7 +9,20 @@ export const settings = z.strictObject({
     /** "auto", or the literal that a 1:1 NAT in front of the machine has. */
     externalAddress: z.union([z.literal("auto"), ipv4]),
   }),
-  lan: z.array(z.strictObject({ interface: interfaceName, nonce: z.enum(["strict", "same-host"]) })).max(64),
+  lan: z
+    .array(
+      z.strictObject({
+        interface: interfaceName,
+        nonce: z.enum(["strict", "same-host"]),
+        /** Who may map there: every address to itself, or only registered devices. */
+        devices: z.enum(["any", "known"]),
+      }),
+    )
+    .max(64),
+  /** Null: no WireGuard. */
+  wireguard: z
+    .strictObject({ interface: interfaceName, listenPort: port, nonce: z.enum(["strict", "same-host"]) })
+    .nullable(),
   portControl: z.strictObject({
     pcp: z.boolean(),
     natpmp: z.boolean(),

@@ -7,8 +7,22 @@ export interface Upcaster {
   readonly up: (data: unknown) => unknown;
 }
 
-/** Every step that a released log may need. Empty as long as every type is at version 1. */
-export const UPCASTERS: readonly Upcaster[] = [];
+/** Every step that a released log may need. */
+export const UPCASTERS: readonly Upcaster[] = [
+  // A mapping could not yet move to another WAN; what it could change reads the same.
+  { type: "mapping.changed", from: 1, up: (data) => data },
+  // Before there were registered devices and WireGuard, every address of a LAN could map to itself.
+  {
+    type: "settings.changed",
+    from: 1,
+    up: (data) => {
+      const { settings } = data as { settings: { lan: object[] } };
+      return {
+        settings: { ...settings, lan: settings.lan.map((lan) => ({ ...lan, devices: "any" })), wireguard: null },
+      };
+    },
+  },
+];
 
 /** Gives data of `type` as its current version has it. `v` must be between 1 and the current one. */
 export type Upcast = (type: string, v: number, data: unknown) => unknown;

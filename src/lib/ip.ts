@@ -1,6 +1,7 @@
 /** IPv4 as the data plane needs it: text in canonical form outside, 32-bit unsigned numbers for arithmetic. */
 
 const OCTET = /^(?:0|[1-9]\d{0,2})$/;
+const PREFIX_LENGTH = /^(?:0|[1-9]\d?)$/;
 
 /** The address as an unsigned 32-bit number, or null if the text is not canonical dotted decimal. */
 export function parseIpv4(text: string): number | null {
@@ -28,8 +29,8 @@ export interface Ipv4Prefix {
 export function parseIpv4Prefix(text: string): Ipv4Prefix | null {
   const slash = text.indexOf("/");
   const address = parseIpv4(text.slice(0, Math.max(slash, 0)));
-  const length = Number(text.slice(slash + 1));
-  if (slash < 0 || address === null || !Number.isInteger(length) || length < 0 || length > 32) return null;
+  const length = PREFIX_LENGTH.test(text.slice(slash + 1)) ? Number(text.slice(slash + 1)) : 33;
+  if (slash < 0 || address === null || length > 32) return null;
   return { address, length };
 }
 
@@ -38,6 +39,25 @@ export function prefixContains(prefix: Ipv4Prefix, address: number): boolean {
   if (prefix.length === 0) return true;
   const shift = 32 - prefix.length;
   return prefix.address >>> shift === address >>> shift;
+}
+
+export function prefixesOverlap(one: Ipv4Prefix, other: Ipv4Prefix): boolean {
+  return one.length <= other.length ? prefixContains(one, other.address) : prefixContains(other, one.address);
+}
+
+/** The network's own address: all host bits zero. */
+export function networkOf({ address, length }: Ipv4Prefix): number {
+  return length === 0 ? 0 : ((address >>> (32 - length)) << (32 - length)) >>> 0;
+}
+
+/** The first address a host of the network can have, with the prefix length. */
+export function firstHost(prefix: Ipv4Prefix): Ipv4Prefix {
+  return { address: networkOf(prefix) + 1, length: prefix.length };
+}
+
+/** "10.59.7.0/24": the network an address with a prefix length is in. */
+export function prefixText(prefix: Ipv4Prefix): string {
+  return `${formatIpv4(networkOf(prefix))}/${prefix.length}`;
 }
 
 /**

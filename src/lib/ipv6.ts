@@ -61,3 +61,13 @@ export function ipv6Network({ groups, length }: Ipv6Prefix): string {
   });
   return `${formatIpv6(network)}/${length}`;
 }
+
+/** The address in an IPv6 prefix that goes with an IPv4 address: the prefix OR its 32 bits, as the reference derives it. */
+export function ipv6For({ groups, length }: Ipv6Prefix, ipv4: string): string {
+  const network = parseIpv6Prefix(ipv6Network({ groups, length })) as Ipv6Prefix;
+  const value = parseIpv4(ipv4) ?? 0;
+  const [high, low] = [value >>> 16, value & 0xffff];
+  return formatIpv6(
+    network.groups.map((group, index) => (index === 6 ? group | high : index === 7 ? group | low : group)),
+  );
+}

@@ -1,71 +1,67 @@
-import { tableSet, tableSweep } from "../lib/table.ts";
+import type { PortreeveRecord } from "../events/index.ts";
+import { assert } from "../lib/assert.ts";
+import { tableDelete, tableGet, tableSet } from "../lib/table.ts";
 import { editRow } from "./fork.ts";
-import { type Device, deviceKey, type Mapping, type State } from "./state.ts";
+import { followServed } from "./interface.ts";
+import { allowanceKey, type Device, deviceKey, type State } from "./state.ts";
 
-/** What a device's event bucket holds at `now`, refilled since it was last drawn from. */
-export function tokensOf(
-  device: Device | undefined,
-  limits: { eventBurst: number; eventsPerMinute: number },
-  now: number,
-): number {
-  if (device === undefined) return limits.eventBurst;
-  const refilled = ((now - device.tokensAt) / 60_000) * limits.eventsPerMinute;
-  return Math.min(limits.eventBurst, device.tokens + Math.max(0, refilled));
+/** The registered device behind an address of a served interface; `site` as for `deviceKey`. */
+export function deviceAt(state: State, site: string | null, address: string): Device | undefined {
+  const id = tableGet(state.deviceAt, deviceKey(site, address));
+  return id === undefined ? undefined : tableGet(state.devices, id);
 }
 
-/** Changes a device's row, which is made if it is not there. */
-function editDevice(draft: State, iface: string, address: string, now: number, recipe: (device: Device) => void): void {
-  const key = deviceKey(iface, address);
-  if (editRow(draft.devices, key, recipe)) return;
-  addDevice(draft, key, { iface, address, now });
-  editRow(draft.devices, key, recipe);
+/** What a device's configuration is, unless an operator chose another. */
+export const profileOf = (device: Pick<Device, "profile" | "kind">): NonNullable<Device["profile"]> =>
+  device.profile ?? (device.kind === "server" ? "inbound" : "full");
+
+export function onDeviceAdded(draft: State, record: PortreeveRecord<"device.added">): void {
+  const { data } = record.event;
+  assert(tableGet(draft.devices, data.id) === undefined, `device ${data.id} exists`);
+  const device: Device = { ...data, createdAt: record.at, createdSeq: record.seq, revision: record.seq };
+  tableSet(draft.devices, data.id, device);
+  tableSet(draft.deviceAt, deviceKey(device.interface, device.address), device.id);
+  if (device.subnet !== null) countTunnelled(draft, 1, record);
 }
 
-function addDevice(
-  draft: State,
-  key: string,
-  { iface, address, now }: { iface: string; address: string; now: number },
-): void {
-  const limits = draft.settings.portControl.perDevice;
-  const burst = limits.eventBurst;
-  // Without a claim a device is kept only while it owes tokens.
-  tableSweep(draft.devices, key, (other) => other.mappingIds.length === 0 && tokensOf(other, limits, now) >= burst);
-  tableSet(draft.devices, key, { interface: iface, address, mappingIds: [], ports: 0, tokens: burst, tokensAt: now });
-}
-
-/** Each event that a device caused costs it one token; decide refuses it at none, a release may go below no further than zero. */
-export function spendToken(draft: State, iface: string, address: string, now: number): void {
-  const limits = draft.settings.portControl.perDevice;
-  editDevice(draft, iface, address, now, (device) => {
-    device.tokens = Math.max(0, tokensOf(device, limits, now) - 1);
-    device.tokensAt = now;
+export function onDeviceChanged(draft: State, record: PortreeveRecord<"device.changed">): void {
+  const { id, ...fields } = record.event.data;
+  const before = tableGet(draft.devices, id);
+  assert(before !== undefined, `no device ${id}`);
+  tableDelete(draft.deviceAt, deviceKey(before.interface, before.address));
+  editRow(draft.devices, id, (device) => {
+    Object.assign(device, fields);
+    device.revision = record.seq;
   });
+  const after = tableGet(draft.devices, id) as Device;
+  tableSet(draft.deviceAt, deviceKey(after.interface, after.address), id);
 }
 
-/** The device behind a mapping, if a device (not only an operator) holds a claim on it. */
-export function holderOf(mapping: Mapping): { interface: string; address: string } | null {
-  if (mapping.interface === null || !mapping.claims.some((claim) => claim.device !== null)) return null;
-  return { interface: mapping.interface, address: mapping.internalAddress };
+/** Its ports have ended before, in the same commit; its allowances go with it. */
+export function onDeviceRemoved(draft: State, record: PortreeveRecord<"device.removed">): void {
+  const device = tableGet(draft.devices, record.event.data.id);
+  assert(device !== undefined, `no device ${record.event.data.id}`);
+  tableDelete(draft.devices, device.id);
+  tableDelete(draft.deviceAt, deviceKey(device.interface, device.address));
+  const kept = Object.entries(draft.allowances).filter(([, allowance]) => allowance.device !== device.id);
+  draft.allowances = Object.fromEntries(kept);
+  if (device.subnet !== null) countTunnelled(draft, -1, record);
 }
 
-export function holdMapping(draft: State, mapping: Mapping, now: number): void {
-  const holder = holderOf(mapping);
-  if (holder === null) return;
-  const { id, count } = mapping;
-  editDevice(draft, holder.interface, holder.address, now, (device) => {
-    if (device.mappingIds.includes(id)) return;
-    device.mappingIds = [...device.mappingIds, id];
-    device.ports += count;
-  });
+/** With the first device the WireGuard interface appears, with the last it goes. */
+function countTunnelled(draft: State, by: 1 | -1, record: PortreeveRecord): void {
+  draft.tunnelled += by;
+  if (draft.tunnelled === (by === 1 ? 1 : 0)) followServed(draft, record);
 }
 
-/** Call before the last device claim goes or the mapping's place changes. */
-export function dropMapping(draft: State, mapping: Mapping): void {
-  const holder = holderOf(mapping);
-  if (holder === null) return;
-  editRow(draft.devices, deviceKey(holder.interface, holder.address), (device) => {
-    if (!device.mappingIds.includes(mapping.id)) return;
-    device.mappingIds = device.mappingIds.filter((id) => id !== mapping.id);
-    device.ports -= mapping.count;
-  });
+export function onAllowanceGranted(draft: State, record: PortreeveRecord<"allowance.granted">): void {
+  const { device, protocol, internalPort } = record.event.data;
+  const allowance = { device, protocol, internalPort, at: record.at };
+  draft.allowances = { ...draft.allowances, [allowanceKey(device, protocol, internalPort)]: allowance };
+}
+
+export function onAllowanceWithdrawn(draft: State, record: PortreeveRecord<"allowance.withdrawn">): void {
+  const { device, protocol, internalPort } = record.event.data;
+  const { [allowanceKey(device, protocol, internalPort)]: _gone, ...rest } = draft.allowances;
+  draft.allowances = rest;
 }

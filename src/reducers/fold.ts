@@ -1,6 +1,16 @@
 import type { DomainEvent, EventRecord } from "../events/envelope.ts";
 import type { PortreeveEvent, PortreeveRecord } from "../events/index.ts";
 import { assert } from "../lib/assert.ts";
+import {
+  onAuthorityCreated,
+  onPasswordSet,
+  onSignInLinkIssued,
+  onTokenCreated,
+  onTokenRevoked,
+  onTotpDisabled,
+  onTotpEnabled,
+} from "./account.ts";
+import { onConfirmationAwaited, onConfirmationEnded } from "./confirmation.ts";
 import { sealState } from "./fork.ts";
 import {
   onBlockLifted,
@@ -10,6 +20,7 @@ import {
   onReconcilerPaused,
   onReconcilerResumed,
 } from "./controller.ts";
+import { onAllowanceGranted, onAllowanceWithdrawn, onDeviceAdded, onDeviceChanged, onDeviceRemoved } from "./device.ts";
 import {
   onEpochReset,
   onInterfaceLost,
@@ -18,8 +29,9 @@ import {
   onSettingsChanged,
 } from "./interface.ts";
 import { onLeaseChanged, onLeaseExpired, onLeaseGranted, onLeaseReleased, onLeasesRenewed } from "./lease.ts";
-import { onMappingChanged, onMappingGranted } from "./mapping.ts";
+import { onMappingChanged, onMappingGranted, onMappingRestored } from "./mapping.ts";
 import { initialState, type State } from "./state.ts";
+import { onSubnetAdded, onSubnetChanged, onSubnetRemoved, onWireguardKeyed } from "./subnet.ts";
 
 /** One entry for each event type: a new type does not compile until it is handled. */
 type Handlers<E extends DomainEvent> = {
@@ -27,10 +39,19 @@ type Handlers<E extends DomainEvent> = {
 };
 
 const HANDLERS: Handlers<PortreeveEvent> = {
+  "allowance.granted": onAllowanceGranted,
+  "allowance.withdrawn": onAllowanceWithdrawn,
+  "authority.created": onAuthorityCreated,
   "block.lifted": onBlockLifted,
   "block.set": onBlockSet,
+  "confirmation.awaited": onConfirmationAwaited,
+  "confirmation.given": onConfirmationEnded,
+  "confirmation.lapsed": onConfirmationEnded,
   "controller.started": onControllerStarted,
   "controller.stopped": onControllerStopped,
+  "device.added": onDeviceAdded,
+  "device.changed": onDeviceChanged,
+  "device.removed": onDeviceRemoved,
   "epoch.reset": onEpochReset,
   // The mark in the kernel changes hands, not our state: kept for the audit.
   "instance.taken-over": () => {},
@@ -44,9 +65,20 @@ const HANDLERS: Handlers<PortreeveEvent> = {
   "listeners.observed": onListenersObserved,
   "mapping.changed": onMappingChanged,
   "mapping.granted": onMappingGranted,
+  "password.set": onPasswordSet,
+  "mapping.restored": onMappingRestored,
   "reconciler.paused": onReconcilerPaused,
   "reconciler.resumed": onReconcilerResumed,
   "settings.changed": onSettingsChanged,
+  "sign-in-link.issued": onSignInLinkIssued,
+  "subnet.added": onSubnetAdded,
+  "subnet.changed": onSubnetChanged,
+  "subnet.removed": onSubnetRemoved,
+  "token.created": onTokenCreated,
+  "token.revoked": onTokenRevoked,
+  "totp.disabled": onTotpDisabled,
+  "totp.enabled": onTotpEnabled,
+  "wireguard.keyed": onWireguardKeyed,
 };
 
 /** Folds one record into a state that may be written to: a fork, or one that nobody else sees yet. */

@@ -2,7 +2,16 @@ import { forkTable, isFork, sealTable, type Table, tableGet, tableSet } from "..
 import type { State } from "./state.ts";
 
 /** What of the state is a table. */
-export const TABLES = ["mappings", "byExternal", "byInternal", "devices", "quarantine", "severed"] as const;
+export const TABLES = [
+  "mappings",
+  "byExternal",
+  "byInternal",
+  "usages",
+  "devices",
+  "deviceAt",
+  "quarantine",
+  "severed",
+] as const;
 
 /**
  * A state to fold into beside one that stays as it is. Its tables are forks; of everything else the parts are shared, so

@@ -1,6 +1,7 @@
 import type { PortreeveRecord } from "../events/index.ts";
 import { without } from "./fork.ts";
 import { severFlows } from "./mapping.ts";
+import { servedInterfaces } from "./served.ts";
 import { wanAddress } from "./select/external-address.ts";
 import type { State } from "./state.ts";
 
@@ -19,9 +20,20 @@ export function onSettingsChanged(draft: State, record: PortreeveRecord<"setting
   draft.settings = record.event.data.settings;
   draft.settingsRevision = record.seq;
   followTopology(draft, record);
-  const served = new Set(draft.settings.lan.map((lan) => lan.interface));
-  const first = { startedAt: record.at, reason: "first served" };
-  draft.epochs = Object.fromEntries([...served].map((name) => [name, draft.epochs[name] ?? first]));
+  followEpochs(draft, record.at);
+}
+
+/** Call when WireGuard begins or ends to be served. */
+export function followServed(draft: State, record: PortreeveRecord): void {
+  draft.servedRevision = record.seq;
+  draft.topologyRevision = record.seq;
+  followEpochs(draft, record.at);
+}
+
+function followEpochs(draft: State, at: number): void {
+  const first = { startedAt: at, reason: "first served" };
+  const names = servedInterfaces(draft).map((served) => served.interface);
+  draft.epochs = Object.fromEntries(names.map((name) => [name, draft.epochs[name] ?? first]));
 }
 
 export function onListenersObserved(draft: State, record: PortreeveRecord<"listeners.observed">): void {

@@ -1,6 +1,6 @@
 import { type ReadonlyTable, tableChanges, tableEntries, tableGet } from "../lib/table.ts";
 import { TABLES } from "./fork.ts";
-import { type Device, deviceKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
+import { type Usage, usageKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
 
 /**
  * What is true of every state (docs/invariants.md). With `since`, a state known to be good, only what changed after it
@@ -22,9 +22,9 @@ export function checkInvariants(state: State, since?: State): string[] {
         faults.push(`S4 internal ${key} points to ${id}, which is not there`);
     }
   }
-  const known = since !== undefined && keepsMappings(since, state) ? since.devices : null;
-  for (const [key, device] of changedEntries(state.devices, since?.devices)) {
-    checkDevice(state, key, device, known === null ? undefined : tableGet(known, key), faults);
+  const known = since !== undefined && keepsMappings(since, state) ? since.usages : null;
+  for (const [key, device] of changedEntries(state.usages, since?.usages)) {
+    checkUsage(state, key, device, known === null ? undefined : tableGet(known, key), faults);
   }
   if (since === undefined) checkSizes(state, faults);
   return faults;
@@ -51,7 +51,7 @@ function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
     faults.push(`S7 mapping ${id} goes to ${internalAddress} and is claimed by another device`);
   }
   if (byDevice.length > 0 && mapping.interface !== null) {
-    const device = tableGet(state.devices, deviceKey(mapping.interface, internalAddress));
+    const device = tableGet(state.usages, usageKey(mapping.interface, internalAddress));
     if (device?.mappingIds.includes(id) !== true) faults.push(`S5 mapping ${id} is missing from its device`);
   }
   if (claims.some((claim) => (claim.expiresAt === null) !== (claim.lifetime === null))) {
@@ -66,7 +66,7 @@ function keepsMappings(since: State, state: State): boolean {
 }
 
 /** A device that only got more mappings since it was known to be good is looked at for those. */
-function checkDevice(state: State, key: string, device: Device, before: Device | undefined, faults: string[]): void {
+function checkUsage(state: State, key: string, device: Usage, before: Usage | undefined, faults: string[]): void {
   const grew = before?.mappingIds.every((id, index) => device.mappingIds[index] === id) === true;
   const [known, knownPorts] = grew && before !== undefined ? [before.mappingIds.length, before.ports] : [0, 0];
   let ports = knownPorts;

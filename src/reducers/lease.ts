@@ -2,7 +2,7 @@ import type { PortreeveRecord } from "../events/index.ts";
 import type { Claim } from "../events/mapping.ts";
 import { assert } from "../lib/assert.ts";
 import { tableDelete, tableSet, tableSweep } from "../lib/table.ts";
-import { dropMapping, holderOf, holdMapping } from "./device.ts";
+import { dropMapping, holderOf, holdMapping } from "./usage.ts";
 import { unindexPorts } from "./port-index.ts";
 import { chargeDevice, editMapping, requireMapping, sever } from "./mapping.ts";
 import { externalKey, type Mapping, type State } from "./state.ts";

@@ -2,7 +2,7 @@ import type { PortreeveRecord } from "../events/index.ts";
 import type { MappingChanged } from "../events/mapping.ts";
 import { tableDelete, tableGet, tableSet, tableSweep } from "../lib/table.ts";
 import { assert } from "../lib/assert.ts";
-import { dropMapping, holdMapping, spendToken } from "./device.ts";
+import { dropMapping, holdMapping, spendToken } from "./usage.ts";
 import { editRow } from "./fork.ts";
 import { indexPorts, unindexPorts } from "./port-index.ts";
 import { wanAddress } from "./select/external-address.ts";
@@ -76,6 +76,25 @@ export function onMappingChanged(draft: State, record: PortreeveRecord<"mapping.
   holdMapping(draft, changed, record.at);
 }
 
+/** Whole, in the place of what is left of it: its age and the order of its claims are as they were. */
+export function onMappingRestored(draft: State, record: PortreeveRecord<"mapping.restored">): void {
+  const { data } = record.event;
+  const present = tableGet(draft.mappings, data.id);
+  const moves = present === undefined || movesPackets(present, data);
+  if (present !== undefined) {
+    if (moves) sever(draft, present, record);
+    dropMapping(draft, present);
+    unindexPorts(draft, present);
+  }
+  const claims = data.claims.map((claim) => ({ ...claim }));
+  const specRevision = moves ? record.seq : present.specRevision;
+  const mapping: Mapping = { ...data, claims, specRevision, revision: record.seq };
+  tableSet(draft.mappings, data.id, mapping);
+  indexPorts(draft, mapping);
+  endQuarantine(draft, mapping);
+  holdMapping(draft, mapping, record.at);
+}
+
 /** Whoever holds a port now was let have it: its own former host, or an operator. */
 function endQuarantine(draft: State, mapping: Mapping): void {
   if (draft.quarantine.size === 0) return;
@@ -86,7 +105,7 @@ function endQuarantine(draft: State, mapping: Mapping): void {
 
 /** Whether an edit changes where packets go; a new label does not. */
 function movesPackets(mapping: Mapping, fields: Omit<MappingChanged, "id">): boolean {
-  const place = ["externalPort", "internalAddress", "internalPort", "count", "enabled"] as const;
+  const place = ["wan", "externalPort", "internalAddress", "internalPort", "count", "enabled"] as const;
   return place.some((field) => fields[field] !== undefined && fields[field] !== mapping[field]);
 }
 

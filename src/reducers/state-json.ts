@@ -108,7 +108,7 @@ export function stateHash(state: State): string {
   return hashOf(hashedText(state));
 }
 
-/** Fields that say when and in which order, not what is the case. */
+/** Fields that say when and in which order, not what is the case; and what devices have used, which the mappings tell. */
 const HISTORY = new Set([
   "seq",
   "at",
@@ -126,6 +126,8 @@ const HISTORY = new Set([
   "run",
   "quarantine",
   "severed",
+  "usages",
+  "seqs",
 ]);
 
 /** Equal for two histories that lead to the same promises: without seq, times, revisions and quarantine. */

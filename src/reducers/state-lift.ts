@@ -4,11 +4,59 @@ import { REDUCER_VERSION } from "./state.ts";
 /** Gives the JSON of a state as the next REDUCER_VERSION would have folded it. Pure. */
 export type StateLift = (state: unknown) => unknown;
 
+interface FirstState {
+  readonly devices: Record<string, { readonly mappingIds: string[] }>;
+  readonly byInternal: Record<string, string[]>;
+  readonly mappings: Record<string, { readonly createdSeq: number }>;
+  readonly settings: { readonly lan: object[] };
+}
+
+/** Version 1 put an edited mapping behind younger ones. */
+function sorted<Row extends string[] | { readonly mappingIds: string[] }>(
+  rows: Readonly<Record<string, Row>>,
+  withIds: (row: Row, ids: string[]) => unknown,
+  mappings: FirstState["mappings"],
+): Record<string, unknown> {
+  const age = (id: string): number => mappings[id]?.createdSeq ?? 0;
+  const entries = Object.entries(rows).map(([key, row]) => {
+    const ids = Array.isArray(row) ? row : row.mappingIds;
+    return [
+      key,
+      withIds(
+        row,
+        ids.toSorted((a, b) => age(a) - age(b)),
+      ),
+    ];
+  });
+  return Object.fromEntries(entries) as Record<string, unknown>;
+}
+
 /**
  * One step from each version below REDUCER_VERSION to the next, in order. Only the state that a compacted log begins
  * with needs them: every other snapshot of another version is passed over and folded again.
  */
-export const STATE_LIFTS: readonly StateLift[] = [];
+export const STATE_LIFTS: readonly StateLift[] = [
+  // What an address has used was called a device before devices could be registered.
+  (state) => {
+    const { devices, byInternal, settings, ...rest } = state as FirstState;
+    const { mappings } = rest;
+    return {
+      ...rest,
+      settings: { ...settings, lan: settings.lan.map((lan) => ({ ...lan, devices: "any" })), wireguard: null },
+      usages: sorted(devices, (row, ids) => ({ ...(row as object), mappingIds: ids }), mappings),
+      byInternal: sorted(byInternal, (_row, ids) => ids, mappings),
+      devices: {},
+      deviceAt: {},
+      subnets: {},
+      tunnelled: 0,
+      servedRevision: 0,
+      wireguard: null,
+      allowances: {},
+      confirmations: {},
+      access: { password: null, totp: null, link: null, tokens: {}, authority: null },
+    };
+  },
+];
 
 assert(STATE_LIFTS.length === REDUCER_VERSION - 1, "every REDUCER_VERSION but the first needs a step in STATE_LIFTS");
 

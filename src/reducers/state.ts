@@ -1,11 +1,14 @@
+import type { TokenCreated } from "../events/account.ts";
 import type { Seq } from "../events/envelope.ts";
 import type { Transport } from "../events/fields.ts";
+import type { DeviceAdded } from "../events/device.ts";
 import type { Claim } from "../events/mapping.ts";
 import type { Settings } from "../events/settings.ts";
+import type { SubnetAdded } from "../events/subnet.ts";
 import { emptyTable, type Table } from "../lib/table.ts";
 
 /** Bumped when the same log would fold into another state: snapshots of an older fold are then not used. */
-export const REDUCER_VERSION = 1;
+export const REDUCER_VERSION = 2;
 
 export interface Mapping {
   id: string;
@@ -29,8 +32,8 @@ export interface Mapping {
   revision: Seq;
 }
 
-/** A LAN device: exists for us while it has a claim or owes tokens to its event bucket. */
-export interface Device {
+/** What an address of a served interface has used of what it may: there while it has a claim or owes tokens. */
+export interface Usage {
   interface: string;
   address: string;
   /** Mappings it holds a claim on, oldest first. */
@@ -40,6 +43,19 @@ export interface Device {
   /** Event bucket (portControl.perDevice): what was left at `tokensAt`. */
   tokens: number;
   tokensAt: number;
+}
+
+/** A WireGuard subnet of ours. */
+export interface Subnet extends SubnetAdded {
+  createdSeq: Seq;
+  revision: Seq;
+}
+
+/** A device that an operator registered. */
+export interface Device extends DeviceAdded {
+  createdAt: number;
+  createdSeq: Seq;
+  revision: Seq;
 }
 
 export interface Interface {
@@ -85,6 +101,23 @@ export interface Run {
   stopped: boolean;
 }
 
+/** Who may use the admin API over TCP, and by what. */
+export interface Access {
+  password: { secretId: string; setAt: number } | null;
+  totp: { secretId: string; enabledAt: number } | null;
+  link: { secretId: string; expiresAt: number } | null;
+  /** By id. */
+  tokens: Record<string, TokenCreated & { createdAt: number }>;
+  authority: { certificate: string; secretId: string } | null;
+}
+
+export interface Confirmation {
+  id: string;
+  seqs: Seq[];
+  objects: string[];
+  until: number;
+}
+
 export interface State {
   seq: Seq;
   at: number;
@@ -104,7 +137,22 @@ export interface State {
   /** `address|protocol|port` → ids of the mappings to it, oldest first; each port of a range has one. */
   byInternal: Table<string[]>;
   /** `interface|address`. */
+  usages: Table<Usage>;
+  /** By id. */
   devices: Table<Device>;
+  /** `site|address` → device id; the site is a LAN's interface, or "" for all of our subnets. */
+  deviceAt: Table<string>;
+  /** By id. */
+  subnets: Record<string, Subnet>;
+  /** Devices on subnets: with none there is no WireGuard interface. */
+  tunnelled: number;
+  /** Changes when the set of served interfaces does, other than by settings. */
+  servedRevision: Seq;
+  /** Our own key; null until there was a first start with WireGuard. */
+  wireguard: { publicKey: string; privateKeySecret: string; revision: Seq } | null;
+  /** `device id|protocol|port` → since when. */
+  allowances: Record<string, { device: string; protocol: Transport; internalPort: number; at: number }>;
+  access: Access;
   /** `wan|protocol|port`. */
   quarantine: Table<Quarantine>;
   /** `address|protocol|port` of the external side. */
@@ -115,11 +163,14 @@ export interface State {
   epochs: Record<string, { startedAt: number; reason: string }>;
   /** Reconciler → gateway time until which it is paused. */
   pauses: Record<string, number>;
+  /** By id: changes that are reverted at `until` unless somebody confirms them. */
+  confirmations: Record<string, Confirmation>;
 }
 
 export const DEFAULT_SETTINGS: Settings = {
   wan: { interfaces: [], externalAddress: "auto" },
   lan: [],
+  wireguard: null,
   portControl: {
     pcp: true,
     natpmp: true,
@@ -145,16 +196,29 @@ export function initialState(): State {
     mappings: emptyTable(),
     byExternal: emptyTable(),
     byInternal: emptyTable(),
+    usages: emptyTable(),
     devices: emptyTable(),
+    deviceAt: emptyTable(),
+    subnets: {},
+    tunnelled: 0,
+    servedRevision: 0,
+    wireguard: null,
+    allowances: {},
+    access: { password: null, totp: null, link: null, tokens: {}, authority: null },
     quarantine: emptyTable(),
     severed: emptyTable(),
     blocks: {},
     epochs: {},
     pauses: {},
+    confirmations: {},
   };
 }
 
 export const externalKey = (wan: string, protocol: Transport, port: number): string => `${wan}|${protocol}|${port}`;
 export const internalKey = (address: string, protocol: Transport, port: number): string =>
   `${address}|${protocol}|${port}`;
-export const deviceKey = (iface: string, address: string): string => `${iface}|${address}`;
+export const usageKey = (iface: string, address: string): string => `${iface}|${address}`;
+/** `site`: a LAN's interface, or null for our subnets, none of which overlap. */
+export const deviceKey = (site: string | null, address: string): string => `${site ?? ""}|${address}`;
+export const allowanceKey = (device: string, protocol: Transport, port: number): string =>
+  `${device}|${protocol}|${port}`;

@@ -47,7 +47,8 @@ export function drawOptions(seed: number, chance: Chance): Options {
 export function settingsOf(options: Options): Settings {
   return {
     wan: { interfaces: [...options.wans], externalAddress: options.externalAddress },
-    lan: [{ interface: "lan0", nonce: options.nonce }],
+    lan: [{ interface: "lan0", nonce: options.nonce, devices: "any" }],
+    wireguard: null,
     portControl: {
       pcp: true,
       natpmp: true,

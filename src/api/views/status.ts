@@ -43,7 +43,7 @@ export function statusView({ state, mode, reconcilers, readiness, info, base, no
     }),
     ports: {
       total: state.mappings.size,
-      devices: [...tableRows(state.devices)].filter((device) => device.mappingIds.length > 0).length,
+      devices: [...tableRows(state.usages)].filter((device) => device.mappingIds.length > 0).length,
       failing: reconcilers.reduce((sum, { health }) => sum + health.errorsCurrent, 0),
     },
     sockets: [...info.sockets],

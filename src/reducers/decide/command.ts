@@ -1,8 +1,11 @@
 import type { Seq } from "../../events/envelope.ts";
+import type { TokenScope } from "../../events/account.ts";
 import type { PortreeveEvent } from "../../events/index.ts";
 import type { Transport } from "../../events/fields.ts";
 import type { Settings } from "../../events/settings.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
+import type { DeviceCommand } from "./device.ts";
+import type { SubnetCommand } from "./subnet.ts";
 
 /** What every command carries, so that deciding needs no clock and no randomness. */
 export interface CommandEnvelope {
@@ -54,6 +57,8 @@ export interface UnmapRequest {
 }
 
 export type Command =
+  | SubnetCommand
+  | DeviceCommand
   | MapRequest
   | UnmapRequest
   /** The target refused what was promised: ends that claim. */
@@ -119,7 +124,27 @@ export type Command =
   /** Writes the deadlines that moved by more than a quarter of their lifetime. */
   | { readonly type: "leases.checkpoint" }
   | { readonly type: "reconciler.pause"; readonly name: string; readonly until: number }
-  | { readonly type: "reconciler.resume"; readonly name: string };
+  | { readonly type: "reconciler.resume"; readonly name: string }
+  | {
+      readonly type: "password.set";
+      readonly secretId: string;
+      readonly reason: "changed" | "link" | "rehashed";
+      /** Secret id of what it rests on, which must still be there: the link, or the password that is stored anew. */
+      readonly basis: string | null;
+    }
+  | { readonly type: "sign-in-link.issue"; readonly secretId: string; readonly expiresAt: number }
+  | { readonly type: "totp.enable"; readonly secretId: string }
+  | { readonly type: "totp.disable" }
+  | {
+      readonly type: "token.create";
+      readonly id: string;
+      readonly name: string;
+      readonly scopes: readonly TokenScope[];
+      readonly expiresAt: number | null;
+      readonly secretId: string;
+    }
+  | { readonly type: "token.revoke"; readonly id: string }
+  | { readonly type: "authority.create"; readonly certificate: string; readonly secretId: string };
 
 export type CommandType = Command["type"];
 export type CommandOf<T extends CommandType> = Extract<Command, { type: T }>;

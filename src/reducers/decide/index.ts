@@ -1,7 +1,24 @@
 import { event } from "../../events/index.ts";
 import { unreachable } from "../../lib/assert.ts";
 import type { State } from "../state.ts";
+import {
+  decideAuthorityCreate,
+  decideLinkIssue,
+  decidePasswordSet,
+  decideTokenCreate,
+  decideTokenRevoke,
+  decideTotpDisable,
+  decideTotpEnable,
+} from "./account.ts";
 import type { Deadlines, Decision, Submission } from "./command.ts";
+import {
+  decideDeviceAdd,
+  decideDeviceAllow,
+  decideDeviceEdit,
+  decideDeviceRemove,
+  decideDevicesExpire,
+  decideWireguardKey,
+} from "./device.ts";
 import { decideMap } from "./map.ts";
 import {
   decidePortAdd,
@@ -25,6 +42,7 @@ import {
   decideSettingsSet,
   decideWithdraw,
 } from "./system.ts";
+import { decideSubnetAdd, decideSubnetEdit, decideSubnetRemove } from "./subnet.ts";
 import { decideUnmap } from "./unmap.ts";
 
 /** Pure: the same command against the same state and deadlines always decides the same. */
@@ -52,6 +70,24 @@ export function decide(command: Submission, state: State, deadlines: Deadlines):
       return decidePortBlock(command, state);
     case "port.unblock":
       return decidePortUnblock(command, state);
+    case "subnet.add":
+      return decideSubnetAdd(command, state);
+    case "subnet.edit":
+      return decideSubnetEdit(command, state);
+    case "subnet.remove":
+      return decideSubnetRemove(command, state);
+    case "device.add":
+      return decideDeviceAdd(command, state);
+    case "device.edit":
+      return decideDeviceEdit(command, state);
+    case "device.remove":
+      return decideDeviceRemove(command, state);
+    case "device.allow":
+      return decideDeviceAllow(command, state);
+    case "devices.expire":
+      return decideDevicesExpire(command, state);
+    case "wireguard.key":
+      return decideWireguardKey(command);
     case "interface.observe":
       return decideInterfaceObserve(command, state);
     case "interface.lose":
@@ -74,6 +110,20 @@ export function decide(command: Submission, state: State, deadlines: Deadlines):
       return decideReconcilerPause(command);
     case "reconciler.resume":
       return decideReconcilerResume(command, state);
+    case "password.set":
+      return decidePasswordSet(command, state);
+    case "sign-in-link.issue":
+      return decideLinkIssue(command);
+    case "totp.enable":
+      return decideTotpEnable(command, state);
+    case "totp.disable":
+      return decideTotpDisable(state);
+    case "token.create":
+      return decideTokenCreate(command, state);
+    case "token.revoke":
+      return decideTokenRevoke(command, state);
+    case "authority.create":
+      return decideAuthorityCreate(command);
     default:
       return unreachable(command);
   }

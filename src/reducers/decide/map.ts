@@ -2,13 +2,16 @@ import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
 import { tableGet } from "../../lib/table.ts";
-import { tokensOf } from "../device.ts";
+import { deviceAt } from "../device.ts";
+import { tokensOf } from "../usage.ts";
 import { externalAddress, preferredWan } from "../select/external-address.ts";
 import { mappingsTo } from "../port-index.ts";
-import { deviceKey, internalKey, type Mapping, type State } from "../state.ts";
-import type { CommandEnvelope, Deadlines, Decision, MapRequest } from "./command.ts";
+import { type Served, servedInterface } from "../served.ts";
+import { allowanceKey, type Device, internalKey, type Mapping, type State, usageKey } from "../state.ts";
+import type { CommandEnvelope, Deadlines, Decision, MapRequest, Refusal } from "./command.ts";
+import { wanOf } from "./device-ports.ts";
 import { choosePort, hindrance } from "./external-port.ts";
-import { mappingId } from "./mapping-id.ts";
+import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** "same-host" networks: nonces of one host that may hold one mapping at once. */
@@ -34,26 +37,52 @@ export const claimKeyOf = (by: "pcp" | "natpmp", nonce: string | null): string =
 
 /** A device asks for a port: RFC 6887 §11.3 in its order, RFC 6886 §3.3. */
 export function decideMap(command: CommandEnvelope & MapRequest, state: State, deadlines: Deadlines): Decision {
-  const lan = state.settings.lan.find((served) => served.interface === command.interface);
-  if (lan === undefined) return refuse("NOT_AUTHORIZED", `${command.interface} is not a served interface`);
+  const served = servedInterface(state, command.interface);
+  if (served === undefined) return refuse("NOT_AUTHORIZED", `${command.interface} is not a served interface`);
+  const device = deviceAt(state, served.tunnel ? null : served.interface, command.device);
   const protocol = transportOf(command.protocol);
   if (protocol === null || command.internalPort === 0) {
     return refuse("UNSUPPORTED_PROTOCOL", "only single TCP and UDP ports can be mapped, not whole protocols or hosts");
   }
-  const wan = preferredWan(state);
+  const unfit = withoutRight(command, state, { served, device, protocol });
+  if (unfit !== null) return { ok: false, refusal: unfit };
+  const wan = device === undefined ? preferredWan(state) : wanOf(state, device);
   const address = wan === null ? null : externalAddress(state, wan);
   if (wan === null || address === null) {
     return refuse("NO_EXTERNAL_ADDRESS", "the WAN has no public address yet; ask again when it has", {
       retryAfter: 30,
     });
   }
-  const asking: Asking = { command, state, deadlines, wan, address, protocol, nonceRule: lan.nonce };
+  const asking: Asking = { command, state, deadlines, wan, address, protocol, nonceRule: served.nonce };
   if (state.blocks[internalKey(command.device, protocol, command.internalPort)] !== undefined) {
     return refuse("BLOCKED", `an operator blocked ${protocol} ${command.internalPort} of ${command.device}`);
   }
   const existing = ownMappings(asking);
   if (existing.length === 0) return grant(asking);
   return command.by === "pcp" ? joinByPcp(asking, existing) : joinByNatPmp(asking, existing);
+}
+
+/** Why a device may not open a port, whatever port it is. */
+function withoutRight(
+  { device: address, internalPort }: MapRequest,
+  state: State,
+  { served, device, protocol }: { served: Served; device: Device | undefined; protocol: Transport },
+): Refusal | null {
+  if (device === undefined) {
+    if (served.devices === "any") return null;
+    return {
+      code: "NOT_AUTHORIZED",
+      message: `${address} is no registered device; \`portreeve device add\` makes it one`,
+    };
+  }
+  if (device.ports === "auto") return null;
+  if (device.ports === "off") {
+    const message = `${device.name} may not open ports; \`portreeve device allow ${device.name} ports\` lets it`;
+    return { code: "NOT_AUTHORIZED", message };
+  }
+  if (state.allowances[allowanceKey(device.id, protocol, internalPort)] !== undefined) return null;
+  const message = `${device.name} asks for ${internalPort}/${protocol} and waits for a yes`;
+  return { code: "APPROVAL_PENDING", message, retryAfter: 30 };
 }
 
 /** Mappings on this WAN that end at the port asked for, oldest first. */
@@ -163,7 +192,7 @@ function renew(asking: Asking, mapping: Mapping, claimKey: string): Decision {
 function grant(asking: Asking): Decision {
   const { command, state, wan, protocol } = asking;
   const limits = state.settings.portControl.perDevice;
-  const device = tableGet(state.devices, deviceKey(command.interface, command.device));
+  const device = tableGet(state.usages, usageKey(command.interface, command.device));
   if (device !== undefined && (device.mappingIds.length >= limits.mappings || device.ports >= limits.ports)) {
     const message = `${command.device} holds ${device.mappingIds.length} mappings, as many as it may; release one first`;
     return refuse("QUOTA_EXCEEDED", message, { retryAfter: 30 });
@@ -172,7 +201,7 @@ function grant(asking: Asking): Decision {
   const externalPort = pickPort(asking);
   if (typeof externalPort !== "number") return externalPort;
   const claim = newClaim(asking);
-  const id = mappingId(state, command);
+  const id = newId("m", state, command);
   const granted = event("mapping.granted", {
     id,
     wan,
@@ -234,7 +263,7 @@ function grantedLifetime({ command, state }: Asking): number {
 }
 
 function hasToken({ command, state }: Asking): boolean {
-  const device = tableGet(state.devices, deviceKey(command.interface, command.device));
+  const device = tableGet(state.usages, usageKey(command.interface, command.device));
   return tokensOf(device, state.settings.portControl.perDevice, command.now) >= 1;
 }
 

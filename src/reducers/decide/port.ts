@@ -1,14 +1,18 @@
 import { event, type EventData, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
-import { isHostIpv4, parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
+import { type Ipv4Prefix, isHostIpv4, parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
 import { tableGet } from "../../lib/table.ts";
+import { deviceAt } from "../device.ts";
 import { preferredWan } from "../select/external-address.ts";
+import { tunnelInterface } from "../served.ts";
 import { mappingAt } from "../port-index.ts";
-import { internalKey, type Mapping, type State } from "../state.ts";
+import { type Device, internalKey, type Mapping, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, CommandOf, Decision, Refusal } from "./command.ts";
+import { wanOf } from "./device-ports.ts";
 import { protection } from "./external-port.ts";
-import { mappingId } from "./mapping-id.ts";
+import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
+import { unknownWan } from "./wan.ts";
 
 type Place = Pick<Mapping, "wan" | "protocol" | "externalPort" | "internalAddress" | "internalPort" | "count">;
 
@@ -27,6 +31,7 @@ function manualClaim(now: number, lifetime: number | null): Claim {
 function interfaceOf(state: State, address: string): string | null {
   const value = parseIpv4(address);
   if (value === null) return null;
+  if (subnetOf(state, value) !== undefined) return tunnelInterface(state);
   const served = state.settings.lan.find((lan) =>
     (state.interfaces[lan.interface]?.addresses ?? []).some((cidr) => {
       const prefix = parseIpv4Prefix(cidr);
@@ -36,17 +41,26 @@ function interfaceOf(state: State, address: string): string | null {
   return served?.interface ?? null;
 }
 
+const subnetOf = (state: State, address: number): Subnet | undefined =>
+  Object.values(state.subnets).find(({ prefix }) => prefixContains(parseIpv4Prefix(prefix) as Ipv4Prefix, address));
+
+/** The registered device that an operator forwards to, if it is one. */
+function targetDevice(state: State, address: string): Device | undefined {
+  const lan = interfaceOf(state, address);
+  const onLan = lan === tunnelInterface(state) ? undefined : deviceAt(state, lan, address);
+  return onLan ?? deviceAt(state, null, address);
+}
+
 /** The first or last address of a served network: what is sent there would reach all of its hosts or none. */
 function isNetworkOrBroadcast(state: State, address: string): boolean {
   const value = parseIpv4(address);
-  return state.settings.lan.some((lan) =>
-    (state.interfaces[lan.interface]?.addresses ?? []).some((cidr) => {
-      const prefix = parseIpv4Prefix(cidr);
-      if (value === null || prefix === null || prefix.length > 30 || !prefixContains(prefix, value)) return false;
-      const hostBits = 2 ** (32 - prefix.length) - 1;
-      return (value & hostBits) >>> 0 === 0 || (value & hostBits) >>> 0 === hostBits;
-    }),
-  );
+  const lans = state.settings.lan.flatMap((lan) => state.interfaces[lan.interface]?.addresses ?? []);
+  return [...lans, ...Object.values(state.subnets).map((subnet) => subnet.prefix)].some((cidr) => {
+    const prefix = parseIpv4Prefix(cidr);
+    if (value === null || prefix === null || prefix.length > 30 || !prefixContains(prefix, value)) return false;
+    const hostBits = 2 ** (32 - prefix.length) - 1;
+    return (value & hostBits) >>> 0 === 0 || (value & hostBits) >>> 0 === hostBits;
+  });
 }
 
 /** What is wrong with where an operator wants packets to go, before anyone else is asked. */
@@ -54,8 +68,9 @@ function badPlace(state: State, place: Place): Refusal | null {
   if (!isHostIpv4(place.internalAddress)) {
     return { code: "INVALID_REQUEST", message: `${place.internalAddress} is not an address a host can have` };
   }
-  const own = Object.values(state.interfaces).some((link) =>
-    link.addresses.some((cidr) => cidr.startsWith(`${place.internalAddress}/`)),
+  const links = Object.values(state.interfaces).flatMap((link) => link.addresses);
+  const own = [...links, ...Object.values(state.subnets).map((subnet) => subnet.prefix)].some((cidr) =>
+    cidr.startsWith(`${place.internalAddress}/`),
   );
   if (own) {
     const message = `${place.internalAddress} is the gateway itself; a forward goes to another host`;
@@ -103,11 +118,14 @@ const endClaims = (mapping: Mapping, keep: (claim: Claim) => boolean = () => fal
     .map((claim) => event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" }));
 
 export function decidePortAdd(command: CommandEnvelope & CommandOf<"port.add">, state: State): Decision {
-  const wan = command.wan ?? preferredWan(state);
-  if (wan === null || !state.settings.wan.interfaces.includes(wan)) {
+  const device = targetDevice(state, command.internalAddress);
+  const wan = command.wan ?? (device === undefined ? preferredWan(state) : wanOf(state, device));
+  if (wan === null) {
     const message = "no WAN interface is known: set wan.interfaces, or give the machine a default route";
     return refuse("NO_EXTERNAL_ADDRESS", message);
   }
+  const unknown = command.wan === null ? null : unknownWan(state, command.wan);
+  if (unknown !== null) return { ok: false, refusal: unknown };
   const { protocol, externalPort, internalAddress, internalPort, count } = command;
   const place: Place = { wan, protocol, externalPort, internalAddress, internalPort, count };
   const bad = badPlace(state, place);
@@ -119,7 +137,7 @@ export function decidePortAdd(command: CommandEnvelope & CommandOf<"port.add">, 
   // An operator's decision wins over a device's, and only over a device's.
   const operators = others.filter(isManual);
   if (operators.length > 0) return taken(operators);
-  const id = mappingId(state, command);
+  const id = newId("m", state, command);
   const { label, enabled } = command;
   const granted = event("mapping.granted", {
     id,

@@ -2,7 +2,7 @@ import type { Transport } from "../../events/fields.ts";
 import { event } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingsTo } from "../port-index.ts";
-import { deviceKey, type Mapping, type State } from "../state.ts";
+import { usageKey, type Mapping, type State } from "../state.ts";
 import type { CommandEnvelope, Deadlines, Decision, UnmapRequest } from "./command.ts";
 import { claimKeyOf, remaining, transportOf } from "./map.ts";
 import { operatorHolds } from "./operator-holds.ts";
@@ -59,7 +59,7 @@ function notMine(
 }
 
 function ofDevice(state: State, command: UnmapRequest, protocol: Transport | null): Mapping[] {
-  const device = tableGet(state.devices, deviceKey(command.interface, command.device));
+  const device = tableGet(state.usages, usageKey(command.interface, command.device));
   return (device?.mappingIds ?? [])
     .map((id) => tableGet(state.mappings, id) as Mapping)
     .filter((mapping) => protocol === null || mapping.protocol === protocol);

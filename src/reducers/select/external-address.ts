@@ -1,4 +1,4 @@
-import { isGlobalUnicastIpv4, isHostIpv4 } from "../../lib/ip.ts";
+import { isGlobalUnicastIpv4, isHostIpv4, parseIpv4 } from "../../lib/ip.ts";
 import type { Interface, State, WanAddress } from "../state.ts";
 
 type Topology = Pick<State, "settings" | "interfaces">;
@@ -8,6 +8,7 @@ const known = new WeakMap<Interface, { readonly literal: string; readonly addres
 
 /** What a WAN's mappings hang on now, or null while it has no usable address. */
 export function wanAddress(state: Topology, wan: string): WanAddress | null {
+  if (parseIpv4(wan) !== null) return ownAddress(state, wan);
   const literal = state.settings.wan.externalAddress;
   const link = state.interfaces[wan];
   if (link === undefined || !link.up) return null;
@@ -16,6 +17,15 @@ export function wanAddress(state: Topology, wan: string): WanAddress | null {
   const address = addressOf(link, literal);
   known.set(link, { literal, address });
   return address;
+}
+
+/** A WAN that is one address: while an interface that is up has it. It may be private behind 1:1 NAT of its own. */
+function ownAddress(state: Topology, address: string): WanAddress | null {
+  const there = state.settings.wan.interfaces.some((name) => {
+    const link = state.interfaces[name];
+    return link?.up === true && link.addresses.some((cidr) => cidr.startsWith(`${address}/`));
+  });
+  return there && isGlobalUnicastIpv4(address) ? { reported: address, matched: address } : null;
 }
 
 function addressOf(link: Interface, literal: string): WanAddress | null {
@@ -36,4 +46,10 @@ export function externalAddress(state: Topology, wan: string): string | null {
 /** The WAN that new mappings are made on: the first configured or found. */
 export function preferredWan(state: Topology): string | null {
   return state.settings.wan.interfaces[0] ?? null;
+}
+
+/** One name for one WAN: an address that is an interface's first is that interface, so that no port is given twice. */
+export function canonicalWan(state: Topology, wan: string): string {
+  if (parseIpv4(wan) === null) return wan;
+  return state.settings.wan.interfaces.find((name) => wanAddress(state, name)?.matched === wan) ?? wan;
 }

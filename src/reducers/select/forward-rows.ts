@@ -1,6 +1,7 @@
 import type { Transport } from "../../events/fields.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
+import { servedInterfaces } from "../served.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import { wanAddress } from "./external-address.ts";
@@ -84,8 +85,8 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   /** With nothing to serve there is no table at all: no packet's fate changes. */
   #skeleton(): Row | undefined {
     const { settings, mappings, topologyRevision } = this.#state;
-    if (settings.lan.length === 0 && mappings.size === 0) return undefined;
-    const lans = settings.lan.map((lan) => lan.interface);
+    const lans = servedInterfaces(this.#state).map((served) => served.interface);
+    if (lans.length === 0 && mappings.size === 0) return undefined;
     const spec = { kind: "skeleton", instanceId: this.#instanceId, wans: settings.wan.interfaces, lans } as const;
     return { key: "skeleton", spec, owners: ["settings"], revision: topologyRevision };
   }

@@ -1,5 +1,6 @@
 import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
-import { deviceKey, type Mapping, type State } from "../state.ts";
+import { servedInterfaces } from "../served.ts";
+import { type Mapping, type State, usageKey } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import type { GuardRow } from "./rows.ts";
 
@@ -16,12 +17,13 @@ class GuardTable implements DesiredTable<GuardRow> {
   }
 
   get(key: string): Desired<GuardRow> | undefined {
-    const { settings, mappings, settingsRevision } = this.#state;
-    const lans = settings.lan.map((lan) => lan.interface);
+    const { settings, mappings } = this.#state;
+    const served = Math.max(this.#state.settingsRevision, this.#state.servedRevision);
+    const lans = servedInterfaces(this.#state).map((served) => served.interface);
     if (key === "anchor") {
       if (lans.length === 0 && mappings.size === 0) return undefined;
       const spec = { kind: "anchor", instanceId: this.#instanceId } as const;
-      return { key, spec, owners: ["settings"], revision: settingsRevision };
+      return { key, spec, owners: ["settings"], revision: served };
     }
     if (lans.length === 0) return undefined;
     if (key === "guard") {
@@ -33,10 +35,10 @@ class GuardTable implements DesiredTable<GuardRow> {
         lans,
         requestsPerSecond,
       } as const;
-      return { key, spec, owners: ["settings"], revision: settingsRevision };
+      return { key, spec, owners: ["settings"], revision: served };
     }
     const address = key.slice(HOLDER.length);
-    const owners = lans.flatMap((lan) => tableGet(this.#state.devices, deviceKey(lan, address))?.mappingIds ?? []);
+    const owners = lans.flatMap((lan) => tableGet(this.#state.usages, usageKey(lan, address))?.mappingIds ?? []);
     if (!key.startsWith(HOLDER) || owners.length === 0) return undefined;
     // Since its oldest mapping: the later ones changed nothing of the row.
     const revision = tableGet(mappings, owners[0] as string)?.createdSeq ?? 0;
@@ -45,7 +47,7 @@ class GuardTable implements DesiredTable<GuardRow> {
 
   *rows(): Iterable<Desired<GuardRow>> {
     const keys = new Set(["guard", "anchor"]);
-    for (const device of tableRows(this.#state.devices)) keys.add(holderKey(device.address));
+    for (const device of tableRows(this.#state.usages)) keys.add(holderKey(device.address));
     for (const key of keys) {
       const row = this.get(key);
       if (row !== undefined) yield row;
@@ -55,10 +57,11 @@ class GuardTable implements DesiredTable<GuardRow> {
   changedSince(previous: DesiredTable<GuardRow>): Iterable<string> | null {
     if (!(previous instanceof GuardTable) || previous.#instanceId !== this.#instanceId) return null;
     const [before, after] = [previous.#state, this.#state];
-    if (before.settingsRevision !== after.settingsRevision) return null;
+    if (before.settingsRevision !== after.settingsRevision || before.servedRevision !== after.servedRevision)
+      return null;
     const keys = new Set<string>();
     if (before.mappings.size === 0 || after.mappings.size === 0) keys.add("anchor");
-    for (const { before: old, after: now } of tableChanges(before.devices, after.devices)) {
+    for (const { before: old, after: now } of tableChanges(before.usages, after.usages)) {
       if (old?.mappingIds[0] !== now?.mappingIds[0]) keys.add(holderKey((old ?? now)?.address as string));
     }
     return keys;

@@ -80,3 +80,41 @@ export interface SysctlRow {
   /** Why it is needed, for `status` when it cannot be set. */
   readonly reason: string;
 }
+
+/** Our WireGuard interface. Keys: "link"; `peer|public key`. */
+export type WireguardRow =
+  | {
+      readonly kind: "link";
+      readonly interface: string;
+      readonly listenPort: number;
+      readonly publicKey: string;
+      readonly privateKeySecret: string;
+    }
+  | {
+      readonly kind: "peer";
+      readonly publicKey: string;
+      readonly presharedKeySecret: string | null;
+      /** Sorted. */
+      readonly allowedIps: readonly string[];
+    };
+
+/** Addresses and routes of ours. Keys: the fields after the kind, with `|` between, as in `address|wg0|10.59.7.1/24`. */
+export type RouteRow =
+  | { readonly kind: "address"; readonly interface: string; readonly address: string }
+  | {
+      readonly kind: "route";
+      /** 254 is the main table. */
+      readonly table: number;
+      readonly prefix: string;
+      readonly interface: string;
+      readonly gateway: string | null;
+    }
+  | {
+      readonly kind: "rule";
+      readonly priority: number;
+      readonly mark: number;
+      readonly mask: number;
+      readonly table: number;
+    }
+  /** An IPv6 address that the gateway answers for on another interface (NDP proxy). */
+  | { readonly kind: "neighbour"; readonly interface: string; readonly address: string };

@@ -1,4 +1,5 @@
 import type { State } from "../state.ts";
+import { servedInterfaces } from "../served.ts";
 import type { Desired, DesiredTable } from "./desired.ts";
 import type { SysctlRow } from "./rows.ts";
 
@@ -8,7 +9,7 @@ class SysctlTable implements DesiredTable<SysctlRow> {
 
   constructor(state: State) {
     const { settings, mappings } = state;
-    const lans = settings.lan.map((lan) => lan.interface);
+    const lans = servedInterfaces(state).map((served) => served.interface);
     if (lans.length === 0 && mappings.size === 0) return;
     this.#add(state, "net.ipv4.ip_forward", "1", "without it the kernel forwards nothing between interfaces");
     for (const name of [...lans, ...settings.wan.interfaces].filter((each) => state.interfaces[each] !== undefined)) {

@@ -179,7 +179,7 @@ describe("what is derived from the configuration", () => {
     const derived = settingsFrom(config, ["wan0"]);
     expect(settings.parse(derived)).toEqual(derived);
     expect(derived.wan.interfaces).toEqual(["wan0"]);
-    expect(derived.lan).toEqual([{ interface: "lan0", nonce: "same-host" }]);
+    expect(derived.lan).toEqual([{ interface: "lan0", nonce: "same-host", devices: "any" }]);
   });
 
   it("gives a JSON schema that names every key of the contract and forbids others", () => {

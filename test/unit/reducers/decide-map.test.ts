@@ -295,6 +295,6 @@ describe("decide unmap", () => {
     gateway.map();
     gateway.unmap({ device: OTHER_DEVICE });
     expect(gateway.state.mappings.size).toBe(1);
-    expect([...tableRows(gateway.state.devices)].map((row) => row.address)).toEqual([DEVICE]);
+    expect([...tableRows(gateway.state.usages)].map((row) => row.address)).toEqual([DEVICE]);
   });
 });

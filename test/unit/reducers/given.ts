@@ -45,7 +45,8 @@ export class Gateway {
       event("settings.changed", {
         settings: {
           wan: { interfaces: ["wan0"], externalAddress: "auto" },
-          lan: [{ interface: "lan0", nonce }],
+          lan: [{ interface: "lan0", nonce, devices: "any" }],
+          wireguard: null,
           portControl: { ...DEFAULT_SETTINGS.portControl, ...settings },
         },
       }),

@@ -2,17 +2,17 @@ import { describe, expect, it } from "vitest";
 import { tableDelete, tableGet, tableRows, tableSet } from "../../../src/lib/table.ts";
 import { editRow, forkState } from "../../../src/reducers/fork.ts";
 import { checkInvariants } from "../../../src/reducers/invariants.ts";
-import { deviceKey, type Device, type State } from "../../../src/reducers/state.ts";
+import { usageKey, type Usage, type State } from "../../../src/reducers/state.ts";
 import { DEVICE, Gateway } from "./given.ts";
 
-const KEY = deviceKey("lan0", DEVICE);
+const KEY = usageKey("lan0", DEVICE);
 
 /** A device with two mappings, and a fork of that state to break. */
 function twoMappings(): { before: State; after: State; ids: string[] } {
   const gateway = new Gateway();
   gateway.map({ internalPort: 2001 });
   gateway.map({ internalPort: 2002 });
-  const ids = [...(tableGet(gateway.state.devices, KEY) as Device).mappingIds];
+  const ids = [...(tableGet(gateway.state.usages, KEY) as Usage).mappingIds];
   expect(ids).toHaveLength(2);
   return { before: gateway.state, after: forkState(gateway.state), ids };
 }
@@ -21,7 +21,7 @@ function twoMappings(): { before: State; after: State; ids: string[] } {
 function grow(state: State): void {
   const [like] = tableRows(state.mappings);
   tableSet(state.mappings, "more", { ...(like as NonNullable<typeof like>), id: "more" });
-  editRow(state.devices, KEY, (device) => {
+  editRow(state.usages, KEY, (device) => {
     device.mappingIds = [...device.mappingIds, "more"];
     device.ports += 1;
   });
@@ -40,11 +40,11 @@ describe("the check of a commit", () => {
     editRow(after.mappings, ids[1] as string, (mapping) => {
       mapping.count = 2;
     });
-    editRow(after.devices, KEY, (device) => {
+    editRow(after.usages, KEY, (device) => {
       device.ports += 1;
     });
     expect(checkInvariants(after, before).filter((fault) => fault.startsWith("S5"))).toEqual([]);
-    editRow(after.devices, KEY, (device) => {
+    editRow(after.usages, KEY, (device) => {
       device.ports += 1;
     });
     expect(checkInvariants(after, before)).toContain(`S5 device ${KEY} counts 4 ports and holds 3`);

@@ -31,8 +31,8 @@ export class Fixture {
         ...DEFAULT_SETTINGS,
         wan: { interfaces: ["wan0"], externalAddress: "auto" },
         lan: [
-          { interface: "lan0", nonce: "strict" },
-          { interface: "lan1", nonce: "strict" },
+          { interface: "lan0", nonce: "strict", devices: "any" },
+          { interface: "lan1", nonce: "strict", devices: "any" },
         ],
       },
       wanAddresses: { wan0: { reported: "11.22.33.1", matched: "11.22.33.1" } },

@@ -19,6 +19,8 @@ const EXPECTED: Readonly<Record<ErrorCode, readonly [number, number, number]>> =
   APPLY_FAILED: [8, 30, 4],
   INVALID_REQUEST: [3, 1800, 2],
   NOT_FOUND: [2, 1800, 2],
+  CONFLICT: [8, 30, 4],
+  APPROVAL_PENDING: [2, 1800, 2],
   NOT_AUTHORIZED: [2, 1800, 2],
   NONCE_MISMATCH: [2, 1800, 2],
   NO_EXTERNAL_ADDRESS: [7, 30, 3],

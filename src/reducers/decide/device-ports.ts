@@ -1,0 +1,86 @@
+import { event, type PortreeveEvent } from "../../events/index.ts";
+import { tableGet } from "../../lib/table.ts";
+import { mappingAt } from "../port-index.ts";
+import { canonicalWan, preferredWan } from "../select/external-address.ts";
+import { siteInterface } from "../served.ts";
+import { type Device, type Mapping, type State, type Subnet, usageKey } from "../state.ts";
+import type { Refusal } from "./command.ts";
+import { operatorHolds } from "./operator-holds.ts";
+
+/** The WAN that a device's ports are on and its packets leave by: its own, else its subnet's, else the preferred one. */
+export function wanOf(
+  state: State,
+  device: Pick<Device, "wan" | "subnet">,
+  subnet?: Pick<Subnet, "wan">,
+): string | null {
+  const home = subnet ?? (device.subnet === null ? undefined : state.subnets[device.subnet]);
+  const named = device.wan ?? home?.wan ?? null;
+  return named === null ? preferredWan(state) : canonicalWan(state, named);
+}
+
+/** Every mapping that leads to a device, whoever asked for it. */
+export function mappingsOf(state: State, device: Device): Mapping[] {
+  const site = siteInterface(state, device);
+  const own = site === null ? [] : (tableGet(state.usages, usageKey(site, device.address))?.mappingIds ?? []);
+  const kept = (["tcp", "udp"] as const).flatMap((protocol) => operatorHolds(state, device.address, protocol));
+  const mappings = [...new Set([...own, ...kept])].flatMap((id) => tableGet(state.mappings, id) ?? []);
+  return mappings.sort((a, b) => a.createdSeq - b.createdSeq);
+}
+
+/** Ends what the device itself asked for; an operator's claims stay. */
+export function releaseOwn(state: State, device: Device): PortreeveEvent[] {
+  return mappingsOf(state, device).flatMap((mapping) =>
+    mapping.claims
+      .filter((claim) => claim.device !== null)
+      .map((claim) => event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" })),
+  );
+}
+
+/** Ends every claim on what leads to a device. */
+export function releaseAll(state: State, device: Device): PortreeveEvent[] {
+  return mappingsOf(state, device).flatMap((mapping) =>
+    mapping.claims.map((claim) =>
+      event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" }),
+    ),
+  );
+}
+
+/** A device goes, with all that leads to it and all that was decided about it. */
+export function removal(state: State, device: Device, reason: "operator" | "expired" | "subnet"): PortreeveEvent[] {
+  const blocks = Object.values(state.blocks)
+    .filter((block) => block.device === device.address)
+    .map(({ device: address, protocol, internalPort }) =>
+      event("block.lifted", { device: address, protocol, internalPort }),
+    );
+  return [...releaseAll(state, device), ...blocks, event("device.removed", { id: device.id, reason })];
+}
+
+/**
+ * What leads to devices moves with them to another WAN, with the same ports. `subnet` is what their subnet becomes.
+ * Where a port is held there by another, nothing moves: the refusal names each of them.
+ */
+export function rekeyed(
+  state: State,
+  devices: readonly Device[],
+  subnet?: Pick<Subnet, "wan">,
+): PortreeveEvent[] | Refusal {
+  const events: PortreeveEvent[] = [];
+  const conflicts: Mapping[] = [];
+  for (const device of devices) {
+    const wan = wanOf(state, device, subnet);
+    for (const mapping of mappingsOf(state, device)) {
+      if (wan === null || mapping.wan === wan) continue;
+      for (let offset = 0; offset < mapping.count; offset += 1) {
+        const other = mappingAt(state, wan, mapping.protocol, mapping.externalPort + offset);
+        if (other !== undefined && !conflicts.includes(other)) conflicts.push(other);
+      }
+      events.push(event("mapping.changed", { id: mapping.id, wan }));
+    }
+  }
+  if (conflicts.length === 0) return events;
+  const names = conflicts.map(
+    ({ protocol, externalPort, internalAddress, id }) => `${protocol} ${externalPort} → ${internalAddress} (${id})`,
+  );
+  const message = `these ports are taken on the other WAN: ${names.join(", ")}; move or remove them first`;
+  return { code: "PORT_TAKEN", message, conflicts: conflicts.map(({ id }) => id) };
+}

@@ -1,0 +1,285 @@
+import type { DeviceAdded, DeviceKind, Profile, Right } from "../../events/device.ts";
+import type { Transport } from "../../events/fields.ts";
+import { event, type PortreeveEvent } from "../../events/index.ts";
+import { formatIpv4, isHostIpv4, networkOf, parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
+import { tableGet, tableRows } from "../../lib/table.ts";
+import { deviceAt } from "../device.ts";
+import { allowanceKey, type Device, type State, type Subnet } from "../state.ts";
+import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
+import { mappingsOf, rekeyed, releaseOwn, removal } from "./device-ports.ts";
+import { newId } from "./new-id.ts";
+import { accept, refuse } from "./refusal.ts";
+import { unknownWan } from "./wan.ts";
+
+export type DeviceCommand =
+  | {
+      readonly type: "device.add";
+      readonly name: string;
+      readonly kind: DeviceKind;
+      /** Exactly one of the two. */
+      readonly subnet: string | null;
+      readonly interface: string | null;
+      /** Null: the first free one of the subnet. */
+      readonly address: string | null;
+      /** On a subnet always; the secrets are sealed already. */
+      readonly publicKey: string | null;
+      readonly privateKeySecret: string | null;
+      readonly presharedKeySecret: string | null;
+      /** Null: what its kind has. */
+      readonly ports: Right | null;
+      readonly dns: Right | null;
+      readonly wan: string | null;
+      /** Seconds; null: no end. */
+      readonly lifetime: number | null;
+      readonly profile: Profile | null;
+    }
+  | ({ readonly type: "device.edit"; readonly id: string; readonly lifetime?: number | null } & Partial<
+      Omit<DeviceAdded, "id" | "subnet" | "interface" | "expiresAt">
+    >)
+  | { readonly type: "device.remove"; readonly id: string }
+  /** Ends those whose time has come. */
+  | { readonly type: "devices.expire" }
+  | {
+      readonly type: "device.allow";
+      readonly id: string;
+      readonly protocol: Transport;
+      readonly internalPort: number;
+      /** False takes a yes back, and ends what it opened. */
+      readonly allowed: boolean;
+    }
+  | { readonly type: "wireguard.key"; readonly publicKey: string; readonly privateKeySecret: string };
+
+type Of<T extends DeviceCommand["type"]> = CommandEnvelope & Extract<DeviceCommand, { type: T }>;
+
+/** As many as one gateway is measured with. */
+const DEVICES_MAX = 16_384;
+
+export const rightsOf = (kind: DeviceKind): { ports: Right; dns: Right } =>
+  kind === "server" ? { ports: "auto", dns: "auto" } : { ports: "off", dns: "off" };
+
+export function decideDeviceAdd(command: Of<"device.add">, state: State): Decision {
+  if (state.devices.size >= DEVICES_MAX) {
+    return refuse("QUOTA_EXCEEDED", `there are ${DEVICES_MAX} devices, as many as there may be; remove one first`);
+  }
+  const bad = badName(state, command.name, null) ?? badWan(state, command.wan) ?? badKey(state, command, null);
+  if (bad !== null) return { ok: false, refusal: bad };
+  const address = addressFor(command, state);
+  if (typeof address !== "string") return { ok: false, refusal: address };
+  const { name, kind, subnet, interface: lan, publicKey, privateKeySecret, presharedKeySecret, profile, wan } = command;
+  const rights = rightsOf(kind);
+  const id = newId("d", state, command);
+  const added: DeviceAdded = {
+    id,
+    name,
+    kind,
+    subnet,
+    interface: lan,
+    address,
+    publicKey,
+    privateKeySecret,
+    presharedKeySecret,
+    ports: command.ports ?? rights.ports,
+    dns: command.dns ?? rights.dns,
+    wan,
+    expiresAt: endOf(command, command.lifetime),
+    profile,
+  };
+  return accept([event("device.added", added)], { kind: "ids", ids: [id] });
+}
+
+const endOf = ({ now }: CommandEnvelope, lifetime: number | null): number | null =>
+  lifetime === null ? null : now + lifetime * 1000;
+
+function addressFor(command: Of<"device.add">, state: State): string | Refusal {
+  const { subnet: subnetId, interface: lan, address } = command;
+  if ((subnetId === null) === (lan === null))
+    return invalid("a device is on a subnet or on a LAN: name one of the two");
+  if (lan !== null) {
+    if (!state.settings.lan.some((each) => each.interface === lan)) {
+      return invalid(`${lan} is no served LAN; \`lan\` in the configuration lists them`);
+    }
+    return address === null
+      ? invalid("a device on a LAN is known by its address; name it")
+      : usable(state, lan, address);
+  }
+  const subnet = state.subnets[subnetId as string];
+  if (subnet === undefined) return { code: "NOT_FOUND", message: `there is no subnet ${subnetId}` };
+  return address === null ? firstFree(state, subnet) : usable(state, null, address, subnet);
+}
+
+/** Whether an address can be a device's there. */
+function usable(state: State, site: string | null, address: string, subnet?: Subnet): string | Refusal {
+  const value = parseIpv4(address);
+  if (value === null || !isHostIpv4(address)) return invalid(`${address} is not an address a device can have`);
+  const taken = deviceAt(state, site, address);
+  if (taken !== undefined) return { code: "CONFLICT", message: `${address} is the address of ${taken.name}` };
+  if (subnet === undefined) return address;
+  const prefix = parseIpv4Prefix(subnet.prefix);
+  if (prefix === null || !prefixContains(prefix, value)) {
+    return invalid(`${address} is not in ${subnet.name} (${subnet.prefix})`);
+  }
+  const network = networkOf(prefix);
+  // The ends of the whole network, wherever its octets end.
+  if (value === network || value === network + 2 ** (32 - prefix.length) - 1) {
+    return invalid(`${address} is the address of the whole subnet, not of a host in it`);
+  }
+  return value === prefix.address ? invalid(`${address} is the gateway's own address`) : address;
+}
+
+function firstFree(state: State, subnet: Subnet): string | Refusal {
+  const prefix = parseIpv4Prefix(subnet.prefix) as { address: number; length: number };
+  const last = networkOf(prefix) + 2 ** (32 - prefix.length) - 2;
+  for (let value = prefix.address + 1; value <= last; value += 1) {
+    const address = formatIpv4(value);
+    if (deviceAt(state, null, address) === undefined) return address;
+  }
+  return { code: "CONFLICT", message: `${subnet.name} (${subnet.prefix}) has no free address; add another subnet` };
+}
+
+export function decideDeviceEdit(command: Of<"device.edit">, state: State): Decision {
+  const device = tableGet(state.devices, command.id);
+  if (device === undefined) return unknownDevice(command.id);
+  const fields = changesOf(command, device);
+  const answer = { kind: "ids", ids: [device.id] } as const;
+  if (Object.keys(fields).length === 0) return accept([], answer);
+  const bad =
+    (fields.name === undefined ? null : badName(state, fields.name, device.id)) ??
+    badWan(state, fields.wan ?? null) ??
+    (fields.publicKey === undefined ? null : badKey(state, { ...device, ...fields }, device.id));
+  if (bad !== null) return { ok: false, refusal: bad };
+  const after: Device = { ...device, ...fields };
+  const events: PortreeveEvent[] = [];
+  if (fields.address !== undefined) {
+    const moved = moveTo(state, device, fields.address);
+    if ("code" in moved) return { ok: false, refusal: moved };
+    events.push(...moved);
+  } else if (fields.wan !== undefined) {
+    const moved = rekeyed(state, [after]);
+    if ("code" in moved) return { ok: false, refusal: moved };
+    events.push(...moved);
+  }
+  if (after.ports === "off" && device.ports !== "off") events.push(...withdrawPorts(state, device, fields));
+  return accept([...events, event("device.changed", { id: device.id, ...fields })], answer);
+}
+
+/** The right to open ports goes, and with it what it opened and what was allowed. */
+function withdrawPorts(state: State, device: Device, { address }: Changes): PortreeveEvent[] {
+  const allowances = Object.values(state.allowances).filter((allowance) => allowance.device === device.id);
+  // A device that moves has lost its own ports by that already.
+  const released = address === undefined ? releaseOwn(state, device) : [];
+  return [
+    ...released,
+    ...allowances.map(({ device: id, protocol, internalPort }) =>
+      event("allowance.withdrawn", { device: id, protocol, internalPort }),
+    ),
+  ];
+}
+
+/** At another address the device asks anew; what an operator forwards to it follows it. */
+function moveTo(state: State, device: Device, address: string): PortreeveEvent[] | Refusal {
+  const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
+  const free = usable(state, device.interface, address, subnet);
+  if (typeof free !== "string") return free;
+  const kept = mappingsOf(state, device).filter((mapping) => mapping.claims.some((claim) => claim.device === null));
+  return [
+    ...releaseOwn(state, device),
+    ...kept.map((mapping) => event("mapping.changed", { id: mapping.id, internalAddress: address })),
+  ];
+}
+
+type Changes = Partial<Omit<DeviceAdded, "id" | "subnet" | "interface">>;
+
+const EDITABLE = [
+  "name",
+  "kind",
+  "ports",
+  "dns",
+  "wan",
+  "profile",
+  "address",
+  "publicKey",
+  "privateKeySecret",
+  "presharedKeySecret",
+] as const;
+
+function changesOf(command: Of<"device.edit">, device: Device): Changes {
+  // Another kind has its own rights, unless the same edit names others.
+  const wanted = command.kind === undefined || command.kind === device.kind ? {} : rightsOf(command.kind);
+  const asked = Object.fromEntries(
+    EDITABLE.flatMap((key) => (command[key] === undefined ? [] : [[key, command[key]]])),
+  );
+  const all: Changes = { ...wanted, ...asked };
+  if (command.lifetime !== undefined) all.expiresAt = endOf(command, command.lifetime);
+  const changed = Object.entries(all).filter(([key, value]) => device[key as keyof Device] !== value);
+  return Object.fromEntries(changed) as Changes;
+}
+
+export function decideDeviceRemove(command: Of<"device.remove">, state: State): Decision {
+  const device = tableGet(state.devices, command.id);
+  if (device === undefined) return unknownDevice(command.id);
+  return accept(removal(state, device, "operator"), { kind: "ids", ids: [device.id] });
+}
+
+export function decideDevicesExpire(command: CommandEnvelope, state: State): Decision {
+  const due = [...tableRows(state.devices)]
+    .filter((device) => device.expiresAt !== null && device.expiresAt <= command.now)
+    .sort((a, b) => a.createdSeq - b.createdSeq);
+  return accept(
+    due.flatMap((device) => removal(state, device, "expired")),
+    { kind: "done" },
+  );
+}
+
+export function decideDeviceAllow(command: Of<"device.allow">, state: State): Decision {
+  const device = tableGet(state.devices, command.id);
+  if (device === undefined) return unknownDevice(command.id);
+  const { protocol, internalPort } = command;
+  const allowance = { device: device.id, protocol, internalPort };
+  const held = state.allowances[allowanceKey(device.id, protocol, internalPort)] !== undefined;
+  if (held === command.allowed) return accept([], { kind: "done" });
+  if (command.allowed) return accept([event("allowance.granted", allowance)], { kind: "done" });
+  const opened = mappingsOf(state, device)
+    .filter((mapping) => mapping.protocol === protocol && mapping.internalPort === internalPort)
+    .flatMap((mapping) =>
+      mapping.claims
+        .filter((claim) => claim.device !== null)
+        .map((claim) => event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" })),
+    );
+  return accept([...opened, event("allowance.withdrawn", allowance)], { kind: "done" });
+}
+
+export function decideWireguardKey(command: Of<"wireguard.key">): Decision {
+  const { publicKey, privateKeySecret } = command;
+  return accept([event("wireguard.keyed", { publicKey, privateKeySecret })], { kind: "done" });
+}
+
+function badName(state: State, name: string, self: string | null): Refusal | null {
+  for (const other of tableRows(state.devices)) {
+    if (other.id === self || other.name !== name) continue;
+    return { code: "CONFLICT", message: `there is a device ${name} (${other.address}) already; names are unique` };
+  }
+  return null;
+}
+
+const badWan = (state: State, wan: string | null): Refusal | null => (wan === null ? null : unknownWan(state, wan));
+
+function badKey(
+  state: State,
+  { subnet, publicKey, presharedKeySecret }: Pick<Device, "subnet" | "publicKey" | "presharedKeySecret">,
+  self: string | null,
+): Refusal | null {
+  if (subnet === null) return publicKey === null ? null : invalid("a device on a LAN has no WireGuard key");
+  if (publicKey === null || presharedKeySecret === null) return invalid("a device on a subnet needs its keys");
+  if (publicKey === state.wireguard?.publicKey) return invalid("that is the gateway's own public key");
+  for (const other of tableRows(state.devices)) {
+    if (other.id === self || other.publicKey !== publicKey) continue;
+    return { code: "CONFLICT", message: `${other.name} has that public key; each device has its own` };
+  }
+  return null;
+}
+
+const invalid = (message: string): Refusal => ({ code: "INVALID_REQUEST", message });
+
+function unknownDevice(id: string): Decision {
+  return refuse("NOT_FOUND", `there is no device ${id}; \`portreeve device list\` shows those there are`);
+}

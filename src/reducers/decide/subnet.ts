@@ -1,0 +1,167 @@
+import { event, type PortreeveEvent } from "../../events/index.ts";
+import type { SubnetDns } from "../../events/subnet.ts";
+import { firstHost, formatIpv4, type Ipv4Prefix, parseIpv4Prefix, prefixText, prefixesOverlap } from "../../lib/ip.ts";
+import { tableRows } from "../../lib/table.ts";
+import type { Device, State, Subnet } from "../state.ts";
+import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
+import { removal, rekeyed } from "./device-ports.ts";
+import { newId } from "./new-id.ts";
+import { accept, refuse } from "./refusal.ts";
+import { unknownWan } from "./wan.ts";
+
+/** A route of the machine, as far as a new subnet must not hide it. */
+export interface KnownRoute {
+  /** "192.168.7.0/24". */
+  readonly prefix: string;
+  readonly interface: string;
+}
+
+export type SubnetCommand =
+  | {
+      readonly type: "subnet.add";
+      readonly name: string;
+      /** Any address of it, with the prefix length; null: one that nothing uses is chosen. */
+      readonly prefix: string | null;
+      readonly wan: string | null;
+      readonly ipv6Prefix: string | null;
+      readonly dns: SubnetDns;
+      /** What the kernel routes now. */
+      readonly routes: readonly KnownRoute[];
+    }
+  | ({ readonly type: "subnet.edit"; readonly id: string } & Partial<SubnetFields>)
+  | { readonly type: "subnet.remove"; readonly id: string };
+
+type SubnetFields = Pick<Subnet, "name" | "wan" | "ipv6Prefix" | "dns">;
+type Of<T extends SubnetCommand["type"]> = CommandEnvelope & Extract<SubnetCommand, { type: T }>;
+
+/** Longer ones have no room for us and a device; shorter ones are a mistake in typing. */
+const LENGTH_MIN = 8;
+const LENGTH_MAX = 30;
+const SUBNETS_MAX = 256;
+
+export function decideSubnetAdd(command: Of<"subnet.add">, state: State): Decision {
+  const { name, wan, ipv6Prefix, dns } = command;
+  if (Object.keys(state.subnets).length >= SUBNETS_MAX) {
+    return refuse("QUOTA_EXCEEDED", `there are ${SUBNETS_MAX} subnets, as many as there may be; remove one first`);
+  }
+  const bad = badName(state, name, null) ?? badFields(state, { wan, ipv6Prefix, dns }, null);
+  if (bad !== null) return { ok: false, refusal: bad };
+  const chosen = command.prefix === null ? freePrefix(command, state) : placeOf(command.prefix);
+  if ("code" in chosen) return { ok: false, refusal: chosen };
+  const hit = overlapOf(state, chosen, command.routes);
+  if (hit !== null) {
+    const message = `${prefixText(chosen)} overlaps ${hit}; choose another prefix, as in 10.59.7.0/24`;
+    return refuse("CONFLICT", message);
+  }
+  const id = newId("n", state, command);
+  const prefix = `${formatIpv4(chosen.address)}/${chosen.length}`;
+  return accept([event("subnet.added", { id, name, prefix, wan, ipv6Prefix, dns })], { kind: "ids", ids: [id] });
+}
+
+function placeOf(text: string): Ipv4Prefix | Refusal {
+  const prefix = parseIpv4Prefix(text);
+  if (prefix === null) return invalid(`${text} is not a prefix, as in 10.59.7.0/24`);
+  if (prefix.length > LENGTH_MAX) return invalid(`${text} has no room for the gateway and a device; use /24`);
+  if (prefix.length < LENGTH_MIN) return invalid(`${text} is a large part of the internet; use /24`);
+  return firstHost(prefix);
+}
+
+/** 10.59.x.0/24, as the reference has it; x by entropy, then the next one that is free. */
+function freePrefix({ entropy, routes }: Of<"subnet.add">, state: State): Ipv4Prefix | Refusal {
+  for (let step = 0; step < 256; step += 1) {
+    const prefix = firstHost(parseIpv4Prefix(`10.59.${(entropy + step) % 256}.0/24`) as Ipv4Prefix);
+    if (overlapOf(state, prefix, routes) === null) return prefix;
+  }
+  return { code: "CONFLICT", message: "all of 10.59.0.0/16 is in use; name a prefix that is free" };
+}
+
+/** What a prefix would hide or be hidden by, by its name; null: nothing. */
+function overlapOf(state: State, prefix: Ipv4Prefix, routes: readonly KnownRoute[]): string | null {
+  for (const subnet of Object.values(state.subnets)) {
+    if (prefixesOverlap(prefix, parseIpv4Prefix(subnet.prefix) as Ipv4Prefix)) {
+      return `the subnet ${subnet.name} (${subnet.prefix})`;
+    }
+  }
+  for (const link of Object.values(state.interfaces)) {
+    for (const cidr of link.addresses) {
+      const other = parseIpv4Prefix(cidr);
+      if (other !== null && prefixesOverlap(prefix, other)) return `the network of ${link.name} (${cidr})`;
+    }
+  }
+  const own = state.settings.wireguard?.interface;
+  for (const route of routes) {
+    const other = parseIpv4Prefix(route.prefix);
+    // The default route is hidden by every prefix, and is meant to be.
+    if (other === null || other.length === 0 || route.interface === own) continue;
+    if (prefixesOverlap(prefix, other)) return `the route ${route.prefix} by ${route.interface}`;
+  }
+  return null;
+}
+
+export function decideSubnetEdit(command: Of<"subnet.edit">, state: State): Decision {
+  const subnet = state.subnets[command.id];
+  if (subnet === undefined) return unknownSubnet(command.id);
+  const fields = changedFields(command, subnet);
+  const answer = { kind: "ids", ids: [subnet.id] } as const;
+  if (Object.keys(fields).length === 0) return accept([], answer);
+  const bad =
+    (fields.name === undefined ? null : badName(state, fields.name, subnet.id)) ?? badFields(state, fields, subnet.id);
+  if (bad !== null) return { ok: false, refusal: bad };
+  const moved = fields.wan === undefined ? [] : rekeyed(state, devicesOf(state, subnet.id), { ...subnet, ...fields });
+  if ("code" in moved) return { ok: false, refusal: moved };
+  return accept([event("subnet.changed", { id: subnet.id, ...fields }), ...moved], answer);
+}
+
+function changedFields(command: Of<"subnet.edit">, subnet: Subnet): Partial<SubnetFields> {
+  const fields = ["name", "wan", "ipv6Prefix", "dns"] as const;
+  const changed = fields.filter(
+    (field) => command[field] !== undefined && JSON.stringify(command[field]) !== JSON.stringify(subnet[field]),
+  );
+  return Object.fromEntries(changed.map((field) => [field, command[field]])) as Partial<SubnetFields>;
+}
+
+/** Its devices, and what leads to them, go with it. */
+export function decideSubnetRemove(command: Of<"subnet.remove">, state: State): Decision {
+  const subnet = state.subnets[command.id];
+  if (subnet === undefined) return unknownSubnet(command.id);
+  const events: PortreeveEvent[] = devicesOf(state, subnet.id).flatMap((device) => removal(state, device, "subnet"));
+  events.push(event("subnet.removed", { id: subnet.id }));
+  return accept(events, { kind: "ids", ids: [subnet.id] });
+}
+
+export function devicesOf(state: State, subnet: string): Device[] {
+  return [...tableRows(state.devices)]
+    .filter((device) => device.subnet === subnet)
+    .sort((a, b) => a.createdSeq - b.createdSeq);
+}
+
+function badName(state: State, name: string, self: string | null): Refusal | null {
+  const same = Object.values(state.subnets).find(
+    (other) => other.id !== self && other.name.toLowerCase() === name.toLowerCase(),
+  );
+  return same === undefined
+    ? null
+    : { code: "CONFLICT", message: `there is a subnet ${same.name} (${same.prefix}) already; names are unique` };
+}
+
+function badFields(state: State, fields: Partial<SubnetFields>, self: string | null): Refusal | null {
+  const { wan, ipv6Prefix, dns } = fields;
+  if (wan !== undefined && wan !== null) {
+    const bad = unknownWan(state, wan);
+    if (bad !== null) return bad;
+  }
+  if (ipv6Prefix !== undefined && ipv6Prefix !== null) {
+    const taken = Object.values(state.subnets).find((other) => other.id !== self && other.ipv6Prefix === ipv6Prefix);
+    if (taken !== undefined) return { code: "CONFLICT", message: `${ipv6Prefix} is the prefix of ${taken.name}` };
+  }
+  if (dns?.mode === "device" && (self === null || !devicesOf(state, self).some(({ id }) => id === dns.device))) {
+    return invalid(`${dns.device} is no device of this subnet, so it cannot answer its queries`);
+  }
+  return null;
+}
+
+const invalid = (message: string): Refusal => ({ code: "INVALID_REQUEST", message });
+
+function unknownSubnet(id: string): Decision {
+  return refuse("NOT_FOUND", `there is no subnet ${id}; \`portreeve subnet list\` shows those there are`);
+}
