@@ -5,19 +5,19 @@ import { LinkObserver } from "../adapters/kernel/link-observer.ts";
 import type { Links } from "../adapters/kernel/links.ts";
 import { ListenerObserver } from "../adapters/kernel/listeners.ts";
 import { createPcpServer, type PcpServer } from "../adapters/pcp-server/server.ts";
-import type { ApiDeps, LogCondition, LogProblem } from "../api/deps.ts";
+import type { LogProblem } from "../api/deps.ts";
 import { type OpenApi, openApi } from "../api/listener.ts";
 import { exitOf } from "../cli/exit.ts";
 import { parseListen } from "../config/schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { settingsFrom } from "../config/settings.ts";
 import { Controller } from "../controller/controller.ts";
+import { apiDeps } from "./api-deps.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
 import { createEntropy } from "./entropy.ts";
 import type { EventLog } from "../events/log.ts";
 import { loadMasterKey } from "../events/master-key.ts";
 import { hasSecrets } from "../events/secrets.ts";
-import { History } from "../controller/history.ts";
 import { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
 import type { LogFault } from "../events/log-fault.ts";
 import { LogCare } from "./log-care.ts";
@@ -309,40 +309,23 @@ class Daemon {
       const onFault = (fault: LogFault): void => this.#enterSafeMode(controller, fault);
       this.#care = new LogCare({ config, controller, keeper, eventLog, clock, log: this.#log, onFault });
     }
-    const listen = config.api.listen === null ? null : parseListen(config.api.listen);
-    const startedAt = clock.now();
-    // What is bound and what is wrong change with time: read when asked.
-    const sockets = (): string[] => this.#sockets();
-    const logNow = (): LogCondition => {
-      return { fault: this.#fault, verification: this.#care?.verification ?? null };
-    };
-    const deps: ApiDeps = {
+    const deps = apiDeps({
       controller,
       clock,
-      reconcilers: this.#dataPlane?.reconcilers ?? [],
-      desired: this.#dataPlane?.desired ?? [],
-      history: new History(eventLog, store.snapshots),
-      snapshots: keeper,
-      answers: { get: (requestId) => eventLog.answerOf(requestId) },
+      eventLog,
+      keeper,
+      snapshots: store.snapshots,
+      dataPlane: this.#dataPlane,
       requestLog: this.#requestLog,
       metrics: this.#metrics,
       log: this.#log,
-      readiness: () => readiness.check(),
-      info: {
-        version: this.#options.version,
-        instanceId: eventLog.instanceId,
-        startedAt,
-        get sockets() {
-          return sockets();
-        },
-        get log() {
-          return logNow();
-        },
-        get warnings() {
-          return [...notes, ...readiness.degraded()];
-        },
-      },
-    };
+      readiness,
+      version: this.#options.version,
+      notes,
+      sockets: () => this.#sockets(),
+      condition: () => ({ fault: this.#fault, verification: this.#care?.verification ?? null }),
+    });
+    const listen = config.api.listen === null ? null : parseListen(config.api.listen);
     const socketPath = `${config.runtimeDir}/portreeve.sock`;
     this.#api = await openApi(deps, { socketPath, listen, tokenFile: `${config.dataDir}/api-token` });
   }

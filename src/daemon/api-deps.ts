@@ -1,0 +1,62 @@
+import type { ApiDeps, LogCondition } from "../api/deps.ts";
+import type { Controller } from "../controller/controller.ts";
+import { History } from "../controller/history.ts";
+import type { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
+import type { EventLog } from "../events/log.ts";
+import type { SnapshotStore } from "../events/snapshot.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Metrics } from "../lib/metrics.ts";
+import type { RequestLog } from "../lib/request-log.ts";
+import type { DataPlane } from "./data-plane.ts";
+import type { Readiness } from "./readiness.ts";
+
+export interface ApiParts {
+  readonly controller: Controller;
+  readonly clock: Clock;
+  readonly eventLog: EventLog;
+  readonly keeper: SnapshotKeeper;
+  readonly snapshots: SnapshotStore;
+  readonly dataPlane: DataPlane | null;
+  readonly requestLog: RequestLog;
+  readonly metrics: Metrics;
+  readonly log: ApiDeps["log"];
+  readonly readiness: Readiness;
+  readonly version: string;
+  /** What the configuration says and this version does not do. */
+  readonly notes: readonly string[];
+  /** What is bound and what is wrong change with time: asked for each time. */
+  readonly sockets: () => readonly string[];
+  readonly condition: () => LogCondition;
+}
+
+/** What the API is given of the running program. */
+export function apiDeps(parts: ApiParts): ApiDeps {
+  const { controller, clock, eventLog, dataPlane, readiness, notes } = parts;
+  return {
+    controller,
+    clock,
+    reconcilers: dataPlane?.reconcilers ?? [],
+    desired: dataPlane?.desired ?? [],
+    history: new History(eventLog, parts.snapshots),
+    snapshots: parts.keeper,
+    answers: { get: (requestId) => eventLog.answerOf(requestId) },
+    requestLog: parts.requestLog,
+    metrics: parts.metrics,
+    log: parts.log,
+    readiness: () => readiness.check(),
+    info: {
+      version: parts.version,
+      instanceId: eventLog.instanceId,
+      startedAt: clock.now(),
+      get sockets() {
+        return parts.sockets();
+      },
+      get log() {
+        return parts.condition();
+      },
+      get warnings() {
+        return [...notes, ...readiness.degraded()];
+      },
+    },
+  };
+}
