@@ -4,6 +4,8 @@ export interface DataDir {
   readonly root: string;
   /** LevelDB's. */
   readonly log: string;
+  /** A new log while it is being made. */
+  readonly beginning: string;
   /** LevelDB's lock file. Never opened by us: closing any descriptor of it drops the process's own lock. */
   readonly lock: string;
   readonly witness: string;
@@ -24,6 +26,7 @@ export function dataDirAt(root: string): DataDir {
   return {
     root,
     log: at("log"),
+    beginning: at("log.new"),
     lock: at("log/LOCK"),
     witness: at("witness"),
     evidence: at("evidence"),

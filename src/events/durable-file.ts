@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { chmod, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { chmod, type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 /** Makes names made or removed in a directory survive a power loss. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -34,6 +34,15 @@ export async function writeDurably(path: string, content: FileContent, mode = 0o
   }
   await syncDirectory(dirname(path));
 }
+
+/** Removes what a kill has left of files that `writeDurably` was writing in a directory, if nobody writes one there. */
+export async function removeUnfinished(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((): string[] => []);
+  // Nothing depends on it: what stays is tried again at the next start.
+  for (const name of names) if (UNFINISHED.test(name)) await rm(join(directory, name), { force: true }).catch(() => {});
+}
+
+const UNFINISHED = /\.[0-9a-f]{8}\.tmp$/;
 
 export async function removeDurably(path: string): Promise<void> {
   await rm(path, { force: true });

@@ -12,8 +12,9 @@ import { baseOf, readGenesis } from "./genesis.ts";
 import { readAll } from "./log-read.ts";
 import type { PortreeveRecord } from "./index.ts";
 import type { EventLog, LogHead } from "./log.ts";
+import { logExists } from "./log-begin.ts";
 import { corrupt } from "./log-fault.ts";
-import { compareWithMark, expectedMark, openScanned, refuseToBeginAnew } from "./log-open.ts";
+import { compareWithMark, expectedMark, openScanned } from "./log-open.ts";
 import { openLevelStorage, type Storage } from "./storage.ts";
 import { readWitness, type WitnessReading } from "./witness.ts";
 
@@ -40,9 +41,8 @@ export async function copyForReading(dataDir: string): Promise<LogCopy> {
     const target = dataDirAt(temporary);
     await mkdir(target.log);
     if (existsSync(source.log)) await copyLog(source.log, target.log);
-    else if (reading.mark === null)
+    if (!(await logExists(target, reading)))
       throw new PortreeveError("NOT_FOUND", `there is no event log in ${dataDir}`, "refused");
-    await refuseToBeginAnew(target, reading);
     ({ storage } = await openScanned(target, openLevelStorage, Infinity).catch(asDamage));
     const genesis = await readGenesis(storage);
     if (genesis === undefined) throw corrupt(1, "the log's own description is missing");

@@ -1,18 +1,19 @@
 import { existsSync } from "node:fs";
-import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AssertionError } from "../lib/assert.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { AnswerIndex } from "./answers.ts";
 import { EMPTY_HEAD, findHead, hashAt, readChain } from "./chain.ts";
 import { type DataDir, dataDirAt } from "./data-dir.ts";
-import { makePrivateDirectory, removeDurably, syncDirectory, writeDurably } from "./durable-file.ts";
+import { makePrivateDirectory, removeDurably, removeUnfinished, syncDirectory, writeDurably } from "./durable-file.ts";
 import type { Seq } from "./envelope.ts";
 import { droppedByLevelDb, setAside } from "./evidence.ts";
-import { baseOf, type Genesis, genesisOp, newGenesis, readGenesis } from "./genesis.ts";
+import { baseOf, type Genesis, readGenesis } from "./genesis.ts";
 import { EVENT_KEY_MAX, eventKey } from "./keys.ts";
 import { LockGuard, refuseIfLocked } from "./lock.ts";
 import type { LogHead } from "./log.ts";
+import { beginLog, logExists } from "./log-begin.ts";
 import { corrupt, LogFault, tailLost, writeFailed } from "./log-fault.ts";
 import { scanWal, walFiles } from "./prescan.ts";
 import { scanTables } from "./table-scan.ts";
@@ -54,15 +55,14 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
   const dir = dataDirAt(root);
   try {
     await makePrivateDirectory(dir.root);
-    await makePrivateDirectory(dir.log);
     refuseIfLocked(dir.lock);
-    const reading = await readWitness(dir.witness);
-    await refuseToBeginAnew(dir, reading);
-    const suspected = existsSync(dir.suspect);
-    // While a fault is open its evidence is the last that is kept: a restart loop must not push it out.
-    const clean = existsSync(dir.clean);
-    if (!clean && !suspected) await setAside(dir.log, dir.evidence);
     const { openStorage } = options;
+    const reading = await readWitness(dir.witness);
+    const suspected = existsSync(dir.suspect);
+    const clean = existsSync(dir.clean);
+    if (!(await logExists(dir, reading))) await beginLog(dir, reading, openStorage);
+    // While a fault is open its evidence is the last that is kept: a restart loop must not push it out.
+    else if (!clean && !suspected) await setAside(dir.log, dir.evidence);
     const scanned = await openScanned(dir, openStorage, clean && !suspected ? TABLE_BYTES_AFTER_CLEAN_STOP : Infinity);
     return await openAs(dir, reading, scanned, { ...options, verify: options.verify || options.accept || suspected });
   } catch (cause) {
@@ -89,6 +89,7 @@ async function openAs(
     witness = await Witness.open(dir.witness, reading, checked.genesis.instanceId);
     await witness.write({ ...checked.head, refusedAbove: false });
     await witness.sync();
+    for (const place of [dir.root, dir.snapshots, dir.archive, dir.secrets]) await removeUnfinished(place);
     await rm(dir.suspect, { force: true });
     await removeDurably(dir.clean);
     return { ...checked, witness, storage, guard };
@@ -160,23 +161,14 @@ export async function openScanned(
   return { storage, guard: new LockGuard(dir.lock) };
 }
 
-/** LevelDB takes a directory without CURRENT for a new one and deletes what it finds there. */
-export async function refuseToBeginAnew(dir: DataDir, { mark }: WitnessReading): Promise<void> {
-  const files = await readdir(dir.log);
-  if (files.includes("CURRENT")) return;
-  const remains = files.some((name) => name.endsWith(".ldb") || name.endsWith(".log"));
-  if (remains || (mark !== null && mark.seq > 0)) {
-    throw corrupt(1, `${dir.log} has lost its CURRENT file: LevelDB would begin an empty log there`);
-  }
-}
-
 async function check(
   storage: Storage,
   reading: WitnessReading,
   options: OpenOptions,
 ): Promise<Pick<Opened, "genesis" | "head" | "answers">> {
   const { verify, notice } = options;
-  const genesis = (await readGenesis(storage)) ?? (await beginLog(storage, reading));
+  const genesis = await readGenesis(storage);
+  if (genesis === undefined) throw corrupt(1, "the log's own description is missing");
   const base = baseOf(genesis);
   const found = await findHead(storage, base);
   const mark = options.accept ? { ...found, refusedAbove: false } : expectedMark(reading, found);
@@ -192,14 +184,6 @@ async function check(
   await verifyRange(storage, base, verify ? base.seq : mark.seq, found);
   if (found.seq > mark.seq) notice({ message: "unacknowledged records are adopted", seq: found.seq });
   return { genesis, head: found, answers };
-}
-
-async function beginLog(storage: Storage, { mark }: WitnessReading): Promise<Genesis> {
-  const head = await findHead(storage, EMPTY_HEAD);
-  if (head.seq > 0 || (mark !== null && mark.seq > 0)) throw corrupt(1, "the log's own description is missing");
-  const made = newGenesis();
-  await storage.write([genesisOp(made)]);
-  return made;
 }
 
 /** What the witness vouches for. Throws if it vouches for nothing, although there are records. */

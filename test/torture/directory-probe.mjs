@@ -40,7 +40,7 @@ function referenceIn(file) {
 /** @param {Probe} probe @returns {Promise<import("./oracle.mjs").Verdict>} */
 async function look({ directory, reference: file, acknowledged, verify }) {
   const reference = referenceIn(file);
-  const said = verify ? await verifyLog(directory) : null;
+  const said = verify ? await verifyLog(directory).catch((error) => unlessNotBegun(error, acknowledged)) : null;
   const store = await openStore(directory, () => {});
   if (!store.ok) {
     const { code, message, seq } = store.fault;
@@ -67,6 +67,12 @@ async function look({ directory, reference: file, acknowledged, verify }) {
   } finally {
     await log.close();
   }
+}
+
+/** Before the first promise there may be no log yet. @param {{ code?: string }} error @param {number} acknowledged */
+function unlessNotBegun(error, acknowledged) {
+  if (error.code !== "NOT_FOUND" || acknowledged > 0) throw error;
+  return null;
 }
 
 /** @param {import("../../src/events/log.ts").EventLog} log @param {Reference} reference */

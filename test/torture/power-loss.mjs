@@ -38,6 +38,8 @@ export const powerLoss = ({ stride }) => ({
           verify: index % VERIFY_EVERY === 0,
         });
         rmSync(directory, { recursive: true, force: true });
+        // Unlike damage: every byte that a promise rests on was synced before it was made.
+        if (verdict.outcome === "safe mode") verdict.faults.push("safe mode after a mere loss of power");
         return {
           row: `power/${fate}`,
           point: `power/after op ${after} of ${ops.length}/${fate}/names ${names}`,
@@ -102,10 +104,7 @@ export function build(ops, fate, names, directory) {
       if (file !== undefined) file.synced = file.now;
       named = new Map(files);
     } else if (op.kind === "rename") {
-      const file = files.get(op.file);
-      files = new Map(files);
-      files.delete(op.file);
-      if (file !== undefined) files.set(op.to, file);
+      files = new Map([...files].filter(([name]) => name !== op.to).map(([name, file]) => [renamed(name, op), file]));
     } else if (op.kind === "unlink") {
       files = new Map(files);
       files.delete(op.file);
@@ -119,7 +118,7 @@ export function build(ops, fate, names, directory) {
       acknowledged = Math.max(acknowledged, op.file === "witness" ? seqIn(op.bytes) : 0);
     }
   }
-  mkdirSync(join(directory, "log"), { recursive: true });
+  mkdirSync(directory, { recursive: true });
   for (const [name, file] of names === "kept" ? files : named) {
     const path = join(directory, name);
     mkdirSync(dirname(path), { recursive: true });
@@ -127,6 +126,11 @@ export function build(ops, fate, names, directory) {
   }
   adoptWitness(directory);
   return acknowledged;
+}
+
+/** A directory takes what is in it along. @param {string} name @param {Extract<Op, { kind: "rename" }>} op */
+function renamed(name, { file, to }) {
+  return name === file || name.startsWith(`${file}/`) ? to + name.slice(file.length) : name;
 }
 
 /** @param {Map<string, File>} files @param {Extract<Op, { kind: "write" }>} op */

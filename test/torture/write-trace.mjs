@@ -32,7 +32,7 @@ export const underTrace = (output) => [
 ];
 
 /** Copies of the log that nothing reads back, and LevelDB's text for people. */
-const IGNORED = /^evidence(\/|$)|^log\/(LOG|LOG\.old|LOCK)$/;
+const IGNORED = /^evidence(\/|$)|^log(\.new)?\/(LOG|LOG\.old|LOCK)$/;
 
 /**
  * In the order in which the calls ended. Throws at a call it cannot account for.

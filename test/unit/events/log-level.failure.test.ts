@@ -150,6 +150,7 @@ describe("openLevelLog on a disk that fails", () => {
     const disk = new FailingDisk();
     const log = await openLevelLog(temporaryDirectory(), disk);
     await log.append({ expectedHead: 0, records: pendings(0, 5000), answers: [] });
+    const opens = disk.opens;
     let seen = 0;
     for await (const { seq } of log.read(0)) {
       seen = seq;
@@ -159,7 +160,7 @@ describe("openLevelLog on a disk that fails", () => {
       disk.failWrite = () => null;
     }
     expect(seen).toBe(5000);
-    expect(disk.opens).toBe(4);
+    expect(disk.opens - opens).toBe(3);
     await log.close();
   });
 });

@@ -1,7 +1,10 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openLevelLog } from "../../../src/events/log-level.ts";
+import { openLevelStorage } from "../../../src/events/storage.ts";
+import { verifyLog } from "../../../src/events/verify.ts";
+import { FailingDisk } from "./failing-storage.ts";
 import { append, temporaryDirectory } from "./samples.ts";
 
 /** LevelDB's recovery fails for a moment, and the disk is well again when we look. */
@@ -39,6 +42,75 @@ describe("an open after a first start that was killed", () => {
       await log.close();
       writeFileSync(join(dir, "witness"), Buffer.alloc(bytes));
       await expect(openLevelLog(dir)).rejects.toMatchObject({ code: "LOG_CORRUPT", seq: 3 });
+    });
+  }
+});
+
+describe("a first open", () => {
+  for (const failure of ["before", "after"] as const) {
+    it(`[F1] [F4] puts the log in its place whole: one that fails (${failure} its first write) leaves none, the next begins`, async () => {
+      const dir = temporaryDirectory();
+      const disk = new FailingDisk();
+      disk.failWrite = () => failure;
+      await expect(openLevelLog(dir, { openStorage: disk.openStorage })).rejects.toThrow();
+      expect(existsSync(join(dir, "log"))).toBe(false);
+      const log = await openLevelLog(dir);
+      await append(log, 0, 2);
+      await log.close();
+      expect(readdirSync(dir).sort()).toEqual(["clean", "log", "witness"]);
+    });
+  }
+
+  it("[F10] is refused while another one is under way", async () => {
+    const dir = temporaryDirectory();
+    const other = await openLevelStorage(join(dir, "log.new"));
+    await expect(openLevelLog(dir)).rejects.toMatchObject({ code: "LOG_LOCKED" });
+    await other.close();
+    await (await openLevelLog(dir)).close();
+  });
+});
+
+it("an open removes what a kill left of files that were being written, and nothing else [F1]", async () => {
+  const dir = temporaryDirectory();
+  await (await openLevelLog(dir)).close();
+  for (const place of ["", "snapshots", "archive", "secrets"]) {
+    mkdirSync(join(dir, place), { recursive: true });
+    writeFileSync(join(dir, place, "00000000000007.json.00c0ffee.tmp"), "{");
+    writeFileSync(join(dir, place, "notes.tmp"), "an operator's");
+  }
+  await (await openLevelLog(dir)).close();
+  const left = readdirSync(dir, { recursive: true }).filter((name) => String(name).endsWith(".tmp"));
+  expect(left.sort()).toEqual(["archive/notes.tmp", "notes.tmp", "secrets/notes.tmp", "snapshots/notes.tmp"]);
+});
+
+describe("an open without CURRENT", () => {
+  const lose: Record<string, (dir: string) => void> = {
+    "whose log directory is gone": (dir) => rmSync(join(dir, "log"), { recursive: true }),
+    "whose log directory is empty": (dir) => {
+      rmSync(join(dir, "log"), { recursive: true });
+      mkdirSync(join(dir, "log"));
+    },
+    "that has lost it": (dir) => rmSync(join(dir, "log/CURRENT")),
+    "that has lost it and the witness": (dir) => {
+      rmSync(join(dir, "log/CURRENT"));
+      rmSync(join(dir, "witness"));
+    },
+    "of which a MANIFEST alone is left": (dir) => {
+      for (const name of readdirSync(join(dir, "log")))
+        if (!name.startsWith("MANIFEST-")) rmSync(join(dir, "log", name));
+      rmSync(join(dir, "witness"));
+    },
+  };
+  for (const [what, harm] of Object.entries(lose)) {
+    it(`[F5] ${what} begins no new log`, async () => {
+      const dir = temporaryDirectory();
+      const log = await openLevelLog(dir);
+      await append(log, 0, 2);
+      await log.close();
+      harm(dir);
+      for (let attempt = 0; attempt < 2; attempt += 1)
+        await expect(openLevelLog(dir)).rejects.toMatchObject({ code: "LOG_CORRUPT", seq: 1, remedy: "salvage" });
+      expect((await verifyLog(dir)).fault).toMatchObject({ code: "LOG_CORRUPT", seq: 1, remedy: "salvage" });
     });
   }
 });
