@@ -21,6 +21,9 @@ export interface SnapshotVerdict {
 /** Records folded between two turns of the event loop: a few milliseconds. */
 const RECORDS_AT_ONCE = 100;
 
+/** `checkLock`: what is written or removed beside a log that is another process's would be missing there. */
+type KeptLog = ReadableLog & Pick<EventLog, "compact" | "checkLock">;
+
 /** The same log for a reader who has time: whoever waits for the event loop comes first. */
 function gently(log: ReadableLog): ReadableLog {
   const { base, head } = log;
@@ -36,11 +39,11 @@ function gently(log: ReadableLog): ReadableLog {
 /** Snapshots of the running controller, and what the log may do without once they cover it. One thing at a time. */
 export class SnapshotKeeper {
   readonly #store: SnapshotStore;
-  readonly #log: ReadableLog & Pick<EventLog, "compact">;
+  readonly #log: KeptLog;
   readonly #current: () => State;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(store: SnapshotStore, log: ReadableLog & Pick<EventLog, "compact">, current: () => State) {
+  constructor(store: SnapshotStore, log: KeptLog, current: () => State) {
     this.#store = store;
     this.#log = log;
     this.#current = current;
@@ -83,6 +86,7 @@ export class SnapshotKeeper {
   }
 
   async #create(): Promise<SnapshotHeader> {
+    this.#log.checkLock();
     // Sealed: it stays as it is however long the writing takes.
     const state = this.#current();
     if (state.seq === 0) throw new PortreeveError("NOT_FOUND", "there is no event yet to save a fold of", "refused");
@@ -100,6 +104,7 @@ export class SnapshotKeeper {
   }
 
   async #compact(retain: Retain, now: number): Promise<number> {
+    this.#log.checkLock();
     const { base } = this.#log;
     const covering = (await this.#store.list()).filter(({ seq }) => seq > base.seq).slice(0, SNAPSHOTS_KEPT);
     const older = covering.length < SNAPSHOTS_KEPT ? undefined : covering.at(-1);

@@ -19,7 +19,6 @@ import type { EventLog } from "../events/log.ts";
 import { loadMasterKey } from "../events/master-key.ts";
 import { hasSecrets } from "../events/secrets.ts";
 import { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
-import type { LogFault } from "../events/log-fault.ts";
 import { LogCare } from "./log-care.ts";
 import { logProblem, unwritableLog } from "./unwritable-log.ts";
 import { PortreeveError } from "../lib/errors.ts";
@@ -306,7 +305,7 @@ class Daemon {
     const keeper = new SnapshotKeeper(store.snapshots, eventLog, () => controller.state);
     this.#keeper = keeper;
     if (store.ok) {
-      const onFault = (fault: LogFault): void => this.#enterSafeMode(controller, fault);
+      const onFault = (fault: PortreeveError): void => this.#enterSafeMode(controller, fault);
       this.#care = new LogCare({ config, controller, keeper, eventLog, clock, log: this.#log, onFault });
     }
     const deps = apiDeps({

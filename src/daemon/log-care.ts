@@ -5,12 +5,15 @@ import type { ControllerPort } from "../controller/port.ts";
 import type { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
 import { dataDirAt } from "../events/data-dir.ts";
 import type { EventLog } from "../events/log.ts";
-import type { LogFault } from "../events/log-fault.ts";
 import { suspectLog } from "../events/log-open.ts";
 import { scanTables } from "../events/table-scan.ts";
 import type { Clock } from "../lib/clock.ts";
+import { PortreeveError } from "../lib/errors.ts";
 import { BackgroundVerification } from "./log-verification.ts";
 import { SnapshotSchedule } from "./snapshots.ts";
+
+/** Renewals are answered without the log: no longer than this after another process may have begun to write it. */
+const LOCK_CHECK_MS = 500;
 
 export interface LogCareOptions {
   readonly config: Pick<Config, "dataDir" | "log">;
@@ -19,15 +22,20 @@ export interface LogCareOptions {
   readonly eventLog: EventLog;
   readonly clock: Pick<Clock, "now">;
   readonly log: Logger;
-  readonly onFault: (fault: LogFault) => void;
+  /** The log can be trusted no more, or belongs to another process. */
+  readonly onFault: (fault: PortreeveError) => void;
 }
 
-/** What the log needs beside being written: snapshots, the archive, and once a start a look at all of it. */
+/** What the log needs beside being written: snapshots, the archive, a look at its lock, and once a start at all of it. */
 export class LogCare {
+  readonly #options: LogCareOptions;
   readonly #verification: BackgroundVerification;
   readonly #schedule: SnapshotSchedule;
+  #lockTimer: NodeJS.Timeout | null = null;
 
-  constructor({ config, controller, keeper, eventLog, clock, log, onFault }: LogCareOptions) {
+  constructor(options: LogCareOptions) {
+    this.#options = options;
+    const { config, controller, keeper, eventLog, clock, log, onFault } = options;
     const { dataDir } = config;
     this.#verification = new BackgroundVerification({
       log: eventLog,
@@ -52,12 +60,29 @@ export class LogCare {
   }
 
   async start(): Promise<void> {
+    this.#lockTimer = setInterval(() => this.#checkLock(), LOCK_CHECK_MS).unref();
     this.#verification.start();
     await this.#schedule.start();
   }
 
   async close(): Promise<void> {
+    this.#forgetLock();
     await this.#schedule.close();
     await this.#verification.close();
+  }
+
+  #checkLock(): void {
+    try {
+      this.#options.eventLog.checkLock();
+    } catch (cause) {
+      // What is not final is the next append's to tell.
+      if (!(cause instanceof PortreeveError) || cause.disposition !== "fatal") return;
+      this.#forgetLock();
+      this.#options.onFault(cause);
+    }
+  }
+
+  #forgetLock(): void {
+    if (this.#lockTimer !== null) clearInterval(this.#lockTimer);
   }
 }

@@ -27,6 +27,9 @@ export function unwritableLog(fault: PortreeveError): EventLog {
     readableAfter: refuse,
     compact: refuse,
     answerOf: refuse,
+    checkLock: () => {
+      throw fault;
+    },
     close: () => Promise.resolve(),
   };
 }

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { PortreeveError } from "../lib/errors.ts";
+import { writeFailed } from "./log-fault.ts";
 
 const locked = (message: string): PortreeveError => new PortreeveError("LOG_LOCKED", message, "fatal");
 
@@ -51,7 +52,7 @@ export class LockGuard {
     this.#inode = inodeOf(lockFile);
   }
 
-  /** Throws LOG_LOCKED if LOCK is not the file we have locked. */
+  /** Throws LOG_LOCKED if LOCK is not the file we have locked, LOG_WRITE_FAILED if nobody can tell. */
   check(): void {
     const inode = inodeOf(this.#file);
     if (inode === this.#inode) return;
@@ -61,4 +62,11 @@ export class LockGuard {
   }
 }
 
-const inodeOf = (file: string): bigint => statSync(file, { throwIfNoEntry: false, bigint: true })?.ino ?? 0n;
+/** 0 if there is none. */
+function inodeOf(file: string): bigint {
+  try {
+    return statSync(file, { throwIfNoEntry: false, bigint: true })?.ino ?? 0n;
+  } catch (cause) {
+    throw writeFailed(`${file} cannot be looked at`, cause);
+  }
+}

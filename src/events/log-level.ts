@@ -113,6 +113,11 @@ class LevelLog implements EventLog {
     return this.#answers.read(await this.#readable(), requestId);
   }
 
+  checkLock(): void {
+    if (this.#ended !== null) throw this.#ended;
+    this.#assertStillLocked();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#inTurn(() => this.#close());
     return this.#closing;
@@ -186,7 +191,7 @@ class LevelLog implements EventLog {
     try {
       this.#guard.check();
     } catch (cause) {
-      throw this.#end(cause);
+      throw isFinal(cause) ? this.#end(cause) : cause;
     }
   }
 

@@ -81,6 +81,9 @@ class MemoryLog implements EventLog {
     return answer === undefined ? undefined : (JSON.parse(answer) as unknown);
   }
 
+  /** Nobody else can have it. */
+  checkLock(): void {}
+
   async close(): Promise<void> {
     this.#closed = true;
   }

@@ -47,5 +47,7 @@ export interface EventLog {
   compact(to: Seq): Promise<void>;
   /** The answer remembered for a request id. */
   answerOf(requestId: string): Promise<unknown>;
+  /** Throws LOG_LOCKED, now and at every later use, once another process may be writing this log. Costs microseconds. */
+  checkLock(): void;
   close(): Promise<void>;
 }

@@ -51,6 +51,7 @@ export function faultyLog(store: EventLog, { life, clock, faults, chance }: LogO
     compact: (to) => store.compact(to),
     read: (after, options) => store.read(after, options),
     answerOf: (requestId) => store.answerOf(requestId),
+    checkLock: () => store.checkLock(),
     close: () => Promise.resolve(),
   };
 }

@@ -125,6 +125,24 @@ describe("SnapshotKeeper", () => {
   });
 });
 
+describe("SnapshotKeeper", () => {
+  it("[F11] writes and removes nothing once the data directory may be another process's", async () => {
+    await grow(20);
+    await keeper.create();
+    await grow(20);
+    await keeper.create();
+    const before = await keeper.list();
+    await grow(20);
+    log.checkLock = () => {
+      throw new PortreeveError("LOG_LOCKED", "LOCK was replaced", "fatal");
+    };
+    await expect(keeper.create()).rejects.toMatchObject({ code: "LOG_LOCKED" });
+    await expect(keeper.compact({ events: 1, days: 1 }, gateway.now)).rejects.toMatchObject({ code: "LOG_LOCKED" });
+    expect(await keeper.list()).toEqual(before);
+    expect(log.base.seq).toBe(0);
+  });
+});
+
 describe("SnapshotKeeper.compact", () => {
   const FOREVER = 1_000_000;
   const DAY_MS = 86_400_000;

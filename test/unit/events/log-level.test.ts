@@ -1,4 +1,13 @@
-import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openLevelLog } from "../../../src/events/log-level.ts";
@@ -60,6 +69,40 @@ describe("openLevelLog", () => {
     expect(log.head.seq).toBe(1);
     await log.close();
     expect(existsSync(join(dir, "clean"))).toBe(false);
+  });
+
+  for (const [what, harm] of [
+    ["unlinked", (lock: string) => rmSync(lock)],
+    ["replaced", (lock: string) => (renameSync(lock, `${lock}-1`), writeFileSync(lock, ""))],
+  ] as const) {
+    it(`[F11] says when asked that LOCK was ${what}, and takes nothing more`, async () => {
+      const dir = temporaryDirectory();
+      const log = await openLevelLog(dir);
+      await append(log, 0);
+      log.checkLock();
+      harm(join(dir, "log/LOCK"));
+      expect(() => log.checkLock()).toThrow(expect.objectContaining({ code: "LOG_LOCKED", disposition: "fatal" }));
+      await expect(append(log, 1)).rejects.toMatchObject({ code: "LOG_LOCKED" });
+      await log.close();
+    });
+  }
+
+  it("[F8] waits for a disk that cannot even say whose LOCK is", async () => {
+    const dir = temporaryDirectory();
+    const log = await openLevelLog(dir);
+    await append(log, 0);
+    renameSync(join(dir, "log"), join(dir, "aside"));
+    // ELOOP from stat(2), whoever asks.
+    symlinkSync("log", join(dir, "log"));
+    expect(() => log.checkLock()).toThrow(
+      expect.objectContaining({ code: "LOG_WRITE_FAILED", disposition: "transient" }),
+    );
+    await expect(append(log, 1)).rejects.toMatchObject({ code: "LOG_WRITE_FAILED", disposition: "transient" });
+    rmSync(join(dir, "log"));
+    renameSync(join(dir, "aside"), join(dir, "log"));
+    await append(log, 1);
+    expect(log.head.seq).toBe(2);
+    await log.close();
   });
 
   it("forgets the oldest answers beyond ten thousand, across a restart too", async () => {
