@@ -34,6 +34,9 @@ export function httpStatus(code: ErrorCode): number {
     case "NOT_FOUND":
       return 404;
     case "LOG_REVISION_CONFLICT":
+    case "CONFIRMATION_PENDING":
+    case "NOT_UNDOABLE":
+    case "UNDO_CONFLICT":
     case "CONFLICT":
     case "PORT_TAKEN":
     case "PORT_PROTECTED":

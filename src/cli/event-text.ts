@@ -23,6 +23,9 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "allowance.withdrawn": (data) => `${data.device} may open ${data.internalPort}/${data.protocol} no more`,
   "block.lifted": (data) => `${data.device} may ask for ${data.internalPort}/${data.protocol} again`,
   "block.set": (data) => `${data.device} may not ask for ${data.internalPort}/${data.protocol}`,
+  "confirmation.awaited": (data) => `${data.id} until ${new Date(data.until).toISOString()}, else it is undone`,
+  "confirmation.given": (data) => data.id,
+  "confirmation.lapsed": (data) => `${data.id}${data.kept.length === 0 ? "" : `, but ${data.kept.join("; ")}`}`,
   "controller.started": (data) => `version ${data.version}${data.afterCleanStop ? "" : ", after an unclean stop"}`,
   "controller.stopped": () => "cleanly",
   "device.added": (data) => `${data.name} ${data.address}, a ${data.kind} (${data.id})`,
@@ -45,6 +48,7 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
     const to = `${data.internalAddress}:${data.internalPort}`;
     return `${ports}/${data.protocol} → ${to} ${lifetimeText(data.claim.lifetime)} (${data.id})`;
   },
+  "mapping.restored": (data) => `${data.externalPort}/${data.protocol} as it was (${data.id})`,
   "password.set": (data) => data.reason,
   "reconciler.paused": (data) => `${data.name} until ${new Date(data.until).toISOString()}`,
   "reconciler.resumed": (data) => data.name,

@@ -25,6 +25,9 @@ export function exitOf(code: ErrorCode): number {
     case "NOT_FOUND":
       return EXIT.notFound;
     case "LOG_REVISION_CONFLICT":
+    case "CONFIRMATION_PENDING":
+    case "NOT_UNDOABLE":
+    case "UNDO_CONFLICT":
     case "LOG_LOCKED":
     case "FOREIGN_INSTANCE":
     case "CONFLICT":

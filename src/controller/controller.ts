@@ -279,12 +279,13 @@ export class Controller implements ControllerPort {
     const records: PendingRecord<PortreeveEvent>[] = [];
     if (!decision.ok) return { decision, records };
     const { source, requestId } = submission;
+    const { causedBy = null } = decision;
     const at = Math.max(submission.now, fork.at);
     for (const event of decision.events) {
-      records.push({ at, source, requestId, causedBy: null, event });
+      records.push({ at, source, requestId, causedBy, event });
       // The hashes are the log's business; no reducer looks at them.
       const hashes = { prevHash: GENESIS_HASH, hash: GENESIS_HASH };
-      foldInto(fork, { seq: fork.seq + 1, at, source, requestId, causedBy: null, event, ...hashes });
+      foldInto(fork, { seq: fork.seq + 1, at, source, requestId, causedBy, event, ...hashes });
     }
     return { decision, records };
   }

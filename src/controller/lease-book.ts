@@ -58,6 +58,12 @@ export class LeaseBook implements Deadlines {
         case "lease.granted":
           this.#put(event.data.mappingId, event.data.claim);
           break;
+        case "mapping.restored":
+          // What of it is there may have been renewed since; the rest comes back with the end it had.
+          for (const claim of event.data.claims) {
+            if (!this.#leases.has(keyOf(event.data.id, claim.key))) this.#put(event.data.id, claim);
+          }
+          break;
         case "lease.changed":
           this.#reread(state, event.data.mappingId, event.data.claimKey);
           break;

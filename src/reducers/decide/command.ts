@@ -6,6 +6,7 @@ import type { Settings } from "../../events/settings.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
 import type { DeviceCommand } from "./device.ts";
 import type { SubnetCommand } from "./subnet.ts";
+import type { Change } from "./undo.ts";
 
 /** What every command carries, so that deciding needs no clock and no randomness. */
 export interface CommandEnvelope {
@@ -18,6 +19,8 @@ export interface CommandEnvelope {
   readonly entropy: number;
   /** The caller's view of the log: refused with LOG_REVISION_CONFLICT if it has moved on. */
   readonly ifSeq?: Seq;
+  /** Seconds after which the change is reverted unless somebody confirms it. */
+  readonly confirmWithin?: number;
 }
 
 /** A device asks for a port by PCP MAP or NAT-PMP. Lifetime 0 is `UnmapRequest`. */
@@ -125,6 +128,10 @@ export type Command =
   | { readonly type: "leases.checkpoint" }
   | { readonly type: "reconciler.pause"; readonly name: string; readonly until: number }
   | { readonly type: "reconciler.resume"; readonly name: string }
+  | { readonly type: "change.revert"; readonly change: Change }
+  | { readonly type: "confirmation.give"; readonly id: string }
+  /** Its deadline has passed. */
+  | { readonly type: "confirmation.lapse"; readonly id: string; readonly change: Change }
   | {
       readonly type: "password.set";
       readonly secretId: string;
@@ -189,6 +196,8 @@ export type Decision =
       readonly events: readonly PortreeveEvent[];
       readonly renewals: readonly Renewal[];
       readonly answer: Answer;
+      /** The first record of the change that this one takes back. */
+      readonly causedBy?: Seq;
     }
   | { readonly ok: false; readonly refusal: Refusal };
 

@@ -19,6 +19,8 @@ import {
   decideDevicesExpire,
   decideWireguardKey,
 } from "./device.ts";
+import { decideConfirmationGive, onTrial } from "./confirmation.ts";
+import { withExactDeadlines } from "./exact-deadlines.ts";
 import { decideMap } from "./map.ts";
 import {
   decidePortAdd,
@@ -43,6 +45,7 @@ import {
   decideWithdraw,
 } from "./system.ts";
 import { decideSubnetAdd, decideSubnetEdit, decideSubnetRemove } from "./subnet.ts";
+import { decideLapse, decideRevert } from "./undo.ts";
 import { decideUnmap } from "./unmap.ts";
 
 /** Pure: the same command against the same state and deadlines always decides the same. */
@@ -51,6 +54,10 @@ export function decide(command: Submission, state: State, deadlines: Deadlines):
     const message = `the log is at ${state.seq}, the request was made for ${command.ifSeq}; read again and decide again`;
     return refuse("LOG_REVISION_CONFLICT", message);
   }
+  return onTrial(withExactDeadlines(decideAlone(command, state, deadlines), state, deadlines), command, state);
+}
+
+function decideAlone(command: Submission, state: State, deadlines: Deadlines): Decision {
   switch (command.type) {
     case "map":
       return decideMap(command, state, deadlines);
@@ -124,6 +131,12 @@ export function decide(command: Submission, state: State, deadlines: Deadlines):
       return decideTokenRevoke(command, state);
     case "authority.create":
       return decideAuthorityCreate(command);
+    case "change.revert":
+      return decideRevert(command, state);
+    case "confirmation.give":
+      return decideConfirmationGive(command, state);
+    case "confirmation.lapse":
+      return decideLapse(command, state);
     default:
       return unreachable(command);
   }

@@ -64,7 +64,7 @@ function isNetworkOrBroadcast(state: State, address: string): boolean {
 }
 
 /** What is wrong with where an operator wants packets to go, before anyone else is asked. */
-function badPlace(state: State, place: Place): Refusal | null {
+export function badPlace(state: State, place: Place): Refusal | null {
   if (!isHostIpv4(place.internalAddress)) {
     return { code: "INVALID_REQUEST", message: `${place.internalAddress} is not an address a host can have` };
   }
@@ -190,7 +190,8 @@ export function decidePortEdit(command: CommandEnvelope & CommandOf<"port.edit">
     changes.interface = interfaceOf(state, place.internalAddress);
   }
   if (Object.keys(changes).length > 0) events.push(event("mapping.changed", { id: mapping.id, ...changes }));
-  if (command.lifetime !== undefined) {
+  const endless = mapping.claims.some((claim) => claim.source === "manual" && claim.expiresAt === null);
+  if (command.lifetime !== undefined && !(endless && command.lifetime === null)) {
     const { lifetime, expiresAt } = manualClaim(command.now, command.lifetime);
     events.push(event("lease.changed", { mappingId: mapping.id, claimKey: MANUAL, lifetime, expiresAt }));
   }

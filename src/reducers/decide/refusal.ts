@@ -6,6 +6,10 @@ export function refuse(code: ErrorCode, message: string, extra: Omit<Refusal, "c
   return { ok: false, refusal: { code, message, ...extra } };
 }
 
-export function accept(events: readonly PortreeveEvent[], answer: Answer, renewals: readonly Renewal[] = []): Decision {
+export function accept(
+  events: readonly PortreeveEvent[],
+  answer: Answer,
+  renewals: readonly Renewal[] = [],
+): Extract<Decision, { ok: true }> {
   return { ok: true, events, renewals, answer };
 }

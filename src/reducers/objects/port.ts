@@ -87,29 +87,104 @@ function describe(mapping: Mapping): Description {
 const claimText = ({ source, device }: Claim): string => (device === null ? "an operator" : `${device} by ${source}`);
 
 function turnBack(before: Mapping, after: Mapping, now: Mapping, terms: RevertTerms): Reverted {
-  const events: PortreeveEvent[] = [];
-  for (const { key } of after.claims) {
-    const present = claimOf(now, key);
-    if (claimOf(before, key) === undefined && present !== undefined) events.push(release(now, present));
-  }
-  if (terms.revoke) return events;
+  const joined = now.claims.filter(({ key }) => !claimOf(before, key) && claimOf(after, key));
+  const releases = joined.map((claim) => release(now, claim));
+  if (terms.revoke) return releases;
   const fields = fieldsBack({ before, after, now }, FIELDS);
   const lifetimes = lifetimesBack(before, after, now, terms.at);
   if (fields === null || lifetimes === null) return { why: CHANGED_SINCE, by: [refOf(KIND, now.id)] };
-  // What the change added goes with it; without that nobody wants the mapping any more.
-  const ended = before.claims.filter(({ key }) => claimOf(after, key) === undefined && claimOf(now, key) === undefined);
+  const ended = before.claims.filter(({ key }) => !claimOf(after, key) && !claimOf(now, key));
   const returning = ended.filter((claim) => !isOver(claim, terms.at));
-  if (events.length + returning.length === 0 && Object.keys(fields).length === 0) return lifetimes;
-  if (events.length === now.claims.length && returning.length === 0) return events;
-  const wanted = { ...now, ...fields } as Mapping;
-  const moves = (Object.keys(fields) as Field[]).some((field) => !ELSEWHERE.has(field));
-  const hindrance = moves || returning.length > 0 ? hindranceOf(wanted, returning, terms) : null;
-  if (hindrance !== null) return hindrance;
-  if (returning.length === 0) {
-    const changed = Object.keys(fields).length === 0 ? [] : [event("mapping.changed", { id: now.id, ...fields })];
-    return [...events, ...lifetimes, ...changed];
+  // Without the claim that the change added nobody wants it any more, whatever else was changed.
+  if (joined.length === now.claims.length && returning.length === 0) return releases;
+  const wanted: Mapping = { ...now, ...fields };
+  const changed = Object.keys(fields) as Field[];
+  if (changed.some((field) => !ELSEWHERE.has(field)) || returning.length > 0) {
+    const hindrance = hindranceOf(wanted, returning, terms);
+    if (hindrance !== null) return hindrance;
   }
-  const kept = now.claims.filter(({ key }) => claimOf(before, key) !== undefined || claimOf(after, key) === undefined);
-  const claims = inOrderOf(before, [...kept, ...returning]);
-  return [restored({ ...wanted, claims }), ...events.map(released), ...lifetimes];
+  if (returning.length > 0) {
+    const kept = now.claims.filter((claim) => !joined.includes(claim));
+    const claims = inOrderOf(before, [...kept, ...returning]);
+    return [...releases, restored({ ...wanted, claims }), ...lifetimes];
+  }
+  const edits = changed.length === 0 ? [] : [event("mapping.changed", { id: now.id, ...fields })];
+  return [...releases, ...edits, ...lifetimes];
+}
+
+/** Ends that the change set, as they were before; null where one was set again since. */
+function lifetimesBack(before: Mapping, after: Mapping, now: Mapping, at: number): PortreeveEvent[] | null {
+  const events: PortreeveEvent[] = [];
+  for (const old of before.claims) {
+    const [set, present] = [claimOf(after, old.key), claimOf(now, old.key)];
+    if (set === undefined || present === undefined || sameEnd(old, set)) continue;
+    if (!sameEnd(set, present)) return null;
+    const { key: claimKey, lifetime, expiresAt } = old;
+    const expired = event("lease.expired", { mappingId: now.id, claimKey });
+    events.push(
+      isOver(old, at) ? expired : event("lease.changed", { mappingId: now.id, claimKey, lifetime, expiresAt }),
+    );
+  }
+  return events;
+}
+
+/** Why packets may not go that way again, or a device may not have it again. */
+function hindranceOf(mapping: Mapping, returning: readonly Claim[], terms: RevertTerms): Hindrance | null {
+  const { now, own } = terms;
+  const bad = unknownWan(now, mapping.wan) ?? badPlace(now, mapping);
+  if (bad !== null) return { why: bad.message, by: [] };
+  for (let offset = 0; offset < mapping.count; offset += 1) {
+    const other = mappingAt(now, mapping.wan, mapping.protocol, mapping.externalPort + offset);
+    if (other === undefined || other.id === mapping.id || own.has(refOf(KIND, other.id))) continue;
+    return {
+      why: `${portName(other)} goes to ${other.internalAddress}:${other.internalPort} now`,
+      by: [refOf(KIND, other.id)],
+    };
+  }
+  return returning.some(({ device }) => device !== null) ? withoutRight(mapping, terms) : null;
+}
+
+/** Why the device behind a claim may not have it now. */
+function withoutRight(mapping: Mapping, { before, now, own }: RevertTerms): Hindrance | null {
+  const { internalAddress, internalPort, protocol } = mapping;
+  const key = internalKey(internalAddress, protocol, internalPort);
+  if (now.blocks[key] !== undefined && !own.has(refOf("block", key))) {
+    return { why: `${internalAddress} may not ask for ${internalPort}/${protocol}`, by: [refOf("block", key)] };
+  }
+  const served = mapping.interface === null ? undefined : servedInterface(now, mapping.interface);
+  const site = (state: State) => deviceAt(state, served?.tunnel === false ? served.interface : null, internalAddress);
+  const returns = site(before);
+  // What comes back together with its device has the rights it had.
+  if (returns !== undefined && own.has(refOf("device", returns.id))) return null;
+  if (served === undefined) return { why: `${mapping.interface ?? internalAddress} is not served now`, by: [] };
+  const device = site(now);
+  if (device === undefined) {
+    return served.devices === "any" ? null : { why: `${internalAddress} is no registered device`, by: [] };
+  }
+  const allowed = now.allowances[allowanceKey(device.id, protocol, internalPort)] !== undefined;
+  if (device.ports === "auto" || (device.ports === "ask" && allowed)) return null;
+  return { why: `${device.name} may not open ${internalPort}/${protocol}`, by: [refOf("device", device.id)] };
+}
+
+const claimOf = ({ claims }: Mapping, key: string): Claim | undefined => claims.find((claim) => claim.key === key);
+
+const isOver = ({ expiresAt }: Claim, at: number): boolean => expiresAt !== null && expiresAt <= at;
+
+const sameEnd = (left: Claim, right: Claim): boolean =>
+  left.lifetime === right.lifetime && left.expiresAt === right.expiresAt;
+
+const release = ({ id }: Mapping, claim: Claim): PortreeveEvent =>
+  event("lease.released", { mappingId: id, claimKey: claim.key, reason: "operator" });
+
+function restored({ specRevision: _spec, revision: _revision, ...mapping }: Mapping): PortreeveEvent {
+  return event("mapping.restored", mapping);
+}
+
+/** As they were; what joined since comes last. */
+function inOrderOf(before: Mapping, claims: readonly Claim[]): Claim[] {
+  const place = ({ key }: Claim): number => {
+    const index = before.claims.findIndex((claim) => claim.key === key);
+    return index < 0 ? before.claims.length : index;
+  };
+  return claims.toSorted((a, b) => place(a) - place(b));
 }

@@ -55,14 +55,14 @@ export class Gateway {
     ]);
   }
 
-  append(events: readonly PortreeveEvent[], source = "test"): void {
+  append(events: readonly PortreeveEvent[], source = "test", causedBy: number | null = null): void {
     if (events.length === 0) return;
     const added = events.map((each, index): PortreeveRecord => {
       // What the log would store must pass its own schema.
       EVENT_TYPES[each.type].schema.parse(JSON.parse(JSON.stringify(each.data)));
       const hashes = { prevHash: GENESIS_HASH, hash: GENESIS_HASH };
       const seq = this.state.seq + 1 + index;
-      return { seq, at: this.now, source, requestId: `r${seq}`, causedBy: null, event: each, ...hashes };
+      return { seq, at: this.now, source, requestId: `r${seq}`, causedBy, event: each, ...hashes };
     });
     const fork = forkState(this.state);
     for (const record of added) foldInto(fork, record);
@@ -86,7 +86,7 @@ export class Gateway {
   do(command: Command, source = "test", entropy = 7): Decision {
     const decision = this.decide(command, source, entropy);
     if (decision.ok) {
-      this.append(decision.events, source);
+      this.append(decision.events, source, decision.causedBy);
       for (const renewal of decision.renewals) this.leases.renew(renewal);
     }
     return decision;

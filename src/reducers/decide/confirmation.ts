@@ -1,0 +1,52 @@
+import { event } from "../../events/index.ts";
+import { erasedBy, nameOf, objectsOf } from "../objects/index.ts";
+import type { Confirmation, State } from "../state.ts";
+import type { CommandEnvelope, CommandOf, Decision, Submission } from "./command.ts";
+import { newId } from "./new-id.ts";
+import { accept, refuse } from "./refusal.ts";
+
+/** Beyond this it is no trial any more, and what is needed to revert it may have left the log. */
+export const CONFIRM_WITHIN_MAX_SECONDS = 86_400;
+
+/** They end a pending change instead of adding to it. */
+const ENDS_PENDING: ReadonlySet<Submission["type"]> = new Set(["change.revert", "confirmation.give"]);
+
+/** An operator's change, if it is only a trial; and none of what is on trial already. */
+export function onTrial(decision: Decision, command: Submission, state: State): Decision {
+  if (!decision.ok || decision.events.length === 0 || !command.source.startsWith("api:")) return decision;
+  const objects = objectsOf(decision.events);
+  const pending = ENDS_PENDING.has(command.type) ? undefined : pendingFor(state, objects);
+  if (pending !== undefined) {
+    const [ref = ""] = pending.objects.filter((each) => objects.has(each));
+    const object = objects.get(ref);
+    const name = object === undefined ? ref : nameOf(object, state);
+    const message = `${name} awaits a confirmation until ${new Date(pending.until).toISOString()}: \`portreeve confirm ${pending.id}\` keeps the change, \`portreeve revert ${pending.seqs[0]}\` takes it back`;
+    return refuse("CONFIRMATION_PENDING", message);
+  }
+  const { confirmWithin, now } = command;
+  if (confirmWithin === undefined) return decision;
+  const erased = erasedBy(decision.events, state);
+  if (erased !== null) return refuse("NOT_UNDOABLE", `this can't be tried out: ${erased}`);
+  if (objects.size === 0) return refuse("NOT_UNDOABLE", "this can't be tried out: nothing of it can be undone");
+  const seqs = decision.events.map((_event, index) => state.seq + 1 + index);
+  const until = now + confirmWithin * 1000;
+  const id = newId("c", state, command);
+  const awaited = event("confirmation.awaited", { id, seqs, objects: [...objects.keys()], until });
+  return { ...decision, events: [...decision.events, awaited] };
+}
+
+function pendingFor(state: State, objects: ReadonlyMap<string, unknown>): Confirmation | undefined {
+  return Object.values(state.confirmations).find((each) => each.objects.some((ref) => objects.has(ref)));
+}
+
+export function decideConfirmationGive(
+  command: CommandEnvelope & CommandOf<"confirmation.give">,
+  state: State,
+): Decision {
+  const pending = state.confirmations[command.id];
+  if (pending === undefined || pending.until <= command.now) {
+    const message = `no change awaits the confirmation ${command.id}: it was given, or the change was taken back; \`portreeve events list --type confirmation\` tells`;
+    return refuse("NOT_FOUND", message);
+  }
+  return accept([event("confirmation.given", { id: command.id })], { kind: "done" });
+}
