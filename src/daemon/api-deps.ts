@@ -3,6 +3,7 @@ import type { Controller } from "../controller/controller.ts";
 import { History } from "../controller/history.ts";
 import type { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
 import type { EventLog } from "../events/log.ts";
+import type { SecretStore } from "../events/secrets.ts";
 import type { SnapshotStore } from "../events/snapshot.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../lib/metrics.ts";
@@ -14,6 +15,7 @@ export interface ApiParts {
   readonly controller: Controller;
   readonly clock: Clock;
   readonly eventLog: EventLog;
+  readonly secrets: SecretStore;
   readonly keeper: SnapshotKeeper;
   readonly snapshots: SnapshotStore;
   readonly dataPlane: DataPlane | null;
@@ -35,6 +37,8 @@ export function apiDeps(parts: ApiParts): ApiDeps {
   return {
     controller,
     clock,
+    wallClock: Date.now,
+    secrets: parts.secrets,
     reconcilers: dataPlane?.reconcilers ?? [],
     desired: dataPlane?.desired ?? [],
     history: new History(eventLog, parts.snapshots),

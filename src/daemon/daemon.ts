@@ -17,7 +17,7 @@ import { type DataPlane, openDataPlane } from "./data-plane.ts";
 import { createEntropy } from "./entropy.ts";
 import type { EventLog } from "../events/log.ts";
 import { loadMasterKey } from "../events/master-key.ts";
-import { hasSecrets } from "../events/secrets.ts";
+import { hasSecrets, openSecrets, type SecretStore } from "../events/secrets.ts";
 import { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
 import { LogCare } from "./log-care.ts";
 import { logProblem, unwritableLog } from "./unwritable-log.ts";
@@ -28,6 +28,8 @@ import { portControlListeners, wanAddresses, wanInterfaces } from "./served-addr
 import { ProcessWatch } from "./process-watch.ts";
 import { Readiness } from "./readiness.ts";
 import { externalAddress } from "../reducers/select/external-address.ts";
+import { nextDeviceEnd } from "../reducers/device.ts";
+import { servedInterfaces } from "../reducers/served.ts";
 import { openStore, type Store } from "./store.ts";
 
 /** An interface or socket that was not there is tried again this often. */
@@ -80,6 +82,8 @@ class Daemon {
   readonly #closers: (() => Promise<void> | void)[] = [];
   #controller: Controller | null = null;
   #eventLog: EventLog | null = null;
+  /** From the start on. */
+  #secrets: SecretStore | null = null;
   #dataPlane: DataPlane | null = null;
   #pcp: PcpServer | null = null;
   #api: OpenApi | null = null;
@@ -103,7 +107,8 @@ class Daemon {
     const { config } = this.#options.loaded;
     const store = await openStore(config.dataDir, (fields, message) => this.#log.warn(fields, message));
     if (store.ok) this.#eventLog = store.log;
-    await loadMasterKey(config.masterKeyFile, await hasSecrets(config.dataDir));
+    const masterKey = await loadMasterKey(config.masterKeyFile, await hasSecrets(config.dataDir));
+    this.#secrets = openSecrets(config.dataDir, masterKey);
     const { run, at } = store.state;
     const anchor = at === 0 ? null : { at: run.startedAt, uptimeMs: run.uptimeMs, bootId: run.bootId, lastAt: at };
     const clock = new SystemClock(anchor);
@@ -237,7 +242,8 @@ class Daemon {
     const requestId = `start-${process.pid}-${start.uptimeMs}`;
     const outcome = await controller.submit({ type: "controller.start", ...start, source: "controller", requestId });
     if (!outcome.ok) throw new PortreeveError(outcome.refusal.code, outcome.refusal.message, "fatal");
-    const leaseClock = new LeaseClock(controller, controller.leases, clock);
+    const devices = { next: () => nextDeviceEnd(controller.state) };
+    const leaseClock = new LeaseClock(controller, { leases: controller.leases, devices }, clock);
     leaseClock.start();
     this.#closers.push(() => leaseClock.close());
   }
@@ -247,6 +253,7 @@ class Daemon {
     const observer = new LinkObserver({
       controller,
       settingsFor: (links) => settingsFrom(config, wanInterfaces(config.wan.interfaces, links, controller.state)),
+      servedWith: (settings) => servedInterfaces({ ...controller.state, settings }).map((served) => served.interface),
       onLinks: (links) => {
         this.#links = links;
         this.#dataPlane?.interfacesSeen(links);
@@ -281,7 +288,9 @@ class Daemon {
     const [pcp, controller, readiness] = [this.#pcp, this.#controller, this.#readiness];
     if (pcp === null || controller === null || readiness === null || this.#stopping) return;
     const settings = this.safe ? settingsFrom(this.#options.loaded.config, []) : controller.state.settings;
-    const wanted = portControlListeners(settings, this.#links);
+    // In safe mode as far as the state could be read; the configured LANs in any case.
+    const served = servedInterfaces({ ...controller.state, settings });
+    const wanted = portControlListeners(settings.portControl, served, this.#links);
     const guarded = this.safe || wanted.length === 0 || this.#dataPlane?.guarded() === true;
     if (!guarded) readiness.failed("port control", "the guard is not in the kernel, so no socket opens");
     const faults = guarded ? await pcp.serve(wanted) : [];
@@ -312,6 +321,7 @@ class Daemon {
       controller,
       clock,
       eventLog,
+      secrets: this.#secrets as SecretStore,
       keeper,
       snapshots: store.snapshots,
       dataPlane: this.#dataPlane,

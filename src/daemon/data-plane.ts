@@ -48,7 +48,12 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
   const reconcilers = createGatewayReconcilers(
     controller,
     instanceId,
-    { guard: createGuardTarget(nftables), forwards: createForwardsTarget(nftables), sysctls: sysctlTarget },
+    {
+      guard: createGuardTarget(nftables),
+      forwards: createForwardsTarget(nftables),
+      sysctls: sysctlTarget,
+      tunnel: null,
+    },
     { clock, random: Math.random, log, metrics, initialized: () => started },
   );
   const { guard, forwards, sysctls } = reconcilers;

@@ -1,13 +1,17 @@
 import type { ControllerPort } from "../controller/port.ts";
 import type { Settler } from "../controller/settled-submission.ts";
 import { tableGet } from "../lib/table.ts";
-import type { Target } from "../reconcilers/contract.ts";
+import type { ReconcilerDefinition, Target } from "../reconcilers/contract.ts";
 import { createReconciler, type EngineDeps, type RunningReconciler } from "../reconcilers/engine/engine.ts";
 import { nftablesForwards } from "../reconcilers/nftables-forwards.ts";
 import { nftablesGuard } from "../reconcilers/nftables-guard.ts";
+import { routes } from "../reconcilers/routes.ts";
+import { secrets } from "../reconcilers/secrets.ts";
 import { sysctls } from "../reconcilers/sysctls.ts";
+import { wireguard } from "../reconcilers/wireguard.ts";
 import { forwardKeysOf } from "../reducers/select/forward-rows.ts";
-import type { ForwardRow, GuardRow, SysctlRow } from "../reducers/select/rows.ts";
+import type { ForwardRow, GuardRow, RouteRow, SysctlRow, WireguardRow } from "../reducers/select/rows.ts";
+import type { SecretRow } from "../reducers/select/secret-rows.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
 import type { State } from "../reducers/state.ts";
 
@@ -15,6 +19,14 @@ export interface GatewayTargets {
   readonly guard: Target<GuardRow, GuardRow>;
   readonly forwards: Target<ForwardRow, ForwardRow>;
   readonly sysctls: Target<SysctlRow, string>;
+  /** Null where nobody can be on a subnet of ours, as in the simulation. */
+  readonly tunnel: TunnelTargets | null;
+}
+
+export interface TunnelTargets {
+  readonly wireguard: Target<WireguardRow, WireguardRow>;
+  readonly routes: Target<RouteRow, RouteRow>;
+  readonly secrets: Target<SecretRow, SecretRow>;
 }
 
 /** The kernel parameters to look at: those that are wanted now. */
@@ -45,11 +57,19 @@ export function createGatewayReconcilers(
     states: controller,
     pausedUntil: (state) => state.pauses[name] ?? null,
   });
-  const [guardRows, forwardRows, parameters] = [nftablesGuard(instanceId), nftablesForwards(instanceId), sysctls()];
-  const guard = createReconciler(guardRows, targets.guard, depsOf(guardRows.name));
-  const forwards = createReconciler(forwardRows, targets.forwards, depsOf(forwardRows.name));
-  const kernel = createReconciler(parameters, targets.sysctls, depsOf(parameters.name));
-  const all = [guard, forwards, kernel];
+  const running = <Spec, Obs>(rows: ReconcilerDefinition<State, Spec, Obs>, target: Target<Spec, Obs>) =>
+    createReconciler(rows, target, depsOf(rows.name));
+  const guard = running(nftablesGuard(instanceId), targets.guard);
+  const forwards = running(nftablesForwards(instanceId), targets.forwards);
+  const kernel = running(sysctls(), targets.sysctls);
+  const tunnel =
+    targets.tunnel === null
+      ? []
+      : [running(wireguard(), targets.tunnel.wireguard), running(routes(), targets.tunnel.routes)];
+  const sealed = targets.tunnel === null ? [] : [running(secrets(), targets.tunnel.secrets)];
+  // What a promise waits for. Not the guard: it gives a device its share of requests, and no forward depends on that.
+  const promised = [forwards, kernel, ...tunnel];
+  const all = [guard, ...promised, ...sealed];
   return {
     guard,
     forwards,
@@ -57,11 +77,10 @@ export function createGatewayReconcilers(
     all,
     async start() {
       await guard.start();
-      await Promise.all([forwards.start(), kernel.start()]);
+      await Promise.all(all.slice(1).map((reconciler) => reconciler.start()));
     },
     async settled(seq, signal) {
-      // Not the guard: it gives a device its share of requests, and no forward depends on that.
-      await Promise.all([forwards.settled(seq, signal), kernel.settled(seq, signal)]);
+      await Promise.all(promised.map((reconciler) => reconciler.settled(seq, signal)));
     },
     effect(mappingId) {
       const mapping = tableGet(controller.state.mappings, mappingId);

@@ -2,14 +2,18 @@ import type { Link, Links } from "../adapters/kernel/links.ts";
 import type { Listener } from "../adapters/pcp-server/link.ts";
 import type { Settings } from "../events/settings.ts";
 import { wanAddress } from "../reducers/select/external-address.ts";
+import type { Served } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
 
 /** Where port control is to be served: each IPv4 address of each served interface that is there and up. */
-export function portControlListeners(settings: Settings, links: Links): Listener[] {
-  const { pcp, natpmp } = settings.portControl;
+export function portControlListeners(
+  { pcp, natpmp }: Settings["portControl"],
+  served: readonly Pick<Served, "interface">[],
+  links: Links,
+): Listener[] {
   if (!pcp && !natpmp) return [];
   const byName = new Map(links.links.map((link) => [link.name, link]));
-  return settings.lan.flatMap(({ interface: name }) => {
+  return served.flatMap(({ interface: name }) => {
     const link = byName.get(name);
     return link === undefined || !link.up ? [] : listenersOf(link);
   });

@@ -28,6 +28,8 @@ export interface SecretStore {
   put(kind: string, material: Secret): Promise<string>;
   /** Rejects with NOT_FOUND if the id was never given out or is erased. */
   open(secretId: string): Promise<Secret>;
+  /** The ids of all that are kept, but for those that were put and are not named yet: `isNamed` tells. */
+  list(isNamed: (secretId: string) => boolean): Promise<string[]>;
   /** Afterwards nothing we keep can open it, with the master key neither. Erasing what is gone is no error. */
   erase(secretId: string): Promise<void>;
 }
@@ -48,6 +50,8 @@ export function openSecrets(dataDir: string, masterKey: Secret): SecretStore {
 class SecretFiles implements SecretStore {
   readonly #directory: string;
   readonly #masterKey: Secret;
+  /** Put by this process for something that is still being decided: nobody may take them for left-overs. */
+  readonly #unnamed = new Set<string>();
 
   constructor(directory: string, masterKey: Secret) {
     this.#directory = directory;
@@ -64,8 +68,21 @@ class SecretFiles implements SecretStore {
       material: seal(dataKey, material.expose(), context("material", secretId, kind)),
     });
     await makePrivateDirectory(this.#directory);
+    this.#unnamed.add(secretId);
     await writeDurably(this.#file(secretId), `${JSON.stringify(file)}\n`);
     return secretId;
+  }
+
+  async list(isNamed: (secretId: string) => boolean): Promise<string[]> {
+    const names = await readdir(this.#directory).catch((cause: unknown) => {
+      if (isMissing(cause)) return [];
+      throw cause;
+    });
+    const ids = names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length));
+    return ids.filter((id) => {
+      if (isNamed(id)) this.#unnamed.delete(id);
+      return !this.#unnamed.has(id);
+    });
   }
 
   async open(secretId: string): Promise<Secret> {
@@ -85,6 +102,7 @@ class SecretFiles implements SecretStore {
 
   async erase(secretId: string): Promise<void> {
     const path = this.#file(secretId);
+    this.#unnamed.delete(secretId);
     try {
       const { size } = await stat(path);
       const file = await open(path, "r+");

@@ -1,6 +1,6 @@
 import type { PortreeveRecord } from "../events/index.ts";
 import { assert } from "../lib/assert.ts";
-import { tableDelete, tableGet, tableSet } from "../lib/table.ts";
+import { tableDelete, tableGet, tableRows, tableSet } from "../lib/table.ts";
 import { editRow } from "./fork.ts";
 import { followServed } from "./interface.ts";
 import { allowanceKey, type Device, deviceKey, type State } from "./state.ts";
@@ -14,6 +14,19 @@ export function deviceAt(state: State, site: string | null, address: string): De
 /** What a device's configuration is, unless an operator chose another. */
 export const profileOf = (device: Pick<Device, "profile" | "kind">): NonNullable<Device["profile"]> =>
   device.profile ?? (device.kind === "server" ? "inbound" : "full");
+
+let ends: { readonly devices: State["devices"]; readonly next: number | null } | null = null;
+
+/** Gateway time at which the first device goes that has an end; null: none. Remembered, as it is asked for all the time. */
+export function nextDeviceEnd({ devices }: Pick<State, "devices">): number | null {
+  if (ends?.devices === devices) return ends.next;
+  let next: number | null = null;
+  for (const { expiresAt } of tableRows(devices)) {
+    if (expiresAt !== null && (next === null || expiresAt < next)) next = expiresAt;
+  }
+  ends = { devices, next };
+  return next;
+}
 
 export function onDeviceAdded(draft: State, record: PortreeveRecord<"device.added">): void {
   const { data } = record.event;

@@ -1,3 +1,4 @@
+import { nextDeviceEnd } from "../../src/reducers/device.ts";
 import { LeaseClock } from "../../src/adapters/clock/lease-clock.ts";
 import { createForwardsTarget } from "../../src/adapters/nftables/forwards-target.ts";
 import { createGuardTarget } from "../../src/adapters/nftables/guard-target.ts";
@@ -96,7 +97,11 @@ export class GatewayProcess {
       this.life.kill();
       return;
     }
-    this.#leaseClock = new LeaseClock(controller, controller.leases, clock);
+    this.#leaseClock = new LeaseClock(
+      controller,
+      { leases: controller.leases, devices: { next: () => nextDeviceEnd(controller.state) } },
+      clock,
+    );
     this.#leaseClock.start();
     await this.observeNetwork();
     await this.#firstPasses(gateMs, clock);
@@ -141,6 +146,7 @@ export class GatewayProcess {
         guard: createGuardTarget(nftables),
         forwards: createForwardsTarget(nftables),
         sysctls: sysctlTarget(kernel.sysctls, sysctlNames(controller), this.life),
+        tunnel: null,
       },
       {
         clock,

@@ -9,24 +9,26 @@ const CHECKPOINT_MS = 60_000;
 /** While nothing can be logged (a full disk) an end that is due is tried this often: each try reopens the log. */
 const REFUSED_WAIT_MS = 5000;
 
-/** The part of the lease book that says whether there is anything to end. */
+/** Says whether there is anything to end: the lease book of leases. */
 export interface NextDeadline {
   next(): number | null;
 }
 
-/** The passing of time as commands: ends leases that are due and writes moved deadlines now and then. */
+/** The passing of time as commands: ends leases and devices that are due and writes moved deadlines now and then. */
 export class LeaseClock {
   readonly #controller: ControllerPort;
   readonly #leases: NextDeadline;
+  readonly #devices: NextDeadline;
   readonly #clock: Clock;
   #alarm: { cancel(): void } | null = null;
   #checkpointAt: number;
   #ticks = 0;
   #expireFrom = 0;
 
-  constructor(controller: ControllerPort, leases: NextDeadline, clock: Clock) {
+  constructor(controller: ControllerPort, ends: { leases: NextDeadline; devices: NextDeadline }, clock: Clock) {
     this.#controller = controller;
-    this.#leases = leases;
+    this.#leases = ends.leases;
+    this.#devices = ends.devices;
     this.#clock = clock;
     this.#checkpointAt = clock.now() + CHECKPOINT_MS;
   }
@@ -44,15 +46,23 @@ export class LeaseClock {
     const now = this.#clock.now();
     this.#ticks += 1;
     const requestId = `clock-${now}-${this.#ticks}`;
-    const next = this.#leases.next();
-    if (next !== null && next <= now && now >= this.#expireFrom) {
-      const outcome = await this.#controller.submit({ type: "leases.expire", source: "clock", requestId, now });
-      if (!outcome.ok) this.#expireFrom = now + REFUSED_WAIT_MS;
-    }
+    await this.#end("leases.expire", this.#leases, { now, requestId });
+    await this.#end("devices.expire", this.#devices, { now, requestId });
     if (now >= this.#checkpointAt) {
       this.#checkpointAt = now + CHECKPOINT_MS;
       await this.#controller.submit({ type: "leases.checkpoint", source: "clock", requestId, now });
     }
     if (this.#alarm !== null) this.start();
+  }
+
+  async #end(
+    type: "leases.expire" | "devices.expire",
+    ends: NextDeadline,
+    { now, requestId }: { readonly now: number; readonly requestId: string },
+  ): Promise<void> {
+    const next = ends.next();
+    if (next === null || next > now || now < this.#expireFrom) return;
+    const outcome = await this.#controller.submit({ type, source: "clock", requestId, now });
+    if (!outcome.ok) this.#expireFrom = now + REFUSED_WAIT_MS;
   }
 }

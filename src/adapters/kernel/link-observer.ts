@@ -17,6 +17,8 @@ export interface LinkObserverOptions {
   readonly onError: (cause: unknown) => void;
   /** The settings that hold with this reading: which interfaces are WAN and LAN. */
   readonly settingsFor: (links: Links) => Settings;
+  /** The interfaces that are served with these settings. */
+  readonly servedWith: (settings: Settings) => readonly string[];
 }
 
 /** What settles like an interface: the list of WANs that follows the default routes, as the monitor names those. */
@@ -90,7 +92,7 @@ export class LinkObserver {
     const settings = told ? found : state.settings;
     const wans = new Set([...settings.wan.interfaces, ...found.wan.interfaces]);
     const byName = new Map(links.links.map((link) => [link.name, link]));
-    for (const name of new Set([...wans, ...settings.lan.map((lan) => lan.interface)])) {
+    for (const name of new Set([...wans, ...this.#options.servedWith(settings)])) {
       const link = byName.get(name);
       const eager = atStart || !wans.has(name);
       if (!this.#settled(name, { seen: textOf(link), recorded: textOf(state.interfaces[name]), eager })) continue;

@@ -14,7 +14,11 @@ function rig(answer: () => Outcome, next: () => number | null) {
     submitted.push(command.type);
     return Promise.resolve(answer());
   };
-  const leaseClock = new LeaseClock({ submit } as unknown as ControllerPort, { next }, clock);
+  const leaseClock = new LeaseClock(
+    { submit } as unknown as ControllerPort,
+    { leases: { next }, devices: { next: () => null } },
+    clock,
+  );
   /** Time in steps, with the promises of each tick run out between. */
   const pass = async (ms: number): Promise<void> => {
     for (let gone = 0; gone < ms; gone += 250) {
