@@ -23,6 +23,7 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "allowance.withdrawn": (data) => `${data.device} may open ${data.internalPort}/${data.protocol} no more`,
   "block.lifted": (data) => `${data.device} may ask for ${data.internalPort}/${data.protocol} again`,
   "block.set": (data) => `${data.device} may not ask for ${data.internalPort}/${data.protocol}`,
+  "clock.noted": () => "nothing else happened",
   "confirmation.awaited": (data) => `${data.id} until ${new Date(data.until).toISOString()}, else it is undone`,
   "confirmation.given": (data) => data.id,
   "confirmation.lapsed": (data) => `${data.id}${data.kept.length === 0 ? "" : `, but ${data.kept.join("; ")}`}`,
@@ -31,6 +32,8 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "device.added": (data) => `${data.name} ${data.address}, a ${data.kind} (${data.id})`,
   "device.changed": ({ id, ...fields }) => `${id} ${JSON.stringify(fields)}`,
   "device.removed": (data) => `${data.id} by ${data.reason}`,
+  "epoch.advanced": (data) =>
+    `by ${Math.round(data.byMs / 1000)} s, as much as clients may have been told beyond the log`,
   "epoch.reset": (data) => data.reason,
   "instance.taken-over": (data) => `from ${data.from}`,
   "interface.lost": (data) => data.name,

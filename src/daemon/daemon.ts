@@ -30,7 +30,7 @@ import { Readiness } from "./readiness.ts";
 import { externalAddress } from "../reducers/select/external-address.ts";
 import { nextDeviceEnd } from "../reducers/device.ts";
 import { servedInterfaces } from "../reducers/served.ts";
-import { openStore, type Store } from "./store.ts";
+import { type OpenStore, openStore, type Store } from "./store.ts";
 
 /** An interface or socket that was not there is tried again this often. */
 const SERVE_RETRY_MS = 1000;
@@ -120,7 +120,7 @@ class Daemon {
     this.#readiness = readiness;
     this.#watchProcess(readiness);
     this.#makePcpServer(controller, clock);
-    if (store.ok) await this.#recordStart(controller, store.log, clock);
+    if (store.ok) await this.#recordStart(controller, store, clock);
     else this.#enterSafeMode(controller, store.fault);
     await this.#observeKernel(controller);
     if (store.ok) {
@@ -232,12 +232,13 @@ class Daemon {
     });
   }
 
-  async #recordStart(controller: Controller, eventLog: EventLog, clock: SystemClock): Promise<void> {
+  async #recordStart(controller: Controller, store: OpenStore, clock: SystemClock): Promise<void> {
     const start = {
       version: this.#options.version,
-      instanceId: eventLog.instanceId,
+      instanceId: store.log.instanceId,
       bootId: readBootId(),
       uptimeMs: uptimeMs(),
+      epochsRestarted: store.epochsRestarted,
     };
     const requestId = `start-${process.pid}-${start.uptimeMs}`;
     const outcome = await controller.submit({ type: "controller.start", ...start, source: "controller", requestId });

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { existsSync } from "node:fs";
+import { endsWithEpochReset } from "../events/epoch-reset.ts";
 import type { EventLog } from "../events/log.ts";
 import { copyForReading } from "../events/log-copy.ts";
 import { LogFault } from "../events/log-fault.ts";
@@ -13,9 +14,17 @@ import { initialState, type State } from "../reducers/state.ts";
 
 /** What a start finds: a log that can be written, or why it cannot and what is still known. */
 export type Store =
-  | { readonly ok: true; readonly log: EventLog; readonly snapshots: SnapshotStore; readonly state: State }
+  | {
+      readonly ok: true;
+      readonly log: EventLog;
+      readonly snapshots: SnapshotStore;
+      readonly state: State;
+      /** Promises were given up while nobody was served, and no client was told anything since. */
+      readonly epochsRestarted: boolean;
+    }
   | { readonly ok: false; readonly fault: LogFault; readonly snapshots: SnapshotStore; readonly state: State };
 
+export type OpenStore = Extract<Store, { ok: true }>;
 export type Notify = (fields: object, message: string) => void;
 
 /** Opens the log and folds it. Damage and newer versions are a value: safe mode goes on with what could be folded. */
@@ -27,7 +36,7 @@ export async function openStore(dataDir: string, notify: Notify): Promise<Store>
     log = await openLevelLog(dataDir, { notice: (notice) => notify(notice, "event log") });
     await refuseIfBehind(log, snapshots);
     const state = await stateAt(log, snapshots, log.head.seq);
-    return { ok: true, log, snapshots, state };
+    return { ok: true, log, snapshots, state, epochsRestarted: await endsWithEpochReset(log) };
   } catch (cause) {
     await log?.close();
     if (!(cause instanceof LogFault)) throw cause;

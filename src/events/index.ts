@@ -11,8 +11,10 @@ import {
 import { blockLifted, blockSet } from "./block.ts";
 import { confirmationAwaited, confirmationGiven, confirmationLapsed } from "./confirmation.ts";
 import {
+  clockNoted,
   controllerStarted,
   controllerStopped,
+  epochAdvanced,
   epochReset,
   instanceTakenOver,
   reconcilerPaused,
@@ -40,6 +42,7 @@ export const EVENT_TYPES = {
   "authority.created": { v: 1, schema: authorityCreated },
   "block.lifted": { v: 1, schema: blockLifted },
   "block.set": { v: 1, schema: blockSet },
+  "clock.noted": { v: 1, schema: clockNoted },
   "confirmation.awaited": { v: 1, schema: confirmationAwaited },
   "confirmation.given": { v: 1, schema: confirmationGiven },
   "confirmation.lapsed": { v: 1, schema: confirmationLapsed },
@@ -48,6 +51,7 @@ export const EVENT_TYPES = {
   "device.added": { v: 1, schema: deviceAdded },
   "device.changed": { v: 1, schema: deviceChanged },
   "device.removed": { v: 1, schema: deviceRemoved },
+  "epoch.advanced": { v: 1, schema: epochAdvanced },
   "epoch.reset": { v: 1, schema: epochReset },
   "instance.taken-over": { v: 1, schema: instanceTakenOver },
   "interface.lost": { v: 1, schema: interfaceLost },

@@ -22,6 +22,7 @@ import {
 } from "./controller.ts";
 import { onAllowanceGranted, onAllowanceWithdrawn, onDeviceAdded, onDeviceChanged, onDeviceRemoved } from "./device.ts";
 import {
+  onEpochAdvanced,
   onEpochReset,
   onInterfaceLost,
   onInterfaceObserved,
@@ -44,6 +45,8 @@ const HANDLERS: Handlers<PortreeveEvent> = {
   "authority.created": onAuthorityCreated,
   "block.lifted": onBlockLifted,
   "block.set": onBlockSet,
+  // Its instant is all it says.
+  "clock.noted": () => {},
   "confirmation.awaited": onConfirmationAwaited,
   "confirmation.given": onConfirmationEnded,
   "confirmation.lapsed": onConfirmationEnded,
@@ -52,6 +55,7 @@ const HANDLERS: Handlers<PortreeveEvent> = {
   "device.added": onDeviceAdded,
   "device.changed": onDeviceChanged,
   "device.removed": onDeviceRemoved,
+  "epoch.advanced": onEpochAdvanced,
   "epoch.reset": onEpochReset,
   // The mark in the kernel changes hands, not our state: kept for the audit.
   "instance.taken-over": () => {},

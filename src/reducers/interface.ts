@@ -3,7 +3,7 @@ import { without } from "./fork.ts";
 import { severFlows } from "./mapping.ts";
 import { servedInterfaces } from "./served.ts";
 import { wanAddress } from "./select/external-address.ts";
-import type { State } from "./state.ts";
+import type { State, WanAddress } from "./state.ts";
 
 export function onInterfaceObserved(draft: State, record: PortreeveRecord<"interface.observed">): void {
   const { name, up, addresses } = record.event.data;
@@ -45,6 +45,16 @@ export function onEpochReset(draft: State, record: PortreeveRecord<"epoch.reset"
   resetEpochs(draft, record.at, record.event.data.reason);
 }
 
+export function onEpochAdvanced(draft: State, record: PortreeveRecord<"epoch.advanced">): void {
+  const { byMs } = record.event.data;
+  draft.epochs = Object.fromEntries(
+    Object.entries(draft.epochs).map(([name, { startedAt, reason }]) => [
+      name,
+      { startedAt: startedAt - byMs, reason },
+    ]),
+  );
+}
+
 /**
  * A WAN whose address is another than the last it had: flows NATed to the old one end, and clients' epochs restart
  * (RFC 6887 §8.5). An address that goes and comes back unchanged resets nothing.
@@ -57,12 +67,19 @@ function followTopology(draft: State, record: PortreeveRecord): void {
     const last = draft.wanAddresses[wan];
     draft.wanAddresses = { ...draft.wanAddresses, [wan]: address };
     if (last === undefined) continue;
-    if (last.matched !== address.matched) {
-      severFlows(draft, { address: last.matched, protocol: "tcp", port: 0, count: 0 }, record);
+    for (const lost of lostAddresses(last, address)) {
+      severFlows(draft, { address: lost, protocol: "tcp", port: 0, count: 0 }, record);
     }
     if (last.reported !== address.reported)
       resetEpochs(draft, record.at, `external address changed to ${address.reported}`);
   }
+}
+
+/** What packets carried, and what hosts inside used if nothing has it any more. */
+function lostAddresses(last: WanAddress, now: WanAddress): Set<string> {
+  const lost = new Set(last.matched === now.matched ? [] : [last.matched]);
+  if (last.reported !== now.matched && last.reported !== now.reported) lost.add(last.reported);
+  return lost;
 }
 
 function resetEpochs(draft: State, at: number, reason: string): void {

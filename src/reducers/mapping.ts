@@ -53,7 +53,7 @@ export function onMappingGranted(draft: State, record: PortreeveRecord<"mapping.
   };
   tableSet(draft.mappings, data.id, mapping);
   indexPorts(draft, mapping);
-  endQuarantine(draft, mapping);
+  takePorts(draft, mapping);
   holdMapping(draft, mapping, record.at);
   chargeDevice(draft, record, mapping);
 }
@@ -72,7 +72,7 @@ export function onMappingChanged(draft: State, record: PortreeveRecord<"mapping.
   });
   const changed = requireMapping(draft, id);
   indexPorts(draft, changed);
-  endQuarantine(draft, changed);
+  takePorts(draft, changed);
   holdMapping(draft, changed, record.at);
 }
 
@@ -91,15 +91,21 @@ export function onMappingRestored(draft: State, record: PortreeveRecord<"mapping
   const mapping: Mapping = { ...data, claims, specRevision, revision: record.seq };
   tableSet(draft.mappings, data.id, mapping);
   indexPorts(draft, mapping);
-  endQuarantine(draft, mapping);
+  takePorts(draft, mapping);
   holdMapping(draft, mapping, record.at);
 }
 
-/** Whoever holds a port now was let have it: its own former host, or an operator. */
-function endQuarantine(draft: State, mapping: Mapping): void {
-  if (draft.quarantine.size === 0) return;
-  for (let offset = 0; offset < mapping.count; offset += 1) {
-    tableDelete(draft.quarantine, externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset));
+/**
+ * Whoever holds a port now was let have it: its own former host, or an operator. What comes in by it from now on is not
+ * what an operator ended, and flows from before go with the change of the forward itself.
+ */
+function takePorts(draft: State, mapping: Mapping): void {
+  const { wan, protocol, externalPort, count, enabled } = mapping;
+  const addresses = enabled && draft.severed.size > 0 ? addressesOf(draft, wan) : [];
+  if (draft.quarantine.size === 0 && addresses.length === 0) return;
+  for (let port = externalPort; port < externalPort + count; port += 1) {
+    tableDelete(draft.quarantine, externalKey(wan, protocol, port));
+    for (const address of addresses) tableDelete(draft.severed, severedKey(address, protocol, port));
   }
 }
 
@@ -111,17 +117,29 @@ function movesPackets(mapping: Mapping, fields: Omit<MappingChanged, "id">): boo
 
 /** Ends live flows of a mapping's external side, as an operator's decision does. */
 export function sever(draft: State, mapping: Mapping, record: PortreeveRecord): void {
-  const address = wanAddress(draft, mapping.wan)?.matched ?? draft.wanAddresses[mapping.wan]?.matched;
-  if (address === undefined) return;
-  severFlows(draft, { address, protocol: mapping.protocol, port: mapping.externalPort, count: mapping.count }, record);
+  const { wan, protocol, externalPort, count } = mapping;
+  for (const address of addressesOf(draft, wan)) {
+    for (let port = externalPort; port < externalPort + count; port += 1) {
+      severFlows(draft, { address, protocol, port, count: 1 }, record);
+    }
+  }
 }
+
+/** Behind 1:1 NAT hosts inside come in by the reported address (hairpin). While a WAN has none, the last it had. */
+function addressesOf(draft: State, wan: string): string[] {
+  const address = wanAddress(draft, wan) ?? draft.wanAddresses[wan];
+  return address === undefined ? [] : [...new Set([address.matched, address.reported])];
+}
+
+const severedKey = (address: string, protocol: Mapping["protocol"], port: number): string =>
+  `${address}|${protocol}|${port}`;
 
 export function severFlows(
   draft: State,
   flows: { address: string; protocol: Mapping["protocol"]; port: number; count: number },
   record: PortreeveRecord,
 ): void {
-  const key = `${flows.address}|${flows.protocol}|${flows.port}`;
+  const key = severedKey(flows.address, flows.protocol, flows.port);
   tableSweep(draft.severed, key, (other) => record.at - other.at > SEVERED_KEEP_MS);
   tableSet(draft.severed, key, { ...flows, at: record.at, revision: record.seq });
 }

@@ -83,7 +83,7 @@ export interface Severed {
   /** External address the flows came in by; the WAN may have another by now. */
   address: string;
   protocol: Transport;
-  /** First of `count` ports; 0 with count 0: all of that address. */
+  /** 0 with count 0: all of that address. */
   port: number;
   count: number;
   at: number;

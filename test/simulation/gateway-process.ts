@@ -90,7 +90,7 @@ export class GatewayProcess {
     this.controller = controller;
     this.#openDataPlane(controller, clock, store.instanceId);
     const { bootId, uptimeMs } = machine;
-    const start = { version: "0.1.0", instanceId: store.instanceId, bootId, uptimeMs };
+    const start = { version: "0.1.0", instanceId: store.instanceId, bootId, uptimeMs, epochsRestarted: false };
     const started = await this.submit({ type: "controller.start", ...start }, "controller");
     if (!started.ok) {
       this.exited = true;

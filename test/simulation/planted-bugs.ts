@@ -1,6 +1,7 @@
 import type * as Diff from "../../src/reconcilers/engine/diff.ts";
 import type * as Policy from "../../src/reconcilers/engine/policy.ts";
 import type * as Retry from "../../src/reconcilers/engine/retry.ts";
+import type * as System from "../../src/reducers/decide/system.ts";
 import type * as InterfaceReducer from "../../src/reducers/interface.ts";
 import type * as LeaseReducer from "../../src/reducers/lease.ts";
 import type { Desired, DesiredTable } from "../../src/reducers/select/desired.ts";
@@ -18,6 +19,7 @@ export interface PlantedBug {
   readonly plant: (original: never) => object;
 }
 
+const SYSTEM = "../../src/reducers/decide/system.ts";
 const LEASES = "../../src/reducers/lease.ts";
 const INTERFACES = "../../src/reducers/interface.ts";
 const FORWARD_ROWS = "../../src/reducers/select/forward-rows.ts";
@@ -55,6 +57,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         onInterfaceObserved(draft, record);
         const restarted = { startedAt: record.at, reason: "seen" };
         draft.epochs = Object.fromEntries(Object.keys(draft.epochs).map((name) => [name, restarted]));
+      },
+    }),
+  },
+  {
+    area: "reducer",
+    bug: "after a reboot the epoch goes on from what the log knows, whatever clients were told",
+    shows: /was told epoch/,
+    module: SYSTEM,
+    plant: ({ decideControllerStart }: typeof System) => ({
+      decideControllerStart: (...args: Parameters<typeof decideControllerStart>) => {
+        const decision = decideControllerStart(...args);
+        return decision.ok ? { ...decision, events: decision.events.slice(0, 1) } : decision;
       },
     }),
   },

@@ -1,6 +1,9 @@
 import type { PortreeveRecord } from "../../src/events/index.ts";
 import type { Settings } from "../../src/events/settings.ts";
 
+/** A record is made at least every ten minutes, and appends may fail for a while. */
+const TOLD_AHEAD_MAX_MS = 15 * 60_000;
+
 /** One claim as those who were told of it must believe it. Times are gateway time. */
 export interface PromisedClaim {
   readonly key: string;
@@ -56,9 +59,15 @@ export class Promises {
   /** WAN → the external address it last had. */
   readonly #lastAddress = new Map<string, string>();
   epochStart: number | null = null;
+  /** Number of the record that began the epoch. */
+  epochStartedBy = 0;
   /** Number of the last record that changed what all mappings hang on. */
   topologyAt = 0;
+  /** After a start: clients may have been told so much more of time than gateway time goes on from. */
+  toldAhead = 0;
   #stopped = true;
+  #bootId = "";
+  #silentSince = 0;
 
   /** The addresses a WAN's packets carry, and the one clients are told first; null while it has none. */
   addressesOf(wan: string): { reported: string; all: readonly string[] } | null {
@@ -113,7 +122,7 @@ export class Promises {
   fold(record: PortreeveRecord): void {
     const { event, at } = record;
     this.seq = record.seq;
-    this.at = at;
+    [this.#silentSince, this.at] = [this.at, at];
     switch (event.type) {
       case "mapping.granted": {
         const { claim, ...place } = event.data;
@@ -164,12 +173,12 @@ export class Promises {
     switch (event.type) {
       case "settings.changed":
         this.settings = event.data.settings;
-        this.#followAddresses(at);
-        this.epochStart ??= event.data.settings.lan.length > 0 ? at : null;
+        this.#followAddresses(at, seq);
+        if (this.epochStart === null && event.data.settings.lan.length > 0) this.#beginEpoch(at, seq);
         return;
       case "interface.observed":
         this.links.set(event.data.name, event.data);
-        this.#followAddresses(at);
+        this.#followAddresses(at, seq);
         return;
       case "interface.lost":
         this.links.delete(event.data.name);
@@ -192,8 +201,14 @@ export class Promises {
       case "controller.stopped":
         this.#stopped = true;
         return;
-      case "controller.started":
-        this.#stopped = false;
+      case "controller.started": {
+        const { bootId } = event.data;
+        this.toldAhead = this.#stopped || bootId === this.#bootId ? 0 : this.#silentSince + TOLD_AHEAD_MAX_MS - at;
+        [this.#stopped, this.#bootId] = [false, bootId];
+        return;
+      }
+      case "epoch.advanced":
+        this.epochStart = (this.epochStart ?? 0) - event.data.byMs;
         return;
       default:
     }
@@ -217,14 +232,18 @@ export class Promises {
   }
 
   /** RFC 6887 §8.5: another external address restarts the epoch; the same one coming back does not. */
-  #followAddresses(at: number): void {
+  #followAddresses(at: number, seq: number): void {
     for (const wan of this.settings?.wan.interfaces ?? []) {
       const address = this.addressesOf(wan)?.reported;
       if (address === undefined) continue;
       const last = this.#lastAddress.get(wan);
       this.#lastAddress.set(wan, address);
-      if (last !== undefined && last !== address && this.epochStart !== null) this.epochStart = at;
+      if (last !== undefined && last !== address && this.epochStart !== null) this.#beginEpoch(at, seq);
     }
+  }
+
+  #beginEpoch(at: number, seq: number): void {
+    [this.epochStart, this.epochStartedBy] = [at, seq];
   }
 
   #mapping(id: string): PromisedMapping {

@@ -25,6 +25,12 @@ export function unjustified(record: PortreeveRecord, sent: Sent | undefined, bef
       return wrongExpiry(event.data, sent, before);
     case "leases.renewed":
       return wrongDeadlines(event.data, before);
+    case "epoch.advanced": {
+      const { byMs } = event.data;
+      return byMs === before.toldAhead ? null : `epochs advanced by ${byMs} and not by ${before.toldAhead}`;
+    }
+    case "clock.noted":
+      return record.at - before.at >= 600_000 ? null : "time was noted although the log knew it";
     case "mapping.changed":
       return sent.type === "port.edit" || sent.type === "port.add" ? null : `changed by ${sent.type}`;
     case "block.set":

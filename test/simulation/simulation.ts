@@ -1,9 +1,12 @@
+import { epochOf } from "../../src/adapters/pcp-server/standing.ts";
 import type { PortreeveRecord } from "../../src/events/index.ts";
 import type { EventLog, LogBatch } from "../../src/events/log.ts";
 import { memoryLog } from "../../src/events/log-memory.ts";
+
 import type { Outcome } from "../../src/reducers/decide/command.ts";
 import { replay } from "../../src/reducers/fold.ts";
 import { checkInvariants } from "../../src/reducers/invariants.ts";
+import { externalAddress } from "../../src/reducers/select/external-address.ts";
 import { stateHash, stateToJson } from "../../src/reducers/state-json.ts";
 import { Chance } from "./chance.ts";
 import { differences, expectedElements } from "./expected-kernel.ts";
@@ -218,10 +221,10 @@ export class Simulation {
 
   #answered(process: GatewayProcess, outcome: Outcome): void {
     this.#activity += 1;
+    this.#checkEpoch(process);
     if (!outcome.ok) return this.say(`  refused ${outcome.refusal.code}: ${outcome.refusal.message}`);
     this.say(`  answered ${JSON.stringify(outcome.answer)} at ${outcome.seq}`);
     this.witness.told(outcome);
-    this.#checkEpoch(process);
     if (outcome.answer.kind === "mapped") this.#checkEffective(outcome.answer, outcome.seq);
   }
 
@@ -242,12 +245,17 @@ export class Simulation {
     }
   }
 
-  /** What clients are told: seconds since the start of the epoch. */
+  /** What every reply tells, and ANNOUNCE, which asks the controller nothing: seconds since the start of the epoch. */
   #checkEpoch(process: GatewayProcess): void {
-    const start = process.controller?.state.epochs["lan0"]?.startedAt;
+    const { controller, clock } = process;
+    if (controller === null || clock === null || !process.running) return;
+    const { state, mode } = controller;
+    if (state.seq !== this.witness.promises.seq) return;
+    const start = state.epochs["lan0"]?.startedAt;
     const expected = this.witness.promises.epochStart;
-    const behind = (process.controller?.state.seq ?? 0) !== this.witness.promises.seq;
-    if (!behind && start !== expected) this.witness.fail(`the epoch began at ${start} and should have at ${expected}`);
+    if (start !== expected) this.witness.fail(`the epoch began at ${start} and should have at ${expected}`);
+    const moment = { state, mode, now: clock.now(), serverStartedAt: 0, externalAddressOf: externalAddress };
+    this.witness.toldEpoch(epochOf(moment, "lan0"));
   }
 
   async #step(): Promise<void> {
@@ -255,6 +263,7 @@ export class Simulation {
     if (this.process === null || this.broken) return;
     if (this.process.controller?.mode === "safe") await this.#trouble.endSafeMode();
     await this.tellNetwork();
+    if (this.process.running) this.#checkEpoch(this.process);
     const request = this.held.length > 0 && this.chance.happens(0.3) ? this.held.shift() : undefined;
     const next = request ?? drawRequest(this.chance, this.witness.promises);
     this.recent.push(next);

@@ -21,6 +21,7 @@ export class Witness {
   #paidFor = "";
   /** Gateway time of the last command. */
   #lastNow = 0;
+  #told: { readonly epochStartedBy: number; readonly seconds: number } | null = null;
 
   constructor(log: EventLog) {
     this.#log = log;
@@ -66,6 +67,15 @@ export class Witness {
     if (!outcome.ok || outcome.answer.kind !== "mapped" || outcome.answer.claimKey === null) return;
     const claim = this.promises.mappings.get(outcome.answer.mappingId)?.claims.get(outcome.answer.claimKey);
     if (claim !== undefined) claim.told = true;
+  }
+
+  /** RFC 6887 §8.5, RFC 6886 §3.6: what any reply says, and it never goes back while one epoch lasts. */
+  toldEpoch(seconds: number): void {
+    const { epochStartedBy } = this.promises;
+    if (this.#told?.epochStartedBy === epochStartedBy && seconds < this.#told.seconds) {
+      this.fail(`a client was told epoch ${seconds} after ${this.#told.seconds}`);
+    }
+    this.#told = { epochStartedBy, seconds };
   }
 
   fail(message: string): void {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { uptime } from "node:os";
-import type { Clock } from "../../lib/clock.ts";
+import { type BootTime, type Clock, isSameBoot } from "../../lib/clock.ts";
 
 /** Node's timers stop in a suspend; waking at least this often notices within it that time has passed. */
 const ALARM_CHUNK_MS = 1000;
@@ -23,18 +23,14 @@ export function uptimeMs(): number {
 }
 
 /** An instant of gateway time that was logged with the boot time it belonged to. */
-export interface ClockAnchor {
+export interface ClockAnchor extends BootTime {
   readonly at: number;
-  readonly uptimeMs: number;
-  readonly bootId: string;
   /** The last logged instant: gateway time never falls below it. */
   readonly lastAt: number;
 }
 
 /** What a machine's own clocks say. */
-export interface MachineTime {
-  readonly uptimeMs: number;
-  readonly bootId: string;
+export interface MachineTime extends BootTime {
   /** The wall clock, Unix milliseconds: may be wrong by years. */
   readonly wallMs: number;
 }
@@ -43,9 +39,10 @@ export interface MachineTime {
  * Gateway time at uptime 0. In the boot the log was last written in it goes on from there by CLOCK_BOOTTIME, whatever
  * the wall clock says now; after a reboot it is the wall clock, but never below the last logged instant.
  */
-export function gatewayTimeBase(anchor: ClockAnchor | null, { uptimeMs, bootId, wallMs }: MachineTime): number {
+export function gatewayTimeBase(anchor: ClockAnchor | null, machine: MachineTime): number {
+  const { uptimeMs, wallMs } = machine;
   if (anchor === null) return wallMs - uptimeMs;
-  if (anchor.bootId === bootId && bootId !== "unknown" && uptimeMs >= anchor.uptimeMs) {
+  if (isSameBoot(anchor, machine)) {
     return Math.max(anchor.at - anchor.uptimeMs, anchor.lastAt - uptimeMs);
   }
   return Math.max(wallMs, anchor.lastAt) - uptimeMs;

@@ -119,12 +119,14 @@ export type Command =
       readonly instanceId: string;
       readonly bootId: string;
       readonly uptimeMs: number;
+      /** The log ends with an epoch reset that was made while nobody was served: clients were told nothing since. */
+      readonly epochsRestarted: boolean;
     }
   | { readonly type: "controller.stop" }
   | { readonly type: "instance.take-over"; readonly from: string }
   /** Ends every claim whose deadline (with renewals in memory) has passed. */
   | { readonly type: "leases.expire" }
-  /** Writes the deadlines that moved by more than a quarter of their lifetime. */
+  /** Writes the deadlines that moved by more than a quarter of their lifetime, and the time after a long silence. */
   | { readonly type: "leases.checkpoint" }
   | { readonly type: "reconciler.pause"; readonly name: string; readonly until: number }
   | { readonly type: "reconciler.resume"; readonly name: string }

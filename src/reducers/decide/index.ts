@@ -112,7 +112,7 @@ function decideAlone(command: Submission, state: State, deadlines: Deadlines): D
     case "leases.expire":
       return decideLeasesExpire(command, state, deadlines);
     case "leases.checkpoint":
-      return decideLeasesCheckpoint(state, deadlines);
+      return decideLeasesCheckpoint(command, state, deadlines);
     case "reconciler.pause":
       return decideReconcilerPause(command);
     case "reconciler.resume":

@@ -1,4 +1,5 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
+import { isSameBoot } from "../../lib/clock.ts";
 import { tableGet } from "../../lib/table.ts";
 import type { State } from "../state.ts";
 import type { CommandEnvelope, CommandOf, Deadlines, Decision } from "./command.ts";
@@ -7,6 +8,11 @@ import { accept, refuse } from "./refusal.ts";
 const DONE = { kind: "done" } as const;
 /** One record stays well below what a reader must hold at once. */
 const DEADLINES_PER_EVENT = 1000;
+
+/** While clients are served the log is given an instant at least this often, checked once a minute. */
+const SILENT_MAX_MS = 10 * 60_000;
+/** So long after the last record clients may have been told of time: appends may fail for a while meanwhile. */
+const TOLD_AHEAD_MAX_MS = 15 * 60_000;
 
 const sameJson = (left: unknown, right: unknown): boolean => JSON.stringify(left) === JSON.stringify(right);
 
@@ -35,7 +41,10 @@ export function decideSettingsSet(command: CommandOf<"settings.set">, state: Sta
   return accept([event("settings.changed", { settings: command.settings })], DONE);
 }
 
-export function decideControllerStart(command: CommandOf<"controller.start">, state: State): Decision {
+export function decideControllerStart(
+  command: CommandEnvelope & CommandOf<"controller.start">,
+  state: State,
+): Decision {
   const { version, instanceId, bootId, uptimeMs } = command;
   const started = event("controller.started", {
     version,
@@ -44,7 +53,19 @@ export function decideControllerStart(command: CommandOf<"controller.start">, st
     uptimeMs,
     afterCleanStop: state.run.stopped,
   });
-  return accept([started], DONE);
+  const byMs = epochsBehindMs(command, state);
+  return accept(byMs > 0 ? [started, event("epoch.advanced", { byMs })] : [started], DONE);
+}
+
+/**
+ * How far the epochs may be behind what clients were told (RFC 6887 §8.5, RFC 6886 §3.6). After a reboot gateway time
+ * knows of nothing after the last record but the wall clock, which may be wrong; within a boot it goes on by itself.
+ */
+function epochsBehindMs(command: CommandEnvelope & CommandOf<"controller.start">, state: State): number {
+  const { run, at } = state;
+  const toldNothing = run.stopped || command.epochsRestarted || Object.keys(state.epochs).length === 0;
+  if (toldNothing || isSameBoot(run, command)) return 0;
+  return at + TOLD_AHEAD_MAX_MS - Math.max(command.now, at);
 }
 
 /** The exact deadlines first, so that the next start need not lengthen any lease. */
@@ -60,8 +81,12 @@ export function decideLeasesExpire(command: CommandEnvelope, state: State, deadl
   );
 }
 
-export function decideLeasesCheckpoint(state: State, deadlines: Deadlines): Decision {
-  return accept(renewed(state, deadlines.moved(false)), DONE);
+export function decideLeasesCheckpoint(command: CommandEnvelope, state: State, deadlines: Deadlines): Decision {
+  const events = renewed(state, deadlines.moved(false));
+  const silent = events.length === 0 && command.now - state.at >= SILENT_MAX_MS;
+  // Nobody is told of time where nobody is served.
+  if (silent && Object.keys(state.epochs).length > 0) events.push(event("clock.noted", {}));
+  return accept(events, DONE);
 }
 
 /** The deadlines are of the last commit: claims that the state has lost since are passed over. */

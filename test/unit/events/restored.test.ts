@@ -1,6 +1,7 @@
 import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { endsWithEpochReset } from "../../../src/events/epoch-reset.ts";
 import { openLevelLog } from "../../../src/events/log-level.ts";
 import { acceptLog, refuseIfBehind, refuseIfCopied } from "../../../src/events/restored.ts";
 import { openSnapshots } from "../../../src/events/snapshot-store.ts";
@@ -76,6 +77,9 @@ describe("acceptLog", () => {
     });
     expect(reset?.source).toBe("operator");
     expect(reset?.at).toBeGreaterThanOrEqual(records.at(-2)?.at ?? Number.POSITIVE_INFINITY);
+    expect(await endsWithEpochReset(log), "nobody was told anything since").toBe(true);
+    await append(log, 11, 1);
+    expect(await endsWithEpochReset(log)).toBe(false);
     await log.close();
     expect(readdirSync(join(dataDir, "evidence")).some((name) => name.startsWith("witness-"))).toBe(true);
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { tableRows } from "../../../src/lib/table.ts";
-import { DEVICE, eventsOf, Gateway, mapped, OTHER_DEVICE, portAdd, refusalOf } from "./given.ts";
+import { DEVICE, eventsOf, Gateway, mapped, OTHER_DEVICE, portAdd, refusalOf, WAN_ADDRESS } from "./given.ts";
 
 const only = (gateway: Gateway) => [...tableRows(gateway.state.mappings)];
 
@@ -110,8 +110,13 @@ describe("decide port", () => {
     const id = mapping?.id ?? "";
     gateway.do({ type: "port.edit", id, label: "shop" });
     expect(gateway.state.severed.size).toBe(0);
+    expect(only(gateway)[0]?.specRevision).toBe(mapping?.specRevision);
+    // That its forward leads elsewhere ends the flows; a port that leads nowhere any more says so itself.
     gateway.do({ type: "port.edit", id, internalPort: 444 });
-    expect(gateway.state.severed.size).toBe(1);
+    expect(only(gateway)[0]?.specRevision).toBeGreaterThan(mapping?.specRevision ?? 0);
+    expect(gateway.state.severed.size).toBe(0);
+    gateway.do({ type: "port.edit", id, enabled: false });
+    expect([...tableRows(gateway.state.severed)]).toMatchObject([{ address: WAN_ADDRESS, port: 8443 }]);
     expect(only(gateway)[0]).toMatchObject({ id, label: "shop", internalPort: 444, externalPort: 8443 });
   });
 

@@ -147,6 +147,50 @@ describe("forward rows", () => {
     expect(rows[1]).not.toEqual(rows[0]);
   });
 
+  it("[F4] a port that is held again is severed no more: after a restart its new flows are let alone", () => {
+    const gateway = new Gateway();
+    const severed = (): string[] => keys(select(gateway.state)).filter((key) => key.startsWith("severed|"));
+    const { mappingId } = mapped(gateway.map({ suggestedPort: 9000 }));
+    gateway.do({ type: "port.remove", id: mappingId });
+    expect(severed()).toEqual([`severed|${WAN_ADDRESS}|tcp|9000`]);
+    const before = select(gateway.state);
+    gateway.map({ suggestedPort: 9000, device: OTHER_DEVICE });
+    expect(severed()).toEqual([]);
+    expect([...(select(gateway.state).changedSince(before) ?? [])]).toContain(`severed|${WAN_ADDRESS}|tcp|9000`);
+    gateway.unmap({ device: OTHER_DEVICE });
+    expect(severed()).toEqual([]);
+  });
+
+  it("[F4] of a severed range only the ports that are held again are let alone", () => {
+    const gateway = new Gateway();
+    const range = { externalPort: 9000, internalPort: 9000, count: 3 };
+    const added = gateway.do(portAdd(range));
+    const [id = ""] = added.ok && added.answer.kind === "ids" ? added.answer.ids : [];
+    gateway.do({ type: "port.edit", id, enabled: false });
+    gateway.map({ internalPort: 1234, suggestedPort: 9001 });
+    expect(keys(select(gateway.state)).filter((key) => key.startsWith("severed|"))).toHaveLength(3);
+    gateway.do({ type: "port.remove", id });
+    gateway.do(portAdd({ externalPort: 9001, internalPort: 9001 }));
+    expect(keys(select(gateway.state)).filter((key) => key.startsWith("severed|"))).toEqual([
+      `severed|${WAN_ADDRESS}|tcp|9000`,
+      `severed|${WAN_ADDRESS}|tcp|9002`,
+    ]);
+  });
+
+  it("[F4] behind 1:1 NAT an operator's removal severs the address that hosts inside use as well", () => {
+    const gateway = new Gateway();
+    const { settings } = gateway.state;
+    const behind = (externalAddress: string) => ({ ...settings, wan: { ...settings.wan, externalAddress } });
+    gateway.append([event("settings.changed", { settings: behind("99.88.77.66") })]);
+    const { mappingId } = mapped(gateway.map({ suggestedPort: 9000 }));
+    gateway.do({ type: "port.remove", id: mappingId });
+    const severed = (): string[] => keys(select(gateway.state)).filter((key) => key.startsWith("severed|"));
+    expect(severed()).toEqual([`severed|${WAN_ADDRESS}|tcp|9000`, "severed|99.88.77.66|tcp|9000"]);
+    gateway.append([event("settings.changed", { settings: behind("99.88.77.65") })]);
+    expect(severed()).toContain("severed|99.88.77.66|tcp|0");
+    expect(severed()).not.toContain(`severed|${WAN_ADDRESS}|tcp|0`);
+  });
+
   it("explains the deletion of a port released before a restart, and not that of an unknown one", () => {
     const gateway = new Gateway();
     gateway.map({ suggestedPort: 9000 });
