@@ -28,6 +28,8 @@ export interface FilterRule {
   /** As a person would read it. */
   readonly text: string;
   readonly comment: string | null;
+  /** What nft deletes it by; null where it has none. */
+  readonly handle: number | null;
   /** All of them have to hold. */
   readonly matches: readonly Match[];
   /** Null: the rule counts, logs or marks, and the next one is looked at. */
@@ -35,7 +37,9 @@ export interface FilterRule {
 }
 
 export type Verdict =
-  | { readonly kind: "accept" | "drop" | "return" }
+  | { readonly kind: "accept" }
+  | { readonly kind: "drop" }
+  | { readonly kind: "return" }
   /** Ends in a way that is not known from the rule: a queue to a program, a map of verdicts. */
   | { readonly kind: "unknown" }
   | { readonly kind: "jump" | "goto"; readonly chain: string };

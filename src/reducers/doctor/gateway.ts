@@ -1,0 +1,107 @@
+import { parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
+import { type Finding, ok, problem, warning } from "./finding.ts";
+
+/** What the controller knows of itself. */
+export interface GatewayFacts {
+  /** What is wrong with the log, in safe mode. */
+  readonly fault: { readonly message: string; readonly next: string } | null;
+  readonly verification: { readonly state: "running" | "ok" | "damaged" | "failed"; readonly message: string } | null;
+  readonly reconcilers: readonly ReconcilerFacts[];
+  readonly wans: readonly WanFacts[];
+  /** Sockets of this machine's programs that a WAN reaches. */
+  readonly listeners: readonly { readonly protocol: "tcp" | "udp"; readonly port: number }[];
+}
+
+export interface ReconcilerFacts {
+  readonly name: string;
+  readonly level: "ok" | "degraded" | "paused" | "stopped";
+  readonly message: string;
+  readonly heldBack: number;
+}
+
+export interface WanFacts {
+  readonly interface: string;
+  readonly up: boolean;
+  /** IPv4, without prefix lengths. */
+  readonly addresses: readonly string[];
+  /** What clients are told; null while they can't be told any. */
+  readonly externalAddress: string | null;
+}
+
+export function judgeGateway(facts: GatewayFacts): Finding[] {
+  return [judgeLog(facts), ...judgeReconcilers(facts), ...judgeWans(facts), judgeListeners(facts)];
+}
+
+function judgeLog({ fault, verification }: GatewayFacts): Finding {
+  if (fault !== null) return problem("event-log", `the controller is in safe mode: ${fault.message}`, fault.next);
+  if (verification?.state === "damaged" || verification?.state === "failed") {
+    const fix = "`portreeve status` names the record and the command that mends it";
+    return problem("event-log", `the check of the whole log: ${verification.message}`, fix);
+  }
+  return ok("event-log", verification?.message ?? "the log is being written");
+}
+
+function judgeReconcilers({ reconcilers }: GatewayFacts): Finding[] {
+  const findings: Finding[] = [];
+  for (const { name, level, message, heldBack } of reconcilers) {
+    const look = `\`portreeve reconciler show ${name}\` shows the last passes`;
+    if (heldBack > 0) {
+      const next = `look with \`portreeve reconciler show ${name}\`; \`portreeve reconciler release-brake ${name}\` lets them through`;
+      findings.push(problem("delete-brake", `${name} holds back ${heldBack} deletes that no event explains`, next));
+    }
+    if (level === "degraded") findings.push(problem("reconcilers", `${name}: ${message}`, look));
+    if (level === "paused") {
+      const next = `\`portreeve reconciler resume ${name}\` ends the pause`;
+      findings.push(warning("reconcilers", `${name} is paused, and drift stays: ${message}`, next));
+    }
+  }
+  if (findings.length > 0) return findings;
+  return [ok("reconcilers", `${reconcilers.map(({ name }) => name).join(", ")} agree with the kernel`)];
+}
+
+/** RFC 6598: between a carrier's NAT and its customers. */
+const SHARED = parseIpv4Prefix("100.64.0.0/10");
+
+function judgeWans({ wans }: GatewayFacts): Finding[] {
+  if (wans.length === 0) {
+    const next = "name them under wan.interfaces, or give the machine a default route";
+    return [problem("wan-address", "there is no WAN", next)];
+  }
+  return wans.map(judgeWan);
+}
+
+function judgeWan({ interface: name, up, addresses, externalAddress }: WanFacts): Finding {
+  if (externalAddress !== null) {
+    const own = addresses.includes(externalAddress);
+    const how = own ? "its own" : "from the configuration, for 1:1 NAT in front of this machine";
+    return ok("wan-address", `${name} has public address ${externalAddress}, ${how}`);
+  }
+  if (!up)
+    return problem("wan-address", `${name} is down or not there`, `\`ip link set ${name} up\`, or check the name`);
+  const [first] = addresses;
+  if (first === undefined) {
+    return problem("wan-address", `${name} has no IPv4 address`, "check DHCP or the network configuration");
+  }
+  const number = parseIpv4(first);
+  if (SHARED !== null && number !== null && prefixContains(SHARED, number)) {
+    const next =
+      "ask the provider for a public address, or run the gateway where there is one: nothing here can open it";
+    return problem("wan-address", `${name} has ${first}, an address behind the provider's own NAT (CGNAT)`, next);
+  }
+  const next =
+    "at a cloud with 1:1 NAT set wan.externalAddress to the public address; behind a router of yours put this machine " +
+    "in its DMZ and set the same";
+  return problem("wan-address", `${name} has ${first}, which the Internet does not reach`, next);
+}
+
+function judgeListeners({ listeners }: GatewayFacts): Finding {
+  if (listeners.length === 0) return ok("wan-listeners", "no program on this machine listens to the WAN");
+  const shown = listeners.slice(0, SHOWN_MAX).map(({ protocol, port }) => `${port}/${protocol}`);
+  const more = listeners.length > SHOWN_MAX ? ` and ${listeners.length - SHOWN_MAX} more` : "";
+  return ok(
+    "wan-listeners",
+    `this machine itself listens to the WAN on ${shown.join(", ")}${more}; \`ss -tulpn\` says who`,
+  );
+}
+
+const SHOWN_MAX = 12;
