@@ -7,7 +7,7 @@ interface Operation {
   readonly requestBody?: { content?: Record<string, { schema?: unknown }> };
 }
 
-const STYLE = `
+export const docsStyle = `
   :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
   body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
   section { border-top: 1px solid #8884; padding: .75rem 0 }
@@ -27,10 +27,10 @@ export function docsPage(document: object): string {
   );
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${escape(info.title)} API</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>${STYLE}</style></head><body>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/docs.css"></head><body>
 <h1>${escape(info.title)} API <small>${escape(info.version)}</small></h1>
-<p>The same as <a href="/openapi.json">openapi.json</a>. Times are ISO 8601, durations seconds. Over TCP send
-<code>Authorization: Bearer TOKEN</code>; the Unix socket needs no token.</p>
+<p>The same as <a href="/openapi.json">openapi.json</a>. Times are ISO 8601, durations seconds. Over TCP sign in,
+or send <code>Authorization: Bearer TOKEN</code>; the Unix socket needs no token.</p>
 ${operations.join("\n")}
 <h1>Errors</h1><p>Every error is <code>application/problem+json</code> with one of these codes.</p>
 <table>${codes.join("\n")}</table>

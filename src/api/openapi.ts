@@ -1,6 +1,16 @@
-import { jsonSchemaTransformObject } from "fastify-type-provider-zod";
+import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
 
 type TransformInput = Parameters<typeof jsonSchemaTransformObject>[0];
+type RouteInput = Parameters<typeof jsonSchemaTransform>[0];
+
+/** A route as its schemas give it, with the scope it asks for as the role that OpenAPI 3.1 lets a bearer token have. */
+export function describeRoute(input: RouteInput): ReturnType<typeof jsonSchemaTransform> {
+  const described = jsonSchemaTransform(input);
+  const scope = input.route.config?.scope;
+  const roles = scope === undefined || scope === "open" ? [] : [scope];
+  const security = scope === "open" ? [] : scope === "local" ? [{}] : [{ token: roles }, { session: [] }];
+  return { ...described, schema: { ...described.schema, security } };
+}
 
 interface Document {
   paths?: Record<string, Record<string, { responses?: Record<string, unknown> }>>;

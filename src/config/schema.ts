@@ -23,13 +23,34 @@ export function isLoopbackHost(host: string): boolean {
   return host === "localhost" || host === "::1" || (address !== null && address >>> 24 === 127);
 }
 
-const listen = z.string().superRefine((text, context) => {
-  const parsed = parseListen(text);
-  if (parsed === null) context.addIssue("must be ADDRESS:PORT, as in 127.0.0.1:8351");
-  else if (!isLoopbackHost(parsed.host)) {
-    context.addIssue("must be a loopback address: there are no accounts yet that could protect it elsewhere");
-  }
-});
+const listen = z.string().refine((text) => parseListen(text) !== null, "must be ADDRESS:PORT, as in 127.0.0.1:8351");
+
+/** "gw.example.org", "gw.example.org:443", "203.0.113.5". */
+const hostName = z
+  .string()
+  .max(253)
+  .regex(
+    /^(?:[A-Za-z0-9_.-]+(?::\d{1,5})?|[0-9A-Fa-f:]+|\[[0-9A-Fa-f:]+\]:\d{1,5})$/,
+    "must be a name or an address, as in gw.example.org",
+  );
+
+const tls = z.union(
+  [z.enum(["off", "own-ca"]), z.strictObject({ certificate: path, key: path })],
+  "must be off, own-ca, or { certificate: FILE, key: FILE }",
+);
+
+const api = z
+  .strictObject({
+    listen: listen.nullable().default("127.0.0.1:8351"),
+    /** own-ca: a certificate by an authority of our own; or one that somebody else renews. */
+    tls: tls.default("off"),
+    /** Names that browsers use for the gateway, besides its addresses. */
+    hosts: z.array(hostName).max(64).default([]),
+  })
+  .refine(({ listen, tls }) => tls !== "off" || listen === null || isLoopbackHost(parseListen(listen)?.host ?? ""), {
+    error: "must be a loopback address unless `api.tls` is on: passwords would be readable on the way",
+    path: ["listen"],
+  });
 
 /** Said by the contract of the file, not yet done by this version: refused, so that nobody relies on it. */
 const notYet = (what: string) => `is not built yet: ${what}`;
@@ -112,7 +133,7 @@ export const configSchema = z.strictObject({
   runtimeDir: path.default("/run/portreeve"),
   log: log.prefault({}),
   roles: z.array(role).min(1).default(["gateway"]),
-  api: z.strictObject({ listen: listen.nullable().default("127.0.0.1:8351") }).prefault({}),
+  api: api.prefault({}),
   wan: wan.prefault({}),
   lan: z
     .array(lan)

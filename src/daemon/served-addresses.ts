@@ -35,3 +35,8 @@ export function wanInterfaces(configured: readonly string[], links: Links, state
 export function wanAddresses(state: State): string[] {
   return state.settings.wan.interfaces.flatMap((wan) => wanAddress(state, wan)?.matched ?? []);
 }
+
+/** By which others know the WANs: behind 1:1 NAT no interface has them. */
+export function reportedAddresses(state: State): string[] {
+  return state.settings.wan.interfaces.flatMap((wan) => wanAddress(state, wan)?.reported ?? []);
+}

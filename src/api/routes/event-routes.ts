@@ -37,6 +37,7 @@ export function registerEventRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/api/v1/events",
     {
+      config: { scope: "read" },
       schema: {
         summary: "Records of the log, oldest first",
         querystring: listQuery,
@@ -55,12 +56,13 @@ export function registerEventRoutes(app: App, deps: ApiDeps): void {
   );
   app.get(
     "/api/v1/events/verify",
-    { schema: { summary: "Read the whole log and check it", response: { 200: logCheck } } },
+    { config: { scope: "read" }, schema: { summary: "Read the whole log and check it", response: { 200: logCheck } } },
     async () => await verifying.during(() => history.verify()),
   );
   app.get(
     "/api/v1/events/:seq",
     {
+      config: { scope: "read" },
       schema: {
         summary: "One record",
         params: z.strictObject({ seq: seqParam }),
@@ -86,6 +88,7 @@ function streamingRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/api/v1/events/export",
     {
+      config: { scope: "read" },
       schema: {
         summary: "Records as NDJSON, one a line, oldest first",
         querystring: z.strictObject({ ...filters, after: seqParam.default(0), to: seqParam.optional() }),
@@ -101,6 +104,7 @@ function streamingRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/api/v1/events/stream",
     {
+      config: { scope: "read" },
       schema: {
         summary: "Records as they come, as server-sent events; `id` is the seq, Last-Event-ID resumes",
         querystring: z.strictObject({

@@ -9,6 +9,7 @@ export function registerHealthRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/healthz",
     {
+      config: { scope: "open" },
       schema: {
         summary: "The process answers",
         security: [],
@@ -20,6 +21,7 @@ export function registerHealthRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/readyz",
     {
+      config: { scope: "open" },
       schema: {
         summary: "Promises can be made; 503 with the reasons while they can't",
         security: [],
@@ -31,12 +33,17 @@ export function registerHealthRoutes(app: App, deps: ApiDeps): void {
       return reply.code(ready ? 200 : 503).send({ ready, reasons: [...reasons] });
     },
   );
-  app.get("/metrics", { schema: { summary: "Figures for Prometheus" } }, async (_request, reply) => {
-    return reply.type(deps.metrics.contentType).send(await deps.metrics.text());
-  });
+  app.get(
+    "/metrics",
+    { config: { scope: "read" }, schema: { summary: "Figures for Prometheus" } },
+    async (_request, reply) => {
+      return reply.type(deps.metrics.contentType).send(await deps.metrics.text());
+    },
+  );
   app.get(
     "/api/v1/status",
     {
+      config: { scope: "read" },
       schema: {
         summary: "Everything on one page",
         querystring: z.strictObject(waitQuery),

@@ -34,7 +34,7 @@ export function registerPortRoutes(app: App, deps: ApiDeps, mutations: Mutations
   readingRoutes(app, deps);
   app.post(
     "/api/v1/ports",
-    { schema: { ...mutation, summary: "Forward a port", body: portAdd } },
+    { config: { scope: "operate" }, schema: { ...mutation, summary: "Forward a port", body: portAdd } },
     async (request, reply) => {
       const { internalPort = request.body.externalPort, ...body } = request.body;
       return await mutations.run(request, reply, { type: "port.add", internalPort, ...body }, { created: true });
@@ -42,7 +42,10 @@ export function registerPortRoutes(app: App, deps: ApiDeps, mutations: Mutations
   );
   app.patch(
     "/api/v1/ports/:id",
-    { schema: { ...mutation, summary: "Change a port; `enabled` opens and closes it", params: byId, body: portEdit } },
+    {
+      config: { scope: "operate" },
+      schema: { ...mutation, summary: "Change a port; `enabled` opens and closes it", params: byId, body: portEdit },
+    },
     async (request, reply) => {
       const given = Object.entries(request.body).filter(([, value]) => value !== undefined);
       const command = { type: "port.edit", id: request.params.id, ...Object.fromEntries(given) } as Command;
@@ -51,23 +54,35 @@ export function registerPortRoutes(app: App, deps: ApiDeps, mutations: Mutations
   );
   app.delete(
     "/api/v1/ports/:id",
-    { schema: { ...mutation, summary: "End all claims on a port, and its live flows", params: byId } },
+    {
+      config: { scope: "operate" },
+      schema: { ...mutation, summary: "End all claims on a port, and its live flows", params: byId },
+    },
     async (request, reply) => await mutations.run(request, reply, { type: "port.remove", id: request.params.id }),
   );
   app.post(
     "/api/v1/ports/:id/keep",
-    { schema: { ...mutation, summary: "Keep a port that a device asked for, without end", params: byId } },
+    {
+      config: { scope: "operate" },
+      schema: { ...mutation, summary: "Keep a port that a device asked for, without end", params: byId },
+    },
     async (request, reply) => await mutations.run(request, reply, { type: "port.keep", id: request.params.id }),
   );
   app.post(
     "/api/v1/ports/:id/block",
-    { schema: { ...mutation, summary: "End a port and refuse further asking for it", params: byId } },
+    {
+      config: { scope: "operate" },
+      schema: { ...mutation, summary: "End a port and refuse further asking for it", params: byId },
+    },
     async (request, reply) => await mutations.run(request, reply, { type: "port.block", id: request.params.id }),
   );
   const unblock = z.strictObject({ device: ipv4, protocol: transport, internalPort: port });
   app.post(
     "/api/v1/blocks/lift",
-    { schema: { ...mutation, summary: "Let a device ask for a port again", body: unblock } },
+    {
+      config: { scope: "operate" },
+      schema: { ...mutation, summary: "Let a device ask for a port again", body: unblock },
+    },
     async (request, reply) => await mutations.run(request, reply, { type: "port.unblock", ...request.body }),
   );
 }
@@ -81,6 +96,7 @@ function readingRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/api/v1/ports",
     {
+      config: { scope: "read" },
       schema: {
         summary: "All ports, by external port",
         querystring: listQuery,
@@ -96,17 +112,24 @@ function readingRoutes(app: App, deps: ApiDeps): void {
   );
   app.get(
     "/api/v1/ports/:id",
-    { schema: { summary: "One port", params: byId, querystring: wait, response: { 200: portSchema } } },
+    {
+      config: { scope: "read" },
+      schema: { summary: "One port", params: byId, querystring: wait, response: { 200: portSchema } },
+    },
     async (request) => portReader(deps)(existing(request.params.id)),
   );
   app.get(
     "/api/v1/blocks",
-    { schema: { summary: "What devices may not ask for", querystring: wait, response: { 200: z.array(blockSchema) } } },
+    {
+      config: { scope: "read" },
+      schema: { summary: "What devices may not ask for", querystring: wait, response: { 200: z.array(blockSchema) } },
+    },
     async () => blocksView(deps.controller.state),
   );
   app.get(
     "/api/v1/why/port/:id",
     {
+      config: { scope: "read" },
       schema: { summary: "Why a port is there", params: byId, querystring: wait, response: { 200: provenanceSchema } },
     },
     async (request) => {

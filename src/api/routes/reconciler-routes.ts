@@ -49,6 +49,7 @@ function readingRoutes(app: App, { controller, reconcilers, clock }: ApiDeps, ex
   app.get(
     "/api/v1/reconcilers",
     {
+      config: { scope: "read" },
       schema: {
         summary: "All reconcilers",
         querystring: z.strictObject(waitQuery),
@@ -60,6 +61,7 @@ function readingRoutes(app: App, { controller, reconcilers, clock }: ApiDeps, ex
   app.get(
     "/api/v1/reconcilers/:name",
     {
+      config: { scope: "read" },
       schema: {
         summary: "One reconciler with its last passes, newest first",
         params: byName,
@@ -80,7 +82,10 @@ function readingRoutes(app: App, { controller, reconcilers, clock }: ApiDeps, ex
 function passRoutes(app: App, existing: Existing): void {
   app.post(
     "/api/v1/reconcilers/:name/run",
-    { schema: { ...pass, summary: "A full pass now: observe, compare, apply", params: byName } },
+    {
+      config: { scope: "operate" },
+      schema: { ...pass, summary: "A full pass now: observe, compare, apply", params: byName },
+    },
     async (request) => {
       const reconciler = existing(request.params.name);
       if (request.query.dryRun === "true") return await planOf(reconciler);
@@ -89,7 +94,10 @@ function passRoutes(app: App, existing: Existing): void {
   );
   app.post(
     "/api/v1/reconcilers/:name/release-brake",
-    { schema: { ...pass, summary: "Let held-back deletes through, once", params: byName } },
+    {
+      config: { scope: "operate" },
+      schema: { ...pass, summary: "Let held-back deletes through, once", params: byName },
+    },
     async (request) => {
       const reconciler = existing(request.params.name);
       if (request.query.dryRun === "true") return await planOf(reconciler, true);
@@ -102,7 +110,10 @@ function passRoutes(app: App, existing: Existing): void {
 function pauseRoutes(app: App, { clock }: ApiDeps, mutations: Mutations, existing: Existing): void {
   app.post(
     "/api/v1/reconcilers/:name/pause",
-    { schema: { ...mutation, summary: "Let the target alone for a while", params: byName, body: pauseBody.nullish() } },
+    {
+      config: { scope: "operate" },
+      schema: { ...mutation, summary: "Let the target alone for a while", params: byName, body: pauseBody.nullish() },
+    },
     async (request, reply) => {
       const { name } = existing(request.params.name);
       const until = clock.now() + (request.body?.seconds ?? PAUSE_DEFAULT_SECONDS) * 1000;
@@ -111,7 +122,7 @@ function pauseRoutes(app: App, { clock }: ApiDeps, mutations: Mutations, existin
   );
   app.post(
     "/api/v1/reconcilers/:name/resume",
-    { schema: { ...mutation, summary: "End a pause", params: byName } },
+    { config: { scope: "operate" }, schema: { ...mutation, summary: "End a pause", params: byName } },
     async (request, reply) => {
       const { name } = existing(request.params.name);
       return await mutations.run(request, reply, { type: "reconciler.resume", name }, { settles: false });

@@ -13,6 +13,7 @@ export function registerSnapshotRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/api/v1/snapshots",
     {
+      config: { scope: "read" },
       schema: {
         summary: "Snapshots, newest first",
         querystring: z.strictObject(waitQuery),
@@ -24,6 +25,7 @@ export function registerSnapshotRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/api/v1/snapshots/:seq",
     {
+      config: { scope: "read" },
       schema: {
         summary: "One snapshot with the state it holds",
         params: bySeq,
@@ -39,12 +41,18 @@ export function registerSnapshotRoutes(app: App, deps: ApiDeps): void {
   );
   app.post(
     "/api/v1/snapshots",
-    { schema: { summary: "Save the state as it is now", response: { 201: snapshotSchema } } },
+    {
+      config: { scope: "operate" },
+      schema: { summary: "Save the state as it is now", response: { 201: snapshotSchema } },
+    },
     async (_request, reply) => reply.code(201).send(snapshotView(await snapshots.create())),
   );
   app.get(
     "/api/v1/snapshots/:seq/verify",
-    { schema: { summary: "Fold the log from its start and compare", params: bySeq, response: { 200: snapshotCheck } } },
+    {
+      config: { scope: "read" },
+      schema: { summary: "Fold the log from its start and compare", params: bySeq, response: { 200: snapshotCheck } },
+    },
     async (request) => {
       const { seq } = request.params;
       if (!(await snapshots.list()).some((snapshot) => snapshot.seq === seq)) throw noSnapshot(seq);

@@ -20,6 +20,7 @@ export function registerStateRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/api/v1/state",
     {
+      config: { scope: "read" },
       schema: {
         summary: "The folded state, now or at any record",
         querystring: z.strictObject({ ...waitQuery, at: moment.optional() }),
@@ -36,6 +37,7 @@ export function registerStateRoutes(app: App, deps: ApiDeps): void {
   app.get(
     "/api/v1/state/diff",
     {
+      config: { scope: "read" },
       schema: {
         summary: "What differs between two states",
         querystring: z.strictObject({ ...waitQuery, from: moment, to: moment.optional().describe("now if left out") }),

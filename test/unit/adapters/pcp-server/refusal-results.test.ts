@@ -32,6 +32,7 @@ const EXPECTED: Readonly<Record<ErrorCode, readonly [number, number, number]>> =
   PORT_PROTECTED: [11, 30, 4],
   CANNOT_PROVIDE_EXTERNAL: [11, 30, 4],
   QUOTA_EXCEEDED: [10, 30, 4],
+  TOO_MANY_TRIES: [8, 30, 4],
   EVENT_QUOTA_EXCEEDED: [10, 30, 4],
   UNSUPPORTED_PROTOCOL: [9, 1800, 2],
   BLOCKED: [2, 1800, 2],

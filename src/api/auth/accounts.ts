@@ -1,0 +1,182 @@
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { Secret } from "../../events/secret.ts";
+import type { Command } from "../../reducers/decide/command.ts";
+import type { ApiDeps } from "../deps.ts";
+import { forbidden, RequestProblem, unauthenticated } from "../problem.ts";
+import type { Actor } from "./actor.ts";
+import { BearerTokens } from "./bearer-tokens.ts";
+import { neighbourhood } from "./client-address.ts";
+import { sameSecret } from "./first-token.ts";
+import { LoginLimits, type Try } from "./login-limits.ts";
+import { PasswordHashes, type ScryptCost } from "./password-hash.ts";
+import { withSecret } from "./sealed-change.ts";
+import { SecondFactor } from "./second-factor.ts";
+import { type Session, Sessions } from "./sessions.ts";
+
+const LINK_BYTES = 32;
+const LINK_LIFE_MS = 24 * 3_600_000;
+
+/** One text for all that can be wrong: nothing tells which part was right. */
+const WRONG = "the password or the code is wrong";
+
+export type AccountDeps = Pick<ApiDeps, "controller" | "clock" | "wallClock" | "secrets" | "requestLog" | "log">;
+
+/** Who signs in, and from where. */
+export interface Visitor {
+  readonly address: string;
+  readonly userAgent: string;
+}
+
+export interface SignedIn {
+  readonly session: Session;
+  /** For the cookie. */
+  readonly token: string;
+}
+
+/** The one account there is, the administrator's: its password, second factor, sessions, tokens and the link to begin with. */
+export class Accounts {
+  readonly sessions: Sessions;
+  readonly tokens: BearerTokens;
+  readonly secondFactor: SecondFactor;
+  readonly hashes: PasswordHashes;
+  readonly #deps: AccountDeps;
+  readonly #limits: LoginLimits;
+
+  constructor(deps: AccountDeps, cost?: ScryptCost) {
+    const now = () => deps.clock.now();
+    this.#deps = deps;
+    this.sessions = new Sessions(now);
+    this.tokens = new BearerTokens(() => deps.controller.state.access, deps.secrets, now);
+    this.secondFactor = new SecondFactor(deps);
+    this.hashes = new PasswordHashes(cost);
+    this.#limits = new LoginLimits(now);
+  }
+
+  /** Before that, the token in the data directory counts. */
+  get exist(): boolean {
+    return this.#deps.controller.state.access.password !== null;
+  }
+
+  /** Ends what has run out. */
+  sweep(): void {
+    this.sessions.sweep();
+    this.tokens.sweep();
+  }
+
+  async signIn(visitor: Visitor, password: string, code: string | null): Promise<SignedIn> {
+    return await this.#recorded(visitor, "sign in", async () => {
+      await this.#tried(neighbourhood(visitor.address), async (fresh) => {
+        return (await this.#fits(password, fresh)) && (await this.secondFactor.accepts(code));
+      });
+      return this.sessions.open(visitor.address, visitor.userAgent);
+    });
+  }
+
+  /** A link to set the password by. Its token is in the answer only; what is kept is a hash. */
+  async issueLink(source: string): Promise<{ readonly token: string; readonly expiresAt: number }> {
+    const token = randomBytes(LINK_BYTES).toString("base64url");
+    const expiresAt = this.#deps.clock.now() + LINK_LIFE_MS;
+    await withSecret(this.#deps, "sign-in-link", new Secret(hashOf(token)), async (secretId) => {
+      await this.#submit({ type: "sign-in-link.issue", secretId, expiresAt }, source);
+    });
+    return { token, expiresAt };
+  }
+
+  /** Sets the password. Null where a code has to be shown as well: then the visitor signs in with both. */
+  async redeemLink(visitor: Visitor, token: string, password: string): Promise<SignedIn | null> {
+    return await this.#recorded(visitor, "set the password by link", async () => {
+      const { link } = this.#deps.controller.state.access;
+      const kept = link === null ? "" : Buffer.from((await this.#deps.secrets.open(link.secretId)).expose()).toString();
+      // 256 bits need no slowing down; what is slow, hashing, only starts for who has the link.
+      if (!sameSecret(hashOf(token), kept)) throw forbidden("this link was used, has ended, or never was one");
+      const hash = await this.hashes.make(password);
+      await withSecret(this.#deps, "password", hash, async (secretId) => {
+        const basis = link?.secretId ?? null;
+        const command = { type: "password.set", secretId, reason: "link", basis } as const;
+        await this.#submit(command, `api:link:${visitor.address}`);
+      });
+      this.sessions.endAll();
+      if (this.#deps.controller.state.access.totp !== null) return null;
+      return this.sessions.open(visitor.address, visitor.userAgent);
+    });
+  }
+
+  /**
+   * What guards the account itself is changed by a person: by the socket, or in a session with the password again, so
+   * that a browser left open is not enough. While there is no password, the token in the data directory will do.
+   */
+  async confirmPerson(actor: Actor, password: string | null): Promise<void> {
+    if (actor.kind === "socket" || (actor.kind === "first-token" && !this.exist)) return;
+    if (actor.kind !== "session") throw forbidden("a token can't do this: sign in, or use the Unix socket");
+    if (password === null) throw forbidden("send your password as `current` once more");
+    await this.#tried(`session ${actor.id}`, (fresh) => this.#fits(password, fresh));
+  }
+
+  async #tried(from: string, check: (fresh: boolean) => Promise<boolean>): Promise<void> {
+    const attempt: Try = this.#limits.begin(from);
+    try {
+      if (await check(attempt.fresh)) attempt.succeeded();
+      else {
+        attempt.failed();
+        throw unauthenticated(WRONG);
+      }
+    } finally {
+      attempt.abandoned();
+    }
+  }
+
+  /** Costs the same without a password. */
+  async #fits(password: string, fresh: boolean): Promise<boolean> {
+    const { access } = this.#deps.controller.state;
+    const { secretId = null } = access.password ?? {};
+    const sealed = secretId === null ? null : await this.#deps.secrets.open(secretId);
+    const { ok, outdated } = await this.hashes.check(password, sealed, fresh);
+    // It may have been changed while it was checked.
+    if (!ok || this.#deps.controller.state.access.password?.secretId !== secretId) return false;
+    if (outdated) void this.#rehash(password, secretId);
+    return true;
+  }
+
+  async #rehash(password: string, basis: string): Promise<void> {
+    try {
+      const hash = await this.hashes.make(password);
+      await withSecret(this.#deps, "password", hash, async (secretId) => {
+        await this.#submit({ type: "password.set", secretId, reason: "rehashed", basis }, "controller");
+      });
+    } catch (cause) {
+      this.#deps.log.warn({ err: cause }, "the password could not be stored at today's cost");
+    }
+  }
+
+  async #submit(command: Command, source: string): Promise<void> {
+    const outcome = await this.#deps.controller.submit({ ...command, source, requestId: randomUUID() });
+    if (!outcome.ok) throw new RequestProblem(outcome.refusal);
+  }
+
+  /** Sign-ins are no events: the log of requests says who tried. */
+  async #recorded<T>(visitor: Visitor, request: string, work: () => Promise<T>): Promise<T> {
+    const started = performance.now();
+    const entry = (problem: RequestProblem["problem"] | null) =>
+      this.#deps.requestLog.add({
+        at: this.#deps.clock.now(),
+        protocol: "api",
+        from: visitor.address,
+        interface: null,
+        request,
+        decision: problem === null ? "answered" : "refused",
+        code: problem?.code ?? null,
+        message: problem?.detail ?? "signed in",
+        durationMs: performance.now() - started,
+      });
+    try {
+      const result = await work();
+      entry(null);
+      return result;
+    } catch (cause) {
+      if (cause instanceof RequestProblem) entry(cause.problem);
+      throw cause;
+    }
+  }
+}
+
+const hashOf = (token: string): string => createHash("sha256").update(token).digest("hex");
