@@ -3,12 +3,11 @@ import type { LogVerification } from "../api/deps.ts";
 import type { Config } from "../config/schema.ts";
 import type { ControllerPort } from "../controller/port.ts";
 import type { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
-import { dataDirAt } from "../events/data-dir.ts";
 import type { EventLog } from "../events/log.ts";
 import { suspectLog } from "../events/log-open.ts";
-import { scanTables } from "../events/table-scan.ts";
 import type { Clock } from "../lib/clock.ts";
 import { PortreeveError } from "../lib/errors.ts";
+import { checkInThread } from "./log-check.ts";
 import { BackgroundVerification } from "./log-verification.ts";
 import { SnapshotSchedule } from "./snapshots.ts";
 
@@ -39,7 +38,10 @@ export class LogCare {
     const { dataDir } = config;
     this.#verification = new BackgroundVerification({
       log: eventLog,
-      scanFiles: () => scanTables(dataDirAt(dataDir).log, Number.POSITIVE_INFINITY),
+      check: (onProgress, signal) => {
+        const { base, head } = eventLog;
+        return checkInThread({ dataDir, base, head }, onProgress, signal);
+      },
       onFault: (fault) => {
         onFault(fault);
         void suspectLog(dataDir, fault);

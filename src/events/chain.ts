@@ -5,20 +5,20 @@ import { EVENT_KEY_MAX, eventKey, seqOfKey } from "./keys.ts";
 import type { LogHead } from "./log.ts";
 import { corrupt, LogFault } from "./log-fault.ts";
 import { decodeStored, hashOf, parseStored } from "./record.ts";
-import type { Storage, StorageEntry } from "./storage.ts";
+import type { ReadableStorage, StorageEntry } from "./storage.ts";
 
 const PAGE = 1000;
 
 export const EMPTY_HEAD: LogHead = { seq: 0, hash: GENESIS_HASH };
 
 /** The last record there is, by its key; the base if there is none after it. */
-export async function findHead(storage: Storage, base: LogHead): Promise<LogHead> {
+export async function findHead(storage: ReadableStorage, base: LogHead): Promise<LogHead> {
   const [last] = await storage.range(eventKey(base.seq + 1), EVENT_KEY_MAX, { limit: 1, reverse: true });
   return last === undefined ? base : { seq: seqOfKey(last[0]), hash: hashOf(last[1]) };
 }
 
 /** Hash of the record at `seq`, which is the base or comes after it. */
-export async function hashAt(storage: Storage, seq: Seq, base: LogHead): Promise<string> {
+export async function hashAt(storage: ReadableStorage, seq: Seq, base: LogHead): Promise<string> {
   if (seq === base.seq) return base.hash;
   const text = await storage.get(eventKey(seq));
   if (text === undefined) throw corrupt(seq, `record ${seq} is missing`);
@@ -40,7 +40,7 @@ export interface ChainRange {
  * `storage` is asked for anew at each page, because the log may have been reopened in between.
  */
 export async function* readChain(
-  storage: () => Promise<Storage>,
+  storage: () => Promise<ReadableStorage>,
   { after, to, base, head }: ChainRange,
 ): AsyncGenerator<PortreeveRecord> {
   if (after >= Math.min(to, head.seq)) return;
@@ -75,7 +75,7 @@ export async function* readChain(
 
 type Page = readonly StorageEntry[];
 
-function pageFrom(storage: () => Promise<Storage>, first: Seq, last: Seq): Promise<Page> {
+function pageFrom(storage: () => Promise<ReadableStorage>, first: Seq, last: Seq): Promise<Page> {
   if (first > last) return Promise.resolve([]);
   const page = fetchPage(storage, first, last);
   // Asked for ahead of need: whoever stops reading early never sees how it went.
@@ -83,7 +83,7 @@ function pageFrom(storage: () => Promise<Storage>, first: Seq, last: Seq): Promi
   return page;
 }
 
-async function fetchPage(storage: () => Promise<Storage>, first: Seq, last: Seq): Promise<Page> {
+async function fetchPage(storage: () => Promise<ReadableStorage>, first: Seq, last: Seq): Promise<Page> {
   try {
     return await (await storage()).range(eventKey(first), eventKey(last), { limit: PAGE });
   } catch (cause) {
@@ -98,14 +98,14 @@ const changed = (seq: Seq, base: LogHead): LogFault =>
     : corrupt(seq, `record ${seq} is not the one that was written: its hash does not match`);
 
 /** The same fault, with the version that wrote the record: that is the one to install. */
-async function naming(fault: LogFault, storage: () => Promise<Storage>): Promise<LogFault> {
+async function naming(fault: LogFault, storage: () => Promise<ReadableStorage>): Promise<LogFault> {
   const writer = await findWriter(await storage(), fault.seq);
   const by = writer === null ? "a newer Portreeve" : `Portreeve ${writer}`;
   return new LogFault("LOG_NEWER_VERSION", fault.seq, `${fault.message}; ${by} wrote it`, { cause: fault });
 }
 
 /** The version in the last `controller.started` before `seq`. */
-async function findWriter(storage: Storage, seq: Seq): Promise<string | null> {
+async function findWriter(storage: ReadableStorage, seq: Seq): Promise<string | null> {
   for (let before = seq; before > 1; before = Math.max(1, before - PAGE)) {
     const page = await storage.range(eventKey(1), eventKey(before - 1), { limit: PAGE, reverse: true });
     for (const [key, text] of page) {

@@ -14,6 +14,8 @@ export interface DataDir {
   readonly clean: string;
   /** There after an open that found a fault: the next one verifies the whole chain before it trusts anything. */
   readonly suspect: string;
+  /** There from a start until all tables have been looked at: LevelDB may die on the others. */
+  readonly unchecked: string;
   readonly snapshots: string;
   /** Records that have left the log. */
   readonly archive: string;
@@ -32,6 +34,7 @@ export function dataDirAt(root: string): DataDir {
     evidence: at("evidence"),
     clean: at("clean"),
     suspect: at("suspect"),
+    unchecked: at("unchecked"),
     snapshots: at("snapshots"),
     archive: at("archive"),
     secrets: at("secrets"),

@@ -5,7 +5,7 @@ import { checkedValue, readChecked } from "./checked-value.ts";
 import { GENESIS_KEY } from "./keys.ts";
 import type { LogHead } from "./log.ts";
 import { corrupt, LogFault } from "./log-fault.ts";
-import type { Storage, StorageOp } from "./storage.ts";
+import type { ReadableStorage, StorageOp } from "./storage.ts";
 
 /** Layout of keys and values in the store: 1 holds every record there ever was, 2 those after its base. */
 const FORMAT = { whole: 1, compacted: 2 } as const;
@@ -20,7 +20,7 @@ const genesis = z.object({
 export type Genesis = z.infer<typeof genesis>;
 
 /** Undefined if the store has none: it is new, or its first value is lost. */
-export async function readGenesis(storage: Storage): Promise<Genesis | undefined> {
+export async function readGenesis(storage: ReadableStorage): Promise<Genesis | undefined> {
   const value = await storage.get(GENESIS_KEY);
   return value === undefined ? undefined : parseGenesis(value);
 }

@@ -18,6 +18,9 @@ export interface BlockEntry {
   readonly value: Buffer;
 }
 
+/** A key in a table ends with its sequence and type, as one number of 64 bits. */
+export const userKey = (key: Buffer): string => key.toString("utf8", 0, Math.max(key.length - 8, 0));
+
 const handle = (reader: ByteReader): Handle => ({ offset: reader.varint(), size: reader.varint() });
 
 /** The blocks that name others: the index of the records, then the meta index. Null: it does not end like a table. */

@@ -12,7 +12,7 @@ interface FaultOptions {
   readonly remedy?: Remedy;
 }
 
-type FaultCode = "LOG_CORRUPT" | "LOG_RESTORED" | "LOG_NEWER_VERSION";
+export type FaultCode = "LOG_CORRUPT" | "LOG_RESTORED" | "LOG_NEWER_VERSION";
 const REMEDIES = { LOG_CORRUPT: "salvage", LOG_RESTORED: "accept", LOG_NEWER_VERSION: "upgrade" } as const;
 
 /** The log cannot be trusted, or not be understood, from record `seq` on. What is read before it is good. */

@@ -16,7 +16,7 @@ import type { LogHead } from "./log.ts";
 import { beginLog, logExists } from "./log-begin.ts";
 import { corrupt, LogFault, tailLost, writeFailed } from "./log-fault.ts";
 import { scanWal, walFiles } from "./prescan.ts";
-import { scanTables } from "./table-scan.ts";
+import { bytesToScan, scanTables } from "./table-scan.ts";
 import type { OpenStorage, Storage, StorageOp } from "./storage.ts";
 import { readWitness, Witness, type WitnessMark, type WitnessReading } from "./witness.ts";
 
@@ -44,12 +44,6 @@ export interface Opened {
   readonly guard: LockGuard;
 }
 
-/**
- * What a start reads of the tables before it trusts LevelDB with them: the newest, where the tail is. After a stop out
- * of order it reads all, for the order may have ended in LevelDB's crash on one of the others.
- */
-const TABLE_BYTES_AFTER_CLEAN_STOP = 64 * 1024 * 1024;
-
 /** Opens the log, or makes a new one, and trusts nothing that its witness and its chain do not vouch for. */
 export async function openAndCheck(root: string, options: OpenOptions): Promise<Opened> {
   const dir = dataDirAt(root);
@@ -63,7 +57,7 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
     if (!(await logExists(dir, reading))) await beginLog(dir, reading, openStorage);
     // While a fault is open its evidence is the last that is kept: a restart loop must not push it out.
     else if (!clean && !suspected) await setAside(dir.log, dir.evidence);
-    const scanned = await openScanned(dir, openStorage, clean && !suspected ? TABLE_BYTES_AFTER_CLEAN_STOP : Infinity);
+    const scanned = await openScanned(dir, openStorage, await bytesToScan(dir, { clean, suspected }));
     return await openAs(dir, reading, scanned, { ...options, verify: options.verify || options.accept || suspected });
   } catch (cause) {
     const error = await asLogError(cause, dir);
@@ -228,5 +222,6 @@ async function verifyRange(storage: Storage, base: LogHead, after: Seq, head: Lo
 /** The mark of an orderly end: the next open has nothing to doubt. */
 export async function markClean(dir: DataDir): Promise<void> {
   await writeFile(dir.clean, "", { mode: 0o600 });
+  await rm(dir.unchecked, { force: true });
   await syncDirectory(dir.root);
 }

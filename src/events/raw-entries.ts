@@ -1,6 +1,6 @@
 import { ByteReader } from "./leveldb-bytes.ts";
 import { FIRST, FULL, fragmentsOf, LAST } from "./leveldb-log.ts";
-import { blocksIn, directoriesOf, entriesIn, type Handle, isWhole } from "./leveldb-table.ts";
+import { blocksIn, directoriesOf, entriesIn, type Handle, isWhole, userKey } from "./leveldb-table.ts";
 
 /** One write of LevelDB's: the value of a key, or its deletion, and when among all writes it came. */
 export interface RawWrite {
@@ -85,9 +85,6 @@ function indexOf(table: Buffer): Handle | null {
     throw cause;
   }
 }
-
-/** A key in a table ends with its sequence and type, as one number of 64 bits. */
-const userKey = (key: Buffer): string => key.toString("utf8", 0, Math.max(key.length - 8, 0));
 
 function* writesInBlock(table: Buffer, block: Handle): Generator<RawWrite> {
   for (const { key, value } of entriesIn(table, block)) {

@@ -6,7 +6,7 @@ import { boundsOfTable, type KeyBounds, type RawWrite, writesInLog, writesInTabl
 
 export type RawEntry = readonly [key: string, value: string];
 
-interface RawFile extends KeyBounds {
+export interface RawFile extends KeyBounds {
   readonly path: string;
 }
 
@@ -22,16 +22,22 @@ export class RawEntries {
     this.#files = files;
   }
 
+  /** Of all files that are there. */
   static async in(directories: readonly string[]): Promise<RawEntries> {
-    const files: RawFile[] = [];
+    const paths: string[] = [];
     for (const directory of directories) {
-      for (const name of await filesIn(directory)) {
-        const path = join(directory, name);
-        const bounds = boundsOf(path);
-        if (bounds !== null) files.push({ path, ...bounds });
-      }
+      for (const name of await filesIn(directory)) paths.push(join(directory, name));
     }
-    return new RawEntries(files.sort((a, b) => order(a.first, b.first)));
+    return RawEntries.of([], paths);
+  }
+
+  /** Of tables whose bounds are known, and of other files. */
+  static of(known: readonly RawFile[], others: readonly string[]): RawEntries {
+    const looked = others.flatMap((path) => {
+      const bounds = boundsOf(path);
+      return bounds === null ? [] : { path, ...bounds };
+    });
+    return new RawEntries([...known, ...looked].sort((a, b) => order(a.first, b.first)));
   }
 
   get(key: string): string | undefined {

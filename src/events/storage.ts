@@ -22,14 +22,27 @@ export interface Storage {
   close(): Promise<void>;
 }
 
+/** For who only reads. */
+export type ReadableStorage = Pick<Storage, "get" | "range">;
+
 /** Opens, or makes, the store in a directory. Rejects with LOG_LOCKED if another process has it open. */
 export type OpenStorage = (directory: string) => Promise<Storage>;
 
 /** Enough for a page of records in one trip to the thread pool; the default of 16 KiB costs dozens. */
 const PAGE_BYTES_MAX = 1024 * 1024;
 
+/**
+ * LevelDB maps each table that it has open into our memory, where what was read of it stays: of its default of a
+ * thousand that would be 2 GB once a long log has been read. This is the least it takes, 64 tables and ten other files.
+ */
+const OPEN_FILES_MAX = 74;
+
 export const openLevelStorage: OpenStorage = async (directory) => {
-  const db = new Level<string, string>(directory, { keyEncoding: "utf8", valueEncoding: "utf8" });
+  const db = new Level<string, string>(directory, {
+    keyEncoding: "utf8",
+    valueEncoding: "utf8",
+    maxOpenFiles: OPEN_FILES_MAX,
+  });
   try {
     await db.open();
   } catch (cause) {

@@ -38,6 +38,7 @@ const COMPOSITION = new Set(["main.ts", "daemon"]);
 /** Started by name; and what the ports offer to tests beside the real thing. */
 const UNIMPORTED = new Set([
   "src/main.ts",
+  "src/daemon/log-check-worker.ts",
   "src/lib/manual-clock.ts",
   "src/events/log-memory.ts",
   "src/protocols/nftables-json/fake.ts",

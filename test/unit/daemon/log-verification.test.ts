@@ -1,83 +1,69 @@
 import { describe, expect, it } from "vitest";
-import { BackgroundVerification } from "../../../src/daemon/log-verification.ts";
-import type { EventLog } from "../../../src/events/log.ts";
-import { type LogFault, corrupt } from "../../../src/events/log-fault.ts";
-import { memoryLog } from "../../../src/events/log-memory.ts";
+import { BackgroundVerification, type VerificationOptions } from "../../../src/daemon/log-verification.ts";
+import { corrupt, type LogFault } from "../../../src/events/log-fault.ts";
 import { PortreeveError } from "../../../src/lib/errors.ts";
-import { append } from "../events/samples.ts";
 
-const fine = () => Promise.resolve();
+const HEAD = { seq: 1000, hash: "f".repeat(64) };
 
-async function verify(
-  log: Pick<EventLog, "base" | "head" | "read">,
-  scanFiles: () => Promise<void> = fine,
-): Promise<{ verification: BackgroundVerification; faults: LogFault[] }> {
+function begin(check: VerificationOptions["check"]): { verification: BackgroundVerification; faults: LogFault[] } {
   const faults: LogFault[] = [];
-  const verification = new BackgroundVerification({ log, scanFiles, onFault: (fault) => faults.push(fault) });
+  const onFault = (fault: LogFault): void => void faults.push(fault);
+  const verification = new BackgroundVerification({ log: { head: HEAD }, check, onFault });
   expect(verification.status).toMatchObject({ state: "running", through: 0 });
   verification.start();
-  await expect.poll(() => verification.status.state).not.toBe("running");
   return { verification, faults };
 }
 
+const over = (verification: BackgroundVerification): Promise<void> =>
+  expect.poll(() => verification.status.state).not.toBe("running");
+
 describe("BackgroundVerification", () => {
-  it("reads every record that was there at the start, from the base on", async () => {
-    const log = memoryLog();
-    await append(log, 0, 1000);
-    await log.compact(300);
-    const seen: number[] = [];
-    const read: EventLog["read"] = async function* (after, options) {
-      for await (const record of log.read(after, options)) {
-        seen.push(record.seq);
-        if (record.seq === 500) await append(log, 1000, 5);
-        yield record;
-      }
-    };
-    const { verification, faults } = await verify({ base: log.base, head: log.head, read });
+  it("says how far it is, and when every record that was there at the start has been checked", async () => {
+    let finish = (): void => {};
+    const { verification, faults } = begin((onProgress) => {
+      onProgress(400);
+      return new Promise((resolve) => {
+        finish = resolve;
+      });
+    });
+    expect(verification.status).toEqual({
+      state: "running",
+      through: 400,
+      message: "checked up to record 400 of 1000",
+    });
+    finish();
+    await over(verification);
     expect(verification.status).toMatchObject({ state: "ok", through: 1000 });
-    expect([seen[0], seen.at(-1), seen.length]).toEqual([301, 1000, 700]);
     expect(faults).toEqual([]);
   });
 
-  it("[F5] names the record that is damaged, in a table or in the chain, and tells who makes no more promises", async () => {
-    const log = memoryLog();
-    await append(log, 0, 10);
-    const inTable = await verify(log, () => Promise.reject(corrupt(4, "000005.ldb is damaged")));
-    expect(inTable.verification.status).toMatchObject({ state: "damaged", message: "000005.ldb is damaged" });
-    expect(inTable.faults).toMatchObject([{ code: "LOG_CORRUPT", seq: 4 }]);
-    const read: EventLog["read"] = async function* () {
-      yield* log.read(0, { to: 6 });
+  it("[F5] names the record that is damaged, and tells who makes no more promises", async () => {
+    const { verification, faults } = begin(async (onProgress) => {
+      onProgress(6);
       throw corrupt(7, "record 7 is missing");
-    };
-    const inChain = await verify({ base: log.base, head: log.head, read });
-    expect(inChain.faults).toMatchObject([{ code: "LOG_CORRUPT", seq: 7 }]);
+    });
+    await over(verification);
+    expect(verification.status).toEqual({ state: "damaged", through: 6, message: "record 7 is missing" });
+    expect(faults).toMatchObject([{ code: "LOG_CORRUPT", seq: 7 }]);
   });
 
   it("takes a log that could not be read for a moment for no damage", async () => {
-    const log = memoryLog();
-    await append(log, 0, 3);
-    const passing = new PortreeveError("LOG_WRITE_FAILED", "it is being reopened", "transient");
-    const { verification, faults } = await verify(log, () => Promise.reject(passing));
-    expect(verification.status).toMatchObject({ state: "failed", message: "it is being reopened" });
+    const passing = new PortreeveError("UNAVAILABLE", "the check of the log broke off", "transient");
+    const { verification, faults } = begin(() => Promise.reject(passing));
+    await over(verification);
+    expect(verification.status).toMatchObject({ state: "failed", message: "the check of the log broke off" });
     expect(faults).toEqual([]);
   });
 
-  it("stops reading when it is closed, however much is left", async () => {
-    const log = memoryLog();
-    await append(log, 0, 1000);
-    let seen = 0;
-    const read: EventLog["read"] = async function* (after, options) {
-      for await (const record of log.read(after, options)) {
-        seen += 1;
-        if (record.seq === 400) void verification.close();
-        yield record;
-      }
-    };
-    const source = { base: log.base, head: log.head, read };
-    const verification = new BackgroundVerification({ log: source, scanFiles: fine, onFault: () => {} });
-    verification.start();
+  it("is over when it is closed, however much is left, and says nothing of how it ended", async () => {
+    const { verification, faults } = begin(
+      (_onProgress, signal) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener("abort", () => reject(corrupt(1, "a thread that was stopped")));
+        }),
+    );
     await verification.close();
-    expect(seen).toBeLessThan(1000);
     expect(verification.status.state).toBe("running");
+    expect(faults).toEqual([]);
   });
 });

@@ -104,7 +104,7 @@ describe("RawEntries", () => {
     writeFileSync(join(directory, "999998.ldb"), Buffer.alloc(100));
     writeFileSync(join(directory, "999997.log"), "nothing");
     const found = [...(await RawEntries.in([directory])).between(...ALL)];
-    expect(found.length).toBeLessThan(content.size);
+    expect(found).not.toEqual(sorted(content));
     expect(found.map(([each]) => each)).toEqual([...new Set(found.map(([each]) => each))].sort());
   });
 });
