@@ -12,9 +12,15 @@ export const FIRST_INTERNAL = 4000;
 const RESEND_MS = 3000;
 
 /**
- * @param {"portreeve" | "miniupnpd"} kind
+ * Ours can be given more configuration, and a data directory that `prepare` fills.
+ * @typedef {{ config?: Readonly<Record<string, unknown>>; prepare?: (dataDir: string) => Promise<void> }} Ours
  */
-export async function startSubject(kind) {
+
+/**
+ * @param {"portreeve" | "miniupnpd"} kind
+ * @param {Ours} [ours]
+ */
+export async function startSubject(kind, ours = {}) {
   const first = addressAfter("192.168.80.1", 1);
   const addresses = Array.from({ length: CLIENTS }, (_, index) => addressAfter(first, index));
   const topology = await createTopology({ lan: LAN, clientAddresses: addresses.slice(1).map((each) => `${each}/20`) });
@@ -22,7 +28,7 @@ export async function startSubject(kind) {
   if (client === undefined) throw new Error("the topology has no client");
   let mappedBefore = 0;
   try {
-    const server = await startServer(kind, topology);
+    const server = await startServer(kind, topology, ours);
     return {
       topology,
       client,
@@ -66,16 +72,22 @@ export async function startSubject(kind) {
 
 /** @typedef {Awaited<ReturnType<typeof startSubject>>} Subject */
 
-/** @param {"portreeve" | "miniupnpd"} kind @param {import("../test/lab/topology.mjs").Topology} topology */
-async function startServer(kind, topology) {
+/**
+ * @param {"portreeve" | "miniupnpd"} kind
+ * @param {import("../test/lab/topology.mjs").Topology} topology
+ * @param {Ours} ours
+ */
+async function startServer(kind, topology, { config = {}, prepare = async () => {} }) {
   if (kind === "miniupnpd") {
     const peer = await startMiniupnpd(topology, "192.168.80.0/20");
     return { pid: peer.pid, gateway: null, close: async () => peer.close() };
   }
   // Its clients, all at one station, ask more often than any should: what is measured is not the limit.
   const portControl = { perDevice: { requestsPerSecond: 5000 } };
-  const gateway = new Gateway(topology.gateway, { lan: [{ interface: "lan0" }], portControl, log: { level: "warn" } });
+  const lan = [{ interface: "lan0" }];
+  const gateway = new Gateway(topology.gateway, { lan, portControl, log: { level: "warn" }, ...config });
   try {
+    await prepare(gateway.dataDir);
     await gateway.start();
   } catch (error) {
     await gateway.close();

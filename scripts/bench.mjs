@@ -1,8 +1,10 @@
 // The benchmarks: a table on stdout, or one JSON document with --json. --full adds 60,000 mappings, --quick is a look.
+// --ten-million measures a log of that many events instead (a quarter of an hour, 5 GB), or of as many as are named.
 import { cpus } from "node:os";
 import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
 import { compareNewFlows } from "../bench/new-flows.mjs";
 import { CLIENTS } from "../bench/subject.mjs";
+import { measureTenMillion, tenMillionRows } from "../bench/ten-million.mjs";
 import { findProgram, missingForLab, sweepNamespaces } from "../test/lab/topology.mjs";
 import { build } from "./build.mjs";
 import { say } from "./steps.mjs";
@@ -13,8 +15,12 @@ const sizes = process.argv.includes("--full") ? [10_000, 60_000] : [10_000];
 const mapPairs = quick ? 1 : 3;
 const flowPairs = quick ? 3 : 9;
 
-const missing =
-  missingForLab() ?? (findProgram("miniupnpd") === null ? "the peer, miniupnpd-nftables, is not installed" : null);
+const longLog = process.argv.indexOf("--ten-million");
+const eventsNamed = Number(longLog < 0 ? Number.NaN : process.argv[longLog + 1]);
+const longLogEvents = Number.isNaN(eventsNamed) ? 10_000_000 : eventsNamed;
+
+const noPeer = longLog < 0 && findProgram("miniupnpd") === null;
+const missing = missingForLab() ?? (noPeer ? "the peer, miniupnpd-nftables, is not installed" : null);
 if (missing !== null) {
   process.stderr.write(`The benchmarks need a lab: ${missing}.\n`);
   process.exit(1);
@@ -25,6 +31,12 @@ await sweepNamespaces();
 
 /** @param {string} text */
 const progress = (text) => process.stderr.write(`  ${text}\n`);
+if (longLog >= 0) {
+  const measured = await measureTenMillion(longLogEvents, progress);
+  if (json) say(JSON.stringify(measured, null, 2));
+  else printRows(tenMillionRows(measured, n));
+  process.exit(0);
+}
 process.stderr.write(`${cpus().length} cores, ${CLIENTS} client addresses, each pair interleaved, medians\n`);
 const mappings = await compareNewMappings(mapPairs, progress);
 const scale = await measureAtScale(mappings.portreeve.perSecond, sizes, progress);
@@ -97,6 +109,11 @@ function printTable() {
       ];
     }),
   ];
+  printRows(rows);
+}
+
+/** @param {readonly (readonly string[])[]} rows */
+function printRows(rows) {
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   for (const row of rows)
     say(
