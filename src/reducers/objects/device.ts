@@ -1,0 +1,136 @@
+import { type DeviceChanged, deviceChanged } from "../../events/device.ts";
+import { event, type PortreeveEvent } from "../../events/index.ts";
+import { tableGet, tableRows } from "../../lib/table.ts";
+import { mappingsOf, wanOf } from "../decide/device-ports.ts";
+import { allowanceKey, type Device, type State } from "../state.ts";
+import {
+  CHANGED_SINCE,
+  type Description,
+  fieldsBack,
+  type Hindrance,
+  objectKind,
+  refOf,
+  type RevertTerms,
+  timeText,
+  unchanged,
+} from "./kind.ts";
+import { openedSince } from "./subnet.ts";
+
+const KIND = "device";
+
+type Field = Exclude<keyof DeviceChanged, "id">;
+const FIELDS = Object.keys(deviceChanged.shape).filter((field) => field !== "id") as Field[];
+const SECRETS = ["privateKeySecret", "presharedKeySecret"] as const;
+
+export const devices = objectKind<Device>({
+  name: KIND,
+  keysOf: ({ type, data }) =>
+    type === "device.added" || type === "device.changed" || type === "device.removed" ? [data.id] : [],
+  read: (state, key) => tableGet(state.devices, key),
+  describe,
+  erases,
+  takeAway(made, now, terms) {
+    if (!unchanged(made, now, FIELDS)) return changedSince(now);
+    const allowed = Object.values(terms.now.allowances).find(({ device, protocol, internalPort }) => {
+      return device === now.id && !terms.own.has(refOf("allowance", allowanceKey(device, protocol, internalPort)));
+    });
+    if (allowed !== undefined) {
+      const { device, protocol, internalPort } = allowed;
+      const by = [refOf("allowance", allowanceKey(device, protocol, internalPort))];
+      return { why: `it was allowed ${internalPort}/${protocol} since`, by };
+    }
+    return (
+      openedSince(mappingsOf(terms.now, now), terms) ?? [event("device.removed", { id: now.id, reason: "operator" })]
+    );
+  },
+  edit(versions, terms) {
+    const { now } = versions;
+    const fields = fieldsBack(versions, FIELDS);
+    if (fields === null) return changedSince(now);
+    if (Object.keys(fields).length === 0) return [];
+    const wanted: Device = { ...now, ...fields };
+    const hindrance = rivalOf(wanted, terms) ?? leftBehind(wanted, now, terms) ?? openedByRight(wanted, now, terms);
+    return hindrance ?? [event("device.changed", { id: now.id, ...fields })];
+  },
+  giveBack({ createdAt: _at, createdSeq: _seq, revision: _revision, ...device }, terms) {
+    if (device.expiresAt !== null && device.expiresAt <= terms.at) return [];
+    if (device.subnet !== null && terms.now.subnets[device.subnet] === undefined) {
+      const subnet = refOf("subnet", device.subnet);
+      if (!terms.own.has(subnet)) return { why: "its subnet is gone", by: [subnet] };
+    }
+    const allowed = Object.values(terms.before.allowances).filter((allowance) => allowance.device === device.id);
+    const allowances = allowed.map(({ protocol, internalPort }) =>
+      event("allowance.granted", { device: device.id, protocol, internalPort }),
+    );
+    return rivalOf(device, terms) ?? [event("device.added", device), ...allowances];
+  },
+});
+
+const changedSince = ({ id }: Device): Hindrance => ({ why: CHANGED_SINCE, by: [refOf(KIND, id)] });
+
+function describe(device: Device, state: State): Description {
+  const { name, kind, address, subnet, interface: lan, ports, dns, wan, expiresAt, profile, publicKey } = device;
+  const made = device.privateKeySecret === null ? "its own" : "made here";
+  return {
+    name,
+    says: {
+      kind,
+      address,
+      on: subnet === null ? `${lan}` : (state.subnets[subnet]?.name ?? subnet),
+      "may open ports": ports,
+      "may publish names": dns,
+      "leaves by": wan ?? "its subnet's WAN",
+      ends: timeText(expiresAt),
+      configuration: profile ?? "as its kind has it",
+      key: publicKey === null ? "none" : `${publicKey}, ${made}`,
+    },
+  };
+}
+
+function erases({ type, data }: PortreeveEvent, before: State): string | null {
+  if (type !== "device.removed" && type !== "device.changed") return null;
+  const device = tableGet(before.devices, data.id);
+  if (device === undefined) return null;
+  const erased = SECRETS.filter((secret) => {
+    return device[secret] !== null && (type === "device.removed" || data[secret] !== undefined);
+  });
+  return erased.length === 0 ? null : `the keys of ${device.name} are erased with it`;
+}
+
+/** Names, addresses and keys are one device's. */
+function rivalOf(device: Pick<Device, "id" | Field | "interface">, { now }: RevertTerms): Hindrance | null {
+  for (const other of tableRows(now.devices)) {
+    if (other.id === device.id) continue;
+    const by = [refOf(KIND, other.id)];
+    if (other.name === device.name) return { why: `another device is called ${other.name} now`, by };
+    if (other.address === device.address && other.interface === device.interface) {
+      return { why: `${other.address} is the address of ${other.name} now`, by };
+    }
+    if (device.publicKey !== null && other.publicKey === device.publicKey) {
+      return { why: `${other.name} has its key now`, by };
+    }
+  }
+  return null;
+}
+
+/** Ports that lead to the address, or are on the WAN, that it would leave: nothing of the change moves them back. */
+function leftBehind(wanted: Device, now: Device, terms: RevertTerms): Hindrance | null {
+  const wan = wanOf(terms.now, wanted);
+  const moves = wanted.address !== now.address;
+  const there = wanted.wan === now.wan && !moves ? [] : mappingsOf(terms.now, now);
+  return openedSince(
+    there.filter((mapping) => moves || mapping.wan !== wan),
+    terms,
+  );
+}
+
+/** What it opened itself since it got the right that it would lose. */
+function openedByRight(wanted: Device, now: Device, { now: state, own }: RevertTerms): Hindrance | null {
+  if (wanted.ports !== "off" || now.ports === "off") return null;
+  const opened = mappingsOf(state, now).filter(({ id, claims }) => {
+    return !own.has(refOf("port", id)) && claims.some(({ device }) => device !== null);
+  });
+  if (opened.length === 0) return null;
+  const names = opened.map(({ externalPort, protocol }) => `${externalPort}/${protocol}`).join(", ");
+  return { why: `it opened ${names} since`, by: opened.map(({ id }) => refOf("port", id)) };
+}

@@ -1,0 +1,77 @@
+import { event } from "../../events/index.ts";
+import { subnetChanged } from "../../events/subnet.ts";
+import { type Ipv4Prefix, parseIpv4Prefix } from "../../lib/ip.ts";
+import { devicesOf, overlapOf } from "../decide/subnet.ts";
+import { mappingsOf, wanOf } from "../decide/device-ports.ts";
+import type { Mapping, Subnet } from "../state.ts";
+import { CHANGED_SINCE, fieldsBack, type Hindrance, objectKind, refOf, type RevertTerms, unchanged } from "./kind.ts";
+
+const KIND = "subnet";
+
+type Field = "name" | "wan" | "ipv6Prefix" | "dns";
+const FIELDS = Object.keys(subnetChanged.shape).filter((field) => field !== "id") as Field[];
+
+export const subnets = objectKind<Subnet>({
+  name: KIND,
+  keysOf: ({ type, data }) =>
+    type === "subnet.added" || type === "subnet.changed" || type === "subnet.removed" ? [data.id] : [],
+  read: (state, key) => state.subnets[key],
+  describe: ({ name, prefix, wan, ipv6Prefix, dns }) => ({
+    name,
+    says: {
+      prefix,
+      "leaves by": wan ?? "the preferred WAN",
+      IPv6: ipv6Prefix ?? "none",
+      DNS: dns.mode === "custom" ? dns.servers.join(" ") : dns.mode === "device" ? dns.device : "the gateway",
+    },
+  }),
+  takeAway(made, now, { now: state, own }) {
+    if (!unchanged(made, now, FIELDS)) return changedSince(now);
+    const there = devicesOf(state, now.id).filter(({ id }) => !own.has(refOf("device", id)));
+    if (there.length === 0) return [event("subnet.removed", { id: now.id })];
+    return {
+      why: `${there.map(({ name }) => name).join(", ")} are on it`,
+      by: there.map(({ id }) => refOf("device", id)),
+    };
+  },
+  edit(versions, terms) {
+    const fields = fieldsBack(versions, FIELDS);
+    if (fields === null) return changedSince(versions.now);
+    if (Object.keys(fields).length === 0) return [];
+    const hindrance = rivalOf({ ...versions.now, ...fields }, terms) ?? leftBehind(versions.now, fields, terms);
+    return hindrance ?? [event("subnet.changed", { id: versions.now.id, ...fields })];
+  },
+  giveBack({ createdSeq: _created, revision: _revision, ...subnet }, terms) {
+    const overlap = overlapOf(terms.now, parseIpv4Prefix(subnet.prefix) as Ipv4Prefix, []);
+    if (overlap !== null) return { why: `${subnet.prefix} overlaps ${overlap}`, by: [] };
+    return rivalOf(subnet, terms) ?? [event("subnet.added", subnet)];
+  },
+});
+
+const changedSince = ({ id }: Subnet): Hindrance => ({ why: CHANGED_SINCE, by: [refOf(KIND, id)] });
+
+function rivalOf({ id, name }: Pick<Subnet, "id" | "name">, { now }: RevertTerms): Hindrance | null {
+  const other = Object.values(now.subnets).find((each) => {
+    return each.id !== id && each.name.toLowerCase() === name.toLowerCase();
+  });
+  return other === undefined ? null : { why: `another subnet is called ${name} now`, by: [refOf(KIND, other.id)] };
+}
+
+/** Ports that were opened on the WAN that it would leave: nothing of the change moves them back. */
+function leftBehind(subnet: Subnet, fields: Partial<Subnet>, terms: RevertTerms): Hindrance | null {
+  if (fields.wan === undefined) return null;
+  const wanted = { ...subnet, ...fields };
+  const stranded = devicesOf(terms.now, subnet.id).flatMap((device) => {
+    const wan = wanOf(terms.now, device, wanted);
+    return mappingsOf(terms.now, device).filter((mapping) => mapping.wan !== wan);
+  });
+  return openedSince(stranded, terms);
+}
+
+/** Ports that the change itself has nothing to do with. */
+export function openedSince(mappings: readonly Mapping[], { own }: RevertTerms): Hindrance | null {
+  const opened = mappings.filter(({ id }) => !own.has(refOf("port", id)));
+  if (opened.length === 0) return null;
+  const names = opened.map(({ externalPort, protocol }) => `${externalPort}/${protocol}`).join(", ");
+  return { why: `${names} lead to it by now`, by: opened.map(({ id }) => refOf("port", id)) };
+}

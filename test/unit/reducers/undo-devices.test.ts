@@ -1,0 +1,202 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { event } from "../../../src/events/index.ts";
+import { tableEntries } from "../../../src/lib/table.ts";
+import type { Command } from "../../../src/reducers/decide/command.ts";
+import { erasedBy } from "../../../src/reducers/objects/index.ts";
+import { contentHash } from "../../../src/reducers/state-json.ts";
+import { mapRequest, portAdd, refusalOf } from "./given.ts";
+import { messageOf, OPERATOR, Remembering, rowsOf } from "./remembering.ts";
+
+const key = (index: number): string => Buffer.alloc(32, index).toString("base64");
+const secret = (index: number): string => `s${index.toString(16).padStart(32, "0")}`;
+
+/** With WireGuard, so that subnets are served. */
+function router(): Remembering {
+  const gateway = new Remembering({}, "same-host");
+  const settings = {
+    ...gateway.state.settings,
+    lan: [{ interface: "lan0", nonce: "same-host" as const, devices: "any" as const }],
+    wireguard: { interface: "wg0", listenPort: 51820, nonce: "same-host" as const },
+  };
+  gateway.append([
+    event("settings.changed", { settings }),
+    event("wireguard.keyed", { publicKey: key(255), privateKeySecret: secret(255) }),
+  ]);
+  return gateway;
+}
+
+const STEPS = [
+  "subnet.add",
+  "subnet.edit",
+  "subnet.remove",
+  "device.add",
+  "device.add",
+  "device.add lan",
+  "device.edit",
+  "device.rights",
+  "device.remove",
+  "device.allow",
+  "device.disallow",
+  "port.add",
+  "map",
+  "map",
+] as const;
+interface Step {
+  readonly verb: (typeof STEPS)[number];
+  readonly pick: number;
+}
+const step: fc.Arbitrary<Step> = fc.record({ verb: fc.constantFrom(...STEPS), pick: fc.nat({ max: 1000 }) });
+
+function commandOf(gateway: Remembering, { verb, pick }: Step): Command | null {
+  const { state } = gateway;
+  const subnets = Object.values(state.subnets).sort((a, b) => (a.id < b.id ? -1 : 1));
+  const devices = [...tableEntries(state.devices)].map(([, each]) => each).sort((a, b) => (a.id < b.id ? -1 : 1));
+  const subnet = subnets[pick % Math.max(1, subnets.length)];
+  const device = devices[pick % Math.max(1, devices.length)];
+  const small = 2000 + (pick % 4);
+  switch (verb) {
+    case "subnet.add": {
+      const prefix = `10.59.${pick % 6}.0/24`;
+      return {
+        type: verb,
+        name: `net${pick % 9}`,
+        prefix,
+        wan: null,
+        ipv6Prefix: null,
+        dns: { mode: "system" },
+        routes: [],
+      };
+    }
+    case "subnet.edit":
+      return subnet === undefined
+        ? null
+        : { type: verb, id: subnet.id, name: `net${pick % 9}`, wan: pick % 2 === 0 ? null : "wan0" };
+    case "device.add":
+    case "device.add lan": {
+      const lan = verb !== "device.add";
+      if (!lan && subnet === undefined) return null;
+      const index = 1 + (pick % 200);
+      return {
+        type: "device.add",
+        name: `dev${pick % 30}`,
+        kind: pick % 3 === 0 ? "client" : "server",
+        subnet: lan ? null : (subnet?.id ?? null),
+        interface: lan ? "lan0" : null,
+        address: lan ? `192.168.77.${2 + (pick % 4)}` : null,
+        publicKey: lan ? null : key(index),
+        privateKeySecret: null,
+        presharedKeySecret: lan ? null : secret(index),
+        ports: null,
+        dns: null,
+        wan: null,
+        lifetime: null,
+        profile: null,
+      };
+    }
+    case "device.edit": {
+      if (device === undefined) return null;
+      const address = device.interface === null ? {} : { address: `192.168.77.${2 + (pick % 5)}` };
+      return { type: verb, id: device.id, name: `dev${pick % 30}`, ...address };
+    }
+    case "device.rights":
+      return device === undefined
+        ? null
+        : { type: "device.edit", id: device.id, ports: (["auto", "ask", "off"] as const)[pick % 3] as "auto" };
+    case "device.allow":
+    case "device.disallow": {
+      if (device === undefined) return null;
+      const allowed = verb === "device.allow";
+      return { type: "device.allow", id: device.id, protocol: "tcp", internalPort: small, allowed };
+    }
+    case "port.add":
+      return device === undefined
+        ? null
+        : portAdd({ externalPort: small, internalPort: small, internalAddress: device.address });
+    case "map": {
+      if (device === undefined) return null;
+      const place = { interface: device.interface ?? "wg0", device: device.address, internalPort: small };
+      return mapRequest({ by: "natpmp", ...place, suggestedPort: small });
+    }
+    default: {
+      const id = verb === "subnet.remove" ? subnet?.id : device?.id;
+      return id === undefined ? null : { type: verb, id };
+    }
+  }
+}
+
+function play(gateway: Remembering, steps: readonly Step[]): void {
+  for (const each of steps) {
+    const command = commandOf(gateway, each);
+    if (command !== null) gateway.do(command, command.type === "map" ? `natpmp:${command.device}` : OPERATOR);
+  }
+}
+
+describe("undo of what is done with subnets and devices", () => {
+  it("[E5] gives back the same contentHash and rows, and is refused by name exactly where keys are erased", () => {
+    const tried = { undone: 0, refused: 0 };
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 6, maxLength: 30 }), step, (steps, last) => {
+        const gateway = router();
+        play(gateway, steps);
+        if (last.verb === "map") return;
+        const [before, hash, length] = [gateway.state, contentHash(gateway.state), gateway.records.length];
+        play(gateway, [last]);
+        if (gateway.records.length === length) return;
+        const change = gateway.change();
+        const undone = gateway.revert(change);
+        const erased = erasedBy(
+          change.records.map((record) => record.event),
+          before,
+        );
+        if (erased !== null) {
+          expect(refusalOf(undone).code).toBe("NOT_UNDOABLE");
+          expect(messageOf(undone)).toContain(erased);
+          tried.refused += 1;
+          return;
+        }
+        expect(messageOf(undone)).toBe("accepted");
+        expect(contentHash(gateway.state)).toBe(hash);
+        expect(rowsOf(gateway.state)).toEqual(rowsOf(before));
+        tried.undone += 1;
+      }),
+      { numRuns: 600 },
+    );
+    expect(tried.undone).toBeGreaterThan(150);
+    expect(tried.refused).toBeGreaterThan(5);
+  });
+
+  it("[E5] of any of it, however long ago, keeps the invariants or refuses", () => {
+    let reverted = 0;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 6, maxLength: 30 }), fc.nat(), (steps, pick) => {
+        const gateway = router();
+        play(gateway, steps);
+        if (gateway.changes === 0) return;
+        const decision = gateway.revert(gateway.change(1 + (pick % gateway.changes)));
+        if (decision.ok) reverted += 1;
+        else expect(["NOT_UNDOABLE", "UNDO_CONFLICT"]).toContain(decision.refusal.code);
+      }),
+      { numRuns: 400 },
+    );
+    expect(reverted).toBeGreaterThan(80);
+  });
+
+  it("[E5] is refused while others are on the subnet, or a port leads to the device, and names them", () => {
+    const gateway = router();
+    const add = commandOf(gateway, { verb: "subnet.add", pick: 1 }) as Command;
+    gateway.do(add);
+    const subnet = gateway.change();
+    gateway.do(commandOf(gateway, { verb: "device.add", pick: 1 }) as Command);
+    const device = gateway.change();
+    const later = gateway.records.slice(-1);
+    expect(messageOf(gateway.revert({ ...subnet, later }))).toContain(
+      `dev1 are on it: record ${later[0]?.seq} (device.added by ${OPERATOR})`,
+    );
+    gateway.do(commandOf(gateway, { verb: "map", pick: 0 }) as Command, "natpmp:10.59.1.2");
+    const mapped = gateway.records.slice(-1);
+    expect(messageOf(gateway.revert({ ...device, later: mapped }))).toContain(
+      `2000/tcp lead to it by now: record ${mapped[0]?.seq} (mapping.granted by natpmp:10.59.1.2)`,
+    );
+  });
+});
