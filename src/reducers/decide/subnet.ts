@@ -76,7 +76,7 @@ function freePrefix({ entropy, routes }: Of<"subnet.add">, state: State): Ipv4Pr
 }
 
 /** What a prefix would hide or be hidden by, by its name; null: nothing. */
-function overlapOf(state: State, prefix: Ipv4Prefix, routes: readonly KnownRoute[]): string | null {
+export function overlapOf(state: State, prefix: Ipv4Prefix, routes: readonly KnownRoute[]): string | null {
   for (const subnet of Object.values(state.subnets)) {
     if (prefixesOverlap(prefix, parseIpv4Prefix(subnet.prefix) as Ipv4Prefix)) {
       return `the subnet ${subnet.name} (${subnet.prefix})`;
