@@ -4,7 +4,7 @@ import type { SysctlRow } from "../../reducers/select/rows.ts";
 import type { Links } from "./links.ts";
 
 /** Interface names may hold dots, so only the parts we name ourselves are split at them. */
-function pathOf(name: string): string {
+export function sysctlPath(name: string): string {
   const perInterface = /^net\.(ipv[46])\.conf\.(.+)\.([a-z_]+)$/.exec(name);
   if (perInterface !== null) return `/proc/sys/net/${perInterface[1]}/conf/${perInterface[2]}/${perInterface[3]}`;
   return `/proc/sys/${name.replaceAll(".", "/")}`;
@@ -30,7 +30,7 @@ export function createSysctlTarget(names: () => Iterable<string>): SysctlTarget 
       madeAnew = false;
       const observed = new Map<string, string>();
       for (const name of names()) {
-        const value = await readFile(pathOf(name), "utf8").catch(() => null);
+        const value = await readFile(sysctlPath(name), "utf8").catch(() => null);
         if (value !== null) observed.set(name, value.trim());
       }
       return observed;
@@ -66,7 +66,7 @@ export function createSysctlTarget(names: () => Iterable<string>): SysctlTarget 
 
 async function set({ name, value, reason }: SysctlRow): Promise<Outcome> {
   try {
-    await writeFile(pathOf(name), value);
+    await writeFile(sysctlPath(name), value);
     return { key: name, ok: true };
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? "EIO";

@@ -9,6 +9,7 @@ import {
 } from "./element-commit.ts";
 import { ElementColumns, type ElementFields, type SetLayout } from "./element-columns.ts";
 import { type FieldsChange, OPERATIONS, type Operation } from "./element-encoding.ts";
+import { listChain, listChains } from "./filter-listing.ts";
 import { endFlows, type ExternalPorts } from "./flow-ending.ts";
 import type {
   AnchorReply,
@@ -82,6 +83,8 @@ export class Executor {
       [...this.#netfilter.tables().keys()]
         .filter((table) => table.startsWith(this.#prefix))
         .map((table) => this.#ownership(table)),
+    chains: () => listChains(this.#nft, this.#netfilter),
+    chain: (name) => listChain(this.#nft, name),
     transact: ({ commands }) => this.#transact(commands),
   };
 

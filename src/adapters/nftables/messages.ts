@@ -1,7 +1,9 @@
 import type { ErrorCode } from "../../lib/errors.ts";
+import type { FilterChain } from "../../lib/packet-filter.ts";
 import type { ReconcileError } from "../../reconcilers/contract.ts";
 import type { SetLayout } from "./element-columns.ts";
 import type { ExternalPorts } from "./flow-ending.ts";
+import type { ChainName } from "./filter-listing.ts";
 import type { Skeleton } from "./skeleton.ts";
 
 /** What the controller's thread asks of the thread that talks to the kernel, and what that answers. */
@@ -14,6 +16,10 @@ export interface Calls {
   anchor: { request: { table: string; skeleton: Skeleton | null }; reply: AnchorReply };
   /** All tables whose name begins like ours. */
   tables: { request: Record<string, never>; reply: readonly OwnedTable[] };
+  /** Chains of all tables that are not dormant, without their rules. */
+  chains: { request: Record<string, never>; reply: readonly FilterChain[] };
+  /** One chain with its rules; null if it is gone. */
+  chain: { request: ChainName; reply: FilterChain | null };
   /** One transaction in nft's language. */
   transact: { request: { commands: string }; reply: ReconcileError | null };
 }

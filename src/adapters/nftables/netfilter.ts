@@ -15,7 +15,11 @@ import { decodeElements, elementRequest, elementsRequest, NFPROTO_INET } from ".
 const NFT_SUBSYSTEM = 10 << 8;
 const NFT_MSG_GETTABLE = 1;
 const NFTA_TABLE_NAME = 1;
+const NFTA_TABLE_FLAGS = 2;
 const NFTA_TABLE_OWNER = 7;
+const NFT_TABLE_F_DORMANT = 1;
+/** Family and version of struct nfgenmsg, and its resource id, before the attributes. */
+const NFGENMSG_SIZE = 4;
 const NFT_MSG_GETGEN = 16;
 const NFTA_GEN_PROC_PID = 2;
 const NFTA_GEN_ID = 1;
@@ -29,6 +33,8 @@ export interface Netfilter {
   generation(): { readonly id: number; readonly thread: number };
   /** Tables of family inet. `owner`: netlink port of the open socket it lives with, or null. */
   tables(): ReadonlyMap<string, { readonly owner: number | null }>;
+  /** "family table" of those of all families whose chains no packet enters. */
+  dormantTables(): ReadonlySet<string>;
   /** Adds all elements to `into`, and returns how many there are that no row of ours can be. */
   elements(table: string, set: number, layout: SetLayout, into: ElementColumns): number;
   /** The element that holds this key (in an interval set: its first port), or null. */
@@ -45,6 +51,7 @@ export function openNetfilter(): Netfilter {
   return {
     generation: () => readGeneration(socket),
     tables: () => readTables(socket),
+    dormantTables: () => readDormantTables(socket),
     elements: (table, set, layout, into) => readElements(socket, table, set, layout, into),
     element: (table, layout, fields) => readElement(socket, table, layout, fields),
     flows: (direction, address) => readFlows(socket, direction, address),
@@ -86,6 +93,22 @@ function readTables(socket: NetlinkSocket): Map<string, { owner: number | null }
     },
   );
   return tables;
+}
+
+/** include/uapi/linux/netfilter.h, by nft's names; others filter nothing that is routed. */
+const FAMILIES: Readonly<Record<number, string>> = { 1: "inet", 2: "ip", 10: "ip6" };
+const NFPROTO_UNSPEC = 0;
+
+function readDormantTables(socket: NetlinkSocket): Set<string> {
+  const dormant = new Set<string>();
+  const ask = message(NFT_SUBSYSTEM | NFT_MSG_GETTABLE, NLM_F_REQUEST | NLM_F_DUMP, NFPROTO_UNSPEC, []);
+  socket.request(ask, (bytes, { start, end }) => {
+    const family = FAMILIES[bytes[start - NFGENMSG_SIZE] ?? NFPROTO_UNSPEC];
+    const name = attributeText(bytes, start, end, NFTA_TABLE_NAME);
+    const flags = attributeUint32(bytes, start, end, NFTA_TABLE_FLAGS) ?? 0;
+    if (family !== undefined && name !== null && (flags & NFT_TABLE_F_DORMANT) !== 0) dormant.add(`${family} ${name}`);
+  });
+  return dormant;
 }
 
 function readElements(

@@ -12,7 +12,7 @@ export interface Nft {
   /** The same by the socket that owns the anchor; a table it owns lives until that closes. */
   transactAsOwner(commands: string): NftResult;
   /**
-   * JSON. Not for anything that lists tables: printing one that has flags (an owned one, anybody's), nft 1.0.6 uses
+   * JSON; a command in nft's language, or JSON itself. Not for anything that lists tables: printing one that has flags (an owned one, anybody's), nft 1.0.6 uses
    * memory it has freed.
    */
   listJson(command: string): NftResult;
@@ -144,7 +144,8 @@ export function nftProgram(path = "nft", timeoutMs = PROGRAM_TIMEOUT_MS): Nft {
     name: "nft",
     transact: (commands) => run(commands.startsWith("{") ? ["-j", "-f", "-"] : ["-f", "-"], commands),
     transactAsOwner: () => ({ ok: false, error: "Error: Operation not supported: an anchor needs libnftables" }),
-    listJson: (command) => run(["-j", ...command.split(" ")], ""),
+    listJson: (command) =>
+      command.startsWith("{") ? run(["-j", "-f", "-"], command) : run(["-j", ...command.split(" ")], ""),
     listTerse: (command) => run(["-s", "-t", ...command.split(" ")], ""),
     close: () => {},
   };

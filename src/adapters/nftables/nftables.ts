@@ -1,4 +1,5 @@
 import { PortreeveError } from "../../lib/errors.ts";
+import type { FilterChain } from "../../lib/packet-filter.ts";
 import type { ReconcileError } from "../../reconcilers/contract.ts";
 import type { SetLayout } from "./element-columns.ts";
 import { FORWARDS_TABLE } from "./forwards-skeleton.ts";
@@ -48,6 +49,9 @@ export function openNftables({ instanceId }: NftablesOptions): Promise<Nftables>
     },
   );
 }
+
+const filtersRouted = ({ base }: FilterChain): boolean =>
+  base?.type === "filter" && ["input", "forward", "output"].includes(base.hook);
 
 /** Our tables in the kernel's ruleset. The two targets are made over one of these. */
 export class Nftables {
@@ -126,6 +130,21 @@ export class Nftables {
     const named = foreign.find(({ instanceId }) => instanceId !== null);
     if (foreign.length === 0) return null;
     return { instanceId: named?.instanceId ?? "unknown", live: tables.some((table) => this.#isOwnedElsewhere(table)) };
+  }
+
+  /** Chains that filter what is routed, with all others of their tables: everybody's but ours. */
+  async foreignChains(): Promise<FilterChain[]> {
+    const heads = (await this.#link.call("chains", {}, LIST_TIMEOUT_MS)).filter(
+      ({ family, table }) => family !== "inet" || !table.startsWith(PREFIX),
+    );
+    const filtering = new Set(heads.filter(filtersRouted).map(({ family, table }) => `${family} ${table}`));
+    const chains: FilterChain[] = [];
+    for (const { family, table, name } of heads) {
+      if (!filtering.has(`${family} ${table}`)) continue;
+      const chain = await this.#link.call("chain", { family, table, name }, LIST_TIMEOUT_MS);
+      if (chain !== null) chains.push(chain);
+    }
+    return chains;
   }
 
   /** Makes what instance `from` left ours: its elements and flows stay. A live one keeps its anchor until it ends. */

@@ -59,6 +59,7 @@ export class FakeKernel {
     return {
       generation: () => ({ id: this.ruleset.generation, thread: 1 }),
       tables: () => this.ruleset.tables(),
+      dormantTables: () => new Set(),
       elements: (table, set, layout, into) => {
         let strays = 0;
         for (const element of this.ruleset.elements(table, layout.name)) {

@@ -1,0 +1,139 @@
+import { describe, expect, it } from "vitest";
+import type { FilterChain } from "../../../../src/lib/packet-filter.ts";
+import { exceptionLines } from "../../../../src/reducers/doctor/exception.ts";
+import { judgeFirewalls } from "../../../../src/reducers/doctor/firewalls.ts";
+import type { Served, Service } from "../../../../src/reducers/doctor/passages.ts";
+import { recorded } from "./recorded.ts";
+
+const service = (name: string, port: number, tracked: boolean): Service => {
+  return { name, interface: "lan0", address: "192.168.7.1", protocol: "udp", port, tracked };
+};
+
+const SERVED: Served = {
+  wans: ["wan0"],
+  inside: [{ interface: "lan0", address: "192.168.7.1", kind: "lan" }],
+  services: [service("port control", 5351, false), service("DNS", 53, true)],
+  forwards: [],
+  forwardMark: 0x01000000,
+};
+
+/** "level message | where | what would be typed". */
+function judged(chains: readonly FilterChain[], served: Served = SERVED): string[] {
+  return judgeFirewalls({ chains, configured: ["inet filter"], served }).map(({ level, message, details, exception }) =>
+    [`${level} ${message}`, ...details, ...(exception === null ? [] : exceptionLines(exception))].join("\n  "),
+  );
+}
+
+describe("rulesets that real programs wrote", () => {
+  it("names what ufw drops, and exceptions that ufw keeps", () => {
+    expect(judged(recorded("ufw"))).toMatchInlineSnapshot(`
+      [
+        "problem ufw drops requests to port control on lan0 (5351/udp)
+        table ip filter, chain INPUT: policy drop
+        ufw allow in on lan0 to any port 5351 proto udp comment portreeve",
+        "problem ufw drops requests to DNS on lan0 (53/udp)
+        table ip filter, chain INPUT: policy drop
+        ufw allow in on lan0 to any port 53 proto udp comment portreeve",
+        "problem ufw drops what Portreeve forwards from wan0 to lan0
+        table ip filter, chain FORWARD: policy drop
+        -A ufw-before-forward -m connmark --mark 0x1000000/0x1000000 -m comment --comment portreeve -j ACCEPT   # a line for /etc/ufw/before.rules, above its COMMIT; then: ufw reload",
+        "problem ufw drops what devices send from lan0 out to wan0
+        table ip filter, chain FORWARD: policy drop
+        ufw route allow in on lan0 out on wan0 comment portreeve",
+      ]
+    `);
+  });
+
+  it("names what Docker drops, and its own chain for exceptions", () => {
+    expect(judged(recorded("docker"))).toMatchInlineSnapshot(`
+      [
+        "problem Docker drops what Portreeve forwards from wan0 to lan0
+        table ip filter, chain FORWARD: policy drop
+        iptables-nft -I DOCKER-USER -m connmark --mark 0x1000000/0x1000000 -m comment --comment portreeve -j ACCEPT",
+        "problem Docker drops what devices send from lan0 out to wan0
+        table ip filter, chain FORWARD: policy drop
+        iptables-nft -I DOCKER-USER -i lan0 -o wan0 -m comment --comment portreeve -j ACCEPT
+        iptables-nft -I DOCKER-USER -i wan0 -o lan0 -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment portreeve -j ACCEPT",
+      ]
+    `);
+  });
+
+  it("names what firewalld rejects by zone, and lets what was DNATed be", () => {
+    expect(judged(recorded("firewalld"))).toMatchInlineSnapshot(`
+      [
+        "problem firewalld drops requests to port control on lan0 (5351/udp)
+        table inet firewalld, chain filter_IN_internal: reject
+        firewall-cmd --permanent --new-policy=portreeve-in
+        firewall-cmd --permanent --policy=portreeve-in --add-ingress-zone=internal
+        firewall-cmd --permanent --policy=portreeve-in --add-egress-zone=HOST
+        firewall-cmd --permanent --policy=portreeve-in --add-port=5351/udp
+        firewall-cmd --reload",
+        "problem firewalld drops requests to DNS on lan0 (53/udp)
+        table inet firewalld, chain filter_IN_internal: reject
+        firewall-cmd --permanent --new-policy=portreeve-in
+        firewall-cmd --permanent --policy=portreeve-in --add-ingress-zone=internal
+        firewall-cmd --permanent --policy=portreeve-in --add-egress-zone=HOST
+        firewall-cmd --permanent --policy=portreeve-in --add-port=53/udp
+        firewall-cmd --reload",
+        "problem firewalld drops what devices send from lan0 out to wan0
+        table inet firewalld, chain filter_FWD_internal: reject
+        firewall-cmd --permanent --new-policy=portreeve-out
+        firewall-cmd --permanent --policy=portreeve-out --add-ingress-zone=internal
+        firewall-cmd --permanent --policy=portreeve-out --add-egress-zone=public
+        firewall-cmd --permanent --policy=portreeve-out --set-target=ACCEPT
+        firewall-cmd --reload",
+      ]
+    `);
+  });
+
+  it("names nftables.service's table, and drops nothing that it accepts", () => {
+    expect(judged(recorded("nftables-service"))).toMatchInlineSnapshot(`
+      [
+        "problem nftables.service (table inet filter) drops requests to port control on lan0 (5351/udp)
+        table inet filter, chain input: reject
+        nft insert rule inet filter input 'iifname "lan0" udp dport 5351 accept comment "portreeve"'",
+        "problem nftables.service (table inet filter) drops what Portreeve forwards from wan0 to lan0
+        table inet filter, chain forward: policy drop
+        nft insert rule inet filter forward 'ct mark & 0x01000000 == 0x01000000 accept comment "portreeve"'",
+      ]
+    `);
+  });
+
+  it("has nothing to say where nothing is served", () => {
+    const nothing = { ...SERVED, inside: [], services: [] };
+    expect(judged(recorded("ufw"), nothing)).toEqual(["ok nothing is served yet that another firewall could drop"]);
+  });
+});
+
+describe("forwards that there are", () => {
+  const forward = { protocol: "tcp", address: "192.168.7.2", port: 443, interface: "lan0" } as const;
+  const allowing = recorded("ufw").map((chain) =>
+    chain.name === "ufw-user-forward"
+      ? {
+          ...chain,
+          rules: [
+            {
+              text: "-d 192.168.7.2/32 -p tcp --dport 443 -j ACCEPT",
+              comment: null,
+              handle: null,
+              matches: [
+                { field: "daddr", negated: false, values: ["192.168.7.2/32"] } as const,
+                { field: "dport", negated: false, values: ["443"] } as const,
+              ],
+              verdict: { kind: "accept" } as const,
+            },
+          ],
+        }
+      : chain,
+  );
+  const onForwarded = (forwards: Served["forwards"]): string | undefined =>
+    judged(allowing, { ...SERVED, services: [], forwards }).find((each) => each.includes("forwards"));
+
+  it("is a problem while one of them is dropped, and named", () => {
+    expect(onForwarded([forward, { ...forward, port: 80 }])).toMatch(/^problem [^]*among it 192\.168\.7\.2:80\/tcp/);
+  });
+
+  it("is a warning while all of them pass: the next one would not", () => {
+    expect(onForwarded([forward])).toMatch(/^warning ufw drops what Portreeve forwards from wan0 to lan0/);
+  });
+});

@@ -1,0 +1,150 @@
+import { describe, expect, it } from "vitest";
+import type { Finding } from "../../../../src/reducers/doctor/finding.ts";
+import type { GatewayFacts, WanFacts } from "../../../../src/reducers/doctor/gateway.ts";
+import { judge } from "../../../../src/reducers/doctor/judge.ts";
+import type { MachineFacts } from "../../../../src/reducers/doctor/machine.ts";
+
+const WAN: WanFacts = { interface: "wan0", up: true, addresses: ["11.22.33.1"], externalAddress: "11.22.33.1" };
+const GATEWAY: GatewayFacts = {
+  fault: null,
+  verification: { state: "ok", message: "every record is the one that was written" },
+  reconcilers: [{ name: "sysctls", level: "ok", message: "in sync", heldBack: 0 }],
+  wans: [WAN],
+  listeners: [{ protocol: "tcp", port: 22 }],
+};
+const MACHINE: MachineFacts = {
+  sysctls: [{ name: "net.ipv4.ip_forward", wanted: "1", found: "1", reason: "nothing is forwarded without it" }],
+  programs: [{ name: "ip", found: true, package: "iproute2", reason: "interfaces are read by it", required: true }],
+  wireguard: null,
+  clock: { synchronised: true, aheadMs: 0 },
+  disk: { path: "/var/lib/portreeve", freeBytes: 2 ** 33, totalBytes: 2 ** 34, freeFiles: 1000 },
+  sockets: [{ name: "port control", address: "192.168.7.1", port: 5351, bound: true, holder: null }],
+  routerAdvertisements: [],
+};
+const NO_FIREWALLS = {
+  chains: [],
+  configured: [],
+  served: { wans: [], inside: [], services: [], forwards: [], forwardMark: 1 },
+};
+
+function findings(gateway: Partial<GatewayFacts>, machine: Partial<MachineFacts>): Finding[] {
+  const facts = { gateway: { ...GATEWAY, ...gateway }, machine: { ...MACHINE, ...machine } };
+  return judge({ ...facts, firewalls: NO_FIREWALLS, unknown: [] }).filter(({ level }) => level !== "ok");
+}
+
+const wan = (changes: Partial<WanFacts>): Partial<GatewayFacts> => ({
+  wans: [{ ...WAN, externalAddress: null, ...changes }],
+});
+const EVERYTHING_FINE = {};
+
+describe("the doctor", () => {
+  it("is content where all is as it should be", () => {
+    expect(findings(EVERYTHING_FINE, EVERYTHING_FINE)).toEqual([]);
+  });
+
+  it.each<[string, Partial<GatewayFacts>, Partial<MachineFacts>, RegExp, RegExp]>([
+    ["no WAN", { wans: [] }, {}, /there is no WAN/, /wan\.interfaces/],
+    ["a WAN that is down", wan({ up: false }), {}, /wan0 is down/, /ip link set wan0 up/],
+    ["a WAN without an address", wan({ addresses: [] }), {}, /no IPv4 address/, /DHCP/],
+    ["carrier NAT", wan({ addresses: ["100.72.1.9"] }), {}, /100\.72\.1\.9.*CGNAT/, /provider/],
+    ["1:1 NAT", wan({ addresses: ["10.0.0.4"] }), {}, /10\.0\.0\.4, which the Internet/, /wan\.externalAddress/],
+    ["safe mode", { fault: { message: "record 7 is damaged", next: "mend it" } }, {}, /safe mode: record 7/, /mend it/],
+    ["a damaged past", { verification: { state: "damaged", message: "record 3" } }, {}, /record 3/, /status/],
+    [
+      "a reconciler in error",
+      { reconcilers: [{ name: "routes", level: "degraded", message: "EPERM", heldBack: 0 }] },
+      {},
+      /routes: EPERM/,
+      /reconciler show routes/,
+    ],
+    [
+      "the delete brake",
+      { reconcilers: [{ name: "routes", level: "ok", message: "", heldBack: 40 }] },
+      {},
+      /holds back 40 deletes/,
+      /release-brake routes/,
+    ],
+    [
+      "a kernel parameter",
+      {},
+      { sysctls: [{ name: "net.ipv4.ip_forward", wanted: "1", found: "0", reason: "why" }] },
+      /1 kernel parameters are not set/,
+      /sysctl -w net\.ipv4\.ip_forward=1/,
+    ],
+    [
+      "a missing program",
+      {},
+      { programs: [{ name: "ip", found: false, package: "iproute2", reason: "why", required: true }] },
+      /program ip is missing: why/,
+      /apt install iproute2/,
+    ],
+    ["no WireGuard", {}, { wireguard: { module: false, userspace: false, tun: true } }, /neither/, /wireguard-go/],
+    ["no tun device", {}, { wireguard: { module: false, userspace: true, tun: false } }, /dev\/net\/tun/, /modprobe/],
+    [
+      "a taken port",
+      {},
+      {
+        sockets: [
+          { name: "port control", address: "192.168.7.1", port: 5351, bound: false, holder: "miniupnpd (pid 9)" },
+        ],
+      },
+      /another program has our port/,
+      /stop miniupnpd \(pid 9\)/,
+    ],
+    [
+      "a lost IPv6 route",
+      {},
+      { routerAdvertisements: [{ interface: "wan0", forwarding: true, acceptRa: 1 }] },
+      /IPv6 default route of wan0 will end/,
+      /accept_ra=2/,
+    ],
+    [
+      "a full disk",
+      {},
+      { disk: { path: "/d", freeBytes: 2 ** 20, totalBytes: 2 ** 30, freeFiles: null } },
+      /1 MiB of 1024 MiB are free in \/d/,
+      /make room/,
+    ],
+    ["no more files", {}, { disk: { ...MACHINE.disk, freeFiles: 0 } }, /no more files/, /make room/],
+  ])("calls %s a problem and says what helps", (_name, gateway, machine, message, fix) => {
+    const [finding, ...more] = findings(gateway, machine);
+    expect(more).toEqual([]);
+    expect(finding?.level).toBe("problem");
+    expect(finding?.message).toMatch(message);
+    expect(finding?.fix).toMatch(fix);
+  });
+
+  it.each<[string, Partial<MachineFacts>, RegExp]>([
+    ["a clock that nothing keeps", { clock: { synchronised: false, aheadMs: 0 } }, /not synchronised/],
+    ["a clock that was set", { clock: { synchronised: true, aheadMs: -3_600_000 } }, /60 min behind/],
+    ["little room", { disk: { path: "/d", freeBytes: 2 ** 28, totalBytes: 2 ** 34, freeFiles: 5 } }, /256 MiB/],
+    [
+      "a program that is missed now and then",
+      { programs: [{ name: "conntrack", found: false, package: "conntrack", reason: "why", required: false }] },
+      /conntrack is missing/,
+    ],
+  ])("warns of %s", (_name, machine, message) => {
+    const [finding] = findings({}, machine);
+    expect(finding?.level).toBe("warning");
+    expect(finding?.message).toMatch(message);
+  });
+
+  it("leaves an IPv6 route alone that lasts: accept_ra=2, no forwarding, or kept by another program", () => {
+    for (const [forwarding, acceptRa] of [
+      [true, 2],
+      [false, 1],
+      [true, 0],
+    ] as const) {
+      expect(findings({}, { routerAdvertisements: [{ interface: "wan0", forwarding, acceptRa }] })).toEqual([]);
+    }
+  });
+
+  it("says what it could not find out", () => {
+    const facts = { gateway: GATEWAY, machine: MACHINE, firewalls: NO_FIREWALLS };
+    const unknown = [{ check: "other-firewalls", reason: "nftables could not be listed" }];
+    expect(judge({ ...facts, unknown }).at(-1)).toMatchObject({
+      level: "warning",
+      message: expect.stringContaining("nftables could not be listed"),
+    });
+  });
+});
