@@ -2,7 +2,6 @@ import swagger from "@fastify/swagger";
 import fastify, { type FastifyReply } from "fastify";
 import {
   hasZodFastifySchemaValidationErrors,
-  jsonSchemaTransform,
   serializerCompiler,
   validatorCompiler,
   type ZodTypeProvider,
@@ -10,21 +9,39 @@ import {
 import { PortreeveError } from "../lib/errors.ts";
 import { type Door, guardDoor } from "./access.ts";
 import type { ApiDeps } from "./deps.ts";
-import { docsPage } from "./docs-page.ts";
+import { docsPage, docsStyle } from "./docs-page.ts";
 import { Mutations } from "./mutation.ts";
-import { describeApi } from "./openapi.ts";
+import { describeApi, describeRoute } from "./openapi.ts";
 import { invalid, notFound, RequestProblem } from "./problem.ts";
+import { registerAccountRoutes } from "./routes/account-routes.ts";
 import { registerDeviceRoutes } from "./routes/device-routes.ts";
+import { registerDoctorRoutes } from "./routes/doctor-routes.ts";
 import { registerEventRoutes } from "./routes/event-routes.ts";
 import { registerHealthRoutes } from "./routes/health-routes.ts";
 import { registerPortRoutes } from "./routes/port-routes.ts";
 import { registerReconcilerRoutes } from "./routes/reconciler-routes.ts";
+import { registerRequestRoutes } from "./routes/request-routes.ts";
+import { registerSessionRoutes } from "./routes/session-routes.ts";
 import { registerSnapshotRoutes } from "./routes/snapshot-routes.ts";
 import { registerStateRoutes } from "./routes/state-routes.ts";
+import { registerSubnetRoutes } from "./routes/subnet-routes.ts";
 import { waitForSeq } from "./settle.ts";
 import type { App } from "./typed-app.ts";
 
 const BODY_MAX_BYTES = 64 * 1024;
+
+/** Pages are ours alone: no script or style but from here, in nobody's frame, and no form goes elsewhere. */
+const HEADERS = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "content-security-policy":
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+};
+/** A year (RFC 6797); browsers leave addresses out of it. */
+const TLS_HEADERS = { "strict-transport-security": "max-age=31536000" };
 
 /** The API without a listener: what `openApi` listens with and tests inject into. */
 export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
@@ -43,12 +60,7 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
   answerErrors(app, deps);
   guardDoor(app, door);
   app.addHook("onSend", async (_request, reply) => {
-    reply.headers({
-      "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
-      "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-      "referrer-policy": "no-referrer",
-    });
+    reply.headers(door.secure ? { ...HEADERS, ...TLS_HEADERS } : HEADERS);
     // Lets a reader join a list and the stream without a gap.
     if (!reply.hasHeader("portreeve-seq")) reply.header("portreeve-seq", deps.controller.state.seq);
   });
@@ -60,25 +72,37 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
     openapi: {
       openapi: "3.1.0",
       info: { title: "Portreeve", version: deps.info.version, description: "Control of a Portreeve gateway" },
-      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
-      security: [{ token: [] }],
+      components: {
+        securitySchemes: {
+          token: { type: "http", scheme: "bearer" },
+          session: { type: "apiKey", in: "cookie", name: "__Host-portreeve" },
+        },
+      },
     },
-    transform: jsonSchemaTransform,
+    transform: describeRoute,
     transformObject: describeApi,
   });
-  const mutations = new Mutations(deps, door);
+  const mutations = new Mutations(deps);
   app.after(() => {
     registerHealthRoutes(app, deps);
     registerPortRoutes(app, deps, mutations);
-    registerDeviceRoutes(app, deps);
+    registerAccountRoutes(app, deps, mutations, door);
+    registerSessionRoutes(app, door);
+    registerSubnetRoutes(app, deps, mutations);
+    registerDeviceRoutes(app, deps, mutations);
+    registerRequestRoutes(app, deps);
     registerEventRoutes(app, deps);
     registerStateRoutes(app, deps);
     registerReconcilerRoutes(app, deps, mutations);
     registerSnapshotRoutes(app, deps);
+    registerDoctorRoutes(app, deps);
     // Anyone on this machine may ask for these: they are made once.
     let page: string | null = null;
-    app.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
-    app.get("/docs", { schema: { hide: true } }, async (_request, reply) => {
+    app.get("/openapi.json", { config: { scope: "open" }, schema: { hide: true } }, async () => app.swagger());
+    app.get("/docs.css", { config: { scope: "open" }, schema: { hide: true } }, async (_request, reply) =>
+      reply.type("text/css; charset=utf-8").send(docsStyle),
+    );
+    app.get("/docs", { config: { scope: "open" }, schema: { hide: true } }, async (_request, reply) => {
       page ??= docsPage(app.swagger());
       return reply.type("text/html; charset=utf-8").send(page);
     });

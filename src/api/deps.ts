@@ -1,30 +1,42 @@
 import type { Seq } from "../events/envelope.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { LogHead } from "../events/log.ts";
+import type { SecretStore } from "../events/secrets.ts";
 import type { Snapshot, SnapshotHeader } from "../events/snapshot.ts";
 import type { ControllerPort } from "../controller/port.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../lib/metrics.ts";
+import type { PeerActivitySource } from "../lib/peer-activity.ts";
 import type { RequestLog } from "../lib/request-log.ts";
 import type { Reconciler } from "../reconcilers/contract.ts";
+import type { Finding } from "../reducers/doctor/finding.ts";
+import type { Change } from "../reducers/decide/undo.ts";
 import type { DesiredTable } from "../reducers/select/desired.ts";
-import type { Mapping, State } from "../reducers/state.ts";
+import type { Profile } from "../events/device.ts";
+import type { KnownRoute } from "../reducers/decide/subnet.ts";
+import type { Device, Mapping, State } from "../reducers/state.ts";
 import type { LogCheck, SnapshotCheck } from "./schemas/history.ts";
 
 /** Everything the API knows of the program. */
 export interface ApiDeps {
   readonly controller: ControllerPort;
   readonly clock: Pick<Clock, "now">;
+  /** Unix milliseconds as the rest of the world counts them: for codes and certificates, which others check. */
+  wallClock(): number;
   readonly reconcilers: readonly Reconciler[];
   readonly desired: readonly DesiredSource[];
   readonly history: History;
   readonly snapshots: Snapshots;
   readonly answers: Answers;
+  readonly secrets: SecretStore;
+  readonly tunnel: Tunnel;
   readonly requestLog: RequestLog;
   readonly metrics: Metrics;
   readonly info: Info;
   readonly log: ApiLog;
   readiness(): Readiness;
+  /** Looks at everything, other firewalls too. */
+  doctor(): Promise<readonly Finding[]>;
 }
 
 /**
@@ -39,6 +51,33 @@ export interface DesiredSource {
   readonly keysOf: (state: State, mapping: Mapping) => Iterable<string>;
 }
 
+/** Keys and secret ids of a device, sealed already. */
+export interface DeviceKeys {
+  readonly publicKey: string;
+  readonly privateKeySecret: string | null;
+  readonly presharedKeySecret: string;
+}
+
+export interface DeviceConfigText {
+  readonly text: string;
+  /** SVG of the same text. */
+  readonly qr: string;
+  readonly notes: readonly string[];
+}
+
+/** What the API needs of WireGuard. Secrets pass through it into the one answer that is made for them. */
+export interface Tunnel {
+  readonly activity: PeerActivitySource;
+  /** Makes and seals what a device needs: no key pair for one that brings its public key. */
+  makeKeys(publicKey: string | null): Promise<DeviceKeys>;
+  /** Erases what was made for a device that did not come to be. */
+  discardKeys(keys: DeviceKeys): Promise<void>;
+  /** Rejects with NOT_READY while there is no endpoint to name. `endpoint`: instead of the configured one. */
+  configOf(device: Device, options: { profile: Profile; endpoint: string | null }): Promise<DeviceConfigText>;
+  /** IPv4 routes of the machine, for the check that a new subnet hides none. */
+  routes(): Promise<readonly KnownRoute[]>;
+}
+
 /** The past, read from the log. Rejects with a `PortreeveError` where the log cannot be read. */
 export interface History {
   readonly head: LogHead;
@@ -51,6 +90,10 @@ export interface History {
   record(seq: Seq): Promise<PortreeveRecord | undefined>;
   /** The fold of the log up to and including `seq`. */
   stateAt(seq: Seq): Promise<State>;
+  /** What the request of a record logged, with what is needed to take it back. */
+  change(seq: Seq): Promise<Change>;
+  /** A record of the last change of an operator; null: none is in the log any more. */
+  lastOfOperator(): Promise<Seq | null>;
   /** Reads everything; what is wrong is in the answer, not an exception. */
   verify(): Promise<LogCheck>;
 }
@@ -111,5 +154,6 @@ export interface Readiness {
 
 /** The part of a pino logger that is needed. */
 export interface ApiLog {
+  warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }

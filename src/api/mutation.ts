@@ -1,18 +1,20 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import type { RequestEntry } from "../lib/request-log.ts";
 import { tableGet } from "../lib/table.ts";
 import type { Command, Outcome } from "../reducers/decide/command.ts";
-import type { Door } from "./access.ts";
 import { commandText } from "./command-text.ts";
 import type { ApiDeps } from "./deps.ts";
 import { RequestProblem } from "./problem.ts";
 import type { mutationHeaders, mutationQuery } from "./schemas/fields.ts";
 import type { PlanDocument, ResultDocument } from "./schemas/plan.ts";
 import { waitForSeq } from "./settle.ts";
+import { deviceView } from "./views/device.ts";
+import { deviceContext } from "./device-context.ts";
 import { planView } from "./views/plan.ts";
+import { subnetView } from "./views/subnet.ts";
 import { portReader } from "./port-reader.ts";
 
 type Accepted = Extract<Outcome, { ok: true }>;
@@ -20,9 +22,15 @@ type Accepted = Extract<Outcome, { ok: true }>;
 /** Keys remembered to tell a repeated request from another one under the same key. */
 const KEYS_MAX = 10_000;
 
-export interface MutationRequest extends Pick<FastifyRequest, "method" | "url" | "raw" | "body"> {
+export interface MutationRequest extends Pick<FastifyRequest, "method" | "url" | "actor" | "body"> {
   readonly query: z.infer<typeof mutationQuery>;
   readonly headers: z.infer<typeof mutationHeaders>;
+}
+
+export interface MutationOptions {
+  readonly settles?: boolean;
+  readonly created?: boolean;
+  readonly secretBody?: boolean;
 }
 
 /**
@@ -31,31 +39,33 @@ export interface MutationRequest extends Pick<FastifyRequest, "method" | "url" |
  */
 export class Mutations {
   readonly #deps: ApiDeps;
-  readonly #door: Pick<Door, "cameBySocket">;
+  readonly #salt = randomBytes(16).toString("hex");
   /** Idempotency-Key → fingerprint of its request, oldest first. */
   readonly #fingerprints = new Map<string, string>();
   /** Request id → the same request, under way. */
   readonly #underway = new Map<string, Promise<Outcome>>();
 
-  constructor(deps: ApiDeps, door: Pick<Door, "cameBySocket">) {
+  constructor(deps: ApiDeps) {
     this.#deps = deps;
-    this.#door = door;
   }
 
-  /** `settles`: whether the kernel has to agree before it is a success. */
+  /**
+   * `settles`: whether the kernel has to agree before it is a success. `secretBody`: the body holds a password, so that
+   * the log must not even hold a hash of it.
+   */
   async run(
     request: MutationRequest,
     reply: FastifyReply,
     command: Command,
-    { settles = true, created = false }: { readonly settles?: boolean; readonly created?: boolean } = {},
+    { settles = true, created = false, secretBody = false }: MutationOptions = {},
   ): Promise<ResultDocument | PlanDocument> {
     const ifSeq = sequenceOf(request.headers["if-match"]);
-    const source = this.#door.cameBySocket(request.raw) ? "api:socket" : "api:token";
+    const { source } = request.actor;
     const envelope = { ...command, source, ...(ifSeq !== null && { ifSeq }) };
     if (request.query.dryRun === "true") return this.#plan({ ...envelope, requestId: "dry-run" });
     const wait = settles && request.query.wait !== "false";
     const key = request.headers["idempotency-key"];
-    const requestId = key === undefined ? randomUUID() : this.#requestIdOf(key, request);
+    const requestId = key === undefined ? randomUUID() : this.#requestIdOf(key, request, secretBody);
     const started = performance.now();
     const ask = () => {
       const submission = { ...envelope, requestId };
@@ -70,6 +80,12 @@ export class Mutations {
     return this.#result(outcome);
   }
 
+  /** Logs that something is about to be done that changes nothing; refuses it if it cannot be logged. */
+  async note({ actor }: Pick<MutationRequest, "actor">, command: Command): Promise<void> {
+    const outcome = await this.#deps.controller.submit({ ...command, source: actor.source, requestId: randomUUID() });
+    if (!outcome.ok) throw new RequestProblem(outcome.refusal);
+  }
+
   #plan(command: Parameters<ApiDeps["controller"]["preview"]>[0]): PlanDocument {
     const before = this.#deps.controller.state;
     const { outcome, state, events } = this.#deps.controller.preview(command);
@@ -79,13 +95,26 @@ export class Mutations {
 
   #result({ seq, changed, answer }: Accepted): ResultDocument {
     const id = answer.kind === "ids" ? answer.ids[0] : undefined;
-    const mapping = id === undefined ? undefined : tableGet(this.#deps.controller.state.mappings, id);
-    return { seq, changed, port: mapping === undefined ? null : portReader(this.#deps)(mapping) };
+    return { seq, changed, ...this.#about(id ?? "") };
+  }
+
+  /** What an id is of, as it is now. */
+  #about(id: string): Pick<ResultDocument, "port" | "subnet" | "device"> {
+    const { state } = this.#deps.controller;
+    const [mapping, device] = [tableGet(state.mappings, id), tableGet(state.devices, id)];
+    const subnet = state.subnets[id];
+    return {
+      port: mapping === undefined ? null : portReader(this.#deps)(mapping),
+      subnet: subnet === undefined ? null : subnetView(state, subnet),
+      device: device === undefined ? null : deviceView(deviceContext(this.#deps), device),
+    };
   }
 
   /** The fingerprint is part of the id the log remembers, so that a key never brings another request's answer. */
-  #requestIdOf(key: string, request: MutationRequest): string {
-    const text = canonicalJson([request.method, request.url.split("?", 1)[0], request.body ?? null]);
+  #requestIdOf(key: string, request: MutationRequest, secretBody: boolean): string {
+    // With a key of this process nobody can try passwords on the fingerprint; after a restart the same key is a new request.
+    const salt = secretBody ? this.#salt : null;
+    const text = canonicalJson([request.method, request.url.split("?", 1)[0], request.body ?? null, salt]);
     const fingerprint = createHash("sha256").update(text).digest("hex").slice(0, 16);
     const known = this.#fingerprints.get(key);
     if (known !== undefined && known !== fingerprint) {

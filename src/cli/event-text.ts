@@ -63,6 +63,7 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "token.revoked": (data) => data.id,
   "totp.disabled": () => "no code is asked for any more",
   "totp.enabled": () => "a code is asked for at each sign-in",
+  "secret.shown": (data) => `${data.what} of ${data.device}`,
   "settings.changed": (data) =>
     `wan ${data.settings.wan.interfaces.join(",")} lan ${data.settings.lan.map((lan) => lan.interface).join(",")}`,
   "subnet.added": (data) => `${data.name} ${data.prefix} (${data.id})`,

@@ -8,8 +8,11 @@ import { examples } from "./program-parts.ts";
 import { painter, printable, wantsColor } from "./terminal.ts";
 import { addDaemonVerbs } from "./verbs/daemon-verbs.ts";
 import { addDeviceVerbs } from "./verbs/device-verbs.ts";
+import { addDoctorVerb } from "./verbs/doctor-verb.ts";
 import { addEventVerbs } from "./verbs/event-verbs.ts";
 import { addPortVerbs } from "./verbs/port-verbs.ts";
+import { addRequestVerbs } from "./verbs/request-verbs.ts";
+import { addSubnetVerbs } from "./verbs/subnet-verbs.ts";
 import { addReconcilerVerbs } from "./verbs/reconciler-verbs.ts";
 import { addSnapshotVerbs } from "./verbs/snapshot-verbs.ts";
 import { addStateVerbs } from "./verbs/state-verbs.ts";
@@ -53,8 +56,11 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
     "portreeve run --config /etc/portreeve/portreeve.yaml",
   ]);
   addStatusVerb(program, cli);
+  addDoctorVerb(program, cli);
   addPortVerbs(program, cli);
+  addSubnetVerbs(program, cli);
   addDeviceVerbs(program, cli);
+  addRequestVerbs(program, cli);
   addEventVerbs(program, cli);
   addStateVerbs(program, cli);
   addReconcilerVerbs(program, cli);

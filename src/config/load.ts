@@ -174,7 +174,6 @@ function offsetOf(document: Document.Parsed, path: Path): number {
 
 /** Keys of the file's contract that this version takes and does nothing with. */
 const WITHOUT_EFFECT: readonly { readonly path: Path; readonly note: string }[] = [
-  { path: ["wireguard"], note: "`wireguard` is accepted; this version serves no WireGuard subnet yet" },
   { path: ["dns"], note: "`dns` is accepted; this version serves no DNS yet" },
 ];
 

@@ -1,4 +1,5 @@
 import type { ApiDeps, LogCondition } from "../api/deps.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import type { Controller } from "../controller/controller.ts";
 import { History } from "../controller/history.ts";
 import type { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
@@ -7,15 +8,19 @@ import type { SecretStore } from "../events/secrets.ts";
 import type { SnapshotStore } from "../events/snapshot.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../lib/metrics.ts";
+import type { PeerActivitySource } from "../lib/peer-activity.ts";
 import type { RequestLog } from "../lib/request-log.ts";
 import type { DataPlane } from "./data-plane.ts";
+import { type DoctorParts, examine } from "./doctor.ts";
 import type { Readiness } from "./readiness.ts";
+import { createTunnel } from "./tunnel.ts";
 
 export interface ApiParts {
   readonly controller: Controller;
   readonly clock: Clock;
   readonly eventLog: EventLog;
   readonly secrets: SecretStore;
+  readonly activity: PeerActivitySource;
   readonly keeper: SnapshotKeeper;
   readonly snapshots: SnapshotStore;
   readonly dataPlane: DataPlane | null;
@@ -24,8 +29,9 @@ export interface ApiParts {
   readonly log: ApiDeps["log"];
   readonly readiness: Readiness;
   readonly version: string;
-  /** What the configuration says and this version does not do. */
-  readonly notes: readonly string[];
+  readonly loaded: LoadedConfig;
+  /** The interfaces there are now, and where port control is served. */
+  readonly serving: DoctorParts["serving"];
   /** What is bound and what is wrong change with time: asked for each time. */
   readonly sockets: () => readonly string[];
   readonly condition: () => LogCondition;
@@ -33,12 +39,19 @@ export interface ApiParts {
 
 /** What the API is given of the running program. */
 export function apiDeps(parts: ApiParts): ApiDeps {
-  const { controller, clock, eventLog, dataPlane, readiness, notes } = parts;
+  const { controller, clock, eventLog, dataPlane, readiness } = parts;
+  const { config, notes } = parts.loaded;
   return {
     controller,
     clock,
     wallClock: Date.now,
     secrets: parts.secrets,
+    tunnel: createTunnel({
+      state: () => controller.state,
+      secrets: parts.secrets,
+      activity: parts.activity,
+      endpoint: config.wireguard?.endpoint ?? "auto",
+    }),
     reconcilers: dataPlane?.reconcilers ?? [],
     desired: dataPlane?.desired ?? [],
     history: new History(eventLog, parts.snapshots),
@@ -48,6 +61,16 @@ export function apiDeps(parts: ApiParts): ApiDeps {
     metrics: parts.metrics,
     log: parts.log,
     readiness: () => readiness.check(),
+    doctor: () =>
+      examine({
+        controller,
+        clock,
+        config,
+        reconcilers: dataPlane?.reconcilers ?? [],
+        condition: parts.condition,
+        serving: parts.serving,
+        foreignChains: dataPlane === null ? null : () => dataPlane.foreignChains(),
+      }),
     info: {
       version: parts.version,
       instanceId: eventLog.instanceId,

@@ -5,6 +5,7 @@ import { LinkObserver } from "../adapters/kernel/link-observer.ts";
 import type { Links } from "../adapters/kernel/links.ts";
 import { ListenerObserver } from "../adapters/kernel/listeners.ts";
 import { createPcpServer, type PcpServer } from "../adapters/pcp-server/server.ts";
+import { PeerActivityLog } from "../adapters/wireguard/peer-activity.ts";
 import type { LogProblem } from "../api/deps.ts";
 import { type OpenApi, openApi } from "../api/listener.ts";
 import { exitOf } from "../cli/exit.ts";
@@ -19,12 +20,13 @@ import type { EventLog } from "../events/log.ts";
 import { loadMasterKey } from "../events/master-key.ts";
 import { hasSecrets, openSecrets, type SecretStore } from "../events/secrets.ts";
 import { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
+import { prepareWireguard } from "./first-wireguard.ts";
 import { LogCare } from "./log-care.ts";
 import { logProblem, unwritableLog } from "./unwritable-log.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { createMetrics, type Metrics } from "../lib/metrics.ts";
 import { RequestLog } from "../lib/request-log.ts";
-import { portControlListeners, wanAddresses, wanInterfaces } from "./served-addresses.ts";
+import { portControlListeners, reportedAddresses, wanAddresses, wanInterfaces } from "./served-addresses.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { Readiness } from "./readiness.ts";
 import { externalAddress } from "../reducers/select/external-address.ts";
@@ -82,6 +84,7 @@ class Daemon {
   readonly #closers: (() => Promise<void> | void)[] = [];
   #controller: Controller | null = null;
   #eventLog: EventLog | null = null;
+  #activity: PeerActivityLog | null = null;
   /** From the start on. */
   #secrets: SecretStore | null = null;
   #dataPlane: DataPlane | null = null;
@@ -112,6 +115,7 @@ class Daemon {
     const { run, at } = store.state;
     const anchor = at === 0 ? null : { at: run.startedAt, uptimeMs: run.uptimeMs, bootId: run.bootId, lastAt: at };
     const clock = new SystemClock(anchor);
+    this.#activity = new PeerActivityLog(clock, Date.now);
     const eventLog = store.ok ? store.log : unwritableLog(store.fault);
     const controller = this.#makeController(store, eventLog, clock);
     this.#controller = controller;
@@ -124,6 +128,7 @@ class Daemon {
     else this.#enterSafeMode(controller, store.fault);
     await this.#observeKernel(controller);
     if (store.ok) {
+      await prepareWireguard(controller, this.#secrets as SecretStore);
       await this.#firstPasses(controller);
       controller.enter("running");
       readiness.bar(null);
@@ -132,6 +137,7 @@ class Daemon {
     await this.#openApi(store, eventLog, controller, clock, readiness);
     if (!store.ok) return this.#saySafeMode();
     this.#sayReady(readiness);
+    await this.#sayFirstLink();
     await this.#care?.start();
   }
 
@@ -196,6 +202,8 @@ class Daemon {
       metrics: this.#metrics,
       log: this.#log,
       instanceId: eventLog.instanceId,
+      secrets: this.#secrets as SecretStore,
+      activity: this.#activity as PeerActivityLog,
     });
     this.#dataPlane = dataPlane;
     const foreign = await dataPlane.findForeignInstance();
@@ -311,7 +319,7 @@ class Daemon {
     clock: SystemClock,
     readiness: Readiness,
   ): Promise<void> {
-    const { config, notes } = this.#options.loaded;
+    const { config } = this.#options.loaded;
     const keeper = new SnapshotKeeper(store.snapshots, eventLog, () => controller.state);
     this.#keeper = keeper;
     if (store.ok) {
@@ -323,6 +331,7 @@ class Daemon {
       clock,
       eventLog,
       secrets: this.#secrets as SecretStore,
+      activity: this.#activity as PeerActivityLog,
       keeper,
       snapshots: store.snapshots,
       dataPlane: this.#dataPlane,
@@ -331,13 +340,17 @@ class Daemon {
       log: this.#log,
       readiness,
       version: this.#options.version,
-      notes,
+      loaded: this.#options.loaded,
+      serving: () => ({ links: this.#links, portControl: this.#pcp?.served ?? [] }),
       sockets: () => this.#sockets(),
       condition: () => ({ fault: this.#fault, verification: this.#care?.verification ?? null }),
     });
     const listen = config.api.listen === null ? null : parseListen(config.api.listen);
     const socketPath = `${config.runtimeDir}/portreeve.sock`;
-    this.#api = await openApi(deps, { socketPath, listen, tokenFile: `${config.dataDir}/api-token` });
+    const { tls, hosts } = config.api;
+    const external = () => reportedAddresses(controller.state);
+    const tokenFile = `${config.dataDir}/api-token`;
+    this.#api = await openApi(deps, { socketPath, listen, tokenFile, tls, hosts, external });
   }
 
   #sockets(): string[] {
@@ -370,11 +383,23 @@ class Daemon {
     const fields = {
       socket: `${config.runtimeDir}/portreeve.sock`,
       api: this.#api?.address ?? null,
-      tokenFile: config.api.listen === null ? null : `${config.dataDir}/api-token`,
+      tokenFile: this.#api?.tokenFile ?? null,
+      ...(this.#api?.caFingerprint != null && { caFingerprint: this.#api.caFingerprint }),
       sockets: this.#sockets(),
       ...(degraded.length > 0 && { degraded }),
     };
     this.#announce.info(fields, "ready");
+  }
+
+  /** Once, and only here: what is kept of it is a hash. */
+  async #sayFirstLink(): Promise<void> {
+    const link = await this.#api?.firstLink().catch((cause: unknown): null => {
+      this.#log.warn({ err: cause }, "no link to set the password by could be made; `portreeve user link` tries again");
+      return null;
+    });
+    if (link == null) return;
+    const { url, expiresAt } = link;
+    this.#announce.info({ url, expiresAt: new Date(expiresAt).toISOString() }, "sign-in-link");
   }
 }
 

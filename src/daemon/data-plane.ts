@@ -1,17 +1,27 @@
 import type { Links } from "../adapters/kernel/links.ts";
+import { createRouteTarget } from "../adapters/kernel/route-target.ts";
 import { createSysctlTarget } from "../adapters/kernel/sysctl-target.ts";
 import { createForwardsTarget } from "../adapters/nftables/forwards-target.ts";
 import { createGuardTarget } from "../adapters/nftables/guard-target.ts";
 import { type ForeignInstance, openNftables } from "../adapters/nftables/nftables.ts";
+import { createSecretTarget } from "../adapters/secrets/secret-target.ts";
+import type { PeerActivityLog } from "../adapters/wireguard/peer-activity.ts";
+import { createWireguardTarget } from "../adapters/wireguard/target.ts";
 import type { DesiredSource } from "../api/deps.ts";
 import type { ControllerPort } from "../controller/port.ts";
 import type { Settler } from "../controller/settled-submission.ts";
+import type { SecretStore } from "../events/secrets.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../lib/metrics.ts";
+import type { FilterChain } from "../lib/packet-filter.ts";
 import type { EngineDeps, RunningReconciler } from "../reconcilers/engine/engine.ts";
 import { forwardKeysOf, selectForwards } from "../reducers/select/forward-rows.ts";
 import { guardKeysOf, selectGuard } from "../reducers/select/guard-rows.ts";
+import { routeKey, selectRoutes } from "../reducers/select/route-rows.ts";
+import { selectSecrets } from "../reducers/select/secret-rows.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
+import { selectWireguard } from "../reducers/select/wireguard-rows.ts";
+import { tunnelInterface } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
 import { createGatewayReconcilers, sysctlNames } from "./gateway-reconcilers.ts";
 
@@ -22,6 +32,8 @@ export interface DataPlaneOptions {
   readonly log: EngineDeps<State>["log"];
   /** Marks everything of ours in the kernel. */
   readonly instanceId: string;
+  readonly secrets: SecretStore;
+  readonly activity: PeerActivityLog;
 }
 
 /** The reconcilers of the gateway role over the real kernel. */
@@ -29,6 +41,8 @@ export interface DataPlane extends Settler {
   readonly reconcilers: readonly RunningReconciler[];
   readonly desired: readonly DesiredSource[];
   findForeignInstance(): Promise<ForeignInstance | null>;
+  /** What others filter. */
+  foreignChains(): Promise<readonly FilterChain[]>;
   takeOver(instanceId: string): Promise<void>;
   /** First passes, the guard's before the others'. Failures are in the reconcilers' health. */
   start(): Promise<void>;
@@ -42,6 +56,7 @@ export interface DataPlane extends Settler {
 /** Opens the way to the kernel and changes nothing in it before `start`. */
 export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlane> {
   const { controller, clock, metrics, log, instanceId } = options;
+  const tunnel = tunnelTargets(options);
   const nftables = await openNftables({ instanceId });
   let started = false;
   const sysctlTarget = createSysctlTarget(sysctlNames(controller));
@@ -52,7 +67,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
       guard: createGuardTarget(nftables),
       forwards: createForwardsTarget(nftables),
       sysctls: sysctlTarget,
-      tunnel: null,
+      tunnel,
     },
     { clock, random: Math.random, log, metrics, initialized: () => started },
   );
@@ -63,14 +78,23 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
       { reconciler: forwards.name, select: selectForwards(instanceId), keysOf: forwardKeysOf },
       { reconciler: guard.name, select: selectGuard(instanceId), keysOf: guardKeysOf },
       { reconciler: sysctls.name, select: selectSysctls(), keysOf: () => [] },
+      { reconciler: "wireguard", select: selectWireguard(), keysOf: () => [] },
+      { reconciler: "routes", select: selectRoutes(), keysOf: () => [] },
     ],
     findForeignInstance: () => nftables.findForeignInstance(),
-    takeOver: (from) => nftables.takeOver(from),
+    foreignChains: () => nftables.foreignChains(),
+    async takeOver(from) {
+      await nftables.takeOver(from);
+      await tunnel.wireguard.takeOver(from);
+    },
     async start() {
       started = true;
       await reconcilers.start();
     },
-    interfacesSeen: (links) => sysctlTarget.interfacesSeen(links),
+    interfacesSeen(links) {
+      sysctlTarget.interfacesSeen(links);
+      tunnel.wireguard.interfacesSeen(links.links);
+    },
     guarded: () => guard.status("guard")?.kind === "done",
     settled: (seq, signal) => reconcilers.settled(seq, signal),
     effect: (mappingId) => reconcilers.effect(mappingId),
@@ -78,5 +102,21 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
       await reconcilers.close();
       await nftables.close();
     },
+  };
+}
+
+/** The targets of the WireGuard subnets. Selectors of their own: one remembers only its last state. */
+function tunnelTargets({ controller, instanceId, secrets, activity }: DataPlaneOptions) {
+  const [peers, sealed] = [selectWireguard(), selectSecrets()];
+  return {
+    wireguard: createWireguardTarget({
+      instanceId,
+      secrets,
+      wanted: (key) => peers(controller.state).get(key)?.spec,
+      onDump: (dump) => activity.record(dump),
+      endpointOf: (publicKey) => activity.activity(publicKey)?.endpoint ?? null,
+    }),
+    routes: createRouteTarget(() => tunnelInterface(controller.state), routeKey),
+    secrets: createSecretTarget(secrets, (id) => sealed(controller.state).get(id) !== undefined),
   };
 }

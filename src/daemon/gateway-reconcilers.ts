@@ -8,7 +8,7 @@ import { nftablesGuard } from "../reconcilers/nftables-guard.ts";
 import { routes } from "../reconcilers/routes.ts";
 import { secrets } from "../reconcilers/secrets.ts";
 import { sysctls } from "../reconcilers/sysctls.ts";
-import { wireguard } from "../reconcilers/wireguard.ts";
+import { type WireguardObservation, wireguard } from "../reconcilers/wireguard.ts";
 import { forwardKeysOf } from "../reducers/select/forward-rows.ts";
 import type { ForwardRow, GuardRow, RouteRow, SysctlRow, WireguardRow } from "../reducers/select/rows.ts";
 import type { SecretRow } from "../reducers/select/secret-rows.ts";
@@ -24,7 +24,7 @@ export interface GatewayTargets {
 }
 
 export interface TunnelTargets {
-  readonly wireguard: Target<WireguardRow, WireguardRow>;
+  readonly wireguard: Target<WireguardRow, WireguardObservation>;
   readonly routes: Target<RouteRow, RouteRow>;
   readonly secrets: Target<SecretRow, SecretRow>;
 }

@@ -73,6 +73,8 @@ const HANDLERS: Handlers<PortreeveEvent> = {
   "mapping.restored": onMappingRestored,
   "reconciler.paused": onReconcilerPaused,
   "reconciler.resumed": onReconcilerResumed,
+  // Kept for the audit.
+  "secret.shown": () => {},
   "settings.changed": onSettingsChanged,
   "sign-in-link.issued": onSignInLinkIssued,
   "subnet.added": onSubnetAdded,

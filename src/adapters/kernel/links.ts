@@ -63,6 +63,16 @@ export async function readLinks(): Promise<Links> {
   return { links, defaultRoutes: [...new Set(routes.map((route) => route.dev as string))] };
 }
 
+/** The IPv4 routes of the main table, by prefix. */
+export async function readIpv4Routes(): Promise<{ prefix: string; interface: string }[]> {
+  const routes = z.array(routeSchema).parse(await ipJson(["-4", "route", "show"]));
+  return routes.flatMap(({ dst, dev }) => {
+    if (dev === undefined) return [];
+    const prefix = dst === "default" ? "0.0.0.0/0" : dst.includes("/") ? dst : `${dst}/32`;
+    return [{ prefix, interface: dev }];
+  });
+}
+
 function toLink(link: z.infer<typeof linkSchema>): Link {
   const addresses = link.addr_info.flatMap((address) => {
     if (!("local" in address) || address.scope !== "global") return [];

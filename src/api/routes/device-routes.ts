@@ -1,47 +1,223 @@
 import { z } from "zod";
-import { REQUEST_LOG_MAX } from "../../lib/request-log.ts";
-import type { ApiDeps } from "../deps.ts";
+import { profile } from "../../events/device.ts";
+import { tableGet, tableRows } from "../../lib/table.ts";
+import { profileOf } from "../../reducers/device.ts";
+import type { Command } from "../../reducers/decide/command.ts";
+import type { Device } from "../../reducers/state.ts";
+import type { ApiDeps, DeviceKeys } from "../deps.ts";
+import { deviceContext } from "../device-context.ts";
+import type { Mutations } from "../mutation.ts";
+import { invalid, notFound } from "../problem.ts";
+import { allowanceSchema, deviceAdd, deviceConfigSchema, deviceEdit, deviceSchema } from "../schemas/device.ts";
+import { waitQuery } from "../schemas/fields.ts";
+import { mutation } from "../schemas/plan.ts";
 import type { App } from "../typed-app.ts";
-import { isoTime, waitQuery } from "../schemas/fields.ts";
-import { deviceSchema, requestSchema } from "../schemas/status.ts";
-import { devicesView } from "../views/device.ts";
+import { devicesView, deviceView } from "../views/device.ts";
+import { subnetNamed } from "./subnet-routes.ts";
 
-const requestQuery = z.strictObject({
-  ...waitQuery,
-  limit: z.coerce.number().int().min(1).max(REQUEST_LOG_MAX).default(100),
-  from: z.string().max(64).optional().describe("address of the device, `socket` or `token`"),
-  decision: z.string().max(32).optional().describe("refused, granted, renewed, released, answered, dropped"),
-});
+const byId = z.strictObject({ id: z.string().max(64).describe("id or name") });
+const wait = z.strictObject(waitQuery);
 
-export function registerDeviceRoutes(app: App, deps: ApiDeps): void {
+/** A plan needs keys to speak of, and none that anybody could use. */
+const UNMADE_KEYS: DeviceKeys = {
+  publicKey: `${"A".repeat(42)}A=`,
+  privateKeySecret: `s${"0".repeat(32)}`,
+  presharedKeySecret: `s${"0".repeat(32)}`,
+};
+
+export function deviceNamed({ controller }: Pick<ApiDeps, "controller">, text: string): Device {
+  const { devices } = controller.state;
+  const found = tableGet(devices, text) ?? [...tableRows(devices)].find((each) => each.name === text.toLowerCase());
+  if (found === undefined)
+    throw notFound(`there is no device ${text}; \`portreeve device list\` shows those there are`);
+  return found;
+}
+
+export function registerDeviceRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
   app.get(
     "/api/v1/devices",
     {
+      config: { scope: "read" },
       schema: {
-        summary: "Devices that hold a port",
-        querystring: z.strictObject(waitQuery),
+        summary: "Registered devices, and addresses that hold a port",
+        querystring: wait,
         response: { 200: z.array(deviceSchema) },
       },
     },
-    async () => devicesView(deps.controller.state, deps.clock.now()),
+    async () => devicesView(deviceContext(deps)),
   );
   app.get(
-    "/api/v1/requests",
+    "/api/v1/devices/:id",
     {
+      config: { scope: "read" },
+      schema: { summary: "One device", params: byId, querystring: wait, response: { 200: deviceSchema } },
+    },
+    async (request) => deviceView(deviceContext(deps), deviceNamed(deps, request.params.id)),
+  );
+  addRoute(app, deps, mutations);
+  editRoutes(app, deps, mutations);
+  keyRoutes(app, deps, mutations);
+}
+
+function addRoute(app: App, deps: ApiDeps, mutations: Mutations): void {
+  app.post(
+    "/api/v1/devices",
+    { config: { scope: "admin" }, schema: { ...mutation, summary: "Register a device", body: deviceAdd } },
+    async (request, reply) => {
+      const { body } = request;
+      const subnet = body.interface !== null ? null : subnetFor(deps, body.subnet);
+      if (body.interface !== null && body.subnet !== null)
+        throw invalid("a device is on a subnet or on a LAN, not on both");
+      const add = { type: "device.add", ...body, subnet } as const;
+      if (subnet === null) {
+        const command = { ...add, privateKeySecret: null, presharedKeySecret: null };
+        return await mutations.run(request, reply, command, { created: true });
+      }
+      const dry = request.query.dryRun === "true";
+      const keys = dry ? { ...UNMADE_KEYS } : await deps.tunnel.makeKeys(body.publicKey);
+      if (dry && body.publicKey !== null) Object.assign(keys, { publicKey: body.publicKey, privateKeySecret: null });
+      return await withKeys(deps, keys, async () => {
+        return await mutations.run(request, reply, { ...add, ...keys }, { created: true });
+      });
+    },
+  );
+}
+
+function subnetFor(deps: ApiDeps, named: string | null): string {
+  if (named !== null) return subnetNamed(deps, named).id;
+  const [only, ...others] = Object.values(deps.controller.state.subnets);
+  if (only === undefined)
+    throw invalid("there is no subnet yet; add one, as in `portreeve subnet add home 10.59.7.0/24`");
+  if (others.length > 0) {
+    const names = [only, ...others].map((each) => each.name).join(", ");
+    throw invalid(`there are several subnets: name one of ${names}`);
+  }
+  return only.id;
+}
+
+/** Keys are sealed before the device is decided; those that it does not use in the end are erased again. */
+async function withKeys<Result>(deps: ApiDeps, keys: DeviceKeys, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } finally {
+    if (keys.presharedKeySecret !== UNMADE_KEYS.presharedKeySecret && !isNamed(deps, keys)) {
+      await deps.tunnel.discardKeys(keys);
+    }
+  }
+}
+
+function isNamed({ controller }: ApiDeps, { presharedKeySecret, privateKeySecret }: DeviceKeys): boolean {
+  return [...tableRows(controller.state.devices)].some(
+    (device) =>
+      device.presharedKeySecret === presharedKeySecret ||
+      (privateKeySecret !== null && device.privateKeySecret === privateKeySecret),
+  );
+}
+
+function editRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
+  app.patch(
+    "/api/v1/devices/:id",
+    {
+      config: { scope: "admin" },
+      schema: { ...mutation, summary: "Change a device; rights hold and end at once", params: byId, body: deviceEdit },
+    },
+    async (request, reply) => {
+      const { id } = deviceNamed(deps, request.params.id);
+      const given = Object.entries(request.body).filter(([, value]) => value !== undefined);
+      return await mutations.run(request, reply, { type: "device.edit", id, ...Object.fromEntries(given) } as Command);
+    },
+  );
+  app.delete(
+    "/api/v1/devices/:id",
+    {
+      config: { scope: "admin" },
+      schema: { ...mutation, summary: "Remove a device with all that leads to it", params: byId },
+    },
+    async (request, reply) => {
+      const { id } = deviceNamed(deps, request.params.id);
+      return await mutations.run(request, reply, { type: "device.remove", id });
+    },
+  );
+  for (const [verb, allowed, summary] of [
+    ["allow", true, "Say yes to one port that a device asks for"],
+    ["deny", false, "Take that yes back, and what it opened"],
+  ] as const) {
+    app.post(
+      `/api/v1/devices/:id/${verb}`,
+      {
+        config: { scope: "operate" },
+        schema: { ...mutation, summary, params: byId, body: allowanceSchema.omit({ device: true }) },
+      },
+      async (request, reply) => {
+        const { id } = deviceNamed(deps, request.params.id);
+        return await mutations.run(request, reply, { type: "device.allow", id, ...request.body, allowed });
+      },
+    );
+  }
+}
+
+const configQuery = z.strictObject({
+  profile: profile.optional().describe("without it the device's own"),
+  endpoint: z.string().max(255).optional().describe("HOST or HOST:PORT instead of the configured one"),
+});
+
+function keyRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
+  app.get(
+    "/api/v1/devices/:id/config",
+    {
+      config: { scope: "admin" },
       schema: {
-        summary: "The last requests with what was decided, newest first; refusals too",
-        querystring: requestQuery,
-        response: { 200: z.array(requestSchema) },
+        summary: "Its WireGuard configuration, with its private key",
+        params: byId,
+        querystring: configQuery,
+        response: { 200: deviceConfigSchema },
       },
     },
     async (request) => {
-      const { limit, from, decision } = request.query;
-      return deps.requestLog
-        .list()
-        .filter((entry) => from === undefined || entry.from === from)
-        .filter((entry) => decision === undefined || entry.decision === decision)
-        .slice(0, limit)
-        .map((entry) => ({ ...entry, at: isoTime(entry.at) }));
+      const device = deviceNamed(deps, request.params.id);
+      if (device.subnet === null) throw invalid(`${device.name} is on a LAN and has no WireGuard configuration`);
+      const chosen = request.query.profile ?? profileOf(device);
+      const endpoint = request.query.endpoint ?? null;
+      const config = await deps.tunnel.configOf(device, { profile: chosen, endpoint });
+      const audit = { type: "secret.show", device: device.id, what: "config" } as const;
+      await mutations.note(request, audit);
+      return {
+        name: device.name,
+        profile: chosen,
+        filename: `${device.name}.conf`,
+        ...config,
+        notes: [...config.notes],
+      };
+    },
+  );
+  app.post(
+    "/api/v1/devices/:id/rekey",
+    {
+      config: { scope: "admin" },
+      schema: { ...mutation, summary: "Give a device new keys; its old configuration ends", params: byId },
+    },
+    async (request, reply) => {
+      const { id, subnet, name } = deviceNamed(deps, request.params.id);
+      if (subnet === null) throw invalid(`${name} is on a LAN and has no WireGuard keys`);
+      const keys = request.query.dryRun === "true" ? UNMADE_KEYS : await deps.tunnel.makeKeys(null);
+      return await withKeys(deps, keys, async () => {
+        return await mutations.run(request, reply, { type: "device.edit", id, ...keys });
+      });
+    },
+  );
+  app.delete(
+    "/api/v1/devices/:id/private-key",
+    {
+      config: { scope: "admin" },
+      schema: {
+        ...mutation,
+        summary: "Erase its private key here; the device goes on with its own copy",
+        params: byId,
+      },
+    },
+    async (request, reply) => {
+      const { id } = deviceNamed(deps, request.params.id);
+      return await mutations.run(request, reply, { type: "device.edit", id, privateKeySecret: null });
     },
   );
 }

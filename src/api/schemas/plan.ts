@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { mutationHeaders, mutationQuery, seq } from "./fields.ts";
+import { deviceSchema } from "./device.ts";
 import { portSchema } from "./port.ts";
+import { subnetSchema } from "./subnet.ts";
 
 const rowChange = z
   .strictObject({
@@ -32,6 +34,8 @@ export const resultSchema = z
     seq: seq.describe("the last record of the change; ask with ?wait=<seq> to see it settled"),
     changed: z.boolean().describe("false: it was so already, no event was needed"),
     port: portSchema.nullable().describe("as it is now; null if it is gone or the change was not about one"),
+    subnet: subnetSchema.nullable(),
+    device: deviceSchema.nullable(),
   })
   .meta({ id: "Result" });
 export type ResultDocument = z.infer<typeof resultSchema>;

@@ -88,20 +88,6 @@ export const readinessSchema = z
   .strictObject({ ready: z.boolean(), reasons: z.array(z.string()) })
   .meta({ id: "Readiness" });
 
-export const deviceSchema = z
-  .strictObject({
-    id: z.string(),
-    name: z.string(),
-    interface: z.string(),
-    address: z.string(),
-    mappings: z.array(z.string()).describe("ids of the ports it holds a claim on"),
-    ports: z.number().int(),
-    quota: z.strictObject({ mappings: z.number().int(), ports: z.number().int(), events: z.number().int() }),
-    eventsLeft: z.number().int().describe("how many changes it may make at once now"),
-  })
-  .meta({ id: "Device" });
-export type DeviceDocument = z.infer<typeof deviceSchema>;
-
 export const requestSchema = z
   .strictObject({
     at: time,

@@ -1,35 +1,117 @@
 import { parseIpv4 } from "../../lib/ip.ts";
-import { tableRows } from "../../lib/table.ts";
+import { ipv6For, parseIpv6Prefix } from "../../lib/ipv6.ts";
+import type { PeerActivitySource } from "../../lib/peer-activity.ts";
+import { tableGet, tableRows } from "../../lib/table.ts";
+import { wanOf } from "../../reducers/decide/device-ports.ts";
+import { deviceAt, profileOf } from "../../reducers/device.ts";
+import { externalAddress, preferredWan } from "../../reducers/select/external-address.ts";
+import { siteInterface, tunnelInterface } from "../../reducers/served.ts";
+import { type Device, type State, type Usage, usageKey } from "../../reducers/state.ts";
 import { tokensOf } from "../../reducers/usage.ts";
-import type { Usage, State } from "../../reducers/state.ts";
-import type { DeviceDocument } from "../schemas/status.ts";
+import type { DeviceDocument } from "../schemas/device.ts";
+import { isoTimeOrNull } from "../schemas/fields.ts";
 
-/** A LAN device is an address on a served interface: that is all there is to name it by. */
-export const deviceId = (iface: string, address: string): string => `${address}@${iface}`;
-
-/** Devices that hold a port, by interface and address. */
-export function devicesView(state: State, now: number): DeviceDocument[] {
-  return [...tableRows(state.usages)]
-    .filter((device) => device.mappingIds.length > 0)
-    .sort(byAddress)
-    .map((device) => deviceView(device, state, now));
+export interface DeviceContext {
+  readonly state: State;
+  readonly now: number;
+  readonly activity: PeerActivitySource;
 }
 
-function deviceView(device: Usage, state: State, now: number): DeviceDocument {
-  const limits = state.settings.portControl.perDevice;
+/** The id of an address that nobody registered: that is all there is to name it by. */
+export const strangerId = (iface: string, address: string): string => `${address}@${iface}`;
+
+/** The registered device behind an address of a served interface. */
+export function registeredAt(state: State, iface: string, address: string): Device | undefined {
+  return deviceAt(state, iface === tunnelInterface(state) ? null : iface, address);
+}
+
+/** Registered devices, and addresses that hold a port without; by where they are. */
+export function devicesView(context: DeviceContext): DeviceDocument[] {
+  const { state } = context;
+  const registered = [...tableRows(state.devices)].map((device) => deviceView(context, device));
+  const strangers = [...tableRows(state.usages)]
+    .filter(({ mappingIds }) => mappingIds.length > 0)
+    .filter((usage) => registeredAt(state, usage.interface, usage.address) === undefined)
+    .map((usage) => strangerView(context, usage));
+  return [...registered, ...strangers].sort(byPlace);
+}
+
+export function deviceView(context: DeviceContext, device: Device): DeviceDocument {
+  const { state } = context;
+  const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
+  const iface = siteInterface(state, device);
+  const usage = iface === null ? undefined : tableGet(state.usages, usageKey(iface, device.address));
+  const prefix = subnet?.ipv6Prefix == null ? null : parseIpv6Prefix(subnet.ipv6Prefix);
+  const wan = wanOf(state, device);
   return {
-    id: deviceId(device.interface, device.address),
-    name: device.address,
-    interface: device.interface,
+    id: device.id,
+    name: device.name,
+    registered: true,
+    kind: device.kind,
+    subnet: subnet === undefined ? null : { id: subnet.id, name: subnet.name },
+    interface: iface,
     address: device.address,
-    mappings: [...device.mappingIds],
-    ports: device.ports,
-    quota: { mappings: limits.mappings, ports: limits.ports, events: limits.eventBurst },
-    eventsLeft: Math.floor(tokensOf(device, limits, now)),
+    ipv6: prefix === null ? null : ipv6For(prefix, device.address),
+    rights: { ports: device.ports, dns: device.dns },
+    wan: device.wan,
+    externalAddress: wan === null ? null : externalAddress(state, wan),
+    profile: device.subnet === null ? null : profileOf(device),
+    publicKey: device.publicKey,
+    privateKeyKept: device.privateKeySecret !== null,
+    expiresAt: isoTimeOrNull(device.expiresAt),
+    ...heldBy(context, usage),
+    tunnel: device.subnet === null ? null : tunnelOf(context, device.publicKey),
+    revision: device.revision,
   };
 }
 
-function byAddress(a: Usage, b: Usage): number {
-  if (a.interface !== b.interface) return a.interface < b.interface ? -1 : 1;
+function strangerView(context: DeviceContext, usage: Usage): DeviceDocument {
+  const { state } = context;
+  const wan = preferredWan(state);
+  return {
+    id: strangerId(usage.interface, usage.address),
+    name: usage.address,
+    registered: false,
+    kind: null,
+    subnet: null,
+    interface: usage.interface,
+    address: usage.address,
+    ipv6: null,
+    rights: null,
+    wan: null,
+    externalAddress: wan === null ? null : externalAddress(state, wan),
+    profile: null,
+    publicKey: null,
+    privateKeyKept: false,
+    expiresAt: null,
+    ...heldBy(context, usage),
+    tunnel: null,
+    revision: null,
+  };
+}
+
+function heldBy({ state, now }: DeviceContext, usage: Usage | undefined) {
+  const limits = state.settings.portControl.perDevice;
+  return {
+    mappings: [...(usage?.mappingIds ?? [])],
+    ports: usage?.ports ?? 0,
+    quota: { mappings: limits.mappings, ports: limits.ports, events: limits.eventBurst },
+    eventsLeft: Math.floor(tokensOf(usage, limits, now)),
+  };
+}
+
+function tunnelOf({ activity }: DeviceContext, publicKey: string | null): DeviceDocument["tunnel"] {
+  const known = publicKey === null ? undefined : activity.activity(publicKey);
+  return {
+    handshakeAt: isoTimeOrNull(known?.handshakeAt ?? null),
+    endpoint: known?.endpoint ?? null,
+    receivedBytes: known?.received ?? 0,
+    sentBytes: known?.sent ?? 0,
+  };
+}
+
+function byPlace(a: DeviceDocument, b: DeviceDocument): number {
+  const [one, other] = [a.subnet?.name ?? a.interface ?? "", b.subnet?.name ?? b.interface ?? ""];
+  if (one !== other) return one < other ? -1 : 1;
   return (parseIpv4(a.address) ?? 0) - (parseIpv4(b.address) ?? 0);
 }

@@ -3,7 +3,7 @@ import { externalAddress } from "../../reducers/select/external-address.ts";
 import type { Mapping, State } from "../../reducers/state.ts";
 import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
 import type { Block, Condition, Port } from "../schemas/port.ts";
-import { deviceId } from "./device.ts";
+import { registeredAt, strangerId } from "./device.ts";
 import { type PortRow, rowError, rowSync } from "./rows.ts";
 
 export interface PortContext {
@@ -35,7 +35,7 @@ export function portView(mapping: Mapping, context: PortContext): Port {
     wan: mapping.wan,
     source: mapping.claims[0]?.source ?? "manual",
     claims: claims.map((claim) => ({ ...claim, expiresAt: isoTimeOrNull(claim.expiresAt) })),
-    device: iface === null ? null : { id: deviceId(iface, internalAddress), name: internalAddress },
+    device: iface === null ? null : deviceNamed(state, iface, internalAddress),
     label: mapping.label,
     enabled: mapping.enabled,
     expiresAt: isoTimeOrNull(expiresAt),
@@ -45,6 +45,13 @@ export function portView(mapping: Mapping, context: PortContext): Port {
     observedRevision: sync.observedRevision,
     conditions: [syncedCondition(sync)],
   };
+}
+
+/** Its own id and name if it is registered, else its address. */
+function deviceNamed(state: State, iface: string, address: string): NonNullable<Port["device"]> {
+  const device = registeredAt(state, iface, address);
+  if (device !== undefined) return { id: device.id, name: device.name };
+  return { id: strangerId(iface, address), name: address };
 }
 
 interface Sync {

@@ -1,49 +1,212 @@
-import type { Command } from "commander";
-import type { DeviceDocument, RequestDocument } from "../../api/schemas/status.ts";
+import { Argument, type Command, Option } from "commander";
+import type { DeviceDocument } from "../../api/schemas/device.ts";
 import type { Cli } from "../cli.ts";
-import { whenText } from "../duration.ts";
-import { noun } from "../program-parts.ts";
+import type { Call } from "../client.ts";
+import { DEVICE, devicePath } from "../device-choice.ts";
+import { parseDuration, whenText } from "../duration.ts";
+import { usage } from "../exit.ts";
+import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
+import { examples, noun } from "../program-parts.ts";
 import { textTable } from "../text-table.ts";
+import { addDeviceConfigVerbs } from "./device-config-verbs.ts";
 
-export function addDeviceVerbs(program: Command, cli: Cli): void {
-  noun(program, "device", "hosts of served segments that hold a port")
-    .command("list")
-    .description("devices with what they hold and may hold")
-    .action(async () => {
-      const devices = await cli.client.call<DeviceDocument[]>({ path: "/devices" });
-      await cli.show(devices, () => {
-        if (devices.length === 0) return "No device holds a port. One appears here when it asks by PCP or NAT-PMP.\n";
-        const rows = devices.map((device) => [
-          device.address,
-          device.interface,
-          `${device.mappings.length} of ${device.quota.mappings}`,
-          `${device.ports} of ${device.quota.ports}`,
-          `${device.eventsLeft}`,
-        ]);
-        return textTable(["DEVICE", "INTERFACE", "MAPPINGS", "PORTS", "CHANGES LEFT"], rows, cli.paint);
-      });
-    });
-  noun(program, "request", "what was asked and what was decided")
-    .command("list")
-    .description("the last requests, newest first; refusals too, in words")
-    .option("--limit <n>", "how many", "50")
-    .option("--from <who>", "address of a device, `socket` or `token`")
-    .option("--decision <word>", "only refused, granted, renewed, released, answered or dropped ones")
-    .action(async (query: { limit: string; from?: string; decision?: string }) => {
-      const requests = await cli.client.call<RequestDocument[]>({ path: "/requests", query });
-      await cli.show(requests, () => {
-        if (requests.length === 0) return "Nothing was asked since the start, or nothing that fits.\n";
-        return textTable(
-          ["WHEN", "FROM", "BY", "REQUEST", "DECISION", "WHY"],
-          requests.map((each) => row(each, cli.now)),
-          cli.paint,
-        );
-      });
-    });
+interface DeviceOptions extends MutationOptions {
+  readonly name?: string;
+  readonly kind?: string;
+  readonly subnet?: string;
+  readonly lan?: string;
+  readonly ip?: string;
+  readonly publicKey?: string;
+  readonly wan?: string;
+  readonly profile?: string;
+  readonly for?: string;
+  readonly forever?: true;
 }
 
-function row({ at, from, protocol, request, decision, code, message }: RequestDocument, now: number) {
-  const bad = decision === "refused" || decision === "dropped";
-  const why = code === null ? message : `${message} (${code})`;
-  return [whenText(at, now), from, protocol, request, bad ? { text: decision, style: "red" as const } : decision, why];
+export function addDeviceVerbs(program: Command, cli: Cli): void {
+  const device = noun(program, "device", "hosts on our subnets and on served LANs, and what they may do");
+  examples(device, [
+    "portreeve device add nas --kind server",
+    "portreeve device config nas --qr",
+    "portreeve device allow laptop ports",
+    "portreeve device list",
+  ]);
+  device
+    .command("list")
+    .description("devices with their addresses, rights and tunnels")
+    .action(async () => await list(cli));
+  addAddVerb(device, cli);
+  addEditVerb(device, cli);
+  addRemoveVerb(device, cli);
+  addKindVerbs(device, cli);
+  addRightVerbs(device, cli);
+  addDeviceConfigVerbs(device, cli);
+}
+
+async function list(cli: Cli): Promise<void> {
+  const devices = await cli.client.call<DeviceDocument[]>({ path: "/devices" });
+  await cli.show(devices, () => {
+    if (devices.length === 0) return "There is no device. `portreeve device add NAME` registers one.\n";
+    const rows = devices.map((device) => [
+      device.registered ? device.name : `${device.name} (not registered)`,
+      device.kind ?? "",
+      device.subnet?.name ?? device.interface ?? "",
+      device.address,
+      device.rights === null ? "any" : device.rights.ports,
+      device.rights === null ? "" : device.rights.dns,
+      `${device.mappings.length}`,
+      seenText(device, cli.now),
+    ]);
+    return textTable(["DEVICE", "KIND", "ON", "ADDRESS", "PORTS", "DNS", "HOLDS", "LAST SEEN"], rows, cli.paint);
+  });
+}
+
+function seenText({ tunnel }: DeviceDocument, now: number): string {
+  if (tunnel === null) return "";
+  return tunnel.handshakeAt === null ? "never" : whenText(tunnel.handshakeAt, now);
+}
+
+const kindOption = (): Option => new Option("--kind <kind>", "what it may do at first").choices(["server", "client"]);
+const profileOption = (): Option =>
+  new Option("--profile <profile>", "what its configuration routes").choices([
+    "inbound",
+    "full",
+    "split",
+    "starttunnel",
+  ]);
+
+function addAddVerb(device: Command, cli: Cli): void {
+  const add = device
+    .command("add")
+    .description("register a device; `server` may open ports and publish names, `client` neither")
+    .argument("<name>", "letters, digits and hyphens: it is a DNS name too")
+    .addOption(kindOption())
+    .option("--subnet <subnet>", "the subnet it is on; without it the only one there is")
+    .option("--lan <interface>", "a served LAN it is on, instead of a subnet")
+    .option("--ip <address>", "its address; without it the first free one")
+    .option("--public-key <key>", "of a device that made its key itself; without it one is made here")
+    .option("--wan <wan>", "WAN interface, or one of its addresses, that it leaves by")
+    .addOption(profileOption())
+    .option("--for <duration>", "remove it by itself after this long: 2h, 7d");
+  addMutationOptions(add).action(async (name: string, options: DeviceOptions) => {
+    const body = {
+      name: name.toLowerCase(),
+      ...(options.kind !== undefined && { kind: options.kind }),
+      ...(options.subnet !== undefined && { subnet: options.subnet }),
+      ...(options.lan !== undefined && { interface: options.lan }),
+      ...(options.publicKey !== undefined && { publicKey: options.publicKey }),
+      ...fieldsOf(options),
+    };
+    const device = await change(cli, { method: "POST", path: "/devices", body }, options, "is registered");
+    if (device?.subnet != null && cli.machine === null) {
+      cli.say(`Next: \`portreeve device config ${device.name}\`, or with --qr for a phone`);
+    }
+  });
+}
+
+function addEditVerb(device: Command, cli: Cli): void {
+  const edit = device
+    .command("edit")
+    .description("change a device")
+    .argument("<device>", DEVICE)
+    .option("--name <name>", "another name")
+    .option("--ip <address>", "another address; what is forwarded to it follows")
+    .option("--wan <wan>", "another WAN, or `default`")
+    .addOption(profileOption())
+    .option("--for <duration>", "remove it by itself after this long, from now")
+    .option("--forever", "remove it by itself no more");
+  addMutationOptions(edit).action(async (name: string, options: DeviceOptions) => {
+    const body: Record<string, unknown> = fieldsOf(options);
+    if (options.name !== undefined) body["name"] = options.name.toLowerCase();
+    if (options.forever === true) body["lifetime"] = null;
+    if (Object.keys(body).length === 0)
+      throw usage("nothing to change", "`portreeve device edit --help` lists what can be");
+    await change(cli, { method: "PATCH", path: devicePath(name), body }, options, "is changed");
+  });
+}
+
+function fieldsOf(options: DeviceOptions): Record<string, unknown> {
+  return {
+    ...(options.ip !== undefined && { address: options.ip }),
+    ...(options.wan !== undefined && { wan: options.wan === "default" ? null : options.wan }),
+    ...(options.profile !== undefined && { profile: options.profile }),
+    ...(options.for !== undefined && { lifetime: parseDuration(options.for) }),
+  };
+}
+
+function addRemoveVerb(device: Command, cli: Cli): void {
+  const remove = device
+    .command("remove")
+    .description("remove a device, its keys, and all that leads to it")
+    .argument("<device>", DEVICE);
+  addMutationOptions(remove).action(async (name: string, options: MutationOptions) => {
+    const path = devicePath(name);
+    const found = await cli.client.call<DeviceDocument>({ path });
+    const ports = await cli.client.call<{ external: { port: number }; protocol: string }[]>({
+      path: "/ports",
+      query: { device: found.address },
+    });
+    const names = ports.map(({ external, protocol }) => `${external.port}/${protocol}`);
+    const along = names.length === 0 ? "" : `, and with it what is forwarded to it: ${names.join(", ")}`;
+    if (options.dryRun !== true) await cli.confirm(`remove ${found.name} (${found.address})${along}`);
+    await change(cli, { method: "DELETE", path }, options, `is removed${along}`, found);
+  });
+}
+
+function addKindVerbs(device: Command, cli: Cli): void {
+  for (const [verb, kind, description] of [
+    ["promote", "server", "make it a server: it may open ports and publish names"],
+    ["demote", "client", "make it a client: it may do neither, and what it opened ends"],
+  ] as const) {
+    const command = device.command(verb).description(description).argument("<device>", DEVICE);
+    addMutationOptions(command).action(async (name: string, options: MutationOptions) => {
+      const call: Call = { method: "PATCH", path: devicePath(name), body: { kind } };
+      await change(cli, call, options, `is a ${kind} now`);
+    });
+  }
+}
+
+function addRightVerbs(device: Command, cli: Cli): void {
+  for (const [verb, right, description, said] of [
+    ["allow", "auto", "let it open ports, or publish names, by itself", "may now use"],
+    ["ask", "ask", "let it ask: each request waits for a yes", "has to ask for"],
+    ["deny", "off", "refuse it, and end what it made", "may no more use"],
+  ] as const) {
+    const command = device
+      .command(verb)
+      .description(description)
+      .argument("<device>", DEVICE)
+      .addArgument(new Argument("<what>", "which right, or one port it asked for, as in 8080/tcp"));
+    addMutationOptions(command).action(async (name: string, what: string, options: MutationOptions) => {
+      if (what === "ports" || what === "dns") {
+        const call: Call = { method: "PATCH", path: devicePath(name), body: { [what]: right } };
+        return void (await change(cli, call, options, `${said} ${what}`));
+      }
+      const port = /^(\d{1,5})\/(tcp|udp)$/.exec(what);
+      if (port === null || verb === "ask")
+        throw usage(`${what} is no right`, "say ports, dns, or a port as in 8080/tcp");
+      const body = { protocol: port[2], internalPort: Number(port[1]) };
+      await change(cli, { method: "POST", path: `${devicePath(name)}/${verb}`, body }, options, `${said} ${what}`);
+    });
+  }
+}
+
+/** Makes the call and says what came of it; resolves with the device as it is now. */
+async function change(
+  cli: Cli,
+  call: Call,
+  options: MutationOptions,
+  verb: string,
+  was?: DeviceDocument,
+): Promise<DeviceDocument | null> {
+  if (options.dryRun === true) {
+    await showPlan(cli, [call], options);
+    return null;
+  }
+  const [result] = await mutate(cli, [call], options);
+  const path = call.path.split("/").slice(0, 3).join("/");
+  const now = was ?? result?.device ?? (await cli.client.call<DeviceDocument>({ path }));
+  const already = result?.changed === false ? " (it was so already)" : "";
+  await cli.show(now, () => `${now.name} ${now.address} ${verb}${already}\n`);
+  return now;
 }

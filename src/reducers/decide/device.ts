@@ -47,6 +47,8 @@ export type DeviceCommand =
       /** False takes a yes back, and ends what it opened. */
       readonly allowed: boolean;
     }
+  /** Somebody is about to be shown a secret. */
+  | { readonly type: "secret.show"; readonly device: string; readonly what: "config" | "key" }
   | { readonly type: "wireguard.key"; readonly publicKey: string; readonly privateKeySecret: string };
 
 type Of<T extends DeviceCommand["type"]> = CommandEnvelope & Extract<DeviceCommand, { type: T }>;
@@ -246,6 +248,12 @@ export function decideDeviceAllow(command: Of<"device.allow">, state: State): De
         .map((claim) => event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" })),
     );
   return accept([...opened, event("allowance.withdrawn", allowance)], { kind: "done" });
+}
+
+export function decideSecretShow(command: Of<"secret.show">, state: State): Decision {
+  const { device, what } = command;
+  if (tableGet(state.devices, device) === undefined) return unknownDevice(device);
+  return accept([event("secret.shown", { device, what })], { kind: "done" });
 }
 
 export function decideWireguardKey(command: Of<"wireguard.key">): Decision {

@@ -17,6 +17,7 @@ import {
   decideDeviceEdit,
   decideDeviceRemove,
   decideDevicesExpire,
+  decideSecretShow,
   decideWireguardKey,
 } from "./device.ts";
 import { decideConfirmationGive, onTrial } from "./confirmation.ts";
@@ -93,6 +94,8 @@ function decideAlone(command: Submission, state: State, deadlines: Deadlines): D
       return decideDeviceAllow(command, state);
     case "devices.expire":
       return decideDevicesExpire(command, state);
+    case "secret.show":
+      return decideSecretShow(command, state);
     case "wireguard.key":
       return decideWireguardKey(command);
     case "interface.observe":

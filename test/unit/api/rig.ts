@@ -1,12 +1,16 @@
 import type { IncomingMessage } from "node:http";
 import { createApp } from "../../../src/api/app.ts";
+import { Accounts } from "../../../src/api/auth/accounts.ts";
+import { FirstToken } from "../../../src/api/auth/first-token.ts";
+import type { DeviceKeys, Tunnel } from "../../../src/api/deps.ts";
+import type { Device } from "../../../src/reducers/state.ts";
 import type { ApiDeps, DesiredSource, Readiness } from "../../../src/api/deps.ts";
 import type { Port } from "../../../src/api/schemas/port.ts";
 import type { App } from "../../../src/api/typed-app.ts";
 import { Controller } from "../../../src/controller/controller.ts";
 import type { EventLog } from "../../../src/events/log.ts";
 import { memoryLog } from "../../../src/events/log-memory.ts";
-import type { Snapshot, SnapshotHeader, SnapshotStore } from "../../../src/events/snapshot.ts";
+import type { Snapshot, SnapshotHeader, SnapshotStore, SnapshotText } from "../../../src/events/snapshot.ts";
 import { History } from "../../../src/controller/history.ts";
 import { SnapshotKeeper } from "../../../src/controller/snapshot-keeper.ts";
 import { ManualClock } from "../../../src/lib/manual-clock.ts";
@@ -15,10 +19,14 @@ import { RequestLog } from "../../../src/lib/request-log.ts";
 import type { Health, PassReport, Reconciler, RowStatus, Settlement } from "../../../src/reconcilers/contract.ts";
 import type { Command } from "../../../src/reducers/decide/command.ts";
 import { forwardKeysOf, selectForwards } from "../../../src/reducers/select/forward-rows.ts";
+import type { Finding } from "../../../src/reducers/doctor/finding.ts";
 import { initialState } from "../../../src/reducers/state.ts";
 import { Gateway, mapRequest, T0 } from "../reducers/given.ts";
+import { memorySecrets } from "./memory-secrets.ts";
 
 export const INSTANCE = "00000000000000aa";
+/** Checking a password costs nothing in tests that are about something else. */
+export const CHEAP = { N: 16, r: 1, p: 1 };
 export const FORWARDS = "nftables-forwards";
 
 export const OK: Health = {
@@ -106,6 +114,15 @@ class MemorySnapshots implements SnapshotStore {
     return Promise.resolve(structuredClone(this.#kept.get(seq)));
   }
 
+  async open(seq: number): Promise<SnapshotText | undefined> {
+    const kept = this.#kept.get(seq);
+    if (kept === undefined) return undefined;
+    const lines = (async function* () {
+      yield JSON.stringify(kept.state);
+    })();
+    return { ...kept, lines };
+  }
+
   remove(seq: number): Promise<void> {
     this.#kept.delete(seq);
     return Promise.resolve();
@@ -120,6 +137,7 @@ export interface Rig {
   readonly log: EventLog;
   readonly reconciler: ScriptedReconciler;
   readiness: Readiness;
+  findings: readonly Finding[];
   /** Holds back what `submitSettled` and `?wait` wait for. */
   settle: (seq: number, signal: AbortSignal) => Promise<void>;
   effect: () => { kind: "effective" | "pending" } | { kind: "refused"; message: string };
@@ -153,6 +171,37 @@ async function inject<T>(app: App, method: string, url: string, options: CallOpt
   return { status, headers: sent, text, body: (isJson ? JSON.parse(text) : null) as T };
 }
 
+/** Makes keys that count up, and remembers which of them it was told to erase. */
+export class FakeTunnel implements Tunnel {
+  #made = 0;
+  readonly discarded: string[] = [];
+  readonly activity = { activity: () => undefined, history: () => undefined };
+
+  routes() {
+    return Promise.resolve([{ prefix: "172.17.0.0/16", interface: "docker0" }]);
+  }
+
+  makeKeys(publicKey: string | null): Promise<DeviceKeys> {
+    this.#made += 1;
+    const bytes = Buffer.alloc(32);
+    bytes.writeUInt32BE(this.#made);
+    return Promise.resolve({
+      publicKey: publicKey ?? bytes.toString("base64"),
+      privateKeySecret: publicKey === null ? `s${(this.#made * 2).toString(16).padStart(32, "0")}` : null,
+      presharedKeySecret: `s${(this.#made * 2 + 1).toString(16).padStart(32, "0")}`,
+    });
+  }
+
+  discardKeys({ presharedKeySecret }: DeviceKeys): Promise<void> {
+    this.discarded.push(presharedKeySecret);
+    return Promise.resolve();
+  }
+
+  configOf(device: Device) {
+    return Promise.resolve({ text: `# ${device.name}\n`, qr: "<svg/>", notes: [] });
+  }
+}
+
 /** The real controller on a log in memory with wan0 and lan0, behind the API; only the kernel is scripted. */
 export async function makeRig(): Promise<Rig> {
   const log = memoryLog({ instanceId: INSTANCE });
@@ -170,6 +219,9 @@ export async function makeRig(): Promise<Rig> {
   const deps: ApiDeps = {
     controller,
     clock,
+    wallClock: () => clock.now(),
+    secrets: memorySecrets(),
+    tunnel: new FakeTunnel(),
     reconcilers: [reconciler],
     desired,
     history: new History(log, new MemorySnapshots()),
@@ -185,10 +237,21 @@ export async function makeRig(): Promise<Rig> {
       log: { fault: null, verification: null },
       warnings: [],
     },
-    log: { error: (fields, message) => console.error(message, fields) },
+    log: {
+      warn: (fields, message) => console.warn(message, fields),
+      error: (fields, message) => console.error(message, fields),
+    },
     readiness: () => rig.readiness,
+    doctor: () => Promise.resolve(rig.findings),
   };
-  const app = await createApp(deps, { cameBySocket: (_raw: IncomingMessage) => true, hosts: new Set(), token: null });
+  const app = await createApp(deps, {
+    cameBySocket: (_raw: IncomingMessage) => true,
+    names: null,
+    secure: false,
+    authority: null,
+    accounts: new Accounts(deps, CHEAP),
+    firstToken: new FirstToken("/nonexistent/api-token"),
+  });
   rig = {
     app,
     deps,
@@ -197,6 +260,7 @@ export async function makeRig(): Promise<Rig> {
     log,
     reconciler,
     readiness: { ready: true, reasons: [] },
+    findings: [],
     settle: () => Promise.resolve(),
     effect: () => ({ kind: "effective" }),
     submit: async (command, source = "kernel") => {

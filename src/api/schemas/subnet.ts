@@ -1,0 +1,50 @@
+import { z } from "zod";
+import { objectName, wanName } from "../../events/fields.ts";
+import { subnetDns } from "../../events/subnet.ts";
+import { seq } from "./fields.ts";
+
+export const subnetSchema = z
+  .strictObject({
+    id: z.string(),
+    name: z.string(),
+    prefix: z.string().describe("of the whole network, as in 10.59.7.0/24"),
+    gateway: z.string().describe("our own address in it"),
+    ipv6Prefix: z.string().nullable(),
+    wan: z.string().nullable().describe("null: the preferred one"),
+    externalAddress: z.string().nullable().describe("what its devices leave by and are reachable at; null: none now"),
+    dns: subnetDns,
+    devices: z.number().int(),
+    revision: seq,
+  })
+  .meta({ id: "Subnet" });
+export type SubnetDocument = z.infer<typeof subnetSchema>;
+
+const fields = {
+  wan: wanName.nullable().describe("a WAN interface or one of its addresses; null: the preferred WAN"),
+  ipv6Prefix: z.cidrv6().nullable(),
+  dns: subnetDns,
+};
+
+export const subnetAdd = z
+  .strictObject({
+    name: objectName,
+    prefix: z
+      .string()
+      .max(32)
+      .nullable()
+      .default(null)
+      .describe("as in 10.59.7.0/24; the first host is the gateway. null: a free one is chosen"),
+    wan: fields.wan.default(null),
+    ipv6Prefix: fields.ipv6Prefix.default(null),
+    dns: fields.dns.default({ mode: "system" }),
+  })
+  .meta({ id: "SubnetAdd" });
+
+export const subnetEdit = z
+  .strictObject({
+    name: objectName.optional(),
+    wan: fields.wan.optional(),
+    ipv6Prefix: fields.ipv6Prefix.optional(),
+    dns: fields.dns.optional(),
+  })
+  .meta({ id: "SubnetEdit" });

@@ -1,0 +1,64 @@
+import { type Command, Option } from "commander";
+import type { DeviceConfigDocument } from "../../api/schemas/device.ts";
+import { qrLines } from "../../lib/qr.ts";
+import type { Cli } from "../cli.ts";
+import { DEVICE, devicePath } from "../device-choice.ts";
+import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
+
+interface ConfigOptions {
+  readonly profile?: string;
+  readonly endpoint?: string;
+  readonly qr?: true;
+}
+
+/** What holds or changes a device's keys. */
+export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
+  device
+    .command("config")
+    .description("its WireGuard configuration, with its private key: keep it to the device")
+    .argument("<device>", DEVICE)
+    .addOption(
+      new Option("--profile <profile>", "without it the device's own").choices([
+        "inbound",
+        "full",
+        "split",
+        "starttunnel",
+      ]),
+    )
+    .option("--endpoint <host[:port]>", "where the device finds the gateway, instead of the configured place")
+    .option("--qr", "as a QR code, for the WireGuard app")
+    .action(async (name: string, { profile, endpoint, qr }: ConfigOptions) => {
+      const query = { profile, endpoint };
+      const config = await cli.client.call<DeviceConfigDocument>({ path: `${devicePath(name)}/config`, query });
+      for (const note of config.notes) cli.say(`note: ${note}`);
+      await cli.show(config, () => (qr === true ? `${qrLines(config.text).join("\n")}\n` : config.text));
+    });
+  const rekey = device
+    .command("rekey")
+    .description("give it new keys; its configuration has to be made anew")
+    .argument("<device>", DEVICE);
+  addMutationOptions(rekey).action(async (name: string, options: MutationOptions) => {
+    if (options.dryRun !== true) await cli.confirm(`end the keys of ${name} and make new ones`);
+    await keyChange(cli, { method: "POST", path: `${devicePath(name)}/rekey` }, options, `${name} has new keys`);
+  });
+  const forget = device
+    .command("forget-key")
+    .description("erase its private key here; the device goes on with its own copy")
+    .argument("<device>", DEVICE);
+  addMutationOptions(forget).action(async (name: string, options: MutationOptions) => {
+    if (options.dryRun !== true) await cli.confirm(`erase the private key of ${name} here for good`);
+    const call = { method: "DELETE", path: `${devicePath(name)}/private-key` } as const;
+    await keyChange(cli, call, options, `the private key of ${name} is erased`);
+  });
+}
+
+async function keyChange(
+  cli: Cli,
+  call: { readonly method: "POST" | "DELETE"; readonly path: string },
+  options: MutationOptions,
+  said: string,
+): Promise<void> {
+  if (options.dryRun === true) return await showPlan(cli, [call], options);
+  const [result] = await mutate(cli, [call], options);
+  await cli.show(result?.device ?? null, () => `${said}\n`);
+}

@@ -1,0 +1,122 @@
+import type { Command } from "commander";
+import type { DeviceDocument } from "../../api/schemas/device.ts";
+import type { SubnetDocument } from "../../api/schemas/subnet.ts";
+import type { Cli } from "../cli.ts";
+import type { Call } from "../client.ts";
+import { usage } from "../exit.ts";
+import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
+import { examples, noun } from "../program-parts.ts";
+import { textTable } from "../text-table.ts";
+
+const SUBNET = "name or id of the subnet";
+
+interface SubnetOptions extends MutationOptions {
+  readonly name?: string;
+  readonly wan?: string;
+  readonly ipv6?: string;
+  readonly dns?: string;
+}
+
+export function addSubnetVerbs(program: Command, cli: Cli): void {
+  const subnet = noun(program, "subnet", "private networks over WireGuard");
+  examples(subnet, [
+    "portreeve subnet add home 10.59.7.0/24",
+    "portreeve subnet list",
+    "portreeve subnet edit home --wan wan1",
+  ]);
+  subnet
+    .command("list")
+    .description("subnets with their devices and the address they leave by")
+    .action(async () => await list(cli));
+  const add = subnet
+    .command("add")
+    .description("add a subnet; the gateway has its first address")
+    .argument("<name>", "what to call it")
+    .argument("[prefix]", "as in 10.59.7.0/24; without it one that nothing uses is chosen")
+    .option("--wan <wan>", "WAN interface, or one of its addresses, that its devices leave by")
+    .option("--ipv6 <prefix>", "as in fd12:3456:789a::/64")
+    .option("--dns <servers>", "`system`, addresses with commas between, or `device:NAME`");
+  addMutationOptions(add).action(async (name: string, prefix: string | undefined, options: SubnetOptions) => {
+    const body = { name, prefix: prefix ?? null, ...(await bodyOf(cli, options)) };
+    await change(cli, { method: "POST", path: "/subnets", body }, options, "is ready for devices");
+  });
+  const edit = subnet
+    .command("edit")
+    .description("change a subnet; what is forwarded to its devices follows its WAN")
+    .argument("<subnet>", SUBNET)
+    .option("--name <name>", "another name")
+    .option("--wan <wan>", "another WAN, or `default`")
+    .option("--ipv6 <prefix>", "another prefix, or `none`")
+    .option("--dns <servers>", "`system`, addresses with commas between, or `device:NAME`");
+  addMutationOptions(edit).action(async (name: string, options: SubnetOptions) => {
+    const body = { ...(options.name !== undefined && { name: options.name }), ...(await bodyOf(cli, options)) };
+    if (Object.keys(body).length === 0)
+      throw usage("nothing to change", "name at least one of --name --wan --ipv6 --dns");
+    await change(cli, { method: "PATCH", path: `/subnets/${encodeURIComponent(name)}`, body }, options, "is changed");
+  });
+  const remove = subnet
+    .command("remove")
+    .description("remove a subnet with its devices and all that leads to them")
+    .argument("<subnet>", SUBNET);
+  addMutationOptions(remove).action(
+    async (name: string, options: MutationOptions) => await removeOne(cli, name, options),
+  );
+}
+
+async function list(cli: Cli): Promise<void> {
+  const subnets = await cli.client.call<SubnetDocument[]>({ path: "/subnets" });
+  await cli.show(subnets, () => {
+    if (subnets.length === 0) return "There is no subnet. `portreeve subnet add home` makes one.\n";
+    const rows = subnets.map((each) => [
+      each.name,
+      each.prefix,
+      each.gateway,
+      `${each.devices}`,
+      `${each.externalAddress ?? "none"}${each.wan === null ? "" : ` (${each.wan})`}`,
+      each.ipv6Prefix ?? "",
+    ]);
+    return textTable(["SUBNET", "PREFIX", "GATEWAY", "DEVICES", "LEAVES BY", "IPV6"], rows, cli.paint);
+  });
+}
+
+async function removeOne(cli: Cli, name: string, options: MutationOptions): Promise<void> {
+  const path = `/subnets/${encodeURIComponent(name)}`;
+  const subnet = await cli.client.call<SubnetDocument>({ path });
+  const all = await cli.client.call<DeviceDocument[]>({ path: "/devices" });
+  const devices = all.filter((device) => device.subnet?.id === subnet.id).map((device) => device.name);
+  const along = devices.length === 0 ? "" : `, and with it ${devices.length} device(s): ${devices.join(", ")}`;
+  if (options.dryRun !== true) await cli.confirm(`remove ${subnet.name} (${subnet.prefix})${along}`);
+  await change(cli, { method: "DELETE", path }, options, `is removed${along}`, subnet);
+}
+
+async function bodyOf(cli: Cli, options: SubnetOptions): Promise<Record<string, unknown>> {
+  const body: Record<string, unknown> = {};
+  if (options.wan !== undefined) body["wan"] = options.wan === "default" ? null : options.wan;
+  if (options.ipv6 !== undefined) body["ipv6Prefix"] = options.ipv6 === "none" ? null : options.ipv6;
+  if (options.dns !== undefined) body["dns"] = await dnsOf(cli, options.dns);
+  return body;
+}
+
+async function dnsOf(cli: Cli, text: string): Promise<Record<string, unknown>> {
+  if (text === "system") return { mode: "system" };
+  if (text.startsWith("device:")) {
+    const name = text.slice("device:".length);
+    const device = await cli.client.call<DeviceDocument>({ path: `/devices/${encodeURIComponent(name)}` });
+    return { mode: "device", device: device.id };
+  }
+  return { mode: "custom", servers: text.split(",").map((server) => server.trim()) };
+}
+
+async function change(
+  cli: Cli,
+  call: Call,
+  options: MutationOptions,
+  verb: string,
+  was?: SubnetDocument,
+): Promise<void> {
+  if (options.dryRun === true) return await showPlan(cli, [call], options);
+  const [result] = await mutate(cli, [call], options);
+  const subnet = was ?? result?.subnet;
+  const already = result?.changed === false ? " (it was so already)" : "";
+  await cli.show(subnet ?? null, () => `${subnet?.name} ${subnet?.prefix} ${verb}${already}\n`);
+}

@@ -1,0 +1,26 @@
+import { Confirmations } from "../controller/confirmations.ts";
+import type { Controller } from "../controller/controller.ts";
+import { History } from "../controller/history.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Store } from "./store.ts";
+
+interface FaultLog {
+  error(fields: object, message: string): void;
+}
+
+/** Takes back what was to be confirmed and was not; resolves when what is overdue is done, with what ends the watch. */
+export async function watchConfirmations(
+  controller: Controller,
+  { log: eventLog, snapshots }: Extract<Store, { ok: true }>,
+  clock: Clock,
+  log: FaultLog,
+): Promise<() => Promise<void>> {
+  const confirmations = new Confirmations({
+    controller,
+    past: new History(eventLog, snapshots),
+    clock,
+    onFault: (cause, id) => log.error({ err: cause, id }, "a change that nobody confirmed could not be taken back"),
+  });
+  await confirmations.start();
+  return () => confirmations.close();
+}

@@ -1,0 +1,103 @@
+import type { DeviceConfigText, DeviceKeys, Tunnel } from "../api/deps.ts";
+import { readIpv4Routes } from "../adapters/kernel/links.ts";
+import { generateKeyPair, generatePresharedKey, textOf } from "../adapters/wireguard/keys.ts";
+import type { Profile } from "../events/device.ts";
+import type { SecretStore } from "../events/secrets.ts";
+import { PortreeveError } from "../lib/errors.ts";
+import { ipv6For, parseIpv6Prefix } from "../lib/ipv6.ts";
+import type { PeerActivitySource } from "../lib/peer-activity.ts";
+import { qrSvg } from "../lib/qr.ts";
+import { renderClientConfig } from "../protocols/wireguard-config/client-config.ts";
+import { wanOf } from "../reducers/decide/device-ports.ts";
+import { externalAddress } from "../reducers/select/external-address.ts";
+import type { Device, State, Subnet } from "../reducers/state.ts";
+
+export interface TunnelOptions {
+  readonly state: () => State;
+  readonly secrets: SecretStore;
+  readonly activity: PeerActivitySource;
+  /** `wireguard.endpoint` of the configuration: "auto", a host, or a host with port. */
+  readonly endpoint: string;
+}
+
+/** WireGuard as the API needs it: keys are made and sealed here, and opened for one configuration at a time. */
+export function createTunnel(options: TunnelOptions): Tunnel {
+  const { secrets, activity } = options;
+  return {
+    activity,
+    routes: readIpv4Routes,
+    async makeKeys(publicKey) {
+      const pair = publicKey === null ? generateKeyPair() : null;
+      const presharedKeySecret = await secrets.put("wireguard-psk", generatePresharedKey());
+      const privateKeySecret = pair === null ? null : await secrets.put("wireguard-key", pair.privateKey);
+      return { publicKey: pair?.publicKey ?? (publicKey as string), privateKeySecret, presharedKeySecret };
+    },
+    async discardKeys({ privateKeySecret, presharedKeySecret }: DeviceKeys) {
+      await secrets.erase(presharedKeySecret);
+      if (privateKeySecret !== null) await secrets.erase(privateKeySecret);
+    },
+    configOf: async (device, chosen) => await configOf(options, device, chosen),
+  };
+}
+
+async function configOf(
+  { state: now, secrets, endpoint: configured }: TunnelOptions,
+  device: Device,
+  { profile, endpoint }: { readonly profile: Profile; readonly endpoint: string | null },
+): Promise<DeviceConfigText> {
+  const state = now();
+  const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
+  const { wireguard: own } = state;
+  const { presharedKeySecret } = device;
+  if (subnet === undefined || own === null || presharedKeySecret === null || state.settings.wireguard === null) {
+    throw new PortreeveError("NOT_READY", "WireGuard is off: `wireguard` in the configuration is null", "terminal");
+  }
+  const opened = async (id: string): Promise<string> => textOf(await secrets.open(id));
+  const text = renderClientConfig({
+    profile,
+    deviceName: device.name,
+    address: device.address,
+    subnet: subnet.prefix,
+    ipv6: ipv6Of(subnet, device.address),
+    privateKey: device.privateKeySecret === null ? null : await opened(device.privateKeySecret),
+    presharedKey: await opened(presharedKeySecret),
+    serverPublicKey: own.publicKey,
+    endpoint: endpointText(endpoint ?? configured, state, device),
+    // Nobody answers there before the subnet has a resolver.
+    dns: null,
+  });
+  return { text, qr: qrSvg(text), notes: notesOn(device, profile) };
+}
+
+function ipv6Of({ ipv6Prefix }: Subnet, address: string): { address: string; prefix: string } | null {
+  const prefix = ipv6Prefix === null ? null : parseIpv6Prefix(ipv6Prefix);
+  return prefix === null || ipv6Prefix === null ? null : { address: ipv6For(prefix, address), prefix: ipv6Prefix };
+}
+
+/** "auto" is the address of the device's WAN. */
+function endpointText(named: string, state: State, device: Device): string {
+  const port = state.settings.wireguard?.listenPort ?? 51820;
+  if (named !== "auto") return /(?:^[^:]+|\]):\d+$/.test(named) ? named : `${bracketed(named)}:${port}`;
+  const wan = wanOf(state, device);
+  const address = wan === null ? null : externalAddress(state, wan);
+  if (address !== null) return `${address}:${port}`;
+  const message =
+    "the gateway has no public address to name as endpoint; set wireguard.endpoint, or ask with --endpoint HOST";
+  throw new PortreeveError("NO_EXTERNAL_ADDRESS", message, "transient");
+}
+
+const bracketed = (host: string): string => (host.includes(":") && !host.startsWith("[") ? `[${host}]` : host);
+
+function notesOn(device: Device, profile: Profile): string[] {
+  const notes: string[] = [];
+  if (device.privateKeySecret === null) {
+    notes.push("the private key is not kept here: put the device's own in its place");
+  }
+  if (profile === "starttunnel" || profile === "split") {
+    notes.push(
+      "only StartOS takes forwarded connections from the internet with this profile: elsewhere AllowedIPs drops them, " +
+        "so use the profile inbound, or forwards with the source `gateway`",
+    );
+  }
+  return notes;
+}
