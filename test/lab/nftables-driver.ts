@@ -1,87 +1,28 @@
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { Change, Outcome } from "../../src/reconcilers/contract.ts";
 import type { ForwardRow, GuardRow } from "../../src/reducers/select/rows.ts";
+import { Driver } from "./driver.ts";
 import type { Host } from "./topology.mjs";
-
-const PROGRAM = fileURLToPath(new URL("programs/nftables-driver.mjs", import.meta.url));
 
 type Row = ForwardRow | GuardRow;
 export type TargetName = "forwards" | "guard";
-interface Waiting {
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** Rejected by the driver with our own error code. */
-export class DriverError extends Error {
-  readonly code: string | null;
-
-  constructor(code: string | null, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-/** The nftables targets in a process of their own, inside a host's namespace. */
-export class NftablesDriver {
-  readonly #waiting = new Map<number, Waiting>();
-  readonly #child;
-  readonly #ready: Promise<void>;
-  readonly #exited: Promise<void>;
-  #nextId = 1;
-
+/** The nftables targets in a process of their own. Closed, the anchor goes and the tables stay. */
+export class NftablesDriver extends Driver {
   /** `by`: as the daemon reaches nftables, or through the nft program only. */
   constructor(host: Host, instanceId: string, by: "library" | "program" = "library") {
-    this.#child = host.spawn([process.execPath, PROGRAM, instanceId, by], { stdio: ["pipe", "pipe", "inherit"] });
-    this.#ready = new Promise((resolve, reject) => this.#waiting.set(0, { resolve, reject }));
-    this.#ready.catch(() => undefined);
-    this.#exited = new Promise((resolve) => this.#child.on("exit", () => resolve()));
-    if (this.#child.stdout === null) throw new Error("the driver has no stdout");
-    createInterface({ input: this.#child.stdout }).on("line", (line) => {
-      const { id, value, error } = JSON.parse(line);
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (error === undefined) waiting?.resolve(value as never);
-      else waiting?.reject(new DriverError(error.code, error.message));
-    });
-    this.#child.on("exit", () => {
-      for (const { reject } of this.#waiting.values()) reject(new Error("the driver ended"));
-    });
+    super(host, "nftables-driver.mjs", [instanceId, by]);
   }
 
-  async #call(operation: string, args: object = {}): Promise<never> {
-    await this.#ready;
-    const id = this.#nextId;
-    this.#nextId += 1;
-    return await new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#child.stdin?.write(`${JSON.stringify({ id, operation, args })}\n`);
-    });
-  }
-
-  observe = (target: TargetName): Promise<Record<string, Row>> => this.#call("observe", { target });
+  observe = (target: TargetName): Promise<Record<string, Row>> => this.call("observe", { target });
   apply = (target: TargetName, plan: readonly Change<Row, Row>[]): Promise<Outcome[]> =>
-    this.#call("apply", { target, plan });
-  unchanged = (target: TargetName): Promise<boolean> => this.#call("unchanged", { target });
-  drifts = (): Promise<{ target: TargetName; by: string }[]> => this.#call("drifts");
-  foreign = (): Promise<{ instanceId: string; live: boolean } | null> => this.#call("foreign");
-  takeOver = (from: string): Promise<void> => this.#call("takeOver", { from });
-  removeAll = (): Promise<void> => this.#call("removeAll");
+    this.call("apply", { target, plan });
+  unchanged = (target: TargetName): Promise<boolean> => this.call("unchanged", { target });
+  drifts = (): Promise<{ target: TargetName; by: string }[]> => this.call("drifts");
+  foreign = (): Promise<{ instanceId: string; live: boolean } | null> => this.call("foreign");
+  takeOver = (from: string): Promise<void> => this.call("takeOver", { from });
+  removeAll = (): Promise<void> => this.call("removeAll");
   /** Ends the thread that talks to the kernel, as a crash in the C library would end only a process. */
-  killThread = (): Promise<void> => this.#call("killThread");
-  tracksCommits = (): Promise<boolean> => this.#call("tracksCommits");
-
-  /** A clean end: the anchor goes, the tables stay. */
-  async close(): Promise<void> {
-    this.#child.stdin?.end();
-    await this.#exited;
-  }
-
-  kill(): Promise<void> {
-    this.#child.kill("SIGKILL");
-    return this.#exited;
-  }
+  killThread = (): Promise<void> => this.call("killThread");
+  tracksCommits = (): Promise<boolean> => this.call("tracksCommits");
 }
 
 /** The key a row has in its desired table. */

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ForwardRow, GuardRow } from "../../src/reducers/select/rows.ts";
 import { eventually } from "./lab.ts";
 import { listForeignTables, makeForeignTables } from "./foreign-tables.ts";
-import { create, DriverError, keyOf, mappingRows, NftablesDriver, remove, update } from "./nftables-driver.ts";
+import { DriverError } from "./driver.ts";
+import { create, keyOf, mappingRows, NftablesDriver, remove, update } from "./nftables-driver.ts";
 import { createTopology, type Host, missingForLab, type Topology, WAN_GATEWAY } from "./topology.mjs";
 
 const INSTANCE = "0011223344556677";

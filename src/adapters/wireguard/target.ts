@@ -16,8 +16,8 @@ type WireguardPlan = Plan<WireguardRow, WireguardObservation>;
 
 /** How soon a change by others is noticed; the kernel tells nobody of changes to WireGuard. */
 const POLL_MS = 500;
-/** A poll may take this share of a core at most: with very many peers it comes less often. */
-const POLL_SHARE = 1 / 50;
+/** With very many peers it takes longer to look, so we look less often: about a fiftieth of a core at any number. */
+const POLL_MS_PER_PEER = 1;
 
 export interface WireguardTargetOptions {
   /** Marks the interface as ours, in its alias. */
@@ -277,7 +277,7 @@ class InterfaceTarget implements WireguardTarget {
   }
 
   async #poll(): Promise<void> {
-    const [link, turn, before] = [this.#link, this.#turn, performance.now()];
+    const [link, turn] = [this.#link, this.#turn];
     // Odd: a look or a write is going on.
     if (link !== null && !this.#doubt && turn % 2 === 0) {
       const dump = await this.#devices.dump(link.name).catch(() => null);
@@ -287,7 +287,7 @@ class InterfaceTarget implements WireguardTarget {
         if (dump !== null) this.#options.onDump?.(dump);
       }
     }
-    if (this.#onDrift !== null) this.#schedule(Math.max(this.#pollMs, (performance.now() - before) / POLL_SHARE));
+    if (this.#onDrift !== null) this.#schedule(Math.max(this.#pollMs, this.#rows.size * POLL_MS_PER_PEER));
   }
 
   #drifted(by: string): void {

@@ -1,14 +1,14 @@
-// The nftables targets of the built program, inside a namespace: JSON lines in, JSON lines out.
-import { createInterface } from "node:readline";
+// The nftables targets of the built program, inside a namespace.
 import { Worker } from "node:worker_threads";
+import { built, obey } from "./driven.mjs";
 
-/** Not a literal import: types come from the sources, and what runs is what was built. @param {string} name */
-const built = (name) => import(new URL(`../../../dist/adapters/nftables/${name}.js`, import.meta.url).href);
-const { Nftables } = await built("nftables");
-const { GenerationWatch } = await built("generation-watch");
-const { WorkerLink } = await built("worker-link");
-const { createForwardsTarget } = await built("forwards-target");
-const { createGuardTarget } = await built("guard-target");
+/** @param {string} name */
+const part = (name) => built(`adapters/nftables/${name}`);
+const { Nftables } = await part("nftables");
+const { GenerationWatch } = await part("generation-watch");
+const { WorkerLink } = await part("worker-link");
+const { createForwardsTarget } = await part("forwards-target");
+const { createGuardTarget } = await part("guard-target");
 
 const [, , instanceId, by] = process.argv;
 const watch = new GenerationWatch("portreeve");
@@ -24,9 +24,9 @@ function linkOfThread() {
 
 /** The calls of the thread, in this one, by the nft program. */
 async function linkOfProgram() {
-  const { Executor } = await built("executor");
-  const { nftProgram } = await built("nft-library");
-  const { openNetfilter } = await built("netfilter");
+  const { Executor } = await part("executor");
+  const { nftProgram } = await part("nft-library");
+  const { openNetfilter } = await part("netfilter");
   const executor = new Executor(nftProgram(), openNetfilter(), "portreeve");
   return {
     busy: false,
@@ -62,18 +62,4 @@ const OPERATIONS = {
   tracksCommits: () => nft.identify().then(() => nft.tracksCommits),
 };
 
-const lines = createInterface({ input: process.stdin });
-lines.on("line", async (line) => {
-  const { id, operation, args } = JSON.parse(line);
-  let answer;
-  try {
-    const run = OPERATIONS[operation];
-    if (run === undefined) throw new Error(`the driver cannot ${operation}`);
-    answer = { id, value: (await run(args)) ?? null };
-  } catch (error) {
-    answer = { id, error: { code: /** @type {any} */ (error).code ?? null, message: String(error) } };
-  }
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
-});
-lines.on("close", () => nft.close().then(() => process.exit(0)));
-process.stdout.write(`${JSON.stringify({ id: 0, value: "ready" })}\n`);
+obey(OPERATIONS, () => nft.close());
