@@ -4,8 +4,11 @@ import type { EventLog, LogHead } from "../events/log.ts";
 import { corrupt } from "../events/log-fault.ts";
 import type { SnapshotHeader, SnapshotStore } from "../events/snapshot.ts";
 import { PortreeveError } from "../lib/errors.ts";
+import { changeOf, lastOfOperator } from "./change.ts";
+import type { Change } from "../reducers/decide/undo.ts";
 import { foldInto, replay } from "../reducers/fold.ts";
 import { stateFromJson } from "../reducers/state-json.ts";
+import { stateFromLines } from "../reducers/state-lines.ts";
 import { liftState } from "../reducers/state-lift.ts";
 import { initialState, REDUCER_VERSION, type State } from "../reducers/state.ts";
 
@@ -19,9 +22,9 @@ export async function stateAt(log: ReadableLog, snapshots: SnapshotStore, to: Se
   for (const header of await snapshots.list()) {
     const { seq, reducerVersion } = header;
     if (seq > to || reducerVersion !== REDUCER_VERSION || !(await belongs(log, header))) continue;
-    const snapshot = await snapshots.read(seq);
+    const snapshot = await snapshots.open(seq);
     if (snapshot === undefined) continue;
-    const state = await stateOf(snapshot.state);
+    const state = await stateFromLines(snapshot.lines);
     return await replay(log.read(seq, { to }), state);
   }
   return await refold(log, snapshots, to);
@@ -57,10 +60,8 @@ async function firstState(log: ReadableLog, snapshots: SnapshotStore, to: Seq): 
   const after = await log.readableAfter();
   if (after === 0) return initialState();
   const { base } = log;
-  const snapshot = base.seq <= to ? await snapshots.read(base.seq) : undefined;
-  if (snapshot !== undefined && snapshot.chainHash === base.hash) {
-    return await stateOf(liftState(snapshot.state, snapshot.reducerVersion));
-  }
+  const saved = base.seq <= to ? await savedAt(snapshots, base) : undefined;
+  if (saved !== undefined) return saved;
   const why = `records up to ${after} are neither in the log nor in the archive`;
   if (to < base.seq) {
     throw new PortreeveError(
@@ -75,10 +76,12 @@ async function firstState(log: ReadableLog, snapshots: SnapshotStore, to: Seq): 
   );
 }
 
-/** In a turn of its own: reading a large snapshot was one already, and whoever waits need not wait for both. */
-async function stateOf(json: unknown): Promise<State> {
-  await new Promise((resolve) => setImmediate(resolve));
-  return stateFromJson(json);
+async function savedAt(snapshots: SnapshotStore, { seq, hash }: LogHead): Promise<State | undefined> {
+  const text = await snapshots.open(seq);
+  if (text === undefined || text.chainHash !== hash) return undefined;
+  if (text.reducerVersion === REDUCER_VERSION) return await stateFromLines(text.lines);
+  const snapshot = await snapshots.read(seq);
+  return snapshot === undefined ? undefined : stateFromJson(liftState(snapshot.state, snapshot.reducerVersion));
 }
 
 async function belongs(log: ReadableLog, { seq, chainHash }: SnapshotHeader): Promise<boolean> {
@@ -141,6 +144,15 @@ export class History {
 
   stateAt(seq: Seq): Promise<State> {
     return stateAt(this.#log, this.#snapshots, seq);
+  }
+
+  /** What one request logged, with what is needed to take it back. */
+  change(seq: Seq): Promise<Change> {
+    return changeOf(this, seq);
+  }
+
+  lastOfOperator(): Promise<Seq | null> {
+    return lastOfOperator(this);
   }
 
   async verify(): Promise<HistoryCheck> {

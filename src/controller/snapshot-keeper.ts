@@ -3,7 +3,8 @@ import type { EventLog } from "../events/log.ts";
 import type { Snapshot, SnapshotHeader, SnapshotStore } from "../events/snapshot.ts";
 import { keepNewest } from "../events/snapshot-store.ts";
 import { PortreeveError } from "../lib/errors.ts";
-import { stateFromJson, stateHash, stateText } from "../reducers/state-json.ts";
+import { stateFromJson, stateHash } from "../reducers/state-json.ts";
+import { stateLines } from "../reducers/state-lines.ts";
 import { REDUCER_VERSION, type State } from "../reducers/state.ts";
 import { chainHashAt, refold, type ReadableLog, stateAt } from "./history.ts";
 import { mayLeave, type Retain } from "./retention.ts";
@@ -99,7 +100,7 @@ export class SnapshotKeeper {
     const chainHash = await chainHashAt(this.#log, state.seq);
     if (chainHash === undefined) throw new PortreeveError("NOT_FOUND", `there is no record ${state.seq}`, "refused");
     const header = { seq: state.seq, at: state.at, chainHash, reducerVersion: REDUCER_VERSION };
-    await this.#store.write(header, stateText(state));
+    await this.#store.write(header, stateLines(state));
     return header;
   }
 

@@ -7,7 +7,7 @@ import { dataDirAt } from "./data-dir.ts";
 import { isMissing, makePrivateDirectory, removeDurably, writeDurably } from "./durable-file.ts";
 import type { Seq } from "./envelope.ts";
 import { seqHex } from "./keys.ts";
-import type { Snapshot, SnapshotHeader, SnapshotStore } from "./snapshot.ts";
+import type { Snapshot, SnapshotHeader, SnapshotStore, SnapshotText } from "./snapshot.ts";
 
 export interface SnapshotFault {
   readonly file: string;
@@ -43,6 +43,22 @@ const CHECKSUM = /^\{"checksum":"([0-9a-f]{64})",/;
 const checksumMember = (hex: string): string => `{"checksum":"${hex}",`;
 const STATE = ',"state":';
 const CHUNK_BYTES = 256 * 1024;
+
+/** A turn of the event loop for each few. The document is whole: what ends it is the state's end and its own. */
+async function* linesOfState(file: string): AsyncGenerator<string> {
+  let [rest, begun] = ["", false];
+  const input = createReadStream(file, { encoding: "utf8", highWaterMark: CHUNK_BYTES });
+  for await (const chunk of input as AsyncIterable<string>) {
+    rest += chunk;
+    const start = begun ? 0 : rest.indexOf(STATE) + STATE.length;
+    begun = true;
+    const lines = rest.slice(start).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  yield rest.slice(0, -1);
+}
 
 class SnapshotFiles implements SnapshotStore {
   readonly #directory: string;
@@ -85,6 +101,10 @@ class SnapshotFiles implements SnapshotStore {
       const { state } = JSON.parse(await readFile(file, "utf8")) as { state: unknown };
       return { ...found, state };
     });
+  }
+
+  open(seq: Seq): Promise<SnapshotText | undefined> {
+    return this.#reported(seq, async (file) => ({ ...(await this.#check(file, seq)), lines: linesOfState(file) }));
   }
 
   remove(seq: Seq): Promise<void> {

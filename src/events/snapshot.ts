@@ -17,6 +17,12 @@ export interface Snapshot extends SnapshotHeader {
   readonly state: unknown;
 }
 
+/** A saved fold that is too large to be read at once. */
+export interface SnapshotText extends SnapshotHeader {
+  /** The text of the state, line by line as it was written; to be read once. */
+  readonly lines: AsyncIterable<string>;
+}
+
 /** Where snapshots are kept, beside the log. */
 export interface SnapshotStore {
   /** `state` is JSON in pieces, each small enough to be made and hashed between two requests. */
@@ -24,5 +30,6 @@ export interface SnapshotStore {
   /** Newest first, without their states. */
   list(): Promise<readonly SnapshotHeader[]>;
   read(seq: Seq): Promise<Snapshot | undefined>;
+  open(seq: Seq): Promise<SnapshotText | undefined>;
   remove(seq: Seq): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { EventLog, LogBatch } from "../../src/events/log.ts";
 import { corrupt, writeFailed } from "../../src/events/log-fault.ts";
 import type { PortreeveRecord } from "../../src/events/index.ts";
-import type { Snapshot, SnapshotHeader, SnapshotStore } from "../../src/events/snapshot.ts";
+import type { Snapshot, SnapshotHeader, SnapshotStore, SnapshotText } from "../../src/events/snapshot.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import type { Chance } from "./chance.ts";
 import type { Faults } from "./faults.ts";
@@ -73,6 +73,15 @@ export class MemorySnapshots implements SnapshotStore {
   async read(seq: number): Promise<Snapshot | undefined> {
     const [header, state] = [this.#headers.get(seq), this.#states.get(seq)];
     return header === undefined || state === undefined ? undefined : { ...header, state: JSON.parse(state) as unknown };
+  }
+
+  async open(seq: number): Promise<SnapshotText | undefined> {
+    const [header, state] = [this.#headers.get(seq), this.#states.get(seq)];
+    if (header === undefined || state === undefined) return undefined;
+    const lines = (async function* () {
+      yield* state.split("\n");
+    })();
+    return { ...header, lines };
   }
 
   async remove(seq: number): Promise<void> {

@@ -34,6 +34,25 @@ describe("openSnapshots", () => {
     expect(await store.read(11)).toBeUndefined();
   });
 
+  it("gives the text of a state back line by line, however its pieces lay", async () => {
+    const dataDir = temporaryDirectory();
+    const store = openSnapshots(dataDir);
+    const rows = Array.from({ length: 20_000 }, (_, row) => `"row ${row} ☃":${row}`);
+    const lines = ["{", ...rows.map((row, index) => (index === 0 ? row : `,${row}`)), "}"];
+    const { state: _state, ...header } = snapshot(8);
+    await store.write(header, [lines.join("\n"), "\n"]);
+    const text = await store.open(8);
+    expect(text).toMatchObject(header);
+    const read: string[] = [];
+    for await (const line of text?.lines ?? []) read.push(line);
+    expect(read.filter((line) => line !== "")).toEqual(lines);
+    expect((await store.read(8))?.state).toMatchObject({ "row 19999 ☃": 19_999 });
+    const path = join(dataDir, "snapshots/00000000000008.json");
+    writeFileSync(path, readFileSync(path, "utf8").replace('"row 7 ', '"row 8 '));
+    expect(await store.open(8), "damaged").toBeUndefined();
+    expect(await store.open(9)).toBeUndefined();
+  });
+
   it("writes one JSON document that only its owner may read, named by the seq", async () => {
     const dataDir = temporaryDirectory();
     await save(openSnapshots(dataDir), snapshot(300));
