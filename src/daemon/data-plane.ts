@@ -2,6 +2,8 @@ import type { Links } from "../adapters/kernel/links.ts";
 import { createRouteTarget } from "../adapters/kernel/route-target.ts";
 import { createSysctlTarget } from "../adapters/kernel/sysctl-target.ts";
 import { createForwardsTarget } from "../adapters/nftables/forwards-target.ts";
+import { GuardNeighbours } from "../adapters/nftables/guard-neighbours.ts";
+import { GUARD_TABLE } from "../adapters/nftables/guard-skeleton.ts";
 import { createGuardTarget } from "../adapters/nftables/guard-target.ts";
 import { type ForeignInstance, openNftables } from "../adapters/nftables/nftables.ts";
 import { createSecretTarget } from "../adapters/secrets/secret-target.ts";
@@ -58,13 +60,19 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
   const { controller, clock, metrics, log, instanceId } = options;
   const tunnel = tunnelTargets(options);
   const nftables = await openNftables({ instanceId });
+  const neighbours = new GuardNeighbours({
+    transact: (commands) => nftables.transact(commands),
+    served: () => controller.state.settings.lan.map((lan) => lan.interface),
+  });
+  const forget = (): void => neighbours.forget();
+  nftables.watch.onChange(GUARD_TABLE, forget);
   let started = false;
   const sysctlTarget = createSysctlTarget(sysctlNames(controller));
   const reconcilers = createGatewayReconcilers(
     controller,
     instanceId,
     {
-      guard: createGuardTarget(nftables),
+      guard: createGuardTarget(nftables, forget),
       forwards: createForwardsTarget(nftables),
       sysctls: sysctlTarget,
       tunnel,
@@ -75,8 +83,8 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
   return {
     reconcilers: reconcilers.all,
     desired: [
-      { reconciler: forwards.name, select: selectForwards(instanceId), keysOf: forwardKeysOf },
-      { reconciler: guard.name, select: selectGuard(instanceId), keysOf: guardKeysOf },
+      rehearsed(forwards, () => selectForwards(instanceId), forwardKeysOf),
+      rehearsed(guard, () => selectGuard(instanceId), guardKeysOf),
       { reconciler: sysctls.name, select: selectSysctls(), keysOf: () => [] },
       { reconciler: "wireguard", select: selectWireguard(), keysOf: () => [] },
       { reconciler: "routes", select: selectRoutes(), keysOf: () => [] },
@@ -90,6 +98,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     async start() {
       started = true;
       await reconcilers.start();
+      await neighbours.start();
     },
     interfacesSeen(links) {
       sysctlTarget.interfacesSeen(links);
@@ -99,10 +108,21 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     settled: (seq, signal) => reconcilers.settled(seq, signal),
     effect: (mappingId) => reconcilers.effect(mappingId),
     async close() {
+      neighbours.close();
       await reconcilers.close();
       await nftables.close();
     },
   };
+}
+
+/** Rows whose target can be asked beforehand; by a selector of each question's own, as a running one remembers its state. */
+function rehearsed<Spec>(
+  reconciler: RunningReconciler & Rehearsing<State, Spec>,
+  selector: () => (state: State) => DesiredTable<Spec>,
+  keysOf: DesiredSource["keysOf"],
+): DesiredSource {
+  const rehearse = (state: State) => reconciler.rehearse(state, selector()(state));
+  return { reconciler: reconciler.name, select: selector(), keysOf, rehearse };
 }
 
 /** The targets of the WireGuard subnets. Selectors of their own: one remembers only its last state. */

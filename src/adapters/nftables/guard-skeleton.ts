@@ -3,6 +3,8 @@ import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
 
 export const GUARD_TABLE = "portreeve_guard";
 export const ANCHOR_TABLE = "portreeve_anchor";
+/** Which station has which address; `GuardNeighbours` fills it. */
+export const NEIGHBOURS_SET = "neighbours";
 
 /** RFC 6887 §19.6: PCP and NAT-PMP servers listen here. */
 const SERVER_PORT = 5351;
@@ -19,7 +21,14 @@ const CLIENT_PORTS = "{ 1900, 5350 }";
 const STATION_DEVICES = 4;
 /** A flood begins with its burst, which is to cost no one else a noticeable wait. */
 const STATION_BURST_DEVICES = 2;
-/** All senders together: at 2,000 a second the process is busy and answers all the same. */
+/**
+ * All senders together that ARP does not know at their station: whoever invents addresses and stations. Who has to ask
+ * ARP for the gateway is no stranger, but for the second until the guard hears of it. Some are longer: those that knew
+ * the gateway's station before it forgot theirs, and link bonds, which send from another station than they are reached
+ * at. A whole network that wakes up with its gateway still comes in within seconds.
+ */
+const STRANGERS_DEVICES = 2;
+/** All neighbours together: at 2,000 a second the process is busy and answers all the same. */
 const SHARED_DEVICES = 40;
 /** On top, for those who hold a mapping: a crowd of strangers cannot keep them from renewing. */
 const HOLDERS_DEVICES = 20;
@@ -29,10 +38,13 @@ export function guardSkeleton(row: Extract<GuardRow, { kind: "guard" }>): Skelet
   const builder = new SkeletonBuilder(GUARD_TABLE, row.instanceId);
   const counted = "flags dynamic,timeout; timeout 10s; size 65535;";
   builder.set("holders", "type ipv4_addr;");
+  builder.set(NEIGHBOURS_SET, "type ether_addr . ipv4_addr;");
   builder.set("stations", `type ether_addr; ${counted}`);
   builder.set("senders", `type ether_addr . ipv4_addr; ${counted}`);
   builder.set("tunnel_senders", `type ipv4_addr; ${counted}`);
-  builder.chain("requests", null, requestRules(row.requestsPerSecond));
+  const { known, requests } = requestRules(row.requestsPerSecond);
+  builder.chain("known", null, known);
+  builder.chain("requests", null, requests);
   builder.chain("prerouting", "filter hook prerouting priority -300", preroutingRules(row));
   builder.chain("output", "filter hook output priority -300", outputRules(row));
   builder.chain("input", "filter hook input priority -10", inputRules(row));
@@ -41,20 +53,28 @@ export function guardSkeleton(row: Extract<GuardRow, { kind: "guard" }>): Skelet
 
 /**
  * Untracked, or a flood would fill the conntrack table; both directions, or replies would make entries of their own. A
- * sender is an address at a station: who borrows a neighbour's address spends a share of its own. Behind the sockets
- * the same address from all stations has room for four such shares.
+ * sender is an address at a station: who borrows a neighbour's address spends a share of its own, and of what strangers
+ * have. Behind the sockets the same address from all stations has room for all of that.
  */
-function requestRules(perDevice: number): string[] {
+function requestRules(perDevice: number): { known: string[]; requests: string[] } {
   const limit = (devices: number, atOnce = devices): string =>
     `${perDevice * devices}/second burst ${perDevice * atOnce} packets`;
-  return [
-    `add @stations { ether saddr limit rate over ${limit(STATION_DEVICES, STATION_BURST_DEVICES)} } drop`,
-    `add @senders { ether saddr . ip saddr limit rate over ${limit(1)} } drop`,
-    `meta iiftype != ether add @tunnel_senders { ip saddr limit rate over ${limit(1)} } drop`,
+  const known = [
     `limit rate ${limit(SHARED_DEVICES)} notrack accept`,
     `ip saddr @holders limit rate ${limit(HOLDERS_DEVICES)} notrack accept`,
     "drop",
   ];
+  const requests = [
+    `add @stations { ether saddr limit rate over ${limit(STATION_DEVICES, STATION_BURST_DEVICES)} } drop`,
+    `add @senders { ether saddr . ip saddr limit rate over ${limit(1)} } drop`,
+    `ether saddr . ip saddr @${NEIGHBOURS_SET} goto known`,
+    // A tunnel lets a peer have its own addresses only.
+    `meta iiftype != ether add @tunnel_senders { ip saddr limit rate over ${limit(1)} } drop`,
+    "meta iiftype != ether goto known",
+    `limit rate ${limit(STRANGERS_DEVICES)} notrack accept`,
+    "drop",
+  ];
+  return { known, requests };
 }
 
 function preroutingRules({ lans }: { lans: readonly string[] }): string[] {

@@ -15,8 +15,8 @@ type AnchorRow = Extract<GuardRow, { kind: "anchor" }>;
 /** No desired row has this instance id. */
 const DRIFTED: GuardOnly = { kind: "guard", instanceId: "", wans: [], lans: [], requestsPerSecond: 0 };
 
-/** Tables `portreeve_guard` and `portreeve_anchor`. */
-export function createGuardTarget(nft: Nftables): Target<GuardRow, GuardRow> {
+/** Tables `portreeve_guard` and `portreeve_anchor`. `onWritten`: what no row stands for may be gone from the first. */
+export function createGuardTarget(nft: Nftables, onWritten = () => {}): Target<GuardRow, GuardRow> {
   const guard = new TableTracker<GuardOnly>(nft, GUARD_TABLE, GUARD_SETS);
   const anchor = new TableTracker<AnchorRow>(nft, ANCHOR_TABLE, []);
 
@@ -46,10 +46,19 @@ export function createGuardTarget(nft: Nftables): Target<GuardRow, GuardRow> {
         if (error !== null) errors.set("anchor", error);
       }
       if (change === undefined || plan.length > 1) await applyGuard(guard, plan, errors);
-      return plan.map(({ key }): Outcome => {
-        const error = errors.get(key);
-        return error === undefined ? { key, ok: true } : { key, ok: false, error };
-      });
+      if (plan.some(({ key }) => key === "guard")) onWritten();
+      return plan.map(({ key }) => outcomeOf(key, errors));
+    },
+
+    async rehearse(plan) {
+      // Nobody but its owner may so much as ask about the anchor.
+      const asked = plan.filter(({ key }) => key !== "anchor");
+      const errors = new Map<string, ReconcileError>();
+      if (asked.length > 0) {
+        const { request, keys } = guardRequest(asked);
+        collectErrors(await guard.rehearse(request), keys, errors);
+      }
+      return plan.map(({ key }) => outcomeOf(key, errors));
     },
 
     expected: (spec) => spec,
@@ -71,9 +80,17 @@ async function applyGuard(
   errors: Map<string, ReconcileError>,
 ): Promise<void> {
   const { request, keys, row } = guardRequest(plan);
-  const reply: ApplyReply = await guard.apply(request, row);
+  collectErrors(await guard.apply(request, row), keys, errors);
+}
+
+function collectErrors(reply: ApplyReply, keys: readonly string[], errors: Map<string, ReconcileError>): void {
   if (reply.skeletonError !== null) errors.set("guard", reply.skeletonError);
   for (const { index, error } of reply.refused) errors.set(keys[index] as string, error);
+}
+
+function outcomeOf(key: string, errors: ReadonlyMap<string, ReconcileError>): Outcome {
+  const error = errors.get(key);
+  return error === undefined ? { key, ok: true } : { key, ok: false, error };
 }
 
 function guardRequest(plan: Plan<GuardRow, GuardRow>): {

@@ -107,10 +107,19 @@ export class Nftables {
     return observation;
   }
 
-  async apply(request: ApplyRequest): Promise<ApplyReply> {
+  apply(request: ApplyRequest): Promise<ApplyReply> {
+    return this.#change("apply", request);
+  }
+
+  /** What `apply` would answer. */
+  rehearse(request: ApplyRequest): Promise<ApplyReply> {
+    return this.#change("rehearse", request);
+  }
+
+  async #change(call: "apply" | "rehearse", request: ApplyRequest): Promise<ApplyReply> {
     await this.identify();
     return this.#link.call(
-      "apply",
+      call,
       request,
       APPLY_TIMEOUT_MS + request.operations.length * APPLY_TIMEOUT_PER_ELEMENT_MS,
     );
@@ -152,7 +161,7 @@ export class Nftables {
     const tables = await this.#tables();
     const taken = tables.filter(({ instanceId, owner }) => instanceId === from && owner === null);
     if (taken.length === 0) return;
-    await this.#transact(`${taken.flatMap(({ table }) => instanceMark(table, this.instanceId)).join("\n")}\n`);
+    await this.#demand(`${taken.flatMap(({ table }) => instanceMark(table, this.instanceId)).join("\n")}\n`);
   }
 
   /** Removes every table of ours. What others made stays, also if it bears our name. */
@@ -162,7 +171,7 @@ export class Nftables {
     if (anchor !== null) throw new PortreeveError("APPLY_FAILED", `the anchor stays: ${anchor.message}`, "transient");
     const known = [FORWARDS_TABLE, GUARD_TABLE, ANCHOR_TABLE];
     const ours = (await this.#tables()).filter((table) => known.includes(table.table) && !this.#isForeign(table));
-    if (ours.length > 0) await this.#transact(ours.map(({ table }) => `delete table inet ${table}\n`).join(""));
+    if (ours.length > 0) await this.#demand(ours.map(({ table }) => `delete table inet ${table}\n`).join(""));
   }
 
   async close(): Promise<void> {
@@ -174,9 +183,14 @@ export class Nftables {
     return this.#link.call("tables", {}, LIST_TIMEOUT_MS);
   }
 
-  async #transact(commands: string): Promise<void> {
+  /** One transaction in nft's language, on what is no row. */
+  async transact(commands: string): Promise<ReconcileError | null> {
     await this.identify();
-    const error = await this.#link.call("transact", { commands }, APPLY_TIMEOUT_MS);
+    return this.#link.call("transact", { commands }, APPLY_TIMEOUT_MS);
+  }
+
+  async #demand(commands: string): Promise<void> {
+    const error = await this.transact(commands);
     if (error !== null)
       throw new PortreeveError("APPLY_FAILED", `nftables refused: ${error.message}`, error.disposition);
   }

@@ -21,10 +21,10 @@ const DATAGRAMS_PER_TURN = 32;
 const READING_TURNS_MAX = 64;
 
 /**
- * Shares of one address. The guard lets one station have one; here stations are unknown, and were this no more than
- * one share, whoever borrows a neighbour's address could use it up and silence the neighbour.
+ * Shares of one address: its owner's, and all that the guard leaves to strangers. Here stations are unknown, and were
+ * it less, whoever borrows a neighbour's address could use it up and silence the neighbour.
  */
-const SHARES_OF_ADDRESS = 4;
+const SHARES_OF_ADDRESS = 3;
 
 export interface RequestFlowOptions {
   readonly controller: ControllerPort;
