@@ -11,6 +11,7 @@ const PROGRAM = fileURLToPath(new URL("programs/flood.py", import.meta.url));
  * @property {number} perSecond
  * @property {number} seconds
  * @property {boolean} [inventStations] each datagram from another link-layer address
+ * @property {boolean} [announce] before each datagram, an ARP request that claims its address for its station
  * @property {number} [seed]
  */
 
@@ -35,7 +36,7 @@ export async function startFlood(host, gateway, server, flood) {
     return value;
   };
   const [station, serverStation] = await Promise.all([stationOf(host, "eth0"), stationOf(gateway, "lan0")]);
-  const defaults = { seed: 1, inventStations: false, interface: "eth0" };
+  const defaults = { seed: 1, inventStations: false, announce: false, interface: "eth0" };
   child.stdin?.end(`${JSON.stringify({ ...defaults, server, station, serverStation, ...flood })}\n`);
   if ((await line()) !== "flooding") throw new Error("the flood did not start");
   /** @type {Promise<{ sent: number; seconds: number }>} */
