@@ -55,8 +55,11 @@ export async function startMiniupnpd(topology, lanNetwork) {
   // Not with -d: its debug log costs it most of its speed.
   const pidFile = join(folder, "pid");
   await topology.gateway.exec("miniupnpd", "-f", file, "-P", pidFile);
-  for (let tries = 0; !existsSync(pidFile) && tries < 200; tries += 1) await sleep(10);
-  const pid = Number(readFileSync(pidFile, "utf8"));
+  // It is there before it is written: a pid of 0 would stand for our own process group.
+  const pidOf = () => (existsSync(pidFile) ? Number.parseInt(readFileSync(pidFile, "utf8"), 10) : Number.NaN);
+  for (let tries = 0; !(pidOf() > 0) && tries < 200; tries += 1) await sleep(10);
+  const pid = pidOf();
+  if (!(pid > 0)) throw new Error("miniupnpd did not say its pid");
   return {
     pid,
     close() {
