@@ -1,6 +1,8 @@
 // The benchmarks: a table on stdout, or one JSON document with --json. --full adds 60,000 mappings, --quick is a look.
 // --ten-million measures a log of that many events instead (a quarter of an hour, 5 GB), or of as many as are named.
-import { cpus } from "node:os";
+// --flood measures floods only, three times each.
+import { cpus, loadavg } from "node:os";
+import { floodRows, measureFloods } from "../bench/flood.mjs";
 import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
 import { compareNewFlows } from "../bench/new-flows.mjs";
 import { CLIENTS } from "../bench/subject.mjs";
@@ -14,6 +16,7 @@ const quick = process.argv.includes("--quick");
 const sizes = process.argv.includes("--full") ? [10_000, 60_000] : [10_000];
 const mapPairs = quick ? 1 : 3;
 const flowPairs = quick ? 3 : 9;
+const floodsOnly = process.argv.includes("--flood");
 
 const longLog = process.argv.indexOf("--ten-million");
 const eventsNamed = Number(longLog < 0 ? Number.NaN : process.argv[longLog + 1]);
@@ -37,13 +40,21 @@ if (longLog >= 0) {
   else printRows(tenMillionRows(measured, n));
   process.exit(0);
 }
+if (floodsOnly) {
+  process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of 3\n`);
+  const floods = await measureFloods(3, progress);
+  if (json) say(JSON.stringify({ cores: cpus().length, floods }, null, 2));
+  else printRows(floodRows(floods, n));
+  process.exit(0);
+}
 process.stderr.write(`${cpus().length} cores, ${CLIENTS} client addresses, each pair interleaved, medians\n`);
 const mappings = await compareNewMappings(mapPairs, progress);
 const scale = await measureAtScale(mappings.portreeve.perSecond, sizes, progress);
 const flows = await compareNewFlows(flowPairs, progress);
+const floods = await measureFloods(1, progress);
 
-if (json)
-  say(JSON.stringify({ cores: cpus().length, clients: CLIENTS, mapPairs, flowPairs, mappings, scale, flows }, null, 2));
+const counts = { cores: cpus().length, clients: CLIENTS, mapPairs, flowPairs };
+if (json) say(JSON.stringify({ ...counts, mappings, scale, flows, floods }, null, 2));
 else printTable();
 
 function printTable() {
@@ -108,6 +119,7 @@ function printTable() {
         `${n(ratio)}${sure}`,
       ];
     }),
+    ...floodRows(floods, n),
   ];
   printRows(rows);
 }
