@@ -27,6 +27,7 @@ import { registerStateRoutes } from "./routes/state-routes.ts";
 import { registerSubnetRoutes } from "./routes/subnet-routes.ts";
 import { waitForSeq } from "./settle.ts";
 import type { App } from "./typed-app.ts";
+import { UnloggedActs } from "./unlogged-acts.ts";
 
 const BODY_MAX_BYTES = 64 * 1024;
 
@@ -82,6 +83,7 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
     transform: describeRoute,
     transformObject: describeApi,
   });
+  const acts = new UnloggedActs(deps.controller);
   const mutations = new Mutations(deps);
   app.after(() => {
     registerHealthRoutes(app, deps);
@@ -93,8 +95,8 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
     registerRequestRoutes(app, deps);
     registerEventRoutes(app, deps);
     registerStateRoutes(app, deps);
-    registerReconcilerRoutes(app, deps, mutations);
-    registerSnapshotRoutes(app, deps);
+    registerReconcilerRoutes(app, deps, mutations, acts);
+    registerSnapshotRoutes(app, deps, acts);
     registerDoctorRoutes(app, deps);
     // Anyone on this machine may ask for these: they are made once.
     let page: string | null = null;

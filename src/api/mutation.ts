@@ -202,6 +202,6 @@ export class Mutations {
 const RELEASES: ReadonlySet<Command["type"]> = new Set(["port.remove", "port.block"]);
 
 /** `If-Match: 1842` or `"1842"`, as an entity tag would be quoted. */
-function sequenceOf(header: string | undefined): number | null {
+export function sequenceOf(header: string | undefined): number | null {
   return header === undefined ? null : Number(header.replaceAll('"', ""));
 }

@@ -8,7 +8,7 @@ import { Places } from "../places.ts";
 import { invalid, notFound, RequestProblem } from "../problem.ts";
 import { firstRecords, followRecords, lastRecords } from "../record-stream.ts";
 import type { App } from "../typed-app.ts";
-import { seqParam, waitQuery } from "../schemas/fields.ts";
+import { decimalOr, seqParam, waitQuery } from "../schemas/fields.ts";
 import { eventTypes, logCheck, recordSchema } from "../schemas/history.ts";
 import { mappingOf, recordView } from "../views/record.ts";
 
@@ -28,7 +28,7 @@ const listQuery = z.strictObject({
   ...filters,
   after: seqParam.optional().describe("the first ones after this record; without it the last ones"),
   to: seqParam.optional().describe("none after this record"),
-  limit: z.coerce.number().int().min(1).max(LIMIT_MAX).default(100),
+  limit: decimalOr(z.number().int().min(1).max(LIMIT_MAX), 100),
 });
 
 export function registerEventRoutes(app: App, deps: ApiDeps): void {
@@ -91,7 +91,11 @@ function streamingRoutes(app: App, deps: ApiDeps): void {
       config: { scope: "read" },
       schema: {
         summary: "Records as NDJSON, one a line, oldest first",
-        querystring: z.strictObject({ ...filters, after: seqParam.default(0), to: seqParam.optional() }),
+        querystring: z.strictObject({
+          ...filters,
+          after: decimalOr(z.number().int().nonnegative(), 0),
+          to: seqParam.optional(),
+        }),
       },
     },
     async (request, reply) => {

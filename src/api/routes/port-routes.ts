@@ -10,7 +10,7 @@ import type { Mutations } from "../mutation.ts";
 import { portContext, portReader } from "../port-reader.ts";
 import { notFound } from "../problem.ts";
 import type { App } from "../typed-app.ts";
-import { waitQuery } from "../schemas/fields.ts";
+import { decimal, waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
 import { blockSchema, type Port, portAdd, portEdit, portSchema } from "../schemas/port.ts";
 import { provenanceSchema } from "../schemas/provenance.ts";
@@ -24,7 +24,9 @@ const wait = z.strictObject(waitQuery);
 
 const listQuery = z.strictObject({
   ...waitQuery,
-  port: z.coerce.number().int().min(1).max(65535).optional().describe("external port; a range holds each of its ports"),
+  port: decimal(z.number().int().min(1).max(65535))
+    .optional()
+    .describe("external port; a range holds each of its ports"),
   protocol: transport.optional(),
   address: ipv4.optional().describe("external address"),
   device: ipv4.optional().describe("internal address"),

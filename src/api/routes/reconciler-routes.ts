@@ -4,8 +4,9 @@ import type { Reconciler } from "../../reconcilers/contract.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
 import { notFound } from "../problem.ts";
+import type { UnloggedActs } from "../unlogged-acts.ts";
 import type { App } from "../typed-app.ts";
-import { flag, waitQuery } from "../schemas/fields.ts";
+import { decimalOr, flag, mutationHeaders, waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
 import { passSchema, reconcilerPlan, reconcilerSchema } from "../schemas/status.ts";
 import { passView, reconcilerView } from "../views/reconciler.ts";
@@ -24,10 +25,11 @@ const pauseBody = z.strictObject({
 /** A full pass; with dryRun only what it would change. */
 const pass = {
   querystring: z.strictObject({ dryRun: flag.optional() }),
+  headers: mutationHeaders,
   response: { 200: z.union([passSchema, reconcilerPlan]) },
 };
 
-export function registerReconcilerRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
+export function registerReconcilerRoutes(app: App, deps: ApiDeps, mutations: Mutations, acts: UnloggedActs): void {
   const existing = (name: string): Reconciler => {
     const { reconcilers } = deps;
     const found = reconcilers.find((reconciler) => reconciler.name === name);
@@ -38,7 +40,7 @@ export function registerReconcilerRoutes(app: App, deps: ApiDeps, mutations: Mut
     throw notFound(`there is no reconciler ${name}; ${hint}`);
   };
   readingRoutes(app, deps, existing);
-  passRoutes(app, existing);
+  passRoutes(app, acts, existing);
   pauseRoutes(app, deps, mutations, existing);
 }
 
@@ -65,7 +67,7 @@ function readingRoutes(app: App, { controller, reconcilers, clock }: ApiDeps, ex
       schema: {
         summary: "One reconciler with its last passes, newest first",
         params: byName,
-        querystring: z.strictObject({ ...waitQuery, passes: z.coerce.number().int().min(0).max(500).default(20) }),
+        querystring: z.strictObject({ ...waitQuery, passes: decimalOr(z.number().int().min(0).max(500), 20) }),
         response: {
           200: reconcilerSchema.extend({ passes: z.array(passSchema) }).meta({ id: "ReconcilerWithPasses" }),
         },
@@ -79,17 +81,17 @@ function readingRoutes(app: App, { controller, reconcilers, clock }: ApiDeps, ex
   );
 }
 
-function passRoutes(app: App, existing: Existing): void {
+function passRoutes(app: App, acts: UnloggedActs, existing: Existing): void {
   app.post(
     "/api/v1/reconcilers/:name/run",
     {
       config: { scope: "operate" },
       schema: { ...pass, summary: "A full pass now: observe, compare, apply", params: byName },
     },
-    async (request) => {
+    async (request, reply) => {
       const reconciler = existing(request.params.name);
       if (request.query.dryRun === "true") return await planOf(reconciler);
-      return passView(await reconciler.run("asked for by an operator"));
+      return await acts.run(request, reply, async () => passView(await reconciler.run("asked for by an operator")));
     },
   );
   app.post(
@@ -98,11 +100,13 @@ function passRoutes(app: App, existing: Existing): void {
       config: { scope: "operate" },
       schema: { ...pass, summary: "Let held-back deletes through, once", params: byName },
     },
-    async (request) => {
+    async (request, reply) => {
       const reconciler = existing(request.params.name);
       if (request.query.dryRun === "true") return await planOf(reconciler, true);
-      reconciler.releaseBrake();
-      return passView(await reconciler.run("brake released by an operator"));
+      return await acts.run(request, reply, async () => {
+        reconciler.releaseBrake();
+        return passView(await reconciler.run("brake released by an operator"));
+      });
     },
   );
 }

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import { REQUEST_LOG_MAX } from "../../lib/request-log.ts";
 import type { ApiDeps } from "../deps.ts";
-import { isoTime, waitQuery } from "../schemas/fields.ts";
+import { decimalOr, isoTime, waitQuery } from "../schemas/fields.ts";
 import { requestSchema } from "../schemas/status.ts";
 import type { App } from "../typed-app.ts";
 
 const requestQuery = z.strictObject({
   ...waitQuery,
-  limit: z.coerce.number().int().min(1).max(REQUEST_LOG_MAX).default(100),
+  limit: decimalOr(z.number().int().min(1).max(REQUEST_LOG_MAX), 100),
   from: z.string().max(64).optional().describe("address of the device, `socket` or `token`"),
   decision: z.string().max(32).optional().describe("refused, granted, renewed, released, answered, dropped"),
   code: z.string().max(32).optional().describe("as in APPROVAL_PENDING: what waits for a yes"),

@@ -3,13 +3,15 @@ import type { SnapshotHeader } from "../../events/snapshot.ts";
 import type { ApiDeps } from "../deps.ts";
 import { notFound } from "../problem.ts";
 import type { App } from "../typed-app.ts";
-import { isoTime, seqParam, waitQuery } from "../schemas/fields.ts";
+import type { UnloggedActs } from "../unlogged-acts.ts";
+import { flag, isoTime, mutationHeaders, seqParam, waitQuery } from "../schemas/fields.ts";
+import { planSchema } from "../schemas/plan.ts";
 import { snapshotCheck, snapshotSchema, type SnapshotDocument } from "../schemas/history.ts";
 
 const bySeq = z.strictObject({ seq: seqParam });
 
-export function registerSnapshotRoutes(app: App, deps: ApiDeps): void {
-  const { snapshots } = deps;
+export function registerSnapshotRoutes(app: App, deps: ApiDeps, acts: UnloggedActs): void {
+  const { snapshots, controller } = deps;
   app.get(
     "/api/v1/snapshots",
     {
@@ -43,9 +45,21 @@ export function registerSnapshotRoutes(app: App, deps: ApiDeps): void {
     "/api/v1/snapshots",
     {
       config: { scope: "operate" },
-      schema: { summary: "Save the state as it is now", response: { 201: snapshotSchema } },
+      schema: {
+        summary: "Save the state as it is now",
+        querystring: z.strictObject({ dryRun: flag.optional() }),
+        headers: mutationHeaders,
+        response: { 200: planSchema, 201: snapshotSchema },
+      },
     },
-    async (_request, reply) => reply.code(201).send(snapshotView(await snapshots.create())),
+    async (request, reply) => {
+      // A snapshot is no change: there is nothing to plan but that.
+      if (request.query.dryRun === "true") {
+        return reply.send({ dryRun: true as const, seq: controller.state.seq, events: [], changes: [] });
+      }
+      const made = await acts.run(request, reply, async () => snapshotView(await snapshots.create()));
+      return reply.code(201).send(made);
+    },
   );
   app.get(
     "/api/v1/snapshots/:seq/verify",

@@ -5,8 +5,18 @@ import { z } from "zod";
 export const time = z.iso.datetime({ precision: 3 });
 export const seq = z.number().int().nonnegative();
 
-/** In a query everything is text. */
-export const seqParam = z.coerce.number().int().nonnegative();
+const digits = z.string().refine((text) => /^\d{1,15}$/.test(text), "must be a whole number in decimal digits");
+
+/** In a path or a query everything is text. Decimal digits: by `Number` "0x3", "1e3" and "" would do as well. */
+export const decimal = (number: z.ZodNumber) =>
+  digits
+    .transform(Number)
+    .pipe(number)
+    .meta({ type: "integer", minimum: number.minValue ?? 0, maximum: number.maxValue ?? Number.MAX_SAFE_INTEGER });
+/** A schema that transforms has no default in the document, so its description says it. */
+export const decimalOr = (number: z.ZodNumber, fallback: number) =>
+  decimal(number).default(fallback).describe(`${fallback} if left out`);
+export const seqParam = decimal(z.number().int().nonnegative());
 export const flag = z.enum(["true", "false"]);
 
 export const isoTime = (ms: number): string => new Date(ms).toISOString();
