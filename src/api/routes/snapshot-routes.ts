@@ -3,6 +3,7 @@ import type { SnapshotHeader } from "../../events/snapshot.ts";
 import type { ApiDeps } from "../deps.ts";
 import { notFound } from "../problem.ts";
 import type { App } from "../typed-app.ts";
+import { planView } from "../views/plan.ts";
 import type { UnloggedActs } from "../unlogged-acts.ts";
 import { flag, isoTime, mutationHeaders, seqParam, waitQuery } from "../schemas/fields.ts";
 import { planSchema } from "../schemas/plan.ts";
@@ -11,7 +12,7 @@ import { snapshotCheck, snapshotSchema, type SnapshotDocument } from "../schemas
 const bySeq = z.strictObject({ seq: seqParam });
 
 export function registerSnapshotRoutes(app: App, deps: ApiDeps, acts: UnloggedActs): void {
-  const { snapshots, controller } = deps;
+  const { snapshots, controller, desired } = deps;
   app.get(
     "/api/v1/snapshots",
     {
@@ -53,10 +54,8 @@ export function registerSnapshotRoutes(app: App, deps: ApiDeps, acts: UnloggedAc
       },
     },
     async (request, reply) => {
-      // A snapshot is no change: there is nothing to plan but that.
-      if (request.query.dryRun === "true") {
-        return reply.send({ dryRun: true as const, seq: controller.state.seq, events: [], changes: [] });
-      }
+      const { state } = controller;
+      if (request.query.dryRun === "true") return reply.send(planView(state, state, [], desired));
       const made = await acts.run(request, reply, async () => snapshotView(await snapshots.create()));
       return reply.code(201).send(made);
     },
