@@ -18,6 +18,8 @@ const programs: Programs = {
   verifyLog: async (dataDir) => await (await import("./events/verify.ts")).verifyLog(dataDir),
   planSalvage: async (dataDir, restore) => await (await import("./daemon/offline.ts")).plan(dataDir, restore),
   acceptLog: async (dataDir) => await (await import("./events/restored.ts")).acceptLog(dataDir),
+  addException: async (exception) => await (await import("./daemon/firewall-exceptions.ts")).addException(exception),
+  findExceptions: async () => await (await import("./daemon/firewall-exceptions.ts")).findExceptions(),
   teardown: async (dataDir) => await (await import("./daemon/offline.ts")).teardown(dataDir),
 };
 

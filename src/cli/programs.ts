@@ -1,3 +1,4 @@
+import type { ExceptionDocument } from "../api/schemas/doctor.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Acceptance } from "../events/restored.ts";
 import type { Salvage } from "../events/salvage.ts";
@@ -15,6 +16,10 @@ export interface Programs {
   planSalvage(dataDir: string, restore: number | "newest" | null): Promise<Salvage>;
   /** Goes on from where the log of a data directory ends. */
   acceptLog(dataDir: string): Promise<Acceptance>;
+  /** Lets what is dropped pass in another firewall of this machine. */
+  addException(exception: ExceptionDocument): Promise<void>;
+  /** What was added so, each as a line, and what takes all of it away. */
+  findExceptions(): Promise<{ readonly found: readonly string[]; readonly remove: () => Promise<void> }>;
   /** Removes what the instance of this data directory made in the kernel, and nothing else. */
   teardown(dataDir: string): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { encodeMap, encodeNatPmpMap, type MapRequest, type Reply } from "./progr
 import {
   createTopology,
   findProgram,
+  type Host,
   missingForLab,
   type Topology,
   type TopologyOptions,
@@ -20,6 +21,10 @@ export interface LabOptions extends TopologyOptions {
   readonly config?: Config;
   /** Of the whole scenario, teardown with its scan included. Default 60 s. */
   readonly timeoutMs?: number;
+  /** What others filter on the gateway before we start: some tables of an admin's, unless said. */
+  readonly others?: (gateway: Host) => Promise<void>;
+  /** Takes back what was changed in tables of others, between the scan and the comparison. */
+  readonly restoreOthers?: (lab: Lab) => Promise<void>;
   /** The programs it runs besides ours; without them it is skipped, saying so. */
   readonly needs?: readonly string[];
 }
@@ -90,12 +95,13 @@ export function scenario(name: string, options: LabOptions, body: (lab: Lab) => 
     open.add(topology);
     const lab = new Lab(topology, options.config ?? {});
     try {
-      await makeForeignTables(topology.gateway);
+      await (options.others ?? makeForeignTables)(topology.gateway);
       const foreignBefore = await listForeignTables(topology.gateway);
       await lab.gateway.start();
       await body(lab);
       if (!lab.gateway.running) await lab.gateway.start();
       await expectOnlyGrantedPortsOpen(lab);
+      await options.restoreOthers?.(lab);
       expect(await listForeignTables(topology.gateway), "tables of others").toEqual(foreignBefore);
     } catch (error) {
       context.onTestFailed(() => console.error(lab.gateway.log.slice(-25).join("\n")));

@@ -30,7 +30,9 @@ export function addDaemonVerbs(program: Command, cli: Cli): void {
       await cli.outside.programs.teardown(dir);
       await cli.show(
         { dataDir: dir, removed: true },
-        () => `All that the instance in ${dir} made in the kernel is gone.\n`,
+        () =>
+          `All that the instance in ${dir} made in the kernel is gone. What \`portreeve doctor --fix\` added to other ` +
+          "firewalls stays until `portreeve doctor --unfix`.\n",
       );
     });
   addConfigVerbs(program, cli);

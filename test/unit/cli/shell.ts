@@ -6,7 +6,7 @@ import type { Outside } from "../../../src/cli/cli.ts";
 import type { Programs } from "../../../src/cli/programs.ts";
 import { runCommandLine } from "../../../src/cli/program.ts";
 import { T0 } from "../reducers/given.ts";
-import { makeRig, type Rig } from "../api/rig.ts";
+import { CHEAP, makeRig, type Rig } from "../api/rig.ts";
 
 export interface Ran {
   readonly code: number;
@@ -18,10 +18,13 @@ export interface Options {
   readonly env?: Record<string, string>;
   /** What a person at the terminal answers; without it nobody is there. */
   readonly answer?: string;
+  /** What is typed where nothing is shown, or comes by standard input, line by line. */
+  readonly secrets?: readonly (string | (() => string))[];
   readonly screen?: boolean;
   readonly programs?: Partial<Programs>;
   /** Called with each piece of output. */
   readonly onOut?: (text: string) => void;
+  readonly onErr?: (text: string) => void;
 }
 
 const absent = () => Promise.reject(new Error("not started in this test"));
@@ -31,11 +34,14 @@ const NO_PROGRAMS: Programs = {
   verifyLog: absent,
   planSalvage: absent,
   acceptLog: absent,
+  addException: absent,
+  findExceptions: absent,
   teardown: absent,
 };
 
 /** What is outside of a command line, with nothing behind it unless given. */
 export function outside(options: Options = {}, out: (text: string) => void = () => {}, err = out): Outside {
+  const typed = [...(options.secrets ?? [])];
   return {
     terminal: {
       out: (text) => {
@@ -46,6 +52,11 @@ export function outside(options: Options = {}, out: (text: string) => void = () 
       err,
       interactive: options.answer !== undefined,
       isScreen: options.screen ?? false,
+      askSecret: (question) => {
+        err(question);
+        const next = typed.shift() ?? "";
+        return Promise.resolve(typeof next === "string" ? next : next());
+      },
       ask: (question) => {
         err(question);
         return Promise.resolve(options.answer ?? "");
@@ -70,6 +81,7 @@ export async function run(args: readonly string[], options: Options = {}): Promi
       },
       (text) => {
         written.err += text;
+        options.onErr?.(text);
       },
     ),
   );
@@ -85,11 +97,16 @@ export interface Shell {
   close(): Promise<void>;
 }
 
-export async function openShell(): Promise<Shell> {
+export async function openShell(listen: { host: string; port: number } | null = null): Promise<Shell> {
   const folder = mkdtempSync(join(tmpdir(), "portreeve-cli-"));
   const rig = await makeRig();
   const socket = join(folder, "portreeve.sock");
-  const api: OpenApi = await openApi(rig.deps, { socketPath: socket, listen: null, tokenFile: join(folder, "token") });
+  const api: OpenApi = await openApi(rig.deps, {
+    socketPath: socket,
+    listen,
+    tokenFile: join(folder, "token"),
+    passwordCost: CHEAP,
+  });
   const shell: Shell = {
     rig,
     socket,
