@@ -7,8 +7,9 @@ import { invalid, notFound } from "../problem.ts";
 import { seqAt } from "../record-stream.ts";
 import type { App } from "../typed-app.ts";
 import { waitQuery } from "../schemas/fields.ts";
-import { stateDiff, type StateDocument, stateSchema } from "../schemas/history.ts";
-import { stateDiffView, stateDocument } from "../views/state.ts";
+import { type StateDiff, stateDiff, type StateDocument, stateSchema } from "../schemas/history.ts";
+import { stateDocument } from "../views/state.ts";
+import { stateDiffDocument } from "../views/state-diff.ts";
 
 const moment = z.string().max(40).describe("a seq, or an ISO 8601 time: the state after the last record up to it");
 
@@ -44,12 +45,12 @@ export function registerStateRoutes(app: App, deps: ApiDeps): void {
         response: { 200: stateDiff },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { from, to } = request.query;
-      return await places.during(async () => {
-        const after = to === undefined ? deps.controller.state : await stateOf(deps, to);
-        return stateDiffView(await stateOf(deps, from), after);
-      });
+      reply.raw.once("close", places.take());
+      const after = to === undefined ? deps.controller.state : await stateOf(deps, to);
+      const text = stateDiffDocument(await stateOf(deps, from), after);
+      return reply.type("application/json").send(Readable.from(text) as unknown as StateDiff);
     },
   );
 }
