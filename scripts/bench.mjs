@@ -1,6 +1,6 @@
 // The benchmarks: a table on stdout, or one JSON document with --json. --full adds 60,000 mappings, --quick is a look.
 // --ten-million measures a log of that many events instead (a quarter of an hour, 5 GB), or of as many as are named.
-// --flood measures floods only, three times each.
+// --flood measures floods only, three times each (--quick: once).
 import { cpus, loadavg } from "node:os";
 import { floodRows, measureFloods } from "../bench/flood.mjs";
 import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
@@ -17,6 +17,7 @@ const sizes = process.argv.includes("--full") ? [10_000, 60_000] : [10_000];
 const mapPairs = quick ? 1 : 3;
 const flowPairs = quick ? 3 : 9;
 const floodsOnly = process.argv.includes("--flood");
+const floodRounds = quick ? 1 : 3;
 
 const longLog = process.argv.indexOf("--ten-million");
 const eventsNamed = Number(longLog < 0 ? Number.NaN : process.argv[longLog + 1]);
@@ -41,8 +42,8 @@ if (longLog >= 0) {
   process.exit(0);
 }
 if (floodsOnly) {
-  process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of 3\n`);
-  const floods = await measureFloods(3, progress);
+  process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of ${floodRounds}\n`);
+  const floods = await measureFloods(floodRounds, progress);
   if (json) say(JSON.stringify({ cores: cpus().length, floods }, null, 2));
   else printRows(floodRows(floods, n));
   process.exit(0);
