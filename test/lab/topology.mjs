@@ -23,6 +23,7 @@ export const LAN1_CLIENT = "192.168.78.2";
  * @property {number} [clients] Hosts on lan0, each in a namespace of its own, .2 upwards. Default 1.
  * @property {boolean} [lan1] A second served segment with one client. Default false.
  * @property {string} [lan] Address of the gateway on lan0, in CIDR. Default 192.168.77.1/24.
+ * @property {number} [peers] Hosts somewhere in the internet, each behind the stranger in a network of its own. Default 0.
  * @property {string[]} [clientAddresses] More addresses (CIDR) of the first client.
  */
 
@@ -179,6 +180,24 @@ export async function createTopology(options = {}) {
       clients.push(client);
     }
 
+    const peers = [];
+    for (let index = 0; index < (options.peers ?? 0); index += 1) {
+      const [near, address] = [`11.22.${50 + index}.1`, `11.22.${50 + index}.2`];
+      const peer = await host(`p${index}`, address);
+      await batch(internet.namespace, [
+        `link add p${index} type veth peer name eth0 netns ${peer.namespace}`,
+        `address add ${near}/24 dev p${index}`,
+        `link set p${index} up`,
+      ]);
+      await batch(peer.namespace, [
+        `address add ${address}/24 dev eth0`,
+        "link set eth0 up",
+        `route add default via ${near} dev eth0`,
+      ]);
+      peers.push(peer);
+    }
+    if (peers.length > 0) await internet.exec("sysctl", "-qw", "net.ipv4.ip_forward=1");
+
     let lan1Client = null;
     if (options.lan1 === true) {
       lan1Client = await host("l1", LAN1_CLIENT);
@@ -193,7 +212,7 @@ export async function createTopology(options = {}) {
         `route add default via ${LAN1_GATEWAY} dev eth0`,
       ]);
     }
-    return { prefix, internet, gateway, lanSwitch, clients, lan1Client, lanGateway, close };
+    return { prefix, internet, gateway, lanSwitch, clients, peers, lan1Client, lanGateway, close };
   } catch (error) {
     await close();
     throw error;
