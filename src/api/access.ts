@@ -23,13 +23,31 @@ export interface Door {
   readonly firstToken: FirstToken;
 }
 
+export interface RouteScope {
+  readonly method: string;
+  readonly url: string;
+  readonly scope: Scope;
+}
+
+declare module "fastify" {
+  interface FastifyInstance {
+    /** Every route there is and who may use it. */
+    routeScopes: readonly RouteScope[];
+  }
+}
+
 const CHANGES = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 const BEARER = /^Bearer ([\x21-\x7e]{1,256})$/;
 
 export function guardDoor(app: FastifyInstance, door: Door): void {
   app.decorateRequest("actor");
+  const table: RouteScope[] = [];
+  app.decorate("routeScopes", table);
   app.addHook("onRoute", ({ method, url, config }) => {
-    if (config?.scope !== undefined) return;
+    if (config?.scope !== undefined) {
+      for (const each of [method].flat()) table.push({ method: each, url, scope: config.scope });
+      return;
+    }
     const next = 'add `config: { scope: "read" }` ("open", "operate", "admin" or "local") to its options';
     throw new Error(`the route ${String(method)} ${url} does not say who may use it: ${next}`);
   });

@@ -8,6 +8,7 @@ import type { Door } from "./access.ts";
 import { createApp } from "./app.ts";
 import { Accounts } from "./auth/accounts.ts";
 import { FirstToken } from "./auth/first-token.ts";
+import type { ScryptCost } from "./auth/password-hash.ts";
 import { signInUrl } from "./auth/sign-in-page.ts";
 import { limitConnections, limitEachAddress, SERVER_LIMITS, TLS_LIMITS } from "./connection-limits.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -21,6 +22,8 @@ export interface ApiOptions {
   readonly listen: { readonly host: string; readonly port: number } | null;
   /** Where the bearer token of the TCP listener is kept until there is an account; made if missing. */
   readonly tokenFile: string;
+  /** Default: what today's machines need. */
+  readonly passwordCost?: ScryptCost;
   readonly tls?: TlsSetting;
   /** Names besides its addresses that the TCP listener answers to. */
   readonly hosts?: readonly string[];
@@ -60,7 +63,7 @@ interface Tcp {
 export async function openApi(deps: ApiDeps, options: ApiOptions): Promise<OpenApi> {
   const fromSocket = new WeakSet<IncomingMessage>();
   const firstToken = new FirstToken(options.tokenFile);
-  const accounts = new Accounts(deps);
+  const accounts = new Accounts(deps, options.passwordCost);
   let tcp: Tcp | null = null;
   const door: Door = {
     cameBySocket: (raw) => fromSocket.has(raw),

@@ -23,7 +23,7 @@ export class Client {
     const response = await this.#open(call);
     let text = "";
     for await (const chunk of response) text += chunk as string;
-    return JSON.parse(text) as T;
+    return (text === "" ? null : JSON.parse(text)) as T;
   }
 
   /** The answer in pieces as they come. Rejects if it ends before it is whole. */

@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline/promises";
-import type { Readable, Writable } from "node:stream";
+import type { Writable } from "node:stream";
+import { SecretLines } from "./secret-line.ts";
 
 /** Where a command reads and writes. Data goes to `out`, talk to `err`. */
 export interface Terminal {
@@ -11,12 +12,17 @@ export interface Terminal {
   /** Standard output is a person's screen. */
   readonly isScreen: boolean;
   ask(question: string): Promise<string>;
+  /** As `ask`, without showing what is typed; where nobody can answer, the next line of standard input. */
+  askSecret(question: string): Promise<string>;
 }
 
+type Input = ConstructorParameters<typeof SecretLines>[0];
 type Stream = Writable & { readonly isTTY?: boolean };
 
-export function processTerminal(stdin: Readable & { isTTY?: boolean }, stdout: Stream, stderr: Stream): Terminal {
+export function processTerminal(stdin: Input, stdout: Stream, stderr: Stream): Terminal {
+  const secrets = new SecretLines(stdin, stderr);
   return {
+    askSecret: (question) => secrets.read(question),
     out: (text) => new Promise((resolve, reject) => stdout.write(text, (cause) => (cause ? reject(cause) : resolve()))),
     err: (text) => void stderr.write(text),
     interactive: stdin.isTTY === true && stderr.isTTY === true,

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { ApiDeps } from "../deps.ts";
 import { isWildcard } from "../host-names.ts";
@@ -24,10 +25,15 @@ export function servedNames(
   configured: readonly string[],
   external: readonly string[],
 ): readonly string[] {
-  const hosts = configured.map((name) => name.replace(/:\d+$/, ""));
+  const hosts = configured.map(hostOf);
   const listened = isWildcard(listenHost) ? machineAddresses(listenHost === "0.0.0.0") : [listenHost];
   const names = [...hosts, ...listened, ...external, "localhost", "127.0.0.1", "::1"];
   return [...new Set(names.map((name) => name.toLowerCase()))].sort();
+}
+
+/** "gw.example.org:443", "[2001:db8::1]:443", "2001:db8::1". */
+function hostOf(name: string): string {
+  return isIP(name) === 0 ? name.replace(/:\d+$/, "").replaceAll(/[[\]]/g, "") : name;
 }
 
 /** Link-local ones (RFC 4291 §2.5.6) mean something else on every link. */

@@ -1,0 +1,209 @@
+import fastify from "fastify";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Door, guardDoor } from "../../../src/api/access.ts";
+import type { Scope } from "../../../src/api/auth/scope.ts";
+import { type OpenApi, openApi } from "../../../src/api/listener.ts";
+import { cookieOf, type Got, type Place, send, type Sent } from "./http-client.ts";
+import { CHEAP, makeRig, type Rig } from "./rig.ts";
+
+const PASSWORD = "a good long password";
+const CHANGES = ["POST", "PUT", "PATCH", "DELETE"];
+
+let folder: string;
+let rig: Rig;
+let api: OpenApi;
+let tcp: { readonly port: number };
+let local: Place;
+const tokens: Record<string, string> = {};
+let cookie: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "portreeve-matrix-"));
+  rig = await makeRig();
+  const socketPath = join(folder, "portreeve.sock");
+  local = { socketPath };
+  api = await openApi(rig.deps, {
+    socketPath,
+    listen: { host: "127.0.0.1", port: 0 },
+    tokenFile: join(folder, "api-token"),
+    passwordCost: CHEAP,
+  });
+  tcp = { port: Number(api.address?.split(":").at(-1)) };
+  for (const [name, lifetime] of [
+    ["expired", 1],
+    ["read", null],
+    ["operate", null],
+    ["admin", null],
+  ] as const) {
+    const scopes = [name === "expired" ? "admin" : name];
+    const made = await send(local, "/api/v1/tokens", { method: "POST", body: { name, scopes, lifetime } });
+    tokens[name] = String(made.body["secret"]);
+  }
+  await send(local, "/api/v1/password", { method: "POST", body: { password: PASSWORD } });
+  rig.clock.advance(1000);
+});
+afterAll(async () => {
+  await api.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** What only the guard says: a route that lets a request in may refuse it for reasons of its own. */
+const GUARD =
+  /sign in, or send|needs a token for|on the gateway itself|are not allowed|from a page of ours|pages of ours only|name its Origin|this is not/;
+
+/** An answer to HEAD says nothing; what it asks for is never refused by its route. */
+const letIn = ({ status, text }: Got, { method }: Route): boolean =>
+  ![401, 421].includes(status) && !(status === 403 && (method === "HEAD" || GUARD.test(text)));
+
+interface Route {
+  readonly method: string;
+  readonly path: string;
+  readonly scope: Scope;
+}
+
+/** The server's own table, with something in place of each parameter. */
+const routes = (): Route[] =>
+  rig.app.routeScopes.map(({ method, url, scope }) => ({ method, path: url.replaceAll(/:[a-z]+/gi, "x1"), scope }));
+
+const ask = ({ method, path }: Route, sent: Sent): Promise<Got> => {
+  const body = ["POST", "PUT", "PATCH"].includes(method) ? { body: {} } : {};
+  // Nobody is to undo the tokens that this is asked with.
+  const query = CHANGES.includes(method) ? "?dryRun=true" : "";
+  return send(tcp, `${path}${query}`, { method, ...body, ...sent });
+};
+
+const ALLOWED: Readonly<Record<string, readonly Scope[]>> = {
+  nobody: ["open"],
+  expired: ["open"],
+  read: ["open", "read"],
+  operate: ["open", "read", "operate"],
+  admin: ["open", "read", "operate", "admin"],
+};
+
+describe("the authorisation matrix", () => {
+  it("[E8] is made of the server's own routes, each with a scope, of every kind", () => {
+    expect(routes().length).toBeGreaterThan(50);
+    expect(new Set(routes().map(({ scope }) => scope))).toEqual(new Set(["open", "read", "operate", "admin", "local"]));
+    const open = routes().filter(({ scope, method }) => scope === "open" && method !== "HEAD");
+    expect(open.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
+      "GET /api/v1/ca.pem",
+      "GET /docs",
+      "GET /docs.css",
+      "GET /healthz",
+      "GET /openapi.json",
+      "GET /readyz",
+      "GET /sign-in",
+      "GET /sign-in.js",
+      "POST /api/v1/sessions",
+      "POST /api/v1/sign-in-link/redeem",
+    ]);
+    const reads = routes().filter(({ scope, method }) => CHANGES.includes(method) && scope === "read");
+    expect(reads, "nothing that changes something is for readers").toEqual([]);
+  });
+
+  it("[E8] a route that does not say its scope fails the start", () => {
+    const app = fastify();
+    guardDoor(app, {} as Door);
+    expect(() => app.get("/forgotten", () => "secret")).toThrow(/GET \/forgotten does not say who may use it/);
+    expect(() => app.get("/said", { config: { scope: "read" } }, () => "secret")).not.toThrow();
+  });
+
+  it.each(Object.keys(ALLOWED))("[E8] lets in %s exactly where it may go", async (who) => {
+    const authorization = tokens[who] === undefined ? {} : { authorization: `Bearer ${tokens[who]}` };
+    const wrong: string[] = [];
+    for (const route of routes()) {
+      const got = await ask(route, { headers: { ...authorization } });
+      const wanted = ALLOWED[who]?.includes(route.scope) === true;
+      if (letIn(got, route) !== wanted) wrong.push(`${route.method} ${route.path}: ${got.status} ${got.text}`);
+      else if (!wanted && got.status !== (who === "nobody" || who === "expired" ? 401 : 403)) {
+        wrong.push(`${route.method} ${route.path}: refused with ${got.status}`);
+      } else if (!wanted && route.method !== "HEAD") {
+        expect(got.headers["content-type"], route.path).toContain("application/problem+json");
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it.each([
+    ["another Host", 421, { host: "evil.example" }],
+    ["a Host of the right name and another port", 421, { host: "localhost:1" }],
+    ["no Host that we know, in IPv6", 421, { host: "[2001:db8::1]:8351" }],
+    ["a foreign Origin", 403, { origin: "https://evil.example" }],
+    ["the Origin of an opaque page", 403, { origin: "null" }],
+    ["the Origin of another port here", 403, { origin: "http://127.0.0.1:1" }],
+  ])("[E8] lets in nobody with %s, not with an admin's token either", async (_, status, headers) => {
+    const wrong: string[] = [];
+    for (const route of routes()) {
+      for (const who of ["nobody", "admin"]) {
+        const authorization = tokens[who] === undefined ? {} : { authorization: `Bearer ${tokens[who]}` };
+        const got = await ask(route, { headers: { ...authorization, ...headers } });
+        if (got.status !== status) wrong.push(`${who} ${route.method} ${route.path}: ${got.status}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("[E8] takes a session's cookie from pages of ours only", async () => {
+    cookie = cookieOf(await send(tcp, "/api/v1/sessions", { method: "POST", body: { password: PASSWORD } }));
+    const origin = `http://127.0.0.1:${tcp.port}`;
+    const wrong: string[] = [];
+    for (const route of routes()) {
+      const changes = CHANGES.includes(route.method);
+      // It would end the session that the rest is asked by.
+      if (route.method === "POST" && route.path === "/api/v1/sessions") continue;
+      const cases: [string, Record<string, string>, boolean][] = [
+        ["without Origin", {}, !changes],
+        ["cross-site", { origin: "https://evil.example", "sec-fetch-site": "cross-site" }, false],
+        ["cross-site without Origin", { "sec-fetch-site": "cross-site" }, false],
+        ["from another port of this host", { "sec-fetch-site": "same-site" }, false],
+        ["typed by hand", { "sec-fetch-site": "none" }, !changes],
+        ["from a page of ours", { origin, "sec-fetch-site": "same-origin" }, true],
+        ["with Origin alone", { origin }, true],
+      ];
+      for (const [how, headers, wanted] of cases) {
+        const got = await ask(route, { headers: { cookie, ...headers } });
+        const mayGo = wanted && route.scope !== "local";
+        if (letIn(got, route) !== mayGo) wrong.push(`${how} ${route.method} ${route.path}: ${got.status} ${got.text}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("[E8] takes no form: every content type but JSON is refused, on every route that changes something", async () => {
+    const wrong: string[] = [];
+    for (const route of routes().filter(({ method }) => CHANGES.includes(method))) {
+      for (const type of [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/jsonp",
+        "",
+      ]) {
+        const headers = { authorization: `Bearer ${tokens["admin"]}`, "content-type": type };
+        const got = await send(tcp, route.path, { method: route.method, body: "{}", headers });
+        if (got.status !== 415) wrong.push(`${type} ${route.method} ${route.path}: ${got.status}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("[E8] does not take the first token once there is a password", async () => {
+    expect(existsSync(join(folder, "api-token"))).toBe(false);
+  });
+
+  it("never lets a page read an answer: no CORS header is sent, whatever is asked", async () => {
+    const origin = `http://127.0.0.1:${tcp.port}`;
+    for (const [method, headers] of [
+      ["GET", { origin }],
+      ["OPTIONS", { origin, "access-control-request-method": "POST" }],
+      ["OPTIONS", { origin: "https://evil.example", "access-control-request-method": "POST" }],
+    ] as const) {
+      const got = await send(tcp, "/api/v1/ports", { method, headers });
+      expect(Object.keys(got.headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
+      expect(got.status).toBeGreaterThanOrEqual(400);
+    }
+  });
+});
