@@ -2,9 +2,10 @@ import { configTargets } from "./targets/config.mjs";
 import { eventLogTargets } from "./targets/event-log.mjs";
 import { kernelTargets } from "./targets/kernel.mjs";
 import { portControlTargets } from "./targets/port-control.mjs";
+import { wireguardTargets } from "./targets/wireguard.mjs";
 
 /** Every reader of foreign bytes. @param {import("./targets/loading.mjs").Load} load */
 export async function allTargets(load) {
-  const groups = [portControlTargets, kernelTargets, configTargets, eventLogTargets];
+  const groups = [portControlTargets, kernelTargets, configTargets, eventLogTargets, wireguardTargets];
   return (await Promise.all(groups.map((group) => group(load)))).flat();
 }

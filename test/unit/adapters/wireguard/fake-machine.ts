@@ -118,7 +118,9 @@ export class FakeMachine {
       shown(peer.presharedKey),
       shown(peer.endpoint),
       peer.allowedIps.join(",") || "(none)",
-      ...[0, 0, 0],
+      0,
+      0,
+      0,
       peer.persistentKeepalive || "off",
     ]);
     return `${[head, ...peers].map((fields) => fields.join("\t")).join("\n")}\n`;
