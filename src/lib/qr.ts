@@ -1,7 +1,10 @@
 import { encode, renderSVG } from "uqr";
 
-/** As scanners like it: four modules of quiet zone (ISO/IEC 18004 §9.1), dark on light whatever the page. */
-const OPTIONS = { ecc: "M", border: 4 } as const;
+/**
+ * As scanners like it: four modules of quiet zone (ISO/IEC 18004 §9.1), dark on light whatever the page. As small as can
+ * be, and within that as robust: a device's configuration fits 80 columns, and a screen has no stains.
+ */
+const OPTIONS = { ecc: "L", boostEcc: true, border: 4 } as const;
 
 /** An SVG image. */
 export const qrSvg = (text: string): string => renderSVG(text, OPTIONS);
