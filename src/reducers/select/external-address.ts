@@ -48,6 +48,14 @@ export function preferredWan(state: Topology): string | null {
   return state.settings.wan.interfaces[0] ?? null;
 }
 
+/** Every WAN that something can hang on: the interfaces, then each further public address of one. */
+export function knownWans(state: Topology): string[] {
+  const { interfaces } = state.settings.wan;
+  const own = interfaces.flatMap((name) => state.interfaces[name]?.addresses ?? []);
+  const addresses = own.map((cidr) => cidr.slice(0, cidr.indexOf("/"))).filter((each) => isGlobalUnicastIpv4(each));
+  return [...interfaces, ...new Set(addresses.filter((address) => canonicalWan(state, address) === address))];
+}
+
 /** One name for one WAN: an address that is an interface's first is that interface, so that no port is given twice. */
 export function canonicalWan(state: Topology, wan: string): string {
   if (parseIpv4(wan) === null) return wan;

@@ -4,7 +4,7 @@ import { mappingAt, mappingsTo } from "../port-index.ts";
 import { servedInterfaces } from "../served.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
-import { wanAddress } from "./external-address.ts";
+import { knownWans, wanAddress } from "./external-address.ts";
 import type { ForwardRow } from "./rows.ts";
 
 type Row = Desired<ForwardRow>;
@@ -16,18 +16,20 @@ type Row = Desired<ForwardRow>;
 class ForwardTable implements DesiredTable<ForwardRow> {
   readonly #state: State;
   readonly #instanceId: string;
-  /** WAN by each address that packets to it may carry. */
-  readonly #wanOf = new Map<string, string>();
+  readonly #wans: readonly string[];
+  /** WANs by each address that packets to them may carry; several only where one was named in two ways. */
+  readonly #wansAt = new Map<string, string[]>();
   readonly #addressOf = new Map<string, readonly string[]>();
 
   constructor(state: State, instanceId: string) {
     this.#state = state;
     this.#instanceId = instanceId;
-    for (const wan of state.settings.wan.interfaces) {
+    this.#wans = namedWans(state);
+    for (const wan of this.#wans) {
       const addresses = addressesOf(state, wan);
       if (addresses.length === 0) continue;
       this.#addressOf.set(wan, addresses);
-      for (const each of addresses) if (!this.#wanOf.has(each)) this.#wanOf.set(each, wan);
+      for (const each of addresses) this.#wansAt.set(each, [...(this.#wansAt.get(each) ?? []), wan]);
     }
   }
 
@@ -91,14 +93,21 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     return { key: "skeleton", spec, owners: ["settings"], revision: topologyRevision };
   }
 
-  #openAt(wan: string, protocol: Transport, port: number): Mapping | undefined {
+  #openOn(wan: string, protocol: Transport, port: number): Mapping | undefined {
     const mapping = mappingAt(this.#state, wan, protocol, port);
     return mapping?.enabled === true ? mapping : undefined;
   }
 
+  /** Where two WANs have one address, the older mapping keeps the port. */
+  #openAt(address: string, protocol: Transport, port: number): Mapping | undefined {
+    const wans = this.#wansAt.get(address) ?? [];
+    if (wans.length === 1) return this.#openOn(wans[0] as string, protocol, port);
+    const open = wans.flatMap((wan) => this.#openOn(wan, protocol, port) ?? []);
+    return open.sort((a, b) => a.createdSeq - b.createdSeq)[0];
+  }
+
   #forward(key: string, address: string, protocol: Transport, port: number): Row | undefined {
-    const wan = this.#wanOf.get(address);
-    const mapping = wan === undefined ? undefined : this.#openAt(wan, protocol, port);
+    const mapping = this.#openAt(address, protocol, port);
     if (mapping === undefined || isRange(mapping)) return undefined;
     const toPort = mapping.internalPort + (port - mapping.externalPort);
     const spec = { kind: "forward", address, protocol, port, toAddress: mapping.internalAddress, toPort } as const;
@@ -106,8 +115,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   }
 
   #range(key: string, address: string, protocol: Transport, firstPort: number): Row | undefined {
-    const wan = this.#wanOf.get(address);
-    const mapping = wan === undefined ? undefined : this.#openAt(wan, protocol, firstPort);
+    const mapping = this.#openAt(address, protocol, firstPort);
     if (mapping === undefined || !isRange(mapping)) return undefined;
     const lastPort = mapping.externalPort + mapping.count - 1;
     if (key !== `range|${address}|${protocol}|${mapping.externalPort}-${lastPort}`) return undefined;
@@ -135,8 +143,8 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     if (this.#skeleton() === undefined) return undefined;
     const owners: string[] = [];
     let revision = 0;
-    for (const wan of this.#state.settings.wan.interfaces) {
-      const mapping = this.#openAt(wan, protocol, port);
+    for (const wan of this.#wans) {
+      const mapping = this.#openOn(wan, protocol, port);
       if (mapping === undefined) continue;
       owners.push(mapping.id);
       revision = Math.max(revision, mapping.specRevision);
@@ -165,6 +173,18 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   #revision(mapping: Mapping): number {
     return Math.max(mapping.specRevision, this.#state.topologyRevision);
   }
+}
+
+let named: { readonly interfaces: State["interfaces"]; readonly settings: State["settings"]; wans: string[] } | null =
+  null;
+
+/** Remembered: it is asked for at each state, and changes with the interfaces alone. */
+function namedWans(state: State): string[] {
+  const { interfaces, settings } = state;
+  if (named?.interfaces !== interfaces || named.settings !== settings) {
+    named = { interfaces, settings, wans: knownWans(state) };
+  }
+  return named.wans;
 }
 
 /** Consecutive ports that keep their numbers are one interval; with an offset each port is an element of its own. */
@@ -216,7 +236,7 @@ export function forwardDeletionExplained(state: State, key: string): boolean {
 }
 
 function externalDeletionExplained(state: State, address: string, protocol: Transport, port: number): boolean {
-  const wan = state.settings.wan.interfaces.find((name) => addressesOf(state, name).includes(address));
+  const wan = namedWans(state).find((name) => addressesOf(state, name).includes(address));
   if (wan === undefined) {
     const known = Object.values(state.wanAddresses);
     return known.every(({ matched, reported }) => matched !== address && reported !== address);

@@ -5,6 +5,7 @@ import type { DesiredTable } from "../../../src/reducers/select/desired.ts";
 import { forwardDeletionExplained, selectForwards } from "../../../src/reducers/select/forward-rows.ts";
 import type { ForwardRow } from "../../../src/reducers/select/rows.ts";
 import { DEVICE, Gateway, mapped, OTHER_DEVICE, OTHER_NONCE, portAdd, WAN_ADDRESS } from "./given.ts";
+import { Router } from "./router.ts";
 
 const select = selectForwards("0123456789abcdef");
 const keys = (table: DesiredTable<ForwardRow>): string[] => [...table.rows()].map((row) => row.key).sort();
@@ -209,5 +210,17 @@ describe("forward rows", () => {
     gateway.do({ type: "port.remove", id });
     expect(forwardDeletionExplained(gateway.state, `range|${WAN_ADDRESS}|udp|50000-50099`)).toBe(true);
     expect(forwardDeletionExplained(gateway.state, `range|${WAN_ADDRESS}|udp|51000-51099`)).toBe(false);
+  });
+});
+
+describe("[W5] a WAN that is one of several addresses", () => {
+  it("has forwards of its own, beside the same port on the interface's first address", () => {
+    const router = new Router();
+    router.do(portAdd({ externalPort: 443, wan: "wan0" }));
+    router.do(portAdd({ externalPort: 443, internalAddress: OTHER_DEVICE, wan: "11.22.33.9" }));
+    const table = selectForwards("0123456789abcdef")(router.state);
+    expect(table.get("forward|11.22.33.1|tcp|443")?.spec).toMatchObject({ toAddress: DEVICE });
+    expect(table.get("forward|11.22.33.9|tcp|443")?.spec).toMatchObject({ toAddress: OTHER_DEVICE });
+    expect(table.get("ours|tcp|443")?.owners).toHaveLength(2);
   });
 });
