@@ -14,20 +14,59 @@ import { initialState, REDUCER_VERSION, type State } from "../reducers/state.ts"
 
 export type ReadableLog = Pick<EventLog, "base" | "head" | "read" | "readableAfter">;
 
+/** Records read between two turns of the event loop: a millisecond or two. */
+const RECORDS_AT_ONCE = 100;
+
+/** The same log for a reader who has time: whoever waits for the event loop comes first. */
+export function gently(log: ReadableLog): ReadableLog {
+  const read: ReadableLog["read"] = async function* (after, options) {
+    for await (const record of log.read(after, options)) {
+      yield record;
+      if (record.seq % RECORDS_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  return {
+    get base() {
+      return log.base;
+    },
+    get head() {
+      return log.head;
+    },
+    read,
+    readableAfter: () => log.readableAfter(),
+  };
+}
+
+/** What a request may have folded: half a minute of work beside everybody else's. */
+const FOLDED_MAX = 2_000_000;
+
 /**
  * The state up to `to`, from the newest snapshot at or before it that this fold wrote and that belongs to this very
  * log. A snapshot that fits nothing is passed over: the log can be folded again.
  */
-export async function stateAt(log: ReadableLog, snapshots: SnapshotStore, to: Seq): Promise<State> {
+export async function stateAt(
+  log: ReadableLog,
+  snapshots: SnapshotStore,
+  to: Seq,
+  foldedMax = Number.POSITIVE_INFINITY,
+): Promise<State> {
   for (const header of await snapshots.list()) {
     const { seq, reducerVersion } = header;
     if (seq > to || reducerVersion !== REDUCER_VERSION || !(await belongs(log, header))) continue;
+    refuseBeyond(foldedMax, seq, to);
     const snapshot = await snapshots.open(seq);
     if (snapshot === undefined) continue;
     const state = await stateFromLines(snapshot.lines);
     return await replay(log.read(seq, { to }), state);
   }
+  refuseBeyond(foldedMax, (await log.readableAfter()) === 0 ? 0 : log.base.seq, to);
   return await refold(log, snapshots, to);
+}
+
+function refuseBeyond(foldedMax: number, from: Seq, to: Seq): void {
+  if (to - from <= foldedMax) return;
+  const message = `the state at ${to} is ${to - from} records after the last one that is saved, more than are folded while others wait. \`portreeve replay --data-dir DIR --to ${to} --state\` shows it, beside the daemon`;
+  throw new PortreeveError("INVALID_REQUEST", message, "refused");
 }
 
 /** The state up to `to`, folded from the first record; of a compacted log without its archive, from its base. */
@@ -118,7 +157,7 @@ export class History {
   readonly #snapshots: SnapshotStore;
 
   constructor(log: ReadableLog, snapshots: SnapshotStore) {
-    this.#log = log;
+    this.#log = gently(log);
     this.#snapshots = snapshots;
   }
 
@@ -143,7 +182,7 @@ export class History {
   }
 
   stateAt(seq: Seq): Promise<State> {
-    return stateAt(this.#log, this.#snapshots, seq);
+    return stateAt(this.#log, this.#snapshots, seq, FOLDED_MAX);
   }
 
   /** What one request logged, with what is needed to take it back. */

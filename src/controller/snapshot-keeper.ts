@@ -6,7 +6,7 @@ import { PortreeveError } from "../lib/errors.ts";
 import { stateFromJson, stateHash } from "../reducers/state-json.ts";
 import { stateLines } from "../reducers/state-lines.ts";
 import { REDUCER_VERSION, type State } from "../reducers/state.ts";
-import { chainHashAt, refold, type ReadableLog, stateAt } from "./history.ts";
+import { chainHashAt, gently, refold, type ReadableLog, stateAt } from "./history.ts";
 import { mayLeave, type Retain } from "./retention.ts";
 
 const SNAPSHOTS_KEPT = 2;
@@ -19,23 +19,8 @@ export interface SnapshotVerdict {
   readonly message: string;
 }
 
-/** Records folded between two turns of the event loop: a few milliseconds. */
-const RECORDS_AT_ONCE = 100;
-
 /** `checkLock`: what is written or removed beside a log that is another process's would be missing there. */
 type KeptLog = ReadableLog & Pick<EventLog, "compact" | "checkLock">;
-
-/** The same log for a reader who has time: whoever waits for the event loop comes first. */
-function gently(log: ReadableLog): ReadableLog {
-  const { base, head } = log;
-  const read: ReadableLog["read"] = async function* (after, options) {
-    for await (const record of log.read(after, options)) {
-      yield record;
-      if (record.seq % RECORDS_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
-    }
-  };
-  return { base, head, read, readableAfter: () => log.readableAfter() };
-}
 
 /** Snapshots of the running controller, and what the log may do without once they cover it. One thing at a time. */
 export class SnapshotKeeper {
@@ -75,7 +60,7 @@ export class SnapshotKeeper {
       return { ok: false, seq, hash: null, replayedHash: null, message };
     }
     const hash = stateHash(stateFromJson(snapshot.state));
-    const replayedHash = stateHash(await refold(this.#log, this.#store, seq));
+    const replayedHash = stateHash(await refold(gently(this.#log), this.#store, seq));
     const sameChain = (await chainHashAt(this.#log, seq)) === snapshot.chainHash;
     const ok = sameChain && hash === replayedHash;
     const message = ok

@@ -17,7 +17,7 @@ import { provenanceSchema } from "../schemas/provenance.ts";
 import { blocksView } from "../views/port.ts";
 import { filterMappings } from "../views/port-filter.ts";
 import { provenanceView } from "../views/provenance.ts";
-import { mappingOf } from "../views/record.ts";
+import { recordsAbout } from "../record-stream.ts";
 
 const byId = z.strictObject({ id: z.string().max(64) });
 const wait = z.strictObject(waitQuery);
@@ -136,13 +136,7 @@ function readingRoutes(app: App, deps: ApiDeps): void {
     },
     async (request) => {
       const mapping = existing(request.params.id);
-      const records = [];
-      // What has left the archive too can't be told any more; the rest can.
-      const floor = await deps.history.readableAfter();
-      for await (const record of deps.history.records(Math.max(mapping.createdSeq - 1, floor), mapping.revision)) {
-        if (mappingOf(record) === mapping.id) records.push(record);
-      }
-      return provenanceView(mapping, records, portContext(deps));
+      return provenanceView(mapping, await recordsAbout(deps.history, mapping), portContext(deps));
     },
   );
 }

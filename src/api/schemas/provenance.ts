@@ -20,7 +20,13 @@ export const provenanceSchema = z
         requestId: z.string().nullable(),
       }),
     ),
-    events: z.array(recordSchema).describe("every record about it, oldest first, without renewals"),
+    events: z
+      .array(recordSchema)
+      .describe("the records about it, oldest first, without renewals: the first and the newest"),
+    unread: z
+      .strictObject({ first: seq, last: seq })
+      .nullable()
+      .describe("of a life that is too long to be read while others wait: what was not looked through"),
     rows: z.array(
       z.strictObject({
         reconciler: z.string(),

@@ -9,7 +9,7 @@ import { type PortRow, rowError, rowSync } from "./rows.ts";
 /** Who wants a port, by which records, and what became of each of its rows. `records` are those about it. Pure. */
 export function provenanceView(
   mapping: Mapping,
-  records: readonly PortreeveRecord[],
+  { records, unread }: { readonly records: readonly PortreeveRecord[]; readonly unread: Provenance["unread"] },
   context: PortContext,
 ): Provenance {
   return {
@@ -29,6 +29,7 @@ export function provenanceView(
       };
     }),
     events: records.map(recordView),
+    unread,
     rows: context.rowsOf(mapping).map((row) => rowView(row, context.now)),
   };
 }

@@ -92,7 +92,7 @@ function addWhyVerb(program: Command, cli: Cli): void {
     });
 }
 
-function whyText({ port, claims, events, rows }: Provenance, cli: Cli): string {
+function whyText({ port, claims, events, unread, rows }: Provenance, cli: Cli): string {
   const claimLines = claims.map(({ key, by, seq, expiresAt }) => {
     const since = seq === null ? "" : `, since record ${seq}`;
     return `  ${printable(key)} by ${by ?? "an operator"}${since}, ends ${whenText(expiresAt, cli.now)}\n`;
@@ -106,6 +106,7 @@ function whyText({ port, claims, events, rows }: Provenance, cli: Cli): string {
     `${portDetails(port, cli.now, cli.paint)}\n`,
     `${externalText(port)} is there because of\n${claimLines.join("")}\n`,
     `It came about by\n${events.map((each) => recordLine(each, cli.paint)).join("")}\n`,
+    unread === null ? "" : `Records ${unread.first} to ${unread.last} were not looked through.\n\n`,
     rows.length === 0 ? "No row of the kernel belongs to it.\n" : rowLines,
   ].join("");
 }
