@@ -1,6 +1,6 @@
-import { type ReadonlyTable, tableChanges, tableEntries, tableGet } from "../lib/table.ts";
+import { type ReadonlyTable, tableChanges, tableEntries, tableGet, tableRows } from "../lib/table.ts";
 import { TABLES } from "./fork.ts";
-import { type Usage, usageKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
+import { deviceKey, type Usage, usageKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
 
 /**
  * What is true of every state (docs/invariants.md). With `since`, a state known to be good, only what changed after it
@@ -26,6 +26,7 @@ export function checkInvariants(state: State, since?: State): string[] {
   for (const [key, device] of changedEntries(state.usages, since?.usages)) {
     checkUsage(state, key, device, known === null ? undefined : tableGet(known, key), faults);
   }
+  checkDevices(state, since, faults);
   if (since === undefined) checkSizes(state, faults);
   return faults;
 }
@@ -56,6 +57,34 @@ function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
   }
   if (claims.some((claim) => (claim.expiresAt === null) !== (claim.lifetime === null))) {
     faults.push(`S8 mapping ${id} has a claim with an end and no lifetime, or the reverse`);
+  }
+}
+
+/** Registered devices, their places and the number of them on subnets. */
+function checkDevices(state: State, since: State | undefined, faults: string[]): void {
+  const { devices, deviceAt, subnets } = state;
+  if (since !== undefined && since.devices === devices && since.subnets === subnets) return;
+  for (const device of changedRows(devices, since?.devices)) {
+    const { id, subnet, interface: lan, address } = device;
+    if (tableGet(deviceAt, deviceKey(lan, address)) !== id) faults.push(`S10 device ${id} is not found at ${address}`);
+    if ((subnet === null) === (lan === null)) faults.push(`S10 device ${id} is on a subnet and a LAN, or on neither`);
+    if (subnet !== null && subnets[subnet] === undefined)
+      faults.push(`S11 device ${id} is on ${subnet}, which is not there`);
+    if (subnet !== null && (device.publicKey === null || device.presharedKeySecret === null)) {
+      faults.push(`S11 device ${id} is on a subnet without keys`);
+    }
+  }
+  for (const [key, id] of changedEntries(deviceAt, since?.deviceAt)) {
+    if (tableGet(devices, id) === undefined) faults.push(`S10 ${key} is the place of ${id}, which is not there`);
+  }
+  if (devices.size !== deviceAt.size) faults.push(`S10 ${devices.size} devices have ${deviceAt.size} places`);
+  const gone = since === undefined ? [] : Object.keys(since.subnets).filter((id) => subnets[id] === undefined);
+  if (since !== undefined && gone.length === 0) return;
+  const tunnelled = [...tableRows(devices)].filter((device) => device.subnet !== null);
+  if (tunnelled.length !== state.tunnelled)
+    faults.push(`S11 ${state.tunnelled} devices counted on subnets, ${tunnelled.length} there`);
+  for (const { id, subnet } of tunnelled) {
+    if (subnets[subnet as string] === undefined) faults.push(`S11 device ${id} is on ${subnet}, which is not there`);
   }
 }
 
