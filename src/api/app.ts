@@ -14,6 +14,7 @@ import { Mutations } from "./mutation.ts";
 import { describeApi, describeRoute } from "./openapi.ts";
 import { invalid, notFound, RequestProblem } from "./problem.ts";
 import { registerAccountRoutes } from "./routes/account-routes.ts";
+import { registerChangeRoutes } from "./routes/change-routes.ts";
 import { registerDeviceRoutes } from "./routes/device-routes.ts";
 import { registerDoctorRoutes } from "./routes/doctor-routes.ts";
 import { registerEventRoutes } from "./routes/event-routes.ts";
@@ -94,6 +95,7 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
     registerDeviceRoutes(app, deps, mutations);
     registerRequestRoutes(app, deps);
     registerEventRoutes(app, deps);
+    registerChangeRoutes(app, deps, mutations);
     registerStateRoutes(app, deps);
     registerReconcilerRoutes(app, deps, mutations, acts);
     registerSnapshotRoutes(app, deps, acts);

@@ -23,6 +23,14 @@ export function commandText(command: Command): string {
     case "reconciler.pause":
     case "reconciler.resume":
       return `${command.type.replace(".", " ")} ${command.name}`;
+    case "token.create":
+      return `token add ${command.name} for ${command.scopes.join(", ")}`;
+    case "token.revoke":
+      return `token remove ${command.id}`;
+    case "change.revert":
+      return `revert ${command.change.records[0]?.seq}`;
+    case "confirmation.give":
+      return `confirm ${command.id}`;
     default:
       return command.type;
   }

@@ -8,7 +8,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Metrics } from "../lib/metrics.ts";
 import type { PeerActivitySource } from "../lib/peer-activity.ts";
 import type { RequestLog } from "../lib/request-log.ts";
-import type { Reconciler } from "../reconcilers/contract.ts";
+import type { Reconciler, RowRefusal } from "../reconcilers/contract.ts";
 import type { Finding } from "../reducers/doctor/finding.ts";
 import type { Change } from "../reducers/decide/undo.ts";
 import type { DesiredTable } from "../reducers/select/desired.ts";
@@ -49,6 +49,8 @@ export interface DesiredSource {
   readonly select: (state: State) => DesiredTable<unknown>;
   /** Keys of the rows that a mapping may own in that table, now or before: more than there are is fine. */
   readonly keysOf: (state: State, mapping: Mapping) => Iterable<string>;
+  /** What the target itself says to the rows of a state, without anything being changed: those it would refuse. */
+  readonly rehearse?: (state: State) => Promise<readonly RowRefusal[] | undefined>;
 }
 
 /** Keys and secret ids of a device, sealed already. */

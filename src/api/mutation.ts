@@ -8,11 +8,12 @@ import type { Command, Outcome } from "../reducers/decide/command.ts";
 import { commandText } from "./command-text.ts";
 import type { ApiDeps } from "./deps.ts";
 import { RequestProblem } from "./problem.ts";
-import type { mutationHeaders, mutationQuery } from "./schemas/fields.ts";
+import { isoTime, type mutationHeaders, type mutationQuery } from "./schemas/fields.ts";
 import type { PlanDocument, ResultDocument } from "./schemas/plan.ts";
 import { waitForSeq } from "./settle.ts";
 import { deviceView } from "./views/device.ts";
 import { deviceContext } from "./device-context.ts";
+import { checksOf } from "./plan-checks.ts";
 import { planView } from "./views/plan.ts";
 import { subnetView } from "./views/subnet.ts";
 import { portReader } from "./port-reader.ts";
@@ -61,8 +62,14 @@ export class Mutations {
   ): Promise<ResultDocument | PlanDocument> {
     const ifSeq = sequenceOf(request.headers["if-match"]);
     const { source } = request.actor;
-    const envelope = { ...command, source, ...(ifSeq !== null && { ifSeq }) };
-    if (request.query.dryRun === "true") return this.#plan({ ...envelope, requestId: "dry-run" });
+    const { confirmWithin } = request.query;
+    const envelope = {
+      ...command,
+      source,
+      ...(ifSeq !== null && { ifSeq }),
+      ...(confirmWithin !== undefined && { confirmWithin }),
+    };
+    if (request.query.dryRun === "true") return await this.#plan({ ...envelope, requestId: "dry-run" });
     const wait = settles && request.query.wait !== "false";
     const key = request.headers["idempotency-key"];
     const requestId = key === undefined ? randomUUID() : this.#requestIdOf(key, request, secretBody);
@@ -86,16 +93,26 @@ export class Mutations {
     if (!outcome.ok) throw new RequestProblem(outcome.refusal);
   }
 
-  #plan(command: Parameters<ApiDeps["controller"]["preview"]>[0]): PlanDocument {
-    const before = this.#deps.controller.state;
-    const { outcome, state, events } = this.#deps.controller.preview(command);
+  async #plan(command: Parameters<ApiDeps["controller"]["preview"]>[0]): Promise<PlanDocument> {
+    const { controller, desired } = this.#deps;
+    const before = controller.state;
+    const { outcome, state, events } = controller.preview(command);
     if (!outcome.ok) throw new RequestProblem(outcome.refusal);
-    return planView(before, state, events, this.#deps.desired);
+    const plan = planView(before, state, events, desired);
+    return { ...plan, checks: await checksOf(plan.changes, state, desired) };
   }
 
   #result({ seq, changed, answer }: Accepted): ResultDocument {
     const id = answer.kind === "ids" ? answer.ids[0] : undefined;
-    return { seq, changed, ...this.#about(id ?? "") };
+    const awaited = Object.values(this.#deps.controller.state.confirmations).find(
+      ({ seqs }) => seqs.at(-1) === seq - 1,
+    );
+    return {
+      seq,
+      changed,
+      ...this.#about(id ?? ""),
+      confirmation: awaited === undefined ? null : { id: awaited.id, until: isoTime(awaited.until) },
+    };
   }
 
   /** What an id is of, as it is now. */

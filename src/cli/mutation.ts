@@ -3,18 +3,21 @@ import type { PlanDocument, ResultDocument } from "../api/schemas/plan.ts";
 import type { Cli } from "./cli.ts";
 import type { Call } from "./client.ts";
 import { EXIT, Failure, usage } from "./exit.ts";
-import { printable } from "./terminal.ts";
+import { durationText, parseDuration } from "./duration.ts";
+import { planText } from "./plan-text.ts";
 
 export interface MutationOptions {
   readonly dryRun?: boolean;
   readonly ifMatch?: string;
+  readonly confirmWithin?: string;
 }
 
 /** Options that every verb that changes something has. */
 export function addMutationOptions(command: Command): Command {
   return command
     .option("--dry-run", "show what would change and change nothing; exits 10 if there is something")
-    .option("--if-match <seq>", "only if the log is still at this record, else exit 4");
+    .option("--if-match <seq>", "only if the log is still at this record, else exit 4")
+    .option("--confirm-within <duration>", "undo it by itself unless `portreeve confirm` comes within this time");
 }
 
 /**
@@ -26,13 +29,14 @@ export async function mutate(cli: Cli, calls: readonly Call[], options: Mutation
     throw usage("--if-match takes a seq, as in 1842");
   let ifMatch = options.ifMatch;
   const head = (): Record<string, string> => (ifMatch === undefined ? {} : { "if-match": ifMatch });
-  if (calls.length > 1) for (const call of calls) await cli.client.call<PlanDocument>(dry(call, head()));
+  if (calls.length > 1) for (const call of calls) await cli.client.call<PlanDocument>(dry(call, head(), options));
   const results: ResultDocument[] = [];
   for (const call of calls) {
-    const query = { ...call.query, ...(!cli.waits && { wait: false }) };
+    const query = { ...call.query, ...trial(options), ...(!cli.waits && { wait: false }) };
     try {
       const result = await cli.client.call<ResultDocument>({ ...call, query, headers: head() });
       results.push(result);
+      sayTrial(cli, result);
       if (ifMatch !== undefined) ifMatch = String(result.seq);
     } catch (cause) {
       if (results.length === 0 || !(cause instanceof Failure)) throw cause;
@@ -44,29 +48,26 @@ export async function mutate(cli: Cli, calls: readonly Call[], options: Mutation
 }
 
 /** Prints what the calls would do. */
-export async function showPlan(cli: Cli, calls: readonly Call[], { ifMatch }: MutationOptions): Promise<void> {
-  const headers: Record<string, string> = ifMatch === undefined ? {} : { "if-match": ifMatch };
+export async function showPlan(cli: Cli, calls: readonly Call[], options: MutationOptions): Promise<void> {
+  const headers: Record<string, string> = options.ifMatch === undefined ? {} : { "if-match": options.ifMatch };
   const plans: PlanDocument[] = [];
-  for (const call of calls) plans.push(await cli.client.call<PlanDocument>(dry(call, headers)));
+  for (const call of calls) plans.push(await cli.client.call<PlanDocument>(dry(call, headers, options)));
   await cli.show(plans.length === 1 ? plans[0] : plans, () => plans.map(planText).join("\n"));
   if (plans.some((plan) => plan.events.length > 0)) cli.exitCode = EXIT.planHasChanges;
 }
 
-const dry = (call: Call, headers: Readonly<Record<string, string>>): Call => ({
+const dry = (call: Call, headers: Readonly<Record<string, string>>, options: MutationOptions): Call => ({
   ...call,
   headers,
-  query: { ...call.query, dryRun: true },
+  query: { ...call.query, ...trial(options), dryRun: true },
 });
 
-const SIGNS = { create: "+", update: "~", delete: "-" } as const;
+const trial = ({ confirmWithin }: MutationOptions): { confirmWithin?: number } =>
+  confirmWithin === undefined ? {} : { confirmWithin: parseDuration(confirmWithin) };
 
-export function planText({ seq, events, changes }: PlanDocument): string {
-  if (events.length === 0) return `Nothing would change (at record ${seq}).\n`;
-  const lines = [
-    `At record ${seq} this would log`,
-    ...events.map(({ type, data }) => `  ${type} ${printable(JSON.stringify(data))}`),
-    changes.length === 0 ? "and change nothing in the kernel." : "and change in the kernel",
-    ...changes.map(({ op, reconciler, key }) => `  ${SIGNS[op]} ${reconciler}  ${printable(key)}`),
-  ];
-  return `${lines.join("\n")}\n`;
+/** Beside the data: a change that nobody confirms must not surprise anyone. */
+function sayTrial(cli: Cli, { confirmation }: ResultDocument): void {
+  if (confirmation === null) return;
+  const left = durationText((Date.parse(confirmation.until) - cli.now) / 1000);
+  cli.say(`This is undone in ${left} unless you confirm it: portreeve confirm ${confirmation.id}`);
 }

@@ -6,6 +6,7 @@ import { EXIT, exitOf, Failure } from "./exit.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { examples } from "./program-parts.ts";
 import { painter, printable, wantsColor } from "./terminal.ts";
+import { addChangeVerbs } from "./verbs/change-verbs.ts";
 import { addDaemonVerbs } from "./verbs/daemon-verbs.ts";
 import { addDeviceVerbs } from "./verbs/device-verbs.ts";
 import { addDoctorVerb } from "./verbs/doctor-verb.ts";
@@ -16,6 +17,8 @@ import { addSubnetVerbs } from "./verbs/subnet-verbs.ts";
 import { addReconcilerVerbs } from "./verbs/reconciler-verbs.ts";
 import { addSnapshotVerbs } from "./verbs/snapshot-verbs.ts";
 import { addStateVerbs } from "./verbs/state-verbs.ts";
+import { addTokenVerbs } from "./verbs/token-verbs.ts";
+import { addUserVerbs } from "./verbs/user-verbs.ts";
 import { addStatusVerb, nextSteps, showStatus } from "./verbs/status-verb.ts";
 
 /** Runs one command line; resolves with its exit code and never rejects for what the world did. */
@@ -62,9 +65,12 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
   addDeviceVerbs(program, cli);
   addRequestVerbs(program, cli);
   addEventVerbs(program, cli);
+  addChangeVerbs(program, cli);
   addStateVerbs(program, cli);
   addReconcilerVerbs(program, cli);
   addSnapshotVerbs(program, cli);
+  addUserVerbs(program, cli);
+  addTokenVerbs(program, cli);
   addDaemonVerbs(program, cli);
   addOwnVerbs(program, cli);
   // Last, as it is for the program alone: a word that is no command is an argument of it, and gets a suggestion.

@@ -33,6 +33,7 @@ import { externalAddress } from "../reducers/select/external-address.ts";
 import { nextDeviceEnd } from "../reducers/device.ts";
 import { servedInterfaces } from "../reducers/served.ts";
 import { type OpenStore, openStore, type Store } from "./store.ts";
+import { watchConfirmations } from "./trials.ts";
 
 /** An interface or socket that was not there is tried again this often. */
 const SERVE_RETRY_MS = 1000;
@@ -128,6 +129,8 @@ class Daemon {
     else this.#enterSafeMode(controller, store.fault);
     await this.#observeKernel(controller);
     if (store.ok) {
+      // Before the first passes: what nobody confirmed in time is not put into the kernel once more.
+      this.#closers.push(await watchConfirmations(controller, store, clock, this.#log));
       await prepareWireguard(controller, this.#secrets as SecretStore);
       await this.#firstPasses(controller);
       controller.enter("running");

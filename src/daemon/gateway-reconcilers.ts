@@ -1,7 +1,7 @@
 import type { ControllerPort } from "../controller/port.ts";
 import type { Settler } from "../controller/settled-submission.ts";
 import { tableGet } from "../lib/table.ts";
-import type { ReconcilerDefinition, Target } from "../reconcilers/contract.ts";
+import type { ReconcilerDefinition, Rehearsing, Target } from "../reconcilers/contract.ts";
 import { createReconciler, type EngineDeps, type RunningReconciler } from "../reconcilers/engine/engine.ts";
 import { nftablesForwards } from "../reconcilers/nftables-forwards.ts";
 import { nftablesGuard } from "../reconcilers/nftables-guard.ts";
@@ -36,8 +36,8 @@ export function sysctlNames(controller: Pick<ControllerPort, "state">): () => It
 }
 
 export interface GatewayReconcilers extends Settler {
-  readonly guard: RunningReconciler;
-  readonly forwards: RunningReconciler;
+  readonly guard: RunningReconciler & Rehearsing<State, GuardRow>;
+  readonly forwards: RunningReconciler & Rehearsing<State, ForwardRow>;
   readonly sysctls: RunningReconciler;
   readonly all: readonly RunningReconciler[];
   /** First passes, the guard's before the others'. Failures are in the reconcilers' health. */

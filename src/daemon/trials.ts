@@ -2,7 +2,7 @@ import { Confirmations } from "../controller/confirmations.ts";
 import type { Controller } from "../controller/controller.ts";
 import { History } from "../controller/history.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Store } from "./store.ts";
+import type { OpenStore } from "./store.ts";
 
 interface FaultLog {
   error(fields: object, message: string): void;
@@ -11,7 +11,7 @@ interface FaultLog {
 /** Takes back what was to be confirmed and was not; resolves when what is overdue is done, with what ends the watch. */
 export async function watchConfirmations(
   controller: Controller,
-  { log: eventLog, snapshots }: Extract<Store, { ok: true }>,
+  { log: eventLog, snapshots }: OpenStore,
   clock: Clock,
   log: FaultLog,
 ): Promise<() => Promise<void>> {

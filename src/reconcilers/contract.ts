@@ -28,6 +28,9 @@ export type Outcome = { readonly key: string } & (
   | { readonly ok: false; readonly error: ReconcileError }
 );
 
+/** A row that a target will not have. */
+export type RowRefusal = Extract<Outcome, { ok: false }>;
+
 /** All that a target must provide. Queueing, retries, refresh, prune gate, brake, status and metrics are the engine's. */
 export interface Target<Spec, Obs> {
   readonly name: string;
@@ -38,6 +41,8 @@ export interface Target<Spec, Obs> {
    * One outcome for each change; a refused row fails alone. Rejects only if nothing can be said of any row.
    */
   apply(plan: Plan<Spec, Obs>, signal: AbortSignal): Promise<readonly Outcome[]>;
+  /** What `apply` would answer, with nothing done. Absent where the target cannot tell without doing it. */
+  rehearse?(plan: Plan<Spec, Obs>, signal: AbortSignal): Promise<readonly Outcome[]>;
   /** What `observe` would report for a row after it was applied. With `unchanged` it lets the engine keep an observation. */
   expected?(spec: Spec): Obs;
   /** True while nothing but our own successful applies can have changed the target since the last `observe`. */
@@ -116,6 +121,12 @@ export interface Settlement {
   readonly through: Seq;
   /** Keys of rows that are in error now, with the error. */
   readonly failed: ReadonlyMap<string, ReconcileError>;
+}
+
+/** A reconciler that can ask its target about rows nobody wants yet. */
+export interface Rehearsing<S, Spec> {
+  /** The rows of `desired` that the target would refuse; undefined if it cannot tell without doing it. */
+  rehearse(state: S, desired: DesiredTable<Spec>): Promise<readonly RowRefusal[] | undefined>;
 }
 
 /** What the rest of the program sees of a running reconciler. */

@@ -78,6 +78,7 @@ export class Executor {
     identify: () => ({ library: this.#nft.name, thread: this.#netfilter.generation().thread }),
     observe: ({ table, sets }) => this.#observe(table, sets),
     apply: (request) => this.#apply(request),
+    rehearse: (request) => this.#rehearsal().call("apply", request),
     anchor: ({ table, skeleton }) => this.#writeAnchor(table, skeleton),
     tables: () =>
       [...this.#netfilter.tables().keys()]
@@ -87,6 +88,12 @@ export class Executor {
     chain: (name) => listChain(this.#nft, name),
     transact: ({ commands }) => this.#transact(commands),
   };
+
+  /** The same code over a kernel that commits nothing and has no flows. */
+  #rehearsal(): Executor {
+    const nft = { ...this.#nft, transact: (commands: string) => this.#nft.rehearse(commands) };
+    return new Executor(nft, { ...this.#netfilter, flows: () => [] }, this.#prefix);
+  }
 
   #ownership(table: string): OwnedTable {
     const owner = this.#netfilter.tables().get(table)?.owner ?? null;

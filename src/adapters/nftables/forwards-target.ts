@@ -55,6 +55,11 @@ export function createForwardsTarget(nft: Nftables): Target<ForwardRow, ForwardR
       return outcomes;
     },
 
+    async rehearse(plan) {
+      const batch = new ForwardBatch(plan);
+      return batch.outcomes(await tracker.rehearse(batch.change));
+    },
+
     expected: (spec) => spec,
     unchanged: () => tracker.unchanged(),
     watch: (onDrift) => nft.watch.onChange(FORWARDS_TABLE, onDrift),

@@ -12,6 +12,8 @@ export interface Calls {
   /** Null: there is no such table. */
   observe: { request: { table: string; sets: readonly SetLayout[] }; reply: TableObservation | null };
   apply: { request: ApplyRequest; reply: ApplyReply };
+  /** What `apply` would answer, with nothing committed and no flow ended. */
+  rehearse: { request: ApplyRequest; reply: ApplyReply };
   /** Makes or removes the anchor. */
   anchor: { request: { table: string; skeleton: Skeleton | null }; reply: AnchorReply };
   /** All tables whose name begins like ours. */

@@ -9,7 +9,9 @@ export interface Nft {
   readonly name: "libnftables" | "nft";
   /** One transaction: nft's language, or JSON commands. */
   transact(commands: string): NftResult;
-  /** The same by the socket that owns the anchor; a table it owns lives until that closes. */
+  /** What the kernel says to a transaction it is to check and not to commit. */
+  rehearse(commands: string): NftResult;
+  /** The same as `transact` by the socket that owns the anchor; a table it owns lives until that closes. */
   transactAsOwner(commands: string): NftResult;
   /**
    * JSON; a command in nft's language, or JSON itself. Not for anything that lists tables: printing one that has flags (an owned one, anybody's), nft 1.0.6 uses
@@ -39,6 +41,7 @@ function bindLibrary() {
     bufferError: library.func("int nft_ctx_buffer_error(void *ctx)"),
     output: library.func("const char *nft_ctx_get_output_buffer(void *ctx)"),
     error: library.func("const char *nft_ctx_get_error_buffer(void *ctx)"),
+    setDryRun: library.func("void nft_ctx_set_dry_run(void *ctx, bool dry)"),
     setOutput: library.func("void nft_ctx_output_set_flags(void *ctx, uint32_t flags)"),
     run: library.func("int nft_run_cmd_from_buffer(void *ctx, const char *commands)"),
     trim: koffi.load("libc.so.6").func("int malloc_trim(size_t pad)"),
@@ -70,6 +73,18 @@ export function openNft(): Nft {
   return {
     name: "libnftables",
     transact: (commands) => (commands.startsWith("{") ? jsonWriter : writer).run(commands),
+    rehearse: (commands) => {
+      // In a context of its own: what was only checked stays in its picture of the ruleset, and the next transaction
+      // would be judged by that.
+      const rehearsal = open();
+      if (commands.startsWith("{")) rehearsal.setOutput(NFT_CTX_OUTPUT_JSON);
+      rehearsal.setDryRun();
+      try {
+        return rehearsal.run(commands);
+      } finally {
+        rehearsal.close();
+      }
+    },
     transactAsOwner: (commands) => owner.run(commands),
     listJson: (command) => list(command, NFT_CTX_OUTPUT_JSON),
     listTerse: (command) => list(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE),
@@ -109,6 +124,11 @@ class Context {
     this.#library.setOutput(this.#context, flags);
   }
 
+  /** The batch goes to the kernel without its end, so that it is checked and dropped. */
+  setDryRun(): void {
+    this.#library.setDryRun(this.#context, true);
+  }
+
   run(commands: string): NftResult {
     const failed = this.#library.run(this.#context, commands) !== 0;
     const [output, error] = [this.#library.output(this.#context), this.#library.error(this.#context)];
@@ -143,6 +163,7 @@ export function nftProgram(path = "nft", timeoutMs = PROGRAM_TIMEOUT_MS): Nft {
   return {
     name: "nft",
     transact: (commands) => run(commands.startsWith("{") ? ["-j", "-f", "-"] : ["-f", "-"], commands),
+    rehearse: (commands) => run(commands.startsWith("{") ? ["-c", "-j", "-f", "-"] : ["-c", "-f", "-"], commands),
     transactAsOwner: () => ({ ok: false, error: "Error: Operation not supported: an anchor needs libnftables" }),
     listJson: (command) =>
       command.startsWith("{") ? run(["-j", "-f", "-"], command) : run(["-j", ...command.split(" ")], ""),

@@ -118,11 +118,7 @@ export class Nftables {
 
   async #change(call: "apply" | "rehearse", request: ApplyRequest): Promise<ApplyReply> {
     await this.identify();
-    return this.#link.call(
-      call,
-      request,
-      APPLY_TIMEOUT_MS + request.operations.length * APPLY_TIMEOUT_PER_ELEMENT_MS,
-    );
+    return this.#link.call(call, request, APPLY_TIMEOUT_MS + request.operations.length * APPLY_TIMEOUT_PER_ELEMENT_MS);
   }
 
   async writeAnchor(skeleton: Skeleton | null): Promise<ReconcileError | null> {

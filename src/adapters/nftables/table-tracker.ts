@@ -60,6 +60,12 @@ export class TableTracker<Row> {
     }
   }
 
+  /** What `apply` would answer, with nothing done. */
+  rehearse(change: TableChange): Promise<ApplyReply> {
+    const instanceId = this.unchanged() ? null : this.#nft.instanceId;
+    return this.#nft.rehearse({ table: this.#table, sets: this.#sets, instanceId, ...change });
+  }
+
   unchanged(): boolean {
     return this.#nft.tracksCommits && this.#observedChanges !== null && this.#observedChanges === this.#changes();
   }

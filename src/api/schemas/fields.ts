@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { CONFIRM_WITHIN_MAX_SECONDS } from "../../reducers/decide/confirmation.ts";
 
 /** Shapes that several documents share. Times are ISO 8601, durations seconds, addresses canonical text. */
 
@@ -31,6 +32,13 @@ export const waitQuery = {
 export const mutationQuery = z.strictObject({
   dryRun: flag.optional().describe("true: answer the plan, change nothing"),
   wait: flag.optional().describe("false: answer 202 as soon as the change is logged, before the kernel has it"),
+  confirmWithin: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(CONFIRM_WITHIN_MAX_SECONDS)
+    .optional()
+    .describe("seconds: the change is taken back by itself unless it is confirmed within them"),
 });
 
 export const mutationHeaders = z.looseObject({

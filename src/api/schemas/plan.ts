@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { mutationHeaders, mutationQuery, seq } from "./fields.ts";
+import { mutationHeaders, mutationQuery, seq, time } from "./fields.ts";
 import { deviceSchema } from "./device.ts";
 import { portSchema } from "./port.ts";
 import { subnetSchema } from "./subnet.ts";
@@ -16,6 +16,26 @@ const rowChange = z
   .meta({ id: "RowChange" });
 export type RowChange = z.infer<typeof rowChange>;
 
+const objectChange = z
+  .strictObject({
+    op: z.enum(["add", "change", "remove"]),
+    kind: z.string().describe("port, device, subnet, block …"),
+    id: z.string(),
+    name: z.string().describe("what it is called"),
+    fields: z.array(z.strictObject({ field: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
+  })
+  .meta({ id: "ObjectChange" });
+export type ObjectChange = z.infer<typeof objectChange>;
+
+const planCheck = z
+  .strictObject({
+    reconciler: z.string(),
+    refused: z.array(z.strictObject({ key: z.string(), code: z.string(), message: z.string() })),
+    unchecked: z.string().nullable().describe("why it could not be tried without doing it"),
+  })
+  .meta({ id: "PlanCheck" });
+export type PlanCheck = z.infer<typeof planCheck>;
+
 /** What a mutation would do: the answer to `?dryRun=true`. */
 export const planSchema = z
   .strictObject({
@@ -23,7 +43,11 @@ export const planSchema = z
     /** The record it was made for: send it as If-Match to be sure that this plan is what happens. */
     seq,
     events: z.array(z.strictObject({ type: z.string(), v: z.number().int(), data: z.unknown() })),
+    objects: z.array(objectChange).describe("what a person would see change, in words"),
     changes: z.array(rowChange),
+    checks: z.array(planCheck).describe("a dry run of the changes by the target itself, where there are any"),
+    undoable: z.boolean(),
+    because: z.string().nullable().describe("why it could not be undone"),
   })
   .meta({ id: "Plan" });
 export type PlanDocument = z.infer<typeof planSchema>;
@@ -36,6 +60,10 @@ export const resultSchema = z
     port: portSchema.nullable().describe("as it is now; null if it is gone or the change was not about one"),
     subnet: subnetSchema.nullable(),
     device: deviceSchema.nullable(),
+    confirmation: z
+      .strictObject({ id: z.string(), until: time })
+      .nullable()
+      .describe("what has to be confirmed, or the change is taken back by itself"),
   })
   .meta({ id: "Result" });
 export type ResultDocument = z.infer<typeof resultSchema>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { confirmationSchema } from "./change.ts";
 import { seq, time } from "./fields.ts";
 
 const level = z.enum(["ok", "degraded", "paused", "stopped"]);
@@ -80,6 +81,7 @@ export const statusSchema = z
     ports: z.strictObject({ total: z.number().int(), devices: z.number().int(), failing: z.number().int() }),
     sockets: z.array(z.string()),
     reconcilers: z.array(reconcilerSchema.pick({ name: true, level: true, message: true })),
+    confirmations: z.array(confirmationSchema).describe("changes that are taken back by themselves unless confirmed"),
   })
   .meta({ id: "Status" });
 export type StatusDocument = z.infer<typeof statusSchema>;

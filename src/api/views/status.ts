@@ -5,6 +5,7 @@ import type { Seq } from "../../events/envelope.ts";
 import type { State } from "../../reducers/state.ts";
 import type { Reconciler } from "../../reconcilers/contract.ts";
 import type { Info, Readiness } from "../deps.ts";
+import { confirmationsView } from "./confirmation.ts";
 import { isoTime } from "../schemas/fields.ts";
 import type { StatusDocument } from "../schemas/status.ts";
 
@@ -48,5 +49,6 @@ export function statusView({ state, mode, reconcilers, readiness, info, base, no
     },
     sockets: [...info.sockets],
     reconcilers: reconcilers.map(({ name, health }) => ({ name, level: health.level, message: health.message })),
+    confirmations: confirmationsView(state),
   };
 }

@@ -4,6 +4,7 @@ import type { Cli } from "../cli.ts";
 import { durationText } from "../duration.ts";
 import { EXIT } from "../exit.ts";
 import type { Paint } from "../terminal.ts";
+import { confirmationText } from "./change-verbs.ts";
 import { textFields } from "../text-table.ts";
 
 export function addStatusVerb(program: Command, cli: Cli): void {
@@ -15,7 +16,7 @@ export function addStatusVerb(program: Command, cli: Cli): void {
 
 export async function showStatus(cli: Cli): Promise<StatusDocument> {
   const status = await cli.client.call<StatusDocument>({ path: "/status" });
-  await cli.show(status, () => statusText(status, cli.paint));
+  await cli.show(status, () => statusText(status, cli.paint, cli.now));
   if (!status.ready) cli.exitCode = EXIT.problemFound;
   return status;
 }
@@ -32,7 +33,7 @@ export function nextSteps(status: Pick<StatusDocument, "ports">): string {
   return ["", ...steps.map(([command, what]) => `${command.padEnd(width)}  ${what}`)].join("\n");
 }
 
-export function statusText(status: StatusDocument, paint: Paint): string {
+export function statusText(status: StatusDocument, paint: Paint, now: number): string {
   const how = status.ready
     ? paint("green", "ready")
     : paint("red", status.mode === "safe" ? "in safe mode" : "not ready");
@@ -53,7 +54,10 @@ export function statusText(status: StatusDocument, paint: Paint): string {
   if (status.wans.length === 0) fields[0] = ["wan", ["none: set wan.interfaces, or give the machine a default route"]];
   if (status.lans.length === 0) fields[1] = ["lan", ["none served: name one under `lan:` in the configuration"]];
   const shown = fields.filter(([, values]) => values.length > 0);
-  const warnings = [...status.reasons, ...status.warnings].map((each) => `${paint("yellow", "!")} ${each}\n`);
+  const trials = status.confirmations.map((each) => confirmationText(each, now));
+  const warnings = [...status.reasons, ...trials, ...status.warnings].map(
+    (each) => `${paint("yellow", "!")} ${each}\n`,
+  );
   return `${head}${textFields(shown, paint)}${warnings.length > 0 ? "\n" : ""}${warnings.join("")}`;
 }
 

@@ -17,6 +17,20 @@ export class FakeRuleset {
 
   /** Runs a transaction for the socket `owner`. Null, or the error text nft would print. */
   run(commands: string, owner = 0): string | null {
+    const tables = this.#tried(commands, owner);
+    if (typeof tables === "string") return tables;
+    this.#tables = tables;
+    this.#generation += 1;
+    return null;
+  }
+
+  /** The error text that `run` would give, and nothing happens. */
+  rehearse(commands: string): string | null {
+    const tables = this.#tried(commands, 0);
+    return typeof tables === "string" ? tables : null;
+  }
+
+  #tried(commands: string, owner: number): Map<string, FakeTable> | string {
     const tables = new Map([...this.#tables].map(([name, table]) => [name, table.copy()]));
     try {
       if (commands.startsWith("{")) runJson(tables, commands, owner);
@@ -25,9 +39,7 @@ export class FakeRuleset {
       if (!(error instanceof FakeRefusal)) throw error;
       return `Error: Could not process rule: ${error.message}\n`;
     }
-    this.#tables = tables;
-    this.#generation += 1;
-    return null;
+    return tables;
   }
 
   /** What the kernel does when a socket closes. */

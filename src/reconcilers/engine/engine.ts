@@ -4,10 +4,13 @@ import type { Clock } from "../../lib/clock.ts";
 import { PortreeveError } from "../../lib/errors.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import type {
+  DesiredTable,
   Health,
   PassReport,
   Reconciler,
   ReconcilerDefinition,
+  Rehearsing,
+  RowRefusal,
   RowStatus,
   Settlement,
   Target,
@@ -57,18 +60,24 @@ export interface RunningReconciler extends Reconciler {
   close(): Promise<void>;
 }
 
+interface Rehearsal<S, Spec> {
+  readonly state: S;
+  readonly desired: DesiredTable<Spec>;
+  readonly asks: Asks<readonly RowRefusal[] | undefined>;
+}
+
 type PlannedChange = Awaited<ReturnType<Reconciler["plan"]>>[number];
 
 export function createReconciler<S extends { readonly seq: Seq }, Spec, Obs>(
   definition: ReconcilerDefinition<S, Spec, Obs>,
   target: Target<Spec, Obs>,
   deps: EngineDeps<S>,
-): RunningReconciler {
+): RunningReconciler & Rehearsing<S, Spec> {
   return new Engine(definition, target, deps);
 }
 
 /** Decides when there is a pass, keeps the books, tells the rest of the program. What a pass does is in `pass.ts`. */
-class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningReconciler {
+class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningReconciler, Rehearsing<S, Spec> {
   readonly name: string;
   readonly #definition: ReconcilerDefinition<S, Spec, Obs>;
   readonly #target: Target<Spec, Obs>;
@@ -81,6 +90,7 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
   readonly #runs = new Asks<PassReport>();
   readonly #plans = new Asks<readonly PlannedChange[]>();
   readonly #plansReleased = new Asks<readonly PlannedChange[]>();
+  readonly #rehearsals: Rehearsal<S, Spec>[] = [];
   readonly #journal: PassJournal;
   readonly #authors = new Set<string>();
   #sources: readonly { close(): void }[] | null = null;
@@ -143,6 +153,15 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
     return plan;
   }
 
+  rehearse(state: S, desired: DesiredTable<Spec>): Promise<readonly RowRefusal[] | undefined> {
+    const asks = new Asks<readonly RowRefusal[] | undefined>();
+    const refused = asks.ask();
+    this.#rehearsals.push({ state, desired, asks });
+    this.#trigger.wake();
+    if (this.#closing !== null) this.#endRehearsals();
+    return refused;
+  }
+
   releaseBrake(): void {
     this.#brakeReleased = true;
     this.#trigger.wake("brake released");
@@ -202,6 +221,7 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
   async #work(signal: AbortSignal): Promise<void> {
     await this.#answerPlanners(this.#plans, this.#brakeReleased, signal);
     await this.#answerPlanners(this.#plansReleased, true, signal);
+    await this.#answerRehearsals(signal);
     if (this.#closing !== null || !this.#trigger.hasReasons) return;
     const runners = this.#runs.take();
     // After a failed pass the target is left alone for a while, whatever happens here: the alarm is set.
@@ -217,6 +237,21 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
       (changes) => planners.forEach(({ resolve }) => resolve(changes)),
       (error: unknown) => planners.forEach(({ reject }) => reject(error)),
     );
+  }
+
+  async #answerRehearsals(signal: AbortSignal): Promise<void> {
+    for (const { state, desired, asks } of this.#rehearsals.splice(0)) {
+      const order = { ...this.#order(false, signal), state: () => state, brakeReleased: true };
+      const asker = asks.take();
+      await this.#passes.rehearse(order, desired).then(
+        (refused) => asker.forEach(({ resolve }) => resolve(refused)),
+        (error: unknown) => asker.forEach(({ reject }) => reject(error)),
+      );
+    }
+  }
+
+  #endRehearsals(): void {
+    for (const { asks } of this.#rehearsals.splice(0)) asks.close();
   }
 
   async #preview(brakeReleased: boolean, signal: AbortSignal): Promise<readonly PlannedChange[]> {
@@ -316,6 +351,7 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
     this.#runs.close();
     this.#plans.close();
     this.#plansReleased.close();
+    this.#endRehearsals();
   }
 
   #within(promise: Promise<unknown>, ms: number): Promise<boolean> {

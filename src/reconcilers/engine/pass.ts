@@ -1,7 +1,7 @@
 import type { Seq } from "../../events/envelope.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { Change, DesiredTable, Outcome, Plan, ReconcilerDefinition, Target } from "../contract.ts";
+import type { Change, DesiredTable, Outcome, Plan, ReconcilerDefinition, RowRefusal, Target } from "../contract.ts";
 import { diffAll, diffKeys, sortPlan } from "./diff.ts";
 import { Observation } from "./observation.ts";
 import { type Restrained, restrain } from "./policy.ts";
@@ -139,6 +139,15 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
     return sortPlan(this.#compare(order, true).restrained.allowed);
   }
 
+  /** What the target would refuse of these rows, which need not be those of the last pass. */
+  async rehearse(order: PassOrder<S>, desired: DesiredTable<Spec>): Promise<readonly RowRefusal[] | undefined> {
+    if (this.#target.rehearse === undefined) return undefined;
+    await this.#observe(order);
+    const plan = sortPlan(this.#compare(order, true, desired).restrained.allowed);
+    const outcomes = plan.length === 0 ? [] : await this.#target.rehearse(plan, order.signal);
+    return outcomes.filter((outcome) => !outcome.ok);
+  }
+
   async #observe(order: PassOrder<S>): Promise<boolean> {
     const { observation } = this;
     const due = this.#clock.now() >= observation.observedAt + this.#definition.refreshMs;
@@ -147,10 +156,10 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
     return true;
   }
 
-  #compare(order: PassOrder<S>, ignorePause: boolean): Comparison<S, Spec, Obs> {
+  #compare(order: PassOrder<S>, ignorePause: boolean, rows?: DesiredTable<Spec>): Comparison<S, Spec, Obs> {
     const { matches, select, deleteFractionMax, explained, policy } = this.#definition;
     const state = order.state();
-    const desired = select(state);
+    const desired = rows ?? select(state);
     const observed = this.observation.rows;
     const examined = this.#keysToExamine(desired);
     const changes =

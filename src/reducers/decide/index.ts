@@ -1,5 +1,4 @@
 import { event } from "../../events/index.ts";
-import { unreachable } from "../../lib/assert.ts";
 import type { State } from "../state.ts";
 import {
   decideAuthorityCreate,
@@ -10,7 +9,7 @@ import {
   decideTotpDisable,
   decideTotpEnable,
 } from "./account.ts";
-import type { Deadlines, Decision, Submission } from "./command.ts";
+import type { CommandEnvelope, CommandOf, CommandType, Deadlines, Decision, Submission } from "./command.ts";
 import {
   decideDeviceAdd,
   decideDeviceAllow,
@@ -55,92 +54,62 @@ export function decide(command: Submission, state: State, deadlines: Deadlines):
     const message = `the log is at ${state.seq}, the request was made for ${command.ifSeq}; read again and decide again`;
     return refuse("LOG_REVISION_CONFLICT", message);
   }
-  return onTrial(withExactDeadlines(decideAlone(command, state, deadlines), state, deadlines), command, state);
+  const decider = DECIDERS[command.type] as Deciders[CommandType] as (
+    command: Submission,
+    state: State,
+    deadlines: Deadlines,
+  ) => Decision;
+  return onTrial(withExactDeadlines(decider(command, state, deadlines), state, deadlines), command, state);
 }
 
-function decideAlone(command: Submission, state: State, deadlines: Deadlines): Decision {
-  switch (command.type) {
-    case "map":
-      return decideMap(command, state, deadlines);
-    case "unmap":
-      return decideUnmap(command, state, deadlines);
-    case "withdraw":
-      return decideWithdraw(command, state);
-    case "port.add":
-      return decidePortAdd(command, state);
-    case "port.edit":
-      return decidePortEdit(command, state);
-    case "port.remove":
-      return decidePortRemove(command, state);
-    case "port.keep":
-      return decidePortKeep(command, state);
-    case "port.block":
-      return decidePortBlock(command, state);
-    case "port.unblock":
-      return decidePortUnblock(command, state);
-    case "subnet.add":
-      return decideSubnetAdd(command, state);
-    case "subnet.edit":
-      return decideSubnetEdit(command, state);
-    case "subnet.remove":
-      return decideSubnetRemove(command, state);
-    case "device.add":
-      return decideDeviceAdd(command, state);
-    case "device.edit":
-      return decideDeviceEdit(command, state);
-    case "device.remove":
-      return decideDeviceRemove(command, state);
-    case "device.allow":
-      return decideDeviceAllow(command, state);
-    case "devices.expire":
-      return decideDevicesExpire(command, state);
-    case "secret.show":
-      return decideSecretShow(command, state);
-    case "wireguard.key":
-      return decideWireguardKey(command);
-    case "interface.observe":
-      return decideInterfaceObserve(command, state);
-    case "interface.lose":
-      return decideInterfaceLose(command, state);
-    case "listeners.observe":
-      return decideListenersObserve(command, state);
-    case "settings.set":
-      return decideSettingsSet(command, state);
-    case "controller.start":
-      return decideControllerStart(command, state);
-    case "controller.stop":
-      return decideControllerStop(state, deadlines);
-    case "instance.take-over":
-      return accept([event("instance.taken-over", { from: command.from })], { kind: "done" });
-    case "leases.expire":
-      return decideLeasesExpire(command, state, deadlines);
-    case "leases.checkpoint":
-      return decideLeasesCheckpoint(command, state, deadlines);
-    case "reconciler.pause":
-      return decideReconcilerPause(command);
-    case "reconciler.resume":
-      return decideReconcilerResume(command, state);
-    case "password.set":
-      return decidePasswordSet(command, state);
-    case "sign-in-link.issue":
-      return decideLinkIssue(command);
-    case "totp.enable":
-      return decideTotpEnable(command, state);
-    case "totp.disable":
-      return decideTotpDisable(state);
-    case "token.create":
-      return decideTokenCreate(command, state);
-    case "token.revoke":
-      return decideTokenRevoke(command, state);
-    case "authority.create":
-      return decideAuthorityCreate(command);
-    case "change.revert":
-      return decideRevert(command, state);
-    case "confirmation.give":
-      return decideConfirmationGive(command, state);
-    case "confirmation.lapse":
-      return decideLapse(command, state);
-    default:
-      return unreachable(command);
-  }
-}
+type Deciders = {
+  readonly [T in CommandType]: (
+    command: CommandEnvelope & CommandOf<T>,
+    state: State,
+    deadlines: Deadlines,
+  ) => Decision;
+};
+
+/** One entry for each command: a new one does not compile until somebody decides it. */
+const DECIDERS: Deciders = {
+  map: decideMap,
+  unmap: decideUnmap,
+  withdraw: decideWithdraw,
+  "port.add": decidePortAdd,
+  "port.edit": decidePortEdit,
+  "port.remove": decidePortRemove,
+  "port.keep": decidePortKeep,
+  "port.block": decidePortBlock,
+  "port.unblock": decidePortUnblock,
+  "subnet.add": decideSubnetAdd,
+  "subnet.edit": decideSubnetEdit,
+  "subnet.remove": decideSubnetRemove,
+  "device.add": decideDeviceAdd,
+  "device.edit": decideDeviceEdit,
+  "device.remove": decideDeviceRemove,
+  "device.allow": decideDeviceAllow,
+  "devices.expire": decideDevicesExpire,
+  "secret.show": decideSecretShow,
+  "wireguard.key": decideWireguardKey,
+  "interface.observe": decideInterfaceObserve,
+  "interface.lose": decideInterfaceLose,
+  "listeners.observe": decideListenersObserve,
+  "settings.set": decideSettingsSet,
+  "controller.start": decideControllerStart,
+  "controller.stop": (_command, state, deadlines) => decideControllerStop(state, deadlines),
+  "instance.take-over": (command) => accept([event("instance.taken-over", { from: command.from })], { kind: "done" }),
+  "leases.expire": decideLeasesExpire,
+  "leases.checkpoint": decideLeasesCheckpoint,
+  "reconciler.pause": decideReconcilerPause,
+  "reconciler.resume": decideReconcilerResume,
+  "password.set": decidePasswordSet,
+  "sign-in-link.issue": decideLinkIssue,
+  "totp.enable": decideTotpEnable,
+  "totp.disable": (_command, state) => decideTotpDisable(state),
+  "token.create": decideTokenCreate,
+  "token.revoke": decideTokenRevoke,
+  "authority.create": decideAuthorityCreate,
+  "change.revert": decideRevert,
+  "confirmation.give": decideConfirmationGive,
+  "confirmation.lapse": decideLapse,
+};

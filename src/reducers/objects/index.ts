@@ -45,3 +45,5 @@ export function nameOf({ kind, key }: ObjectRef, ...states: readonly State[]): s
   for (const state of states) described ??= kind.describe(state, key);
   return `${kind.name} ${described?.name ?? key}`;
 }
+
+export const kindNamed = (name: string): ObjectKind | undefined => OBJECT_KINDS.find((kind) => kind.name === name);

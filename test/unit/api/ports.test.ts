@@ -51,6 +51,9 @@ describe("a port made by hand", () => {
           },
         ],
       },
+      subnet: null,
+      device: null,
+      confirmation: null,
     });
   });
 

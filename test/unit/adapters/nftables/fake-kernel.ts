@@ -44,6 +44,10 @@ export class FakeKernel {
     return {
       name: "libnftables",
       transact: (commands) => run(commands, 0),
+      rehearse: (commands) => {
+        const error = this.ruleset.rehearse(commands);
+        return error === null ? { ok: true, output: "" } : { ok: false, error };
+      },
       transactAsOwner: (commands) => run(commands, owner),
       listTerse: () => ({ ok: true, output: this.ruleset.dump(true) }),
       listJson: (command) => {
