@@ -263,8 +263,8 @@ export class Controller implements ControllerPort {
     const decided: Decided[] = [];
     for (const waiting of group) {
       const { decision, records: added } = this.#decideInto(fork, waiting.submission);
-      // At once: an expiry or a stop later in the group must see the deadline that a renewal before it moved.
-      const undo = decision.ok ? decision.renewals.flatMap((renewal) => this.leases.renew(renewal) ?? []) : [];
+      // At once: what is decided later in the group must see the deadline that was moved before it.
+      const undo = decision.ok ? deadlinesMoved(decision).flatMap((moved) => this.leases.renew(moved) ?? []) : [];
       records.push(...added);
       decided.push({ waiting, decision, through: fork.seq, undo });
     }
@@ -324,6 +324,16 @@ export class Controller implements ControllerPort {
   #publish(records: readonly PortreeveRecord[]): void {
     for (const listener of this.#listeners) listener(this.#state, records);
   }
+}
+
+/** In memory by renewals, and by events of which the commit will tell. */
+function deadlinesMoved({ renewals, events }: Extract<Decision, { ok: true }>): Renewal[] {
+  const byEvents = events.flatMap((event) => {
+    if (event.type !== "lease.changed") return [];
+    const { mappingId, claimKey, expiresAt } = event.data;
+    return expiresAt === null ? [] : [{ mappingId, claimKey, expiresAt }];
+  });
+  return [...byEvents, ...renewals];
 }
 
 function claimsMade(event: PortreeveEvent): { mappingId: string; claimKey: string }[] {

@@ -19,6 +19,8 @@ function movedDeadline(each: PortreeveEvent, state: State, deadlines: Deadlines)
   const { mappingId, claimKey } = each.data;
   const claim = tableGet(state.mappings, mappingId)?.claims.find(({ key }) => key === claimKey);
   const expiresAt = deadlines.deadlineOf(mappingId, claimKey);
-  if (claim === undefined || expiresAt === null || claim.expiresAt === expiresAt) return null;
+  // Without an end by an event of this very commit, of which the deadlines do not know yet.
+  if (claim === undefined || claim.expiresAt === null) return null;
+  if (expiresAt === null || claim.expiresAt === expiresAt) return null;
   return { mappingId, claimKey, expiresAt };
 }

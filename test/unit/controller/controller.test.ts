@@ -232,6 +232,23 @@ describe("Controller", () => {
     },
   );
 
+  it("[I9] what an operator ends is logged with the end that its own group gave it", async () => {
+    const hour = mapRequest({ lifetime: 3600 });
+    const granted = await controller.submit(by(mapRequest({ lifetime: 600 })));
+    const id = granted.ok && granted.answer.kind === "mapped" ? granted.answer.mappingId : "";
+    await Promise.all([controller.submit(by(hour)), controller.submit(by({ type: "port.block", id }, "api:socket"))]);
+    const types = (from: number) => log.records.slice(from).map(({ event }) => event.type);
+    expect(types(4)).toEqual(["lease.changed", "block.set", "lease.released"]);
+    const added = await controller.submit(by(portAdd({ lifetime: 600 }), "api:socket"));
+    const [other = ""] = added.ok && added.answer.kind === "ids" ? added.answer.ids : [];
+    const before = log.records.length;
+    await Promise.all([
+      controller.submit(by({ type: "port.edit", id: other, lifetime: null }, "api:socket")),
+      controller.submit(by({ type: "port.remove", id: other }, "api:socket")),
+    ]);
+    expect(types(before)).toEqual(["lease.changed", "lease.released"]);
+  });
+
   it("[I9] a renewal that is refused because the log failed shortens nothing", async () => {
     await controller.submit(by(mapRequest({ lifetime: 7200 })));
     log.append = () => Promise.reject(new PortreeveError("LOG_CORRUPT", "not what was written", "fatal"));
