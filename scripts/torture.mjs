@@ -17,7 +17,7 @@ const { values } = parseArgs({
   options: {
     only: { type: "string", default: "." },
     point: { type: "string", multiple: true },
-    jobs: { type: "string", default: "2" },
+    jobs: { type: "string", default: "4" },
     seed: { type: "string", default: "20240501" },
     probes: { type: "string", default: "24000" },
     "no-build": { type: "boolean", default: false },

@@ -91,8 +91,8 @@ async function boot(lane, injection) {
   return { fired: injected(lane), complaints };
 }
 
-/** @param {Lane} lane */
-function injected({ traceFile }) {
+/** Whether strace did anything. @param {Lane} lane */
+export function injected({ traceFile }) {
   const trace = readFileSync(traceFile, "utf8");
   return trace.includes("(INJECTED)") || trace.includes("(DELAYED)");
 }

@@ -72,10 +72,10 @@ const STARTING = [
   { name: "API opened", module: "api/listener", of: "openApi", when: "after" },
 ];
 
-const slug = (/** @type {string} */ name) => name.replace(/\W+/g, "-");
+export const slug = (/** @type {string} */ name) => name.replace(/\W+/g, "-");
 
 /** @param {Step} step @param {number} nth */
-const environment = (step, nth) => ({
+export const environment = (step, nth) => ({
   NODE_OPTIONS: `--import=${HOOK}`,
   PORTREEVE_TEST_FAILPOINT: JSON.stringify({ ...step, nth }),
 });

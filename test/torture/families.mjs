@@ -1,4 +1,5 @@
 // All faults there are, by what they hit.
+import { careFaults } from "./care-faults.mjs";
 import { corruption } from "./corruption.mjs";
 import { diskErrors, slowSyncs } from "./disk-errors.mjs";
 import { namedSteps } from "./failpoints.mjs";
@@ -7,7 +8,14 @@ import { powerLoss } from "./power-loss.mjs";
 import { syscallKills } from "./syscall-kills.mjs";
 
 /** Faults of a running program, each point a life and a restart. */
-export const allSeries = () => [...syscallKills(), ...namedSteps(), ...diskErrors(), ...slowSyncs(), ...fullDisks()];
+export const allSeries = () => [
+  ...syscallKills(),
+  ...namedSteps(),
+  ...careFaults(),
+  ...diskErrors(),
+  ...slowSyncs(),
+  ...fullDisks(),
+];
 /**
  * Faults of a directory that lies still, thousands a minute, judged by the library beside this process.
  * @param {import("./corruption.mjs").Extent} extent

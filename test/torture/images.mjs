@@ -1,12 +1,19 @@
 // The data directories that faults begin with, each as a stop of some kind leaves it.
+import { cpSync } from "node:fs";
 import { join } from "node:path";
+import { copyAsOwn } from "./own-copy.mjs";
 
 /** @typedef {import("./lane.mjs").Lane} Lane */
 export const IMAGES = /** @type {const} */ (["new", "stopped", "killed", "grown"]);
-/** @typedef {(typeof IMAGES)[number]} ImageName */
+/** "long": more records than some configurations retain. @typedef {(typeof IMAGES)[number] | "long"} ImageName */
 
 /** LevelDB merges tables once it has four of them, and each start makes one. */
 const RESTARTS = 5;
+
+/** Records that come before the older snapshot of the long image, and between its two. */
+const LENGTHS = [600, 1200];
+
+const from = (/** @type {string} */ path) => import(new URL(`../../dist/${path}.js`, import.meta.url).href);
 
 /**
  * @param {Lane} lane @param {string} folder @param {readonly ImageName[]} names
@@ -14,7 +21,7 @@ const RESTARTS = 5;
  */
 export async function makeImages(lane, folder, names = IMAGES) {
   /** @type {Record<ImageName, import("./lane.mjs").Image>} */
-  const images = { new: null, stopped: null, killed: null, grown: null };
+  const images = { new: null, stopped: null, killed: null, grown: null, long: null };
   const save = (/** @type {"stopped" | "killed" | "grown"} */ name) => {
     images[name] = join(folder, name);
     lane.save(join(folder, name));
@@ -23,6 +30,10 @@ export async function makeImages(lane, folder, names = IMAGES) {
   if (names.every((name) => name === "new")) return images;
   await run(lane, 1, "stop");
   save("stopped");
+  if (names.includes("long")) {
+    images.long = join(folder, "long");
+    await lengthen(join(folder, "stopped"), images.long);
+  }
   if (!names.includes("killed") && !names.includes("grown")) return images;
   await run(lane, 2, "kill");
   save("killed");
@@ -41,4 +52,25 @@ async function run(lane, round, end) {
     throw new Error(`the daemon does not start:\n${lane.gateway.log.slice(-10).join("\n")}`);
   await lane.load(round);
   await (end === "stop" ? lane.stop() : lane.gateway.kill());
+}
+
+/** Adds records that change nothing for anyone, with two snapshots over them. @param {string} image @param {string} target */
+async function lengthen(image, target) {
+  const { openStore } = await from("daemon/store");
+  const { SnapshotKeeper } = await from("controller/snapshot-keeper");
+  const { event } = await from("events/index");
+  const directory = join(target, "data");
+  copyAsOwn(join(image, "data"), directory);
+  cpSync(join(image, "promises.ndjson"), join(target, "promises.ndjson"));
+  for (const length of LENGTHS) {
+    let { log, state } = await openStore(directory, () => {});
+    const one = { at: state.at, source: "controller", requestId: "long", causedBy: null };
+    const records = Array.from({ length }, () => ({ ...one, event: event("reconciler.resumed", { name: "none" }) }));
+    await log.append({ expectedHead: log.head.seq, records, answers: [] });
+    await log.close();
+    const store = await openStore(directory, () => {});
+    ({ log, state } = store);
+    await new SnapshotKeeper(store.snapshots, log, () => state).create();
+    await log.close();
+  }
 }

@@ -21,6 +21,7 @@ const ONE_DISK_THREAD = { UV_THREADPOOL_SIZE: "1" };
 export class Lane {
   /** @type {readonly string[]} */
   #prefix = [];
+  #config;
 
   /** @param {import("../lab/topology.mjs").Topology} topology @param {Readonly<Record<string, unknown>>} config */
   constructor(topology, config) {
@@ -32,7 +33,8 @@ export class Lane {
       ...topology.gateway,
       spawn: (command, options) => topology.gateway.spawn([...this.#prefix, ...command], options),
     };
-    this.gateway = new Gateway(host, { lan: [{ interface: "lan0" }], api: { listen: null }, ...config });
+    this.#config = { lan: [{ interface: "lan0" }], api: { listen: null }, ...config };
+    this.gateway = new Gateway(host, this.#config);
     this.http = new Http(this.gateway.socket);
     this.client = new Client(client, topology.lanGateway);
     this.promises = new Promises(this.promisesFile);
@@ -65,9 +67,15 @@ export class Lane {
     writeFileSync(this.armedFile, "");
   }
 
+  /** From the next start on, until another point begins. @param {Readonly<Record<string, unknown>>} config */
+  configure(config) {
+    this.gateway.configure({ ...this.#config, ...config });
+  }
+
   /** @param {Image} image */
   async begin(image) {
     await this.gateway.kill();
+    this.configure({});
     await this.topology.gateway.exec("nft", "flush", "ruleset");
     this.gateway.log.length = 0;
     this.promises.close();

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 
 /** What changes files: the calls a kill can fall between. */
 export const STORAGE_CALLS = /** @type {const} */ ([
@@ -25,7 +26,16 @@ const FILE_NUMBER_MAX = 60;
  * @property {StorageCall} call
  * @property {string} when strace's: "3" is the third, "3+" it and all that follow, "3..9" those
  * @property {string} what strace's: "signal=KILL", "error=EIO", "delay_enter=5000000"
+ * @property {readonly string[]} [paths] of files that count; else all that the data directory may come to have
  */
+
+/** With `STEADY_NAMES` a program draws these for files that it has not finished. */
+const UNFINISHED = Array.from({ length: 9 }, (_, index) => `.0000000${index + 1}.tmp`);
+const STEADY = fileURLToPath(new URL("steady-names.mjs", import.meta.url));
+export const STEADY_NAMES = { NODE_OPTIONS: `--import=${STEADY}` };
+
+/** Names that a file has while it is written durably, and then. @param {string} path */
+export const namesOf = (path) => [path, ...UNFINISHED.map((ending) => path + ending)];
 
 /**
  * strace follows paths one by one and no directories, so every name that may come to be is listed. What has a random
@@ -33,27 +43,22 @@ const FILE_NUMBER_MAX = 60;
  * @param {string} dataDir
  */
 export function storagePaths(dataDir) {
-  const log = join(dataDir, "log");
-  const fixed = [
-    "",
-    "witness",
-    "clean",
-    "suspect",
-    "api-token",
-    "snapshots",
-    "archive",
-    "evidence",
-    "log",
-    "log/CURRENT",
-  ];
+  const fixed = ["", "witness", "clean", "suspect", "api-token", "snapshots", "archive", "evidence"];
   const paths = fixed.map((name) => join(dataDir, name));
-  for (let number = 1; number <= FILE_NUMBER_MAX; number += 1) {
+  paths.push(...logPaths(join(dataDir, "log"), FILE_NUMBER_MAX), ...logPaths(join(dataDir, "log.new"), 3));
+  for (let seq = 1; seq <= 200; seq += 1) {
+    paths.push(join(dataDir, "snapshots", `${seq.toString(16).padStart(14, "0")}.json`));
+  }
+  return paths;
+}
+
+/** @param {string} log @param {number} numberMax */
+export function logPaths(log, numberMax) {
+  const paths = [log, join(log, "CURRENT")];
+  for (let number = 1; number <= numberMax; number += 1) {
     const digits = String(number).padStart(6, "0");
     for (const name of [`${digits}.log`, `${digits}.ldb`, `${digits}.dbtmp`, `MANIFEST-${digits}`])
       paths.push(join(log, name));
-  }
-  for (let seq = 1; seq <= 200; seq += 1) {
-    paths.push(join(dataDir, "snapshots", `${seq.toString(16).padStart(14, "0")}.json`));
   }
   return paths;
 }
@@ -63,10 +68,10 @@ export function storagePaths(dataDir) {
  * @param {string} output
  * @param {Injection} injection
  */
-function straceArguments(dataDir, output, { call, when, what }) {
+function straceArguments(dataDir, output, { call, when, what, paths = storagePaths(dataDir) }) {
   // A signal given at a seccomp stop is lost, so kills trace every call; all else is faster with the filter.
   const filter = what.startsWith("signal=") ? [] : ["--seccomp-bpf"];
-  const paths = storagePaths(dataDir).flatMap((path) => ["-P", path]);
+  const followed = paths.flatMap((path) => ["-P", path]);
   return [
     "-f",
     ...filter,
@@ -74,7 +79,7 @@ function straceArguments(dataDir, output, { call, when, what }) {
     "-qq",
     "-o",
     output,
-    ...paths,
+    ...followed,
     "-e",
     `trace=${call}`,
     "-e",
