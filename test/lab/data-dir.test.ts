@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cpSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect } from "vitest";
@@ -37,26 +37,6 @@ describe("the data directory, behind the daemon's back", () => {
       expect(verified, verified.stdout + verified.stderr).toMatchObject({ code: 0 });
       await lab.gateway.start();
       await expectHeldOnly(lab);
-    },
-  );
-
-  scenario(
-    "[F11] LOCK replaced, and devices that only renew: they are answered no more within seconds, though nothing is logged",
-    {},
-    async (lab) => {
-      await hold(lab);
-      const lock = join(lab.gateway.dataDir, "log", "LOCK");
-      const { seq } = await lab.gateway.json<{ seq: number }>("status");
-      renameSync(lock, `${lock}-of-another`);
-      writeFileSync(lock, "");
-      await eventually(async () => expect((await lab.map(lab.client(), HELD))?.result, "a renewal").not.toBe(0));
-      expect(await lab.gateway.cli("snapshot", "create"), "a file in another's directory").toMatchObject({ code: 4 });
-      await expectFenced(lab);
-      expect((await lab.gateway.stop()).code, "a stop in safe mode").toBe(1);
-      await lab.gateway.start();
-      expect(await lab.gateway.json("events", "show", String(seq + 1)), "the next record").toMatchObject({
-        type: "controller.started",
-      });
     },
   );
 

@@ -1,82 +1,14 @@
-import { cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { event } from "../../src/events/index.ts";
 import { openLevelLog } from "../../src/events/log-level.ts";
-import type { Agent } from "./agent.mjs";
-import { type CliResult, runCli } from "./gateway.mjs";
-import { eventually, type Lab, scenario } from "./lab.ts";
-import { WAN_GATEWAY } from "./topology.mjs";
-
-/** PCP NO_RESOURCES, RFC 6887 §7.4: what a device hears while nothing can be promised. */
-const NO_RESOURCES = 8;
+import { eventually, scenario } from "./lab.ts";
+import { ask, expectSafeMode, expectServing, logFile, offline, servePort, takeUp } from "./safe-mode.ts";
 
 interface Status {
-  readonly mode: string;
   readonly seq: number;
-  readonly fault: { readonly code: string; readonly seq: number; readonly next: string } | null;
   readonly log: { readonly base: number; readonly verification: { readonly state: string } | null };
-}
-
-const ask = (lab: Lab, client: Agent, port: number) =>
-  lab.map(client, { protocol: "tcp", internalPort: port, suggestedPort: port, lifetime: 7200, nonce: "7a".repeat(12) });
-
-/** What every safe mode owes: the fault, where it is and the command, in every place; no promise; forwards as they are. */
-async function expectSafeMode(lab: Lab, expected: { code: string; command: string; openPort: number }): Promise<void> {
-  const line = await lab.gateway.start();
-  expect(line).toMatchObject({ msg: "safe-mode", code: expected.code });
-  expect(line["next"], "the log line").toContain(`portreeve ${expected.command}`);
-  expect(await lab.gateway.get("/healthz")).toMatchObject({ status: 200 });
-  const { status, body } = await lab.gateway.get("/readyz");
-  expect([status, body]).toEqual([503, expect.stringContaining(`portreeve ${expected.command}`)]);
-  const shown = await lab.gateway.cli("status", "--json");
-  expect(shown.code, "status").toBe(8);
-  const document = JSON.parse(shown.stdout) as Status;
-  expect(document).toMatchObject({ mode: "safe", fault: { code: expected.code, seq: line["seq"] } });
-  expect(document.fault?.next).toContain(`portreeve ${expected.command} --data-dir ${lab.gateway.dataDir}`);
-  expect((await lab.gateway.cli("status")).stdout).toContain(`portreeve ${expected.command}`);
-  expect((await lab.gateway.cli("port", "add", "9/tcp", lab.client().address)).code, "a mutation").not.toBe(0);
-  expect(await ask(lab, lab.client(), 9000), "a device").toMatchObject({ result: NO_RESOURCES });
-  expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: expected.openPort })).toMatchObject({ by: "c0" });
-  expect((await lab.gateway.stop()).code, "run").toBe(1);
-}
-
-const logFile = (lab: Lab, ending: string): string => {
-  const folder = join(lab.gateway.dataDir, "log");
-  const files = readdirSync(folder).filter((name) => name.endsWith(ending));
-  const bySize = files.sort((a, b) => statSync(join(folder, b)).size - statSync(join(folder, a)).size);
-  return join(folder, bySize[0] as string);
-};
-
-/** A daemon that was started twice, so that its log lies in tables too, with one port open. */
-async function servePort(lab: Lab, port: number): Promise<void> {
-  await lab.client().listen({ tcp: [port] });
-  expect(await ask(lab, lab.client(), port)).toMatchObject({ result: 0, externalPort: port });
-}
-
-async function offline(lab: Lab, ...args: string[]): Promise<CliResult> {
-  return await runCli([...args, "--data-dir", lab.gateway.dataDir]);
-}
-
-/** Puts what a command made beside the data directory in its place, as the command says to. */
-function takeUp(lab: Lab, ran: CliResult): void {
-  expect(ran, ran.stderr).toMatchObject({ code: 0 });
-  const { dataDir } = lab.gateway;
-  const target = /^ {2}mv (\S+\.salvaged-\d+) /m.exec(ran.stdout)?.[1];
-  expect(target).toBeDefined();
-  renameSync(dataDir, `${dataDir}.damaged`);
-  renameSync(target as string, dataDir);
-}
-
-async function expectServing(lab: Lab, port: number): Promise<void> {
-  expect(await lab.gateway.start()).toMatchObject({ msg: "ready" });
-  expect((await lab.gateway.ports()).map(({ external, sync }) => [external.port, sync])).toContainEqual([
-    port,
-    "synced",
-  ]);
-  expect(await lab.internet.tcp({ host: WAN_GATEWAY, port })).toMatchObject({ by: "c0" });
-  expect(await ask(lab, lab.client(), port)).toMatchObject({ result: 0, externalPort: port });
-  expect((await lab.gateway.cli("events", "verify")).code).toBe(0);
 }
 
 describe("a damaged log", () => {
@@ -92,11 +24,8 @@ describe("a damaged log", () => {
       const bytes = readFileSync(table);
       bytes[200] = (bytes[200] as number) ^ 1;
       writeFileSync(table, bytes);
-      await expectSafeMode(lab, { code: "LOG_CORRUPT", command: "events salvage", openPort: 8080 });
+      await expectSafeMode(lab, { code: "LOG_CORRUPT", next: "portreeve events salvage", openPort: 8080 });
 
-      const verified = await offline(lab, "events", "verify");
-      expect(verified.code).toBe(8);
-      expect(verified.stdout).toContain("portreeve events salvage");
       const unasked = await offline(lab, "events", "salvage");
       expect([unasked.code, unasked.stderr]).toEqual([2, expect.stringContaining("--yes")]);
       expect(unasked.stderr, "the plan comes first").toContain("No acknowledged record is lost");
@@ -121,7 +50,7 @@ describe("a damaged log", () => {
       await lab.gateway.kill();
       const wal = logFile(lab, ".log");
       truncateSync(wal, statSync(wal).size - 1);
-      await expectSafeMode(lab, { code: "LOG_CORRUPT", command: "events accept", openPort: 8080 });
+      await expectSafeMode(lab, { code: "LOG_CORRUPT", next: "portreeve events accept", openPort: 8080 });
 
       const unasked = await offline(lab, "events", "accept");
       expect([unasked.code, unasked.stderr]).toEqual([
@@ -153,7 +82,7 @@ describe("a damaged log", () => {
       await lab.gateway.stop();
       rmSync(dataDir, { recursive: true });
       cpSync(`${dataDir}.backup`, dataDir, { recursive: true });
-      await expectSafeMode(lab, { code: "LOG_RESTORED", command: "events accept", openPort: 8080 });
+      await expectSafeMode(lab, { code: "LOG_RESTORED", next: "portreeve events accept", verify: 0, openPort: 8080 });
 
       expect((await offline(lab, "events", "accept", "--yes")).code).toBe(0);
       await expectServing(lab, 8080);
@@ -167,7 +96,7 @@ describe("a damaged log", () => {
     await servePort(lab, 8080);
     await lab.gateway.stop();
     rmSync(join(lab.gateway.dataDir, "log"), { recursive: true });
-    await expectSafeMode(lab, { code: "LOG_CORRUPT", command: "events salvage", openPort: 8080 });
+    await expectSafeMode(lab, { code: "LOG_CORRUPT", next: "portreeve events salvage", openPort: 8080 });
     const restored = await offline(lab, "snapshot", "restore", "--yes");
     takeUp(lab, restored);
     await lab.gateway.start({});
