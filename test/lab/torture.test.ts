@@ -19,6 +19,8 @@ const KILLS = [
   "kill/killed/serve/fdatasync/6",
   "kill/killed/serve/pwrite64/5",
   "kill/stopped/stop/fdatasync/1",
+  "kill/killed/snapshot/rename/1",
+  "kill/long/compact/fdatasync/5",
 ];
 const STEPS = [
   "step/killed/boot/evidence-set-aside/1",
@@ -31,6 +33,7 @@ const STEPS = [
   "step/stopped/serve/settled-not-replied/3",
   "step/stopped/serve/snapshot-written/2",
   "step/stopped/serve/checkpoint-appended/1",
+  "step/long/compact/archived-not-removed/1",
 ];
 const DISKS = [
   "error/boot/EIO/fdatasync/once/2",
@@ -38,6 +41,7 @@ const DISKS = [
   "error/serve/EIO/write/lasting/5",
   "error/serve/ENOSPC/write/lasting/2",
   "full/tmpfs/serving/3",
+  "error/compact/ENOSPC/write/lasting/12",
 ];
 const SEED = Number(process.env["PORTREEVE_SEED"] ?? 20_240_501);
 const EXTENT = { seed: SEED, probes: 600, stride: 131 };

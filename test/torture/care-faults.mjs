@@ -15,7 +15,7 @@ import { mustStart } from "./syscall-kills.mjs";
 
 /** The image "long" has more; as many as are surplus leave at a start. */
 const RETAIN = { log: { retain: { events: 1000, days: 365 } } };
-const LOG_FILES = 12;
+const LOG_FILES = 40;
 const DONE_WITHIN_MS = 10_000;
 const POLL_MS = 20;
 
@@ -71,8 +71,8 @@ export function careFaults() {
 
 /** @param {Injection["call"]} call @returns {Series} */
 const savingKilled = (call) => ({
-  name: `kill/grown/snapshot/${call}`,
-  image: "grown",
+  name: `kill/killed/snapshot/${call}`,
+  image: "killed",
   faults: "F1 F13",
   run: async (lane, library, nth) => {
     await mustStart(lane, { env: STEADY_NAMES });

@@ -1,5 +1,5 @@
 // The data directories that faults begin with, each as a stop of some kind leaves it.
-import { cpSync } from "node:fs";
+import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { copyAsOwn } from "./own-copy.mjs";
 
@@ -60,6 +60,7 @@ async function lengthen(image, target) {
   const { SnapshotKeeper } = await from("controller/snapshot-keeper");
   const { event } = await from("events/index");
   const directory = join(target, "data");
+  rmSync(target, { recursive: true, force: true });
   copyAsOwn(join(image, "data"), directory);
   cpSync(join(image, "promises.ndjson"), join(target, "promises.ndjson"));
   for (const length of LENGTHS) {
