@@ -1,11 +1,12 @@
 import { configTargets } from "./targets/config.mjs";
 import { eventLogTargets } from "./targets/event-log.mjs";
+import { firewallTargets } from "./targets/firewalls.mjs";
 import { kernelTargets } from "./targets/kernel.mjs";
 import { portControlTargets } from "./targets/port-control.mjs";
 import { wireguardTargets } from "./targets/wireguard.mjs";
 
 /** Every reader of foreign bytes. @param {import("./targets/loading.mjs").Load} load */
 export async function allTargets(load) {
-  const groups = [portControlTargets, kernelTargets, configTargets, eventLogTargets, wireguardTargets];
+  const groups = [portControlTargets, kernelTargets, firewallTargets, configTargets, eventLogTargets, wireguardTargets];
   return (await Promise.all(groups.map((group) => group(load)))).flat();
 }

@@ -6,7 +6,7 @@ import { adminTable, cliOn, dockerLike, ownRuleset, Ufw } from "./other-firewall
 import { LAN_GATEWAY, WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
 
 /** Each runs the command line a dozen times. */
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 240_000;
 
 type Doctor = (...args: string[]) => Promise<CliResult>;
 

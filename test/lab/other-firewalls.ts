@@ -83,6 +83,8 @@ export class Ufw {
   async enable(gateway: Host): Promise<void> {
     cpSync("/etc/ufw", this.#folder, { recursive: true, preserveTimestamps: true });
     await this.exec(gateway, "ufw", "--force", "enable");
+    // What it loads the second time has two rules for IPv6 more.
+    await this.exec(gateway, "ufw", "reload");
   }
 
   /** A program that sees this ufw. */

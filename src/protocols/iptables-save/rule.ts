@@ -54,7 +54,8 @@ export function decodeRule(rest: readonly string[]): FilterRule {
   for (let index = 0; index < rest.length; index += 1) {
     const negated = rest[index] === "!";
     if (negated) index += 1;
-    const option = rest[index] as string;
+    const option = rest[index];
+    if (option === undefined) throw new IptablesSaveError("a rule ends with !");
     const value = rest[index + 1] ?? "";
     if (option === "-j" || option === "-g") {
       verdict = verdictOf(option, value);
