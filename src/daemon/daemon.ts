@@ -13,6 +13,7 @@ import { parseListen } from "../config/schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { settingsFrom } from "../config/settings.ts";
 import { Controller } from "../controller/controller.ts";
+import { sayFirstLink, sayReady, saySafeMode } from "./announcement.ts";
 import { apiDeps } from "./api-deps.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
 import { createEntropy } from "./entropy.ts";
@@ -138,9 +139,11 @@ class Daemon {
     }
     await this.#servePorts();
     await this.#openApi(store, eventLog, controller, clock, readiness);
-    if (!store.ok) return this.#saySafeMode();
-    this.#sayReady(readiness);
-    await this.#sayFirstLink();
+    if (this.#fault !== null) saySafeMode(this.#announce, this.#fault);
+    if (!store.ok) return;
+    const socket = `${config.runtimeDir}/portreeve.sock`;
+    sayReady(this.#announce, this.#api, { socket, sockets: this.#sockets(), degraded: readiness.degraded() });
+    await sayFirstLink(this.#announce, this.#log, this.#api);
     await this.#care?.start();
   }
 
@@ -371,38 +374,7 @@ class Daemon {
     this.#fault = problem;
     this.#readiness?.bar(`safe mode: ${problem.message}. Next: ${problem.next}`);
     // At a start whoever reads the line finds someone to ask about it.
-    if (this.#api !== null) this.#saySafeMode();
-  }
-
-  #saySafeMode(): void {
-    if (this.#fault === null) return;
-    const { code, seq, message, next } = this.#fault;
-    this.#announce.error({ code, seq, reason: message, next }, "safe-mode");
-  }
-
-  #sayReady(readiness: Readiness): void {
-    const degraded = readiness.degraded();
-    const { config } = this.#options.loaded;
-    const fields = {
-      socket: `${config.runtimeDir}/portreeve.sock`,
-      api: this.#api?.address ?? null,
-      tokenFile: this.#api?.tokenFile ?? null,
-      ...(this.#api?.caFingerprint != null && { caFingerprint: this.#api.caFingerprint }),
-      sockets: this.#sockets(),
-      ...(degraded.length > 0 && { degraded }),
-    };
-    this.#announce.info(fields, "ready");
-  }
-
-  /** Once, and only here: what is kept of it is a hash. */
-  async #sayFirstLink(): Promise<void> {
-    const link = await this.#api?.firstLink().catch((cause: unknown): null => {
-      this.#log.warn({ err: cause }, "no link to set the password by could be made; `portreeve user link` tries again");
-      return null;
-    });
-    if (link == null) return;
-    const { url, expiresAt } = link;
-    this.#announce.info({ url, expiresAt: new Date(expiresAt).toISOString() }, "sign-in-link");
+    if (this.#api !== null) saySafeMode(this.#announce, problem);
   }
 }
 
