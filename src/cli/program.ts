@@ -4,6 +4,7 @@ import { Cli, type Outside } from "./cli.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import { EXIT, exitOf, Failure } from "./exit.ts";
 import { PortreeveError } from "../lib/errors.ts";
+import { plannedLine } from "./plan-line.ts";
 import { examples } from "./program-parts.ts";
 import { painter, printable, wantsColor } from "./terminal.ts";
 import { addChangeVerbs } from "./verbs/change-verbs.ts";
@@ -25,7 +26,7 @@ import { addStatusVerb, nextSteps, showStatus } from "./verbs/status-verb.ts";
 export async function runCommandLine(args: readonly string[], outside: Outside): Promise<number> {
   const { program, cli } = buildProgram(outside);
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(plannedLine(program, args) ?? [...args], { from: "user" });
     return cli.exitCode;
   } catch (cause) {
     return explain(cause, outside);

@@ -1,9 +1,12 @@
 import { z } from "zod";
 import type { Change } from "../../reducers/decide/undo.ts";
+import { objectsOf } from "../../reducers/objects/index.ts";
+import type { Actor } from "../auth/actor.ts";
+import { includes } from "../auth/scope.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
 import { Places } from "../places.ts";
-import { notFound } from "../problem.ts";
+import { notFound, RequestProblem } from "../problem.ts";
 import { confirmationSchema, reverts } from "../schemas/change.ts";
 import { seqParam, waitQuery } from "../schemas/fields.ts";
 import { mutation, planSchema, resultSchema } from "../schemas/plan.ts";
@@ -62,6 +65,7 @@ function revertRoutes(app: App, { history }: ApiDeps, mutations: Mutations, plac
           throw notFound("no change of an operator is in the log; `portreeve events list` shows what is");
         return await history.change(seq);
       });
+      refuseBeyondScope(request.actor, change);
       const done = await mutations.run(request, reply, { type: "change.revert", change });
       return { ...done, reverts: firstSeq(change) };
     },
@@ -78,10 +82,22 @@ function revertRoutes(app: App, { history }: ApiDeps, mutations: Mutations, plac
     },
     async (request, reply) => {
       const change = await places.during(() => history.change(request.params.seq));
+      refuseBeyondScope(request.actor, change);
       const done = await mutations.run(request, reply, { type: "change.revert", change });
       return { ...done, reverts: firstSeq(change) };
     },
   );
+}
+
+/** What an operator's token may change itself; the rest is an admin's, and so is taking it back. */
+const OPERATED: ReadonlySet<string> = new Set(["port", "block", "reconciler", "allowance"]);
+
+function refuseBeyondScope(actor: Actor, { records }: Change): void {
+  const kinds = [...objectsOf(records.map((record) => record.event)).values()].map(({ kind }) => kind.name);
+  const beyond = kinds.find((kind) => !OPERATED.has(kind));
+  if (beyond === undefined || includes(actor.scopes, "admin")) return;
+  const message = `the change is of a ${beyond}: taking that back needs the scope admin`;
+  throw new RequestProblem({ code: "NOT_AUTHORIZED", message });
 }
 
 const firstSeq = ({ records }: Change): number => records[0]?.seq ?? 0;

@@ -10,6 +10,7 @@ import { objectText } from "../plan-text.ts";
 import { examples } from "../program-parts.ts";
 
 export function addChangeVerbs(program: Command, cli: Cli): void {
+  addPlanVerb(program);
   const undo = program
     .command("undo")
     .description("take the last change of an operator back; once more brings it back");
@@ -27,6 +28,19 @@ export function addChangeVerbs(program: Command, cli: Cli): void {
     await takeBack(cli, { method: "POST", path: `/revert/${seq}` }, options);
   });
   addConfirmVerb(program, cli);
+}
+
+/** With a command after it the line never comes here: it is that command's dry run. */
+function addPlanVerb(program: Command): void {
+  const plan = program
+    .command("plan")
+    .description("show what a command would change, and change nothing; exits 10 if there is something")
+    .argument("[command...]", "any command that changes something, with its arguments and options")
+    .allowUnknownOption();
+  examples(plan, ["portreeve plan port add 8443:443/tcp 192.168.7.2", "portreeve plan port remove 8443/tcp"]);
+  plan.action(() => {
+    throw usage("name the command to plan", "as in `portreeve plan port remove 8443/tcp`");
+  });
 }
 
 /** The plan first: what it says is what is printed as done. */

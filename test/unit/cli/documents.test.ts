@@ -23,7 +23,9 @@ function commandsIn(text: string): string[] {
 function faultOf(program: Command, line: string): string | null {
   let command = program;
   let values = 0;
-  const words = wordsOf(line);
+  const all = wordsOf(line);
+  // What is planned is a command line itself.
+  const words = all[0] === "plan" && all[1]?.startsWith("-") === false ? all.slice(1) : all;
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] as string;
     if (word === ">" || word === "|") break;
