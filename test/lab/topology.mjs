@@ -2,7 +2,7 @@
 // run it on Node 20 without a build. Nothing here touches the namespace of the machine itself: both ends of each
 // veth are made directly inside the namespaces they belong to.
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -85,19 +85,18 @@ async function removeNamespace(name) {
     const { stdout } = await run("ip", ["netns", "pids", name]).catch(() => ({ stdout: "" }));
     const pids = stdout.split("\n").filter(Boolean).map(Number);
     if (pids.length === 0) break;
-    for (const pid of pids) signal(pid, "SIGKILL");
+    for (const pid of pids) end(pid);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await run("ip", ["netns", "del", name]).catch(() => undefined);
 }
 
-/**
- * @param {number} pid
- * @param {NodeJS.Signals} name
- */
-function signal(pid, name) {
+/** Of a killed wireguard-go a socket stays, as a file that no namespace takes with it. @param {number} pid */
+function end(pid) {
   try {
-    process.kill(pid, name);
+    const [program, name = ""] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    process.kill(pid, "SIGKILL");
+    if (program === "wireguard-go" && name !== "") rmSync(`/run/wireguard/${name}.sock`, { force: true });
   } catch {
     // It ended between the listing and the signal.
   }
@@ -110,7 +109,7 @@ const standing = new Set();
 process.on("exit", () => {
   for (const name of standing) {
     const pids = spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" }).stdout ?? "";
-    for (const pid of pids.split("\n").filter(Boolean)) signal(Number(pid), "SIGKILL");
+    for (const pid of pids.split("\n").filter(Boolean)) end(Number(pid));
     spawnSync("ip", ["netns", "del", name]);
   }
 });

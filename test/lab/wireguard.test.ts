@@ -367,6 +367,19 @@ describe.skipIf(missing !== null)("our WireGuard interface", { timeout: 120_000 
     );
   });
 
+  it("says that another program has its name, of another namespace too: wireguard-go's sockets are files", async () => {
+    await peer.exec("wireguard-go", GATEWAY_INTERFACE);
+    driver = new WireguardDriver(gateway, INSTANCE);
+    await driver.seal("s-link", ours.privateKey);
+    const seq = await driver.want([link()]);
+    await driver.start();
+    expect(await driver.settled(seq)).toMatchObject({
+      link: { code: "EADDRINUSE", message: expect.stringContaining("wireguard.interface") },
+    });
+    await peer.exec("ip", "link", "del", GATEWAY_INTERFACE);
+    await eventually(async () => expect((await dump())[0]?.[1]).toBe(ours.publicKey), MENDED_WITHIN_MS);
+  });
+
   it("takes a thousand peers in one pass", async () => {
     await start();
     const many = Array.from({ length: 1000 }, (_, index) =>

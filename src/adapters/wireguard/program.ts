@@ -54,15 +54,16 @@ export const runProgram: Run = (program, args, { blame = program, input = "", si
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else if (signal?.aborted === true) reject(signal.reason as Error);
-      else reject(new ProgramError(blame, codeOf(error, stderr)));
+      else reject(new ProgramError(blame, codeOf(error, `${stderr}${stdout}`)));
     });
     // It may end before it has read everything; its exit status says why.
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);
   });
 
-function codeOf({ code, killed }: { readonly code?: unknown; readonly killed?: boolean }, stderr: string): string {
+/** wireguard-go tells its errors on stdout. */
+function codeOf({ code, killed }: { readonly code?: unknown; readonly killed?: boolean }, said: string): string {
   if (typeof code === "string") return code.startsWith("ERR_") ? "EIO" : code;
   if (killed === true) return "ETIMEDOUT";
-  return SAID.find(([words]) => words.test(stderr))?.[1] ?? "EIO";
+  return SAID.find(([words]) => words.test(said))?.[1] ?? "EIO";
 }
