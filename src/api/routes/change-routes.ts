@@ -41,7 +41,7 @@ export function registerChangeRoutes(app: App, deps: ApiDeps, mutations: Mutatio
   app.post(
     "/api/v1/confirmations/:id/confirm",
     {
-      config: { scope: "operate" },
+      config: { scope: "admin" },
       schema: { ...mutation, summary: "Keep a change for good", params: z.strictObject({ id: z.string().max(64) }) },
     },
     async (request, reply) => {
@@ -51,11 +51,12 @@ export function registerChangeRoutes(app: App, deps: ApiDeps, mutations: Mutatio
   );
 }
 
+/** An admin's: what is taken back may be an admin's change. */
 function revertRoutes(app: App, { history }: ApiDeps, mutations: Mutations, places: Places): void {
   app.post(
     "/api/v1/undo",
     {
-      config: { scope: "operate" },
+      config: { scope: "admin" },
       schema: { ...reverting, summary: "Take the last change of an operator back; once more brings it back" },
     },
     async (request, reply) => {
@@ -73,7 +74,7 @@ function revertRoutes(app: App, { history }: ApiDeps, mutations: Mutations, plac
   app.post(
     "/api/v1/revert/:seq",
     {
-      config: { scope: "operate" },
+      config: { scope: "admin" },
       schema: {
         ...reverting,
         summary: "Take back the change that a record belongs to; of a device's, what it was given",

@@ -102,6 +102,11 @@ describe("the authorisation matrix", () => {
     ]);
     const reads = routes().filter(({ scope, method }) => CHANGES.includes(method) && scope === "read");
     expect(reads, "nothing that changes something is for readers").toEqual([]);
+    const above = routes().filter(({ path }) =>
+      /\/(undo|revert|confirm|tokens|sessions|password|totp|account)\b/.test(path),
+    );
+    const weak = above.filter(({ scope }) => !["open", "read", "admin", "local"].includes(scope));
+    expect(weak, "whoever may only operate takes back no admin's change and touches no account").toEqual([]);
   });
 
   it("[E8] a route that does not say its scope fails the start", () => {

@@ -95,8 +95,21 @@ describe("the configuration file", () => {
     expect(parse("", { PORTREEVE_DNS__LISTEN_PORT: "5353" }).notes).toHaveLength(1);
   });
 
-  it("listens on loopback only", () => {
+  it("listens on loopback only, unless TLS is on", () => {
     expect(errorsOf("api: { listen: 0.0.0.0:8351 }")[0]).toContain("must be a loopback address");
+    expect(errorsOf("api: { listen: 192.0.2.1:8351, tls: off }")[0]).toContain("`api.tls` is on");
+    expect(parse("api: { listen: 0.0.0.0:8351, tls: own-ca }").config.api).toMatchObject({ tls: "own-ca", hosts: [] });
+    const files = "{ certificate: /etc/tls/gw.pem, key: /etc/tls/gw.key }";
+    expect(parse(`api: { listen: "[::]:443", tls: ${files} }`).config.api.tls).toEqual({
+      certificate: "/etc/tls/gw.pem",
+      key: "/etc/tls/gw.key",
+    });
+    expect(errorsOf("api: { tls: on }")).not.toEqual([]);
+    expect(errorsOf("api: { tls: { certificate: /a } }")).not.toEqual([]);
+    expect(
+      parse("api: { hosts: [gw.example.org, gw.example.org:443, 203.0.113.5, '2001:db8::1'] }").config.api.hosts,
+    ).toHaveLength(4);
+    expect(errorsOf("api: { hosts: ['https://gw.example.org/'] }")[0]).toContain("must be a name or an address");
     expect(errorsOf("api: { listen: 127.0.0.1 }")[0]).toContain("must be ADDRESS:PORT");
     for (const listen of ["127.0.0.1:1", "[::1]:8351", "localhost:0", "null"]) {
       expect(errorsOf(`api: { listen: "${listen}" }`.replace('"null"', "null"))).toEqual([]);
