@@ -150,7 +150,7 @@ async function machineFacts(parts: DoctorParts): Promise<MachineFacts> {
         }
       : null,
     clock: { synchronised: machine.isClockSynchronised(), aheadMs: Date.now() - clock.now() },
-    disk: await machine.readDisk(config.dataDir),
+    disk: await machine.readDisk(config.dataDir).catch(() => null),
     sockets: await socketFacts(parts),
     routerAdvertisements: await machine.readAdvertisements(),
   };

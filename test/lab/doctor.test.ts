@@ -126,7 +126,7 @@ describe("other firewalls", () => {
   });
 
   scenario(
-    "[F7] is content where nothing is wrong, and names who took our port",
+    "[A8] is content where nothing is wrong, and names who took our port",
     { timeoutMs: TIMEOUT_MS },
     async (lab) => {
       const doctor = plain(lab);

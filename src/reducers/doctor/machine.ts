@@ -7,7 +7,8 @@ export interface MachineFacts {
   /** Null: no WireGuard is wanted. */
   readonly wireguard: { readonly module: boolean; readonly userspace: boolean; readonly tun: boolean } | null;
   readonly clock: ClockFacts;
-  readonly disk: DiskFacts;
+  /** Null: the data directory cannot be asked, as when it is gone. */
+  readonly disk: DiskFacts | null;
   readonly sockets: readonly SocketFacts[];
   readonly routerAdvertisements: readonly AdvertisementFacts[];
 }
@@ -156,7 +157,12 @@ const MIB = 1024 * 1024;
 const DISK_MIN_BYTES = 64 * MIB;
 const DISK_LOW_BYTES = 512 * MIB;
 
-function judgeDisk({ path, freeBytes, totalBytes, freeFiles }: DiskFacts): Finding {
+function judgeDisk(disk: DiskFacts | null): Finding {
+  if (disk === null) {
+    const next = "stop the daemon and put the directory back, from a backup if it must be";
+    return problem("disk", "the data directory is not there or cannot be read", next);
+  }
+  const { path, freeBytes, totalBytes, freeFiles } = disk;
   const free = `${Math.floor(freeBytes / MIB)} MiB of ${Math.floor(totalBytes / MIB)} MiB are free in ${path}`;
   const next = "make room there: without it nothing new is promised to devices";
   if (freeFiles === 0) return problem("disk", `no more files fit in ${path}`, next);

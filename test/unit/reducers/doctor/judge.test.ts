@@ -12,12 +12,13 @@ const GATEWAY: GatewayFacts = {
   wans: [WAN],
   listeners: [{ protocol: "tcp", port: 22 }],
 };
+const DISK = { path: "/var/lib/portreeve", freeBytes: 2 ** 33, totalBytes: 2 ** 34, freeFiles: 1000 };
 const MACHINE: MachineFacts = {
   sysctls: [{ name: "net.ipv4.ip_forward", wanted: "1", found: "1", reason: "nothing is forwarded without it" }],
   programs: [{ name: "ip", found: true, package: "iproute2", reason: "interfaces are read by it", required: true }],
   wireguard: null,
   clock: { synchronised: true, aheadMs: 0 },
-  disk: { path: "/var/lib/portreeve", freeBytes: 2 ** 33, totalBytes: 2 ** 34, freeFiles: 1000 },
+  disk: DISK,
   sockets: [{ name: "port control", address: "192.168.7.1", port: 5351, bound: true, holder: null }],
   routerAdvertisements: [],
 };
@@ -105,7 +106,8 @@ describe("the doctor", () => {
       /1 MiB of 1024 MiB are free in \/d/,
       /make room/,
     ],
-    ["no more files", {}, { disk: { ...MACHINE.disk, freeFiles: 0 } }, /no more files/, /make room/],
+    ["no more files", {}, { disk: { ...DISK, freeFiles: 0 } }, /no more files/, /make room/],
+    ["a data directory that is gone", {}, { disk: null }, /data directory is not there/, /backup/],
   ])("calls %s a problem and says what helps", (_name, gateway, machine, message, fix) => {
     const [finding, ...more] = findings(gateway, machine);
     expect(more).toEqual([]);
