@@ -39,21 +39,24 @@ for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
 createInterface({ input: child.stderr }).on("line", (line) => {
   process.stderr.write(`${line}\n`);
   if (line.includes('"msg":"ready"')) sayNextSteps(JSON.parse(line));
+  if (line.includes('"msg":"sign-in-link"'))
+    say(`\n  sign in  ${JSON.parse(line).url}\n           (once, within a day)\n`);
   if (line.includes('"msg":"safe-mode"')) say("\nThe event log is damaged: see docs/operations.md, “A broken log”.\n");
 });
 child.on("exit", (code, signal) => {
   process.exitCode = signal === null ? (code ?? EXIT_ERROR) : EXIT_ERROR;
 });
 
-/** @param {{ socket: string; api: string | null; tokenFile: string | null; sockets: string[]; degraded?: string[] }} ready */
-function sayNextSteps({ socket, api, tokenFile, sockets, degraded = [] }) {
+/** @param {{ socket: string; api: string | null; tokenFile: string | null; caFingerprint?: string; sockets: string[]; degraded?: string[] }} ready */
+function sayNextSteps({ socket, api, tokenFile, caFingerprint, sockets, degraded = [] }) {
+  const access = tokenFile === null ? "(sign in, or send a token)" : `(bearer token in ${tokenFile})`;
   const cli = socket === "/run/portreeve/portreeve.sock" ? "bin/portreeve" : `bin/portreeve --socket ${socket}`;
   const serving = sockets.filter((each) => each.startsWith("port control"));
   const lines = [
     "",
     "Portreeve is ready.",
     "",
-    ...(api === null ? [] : [`  API      http://${api}/docs  (bearer token in ${tokenFile})`]),
+    ...(api === null ? [] : [`  API      ${caFingerprint === undefined ? "http" : "https"}://${api}/docs  ${access}`]),
     `  socket   ${socket}`,
     `  config   ${CONFIG}`,
     ...serving.map((each) => `  serving  ${each}`),

@@ -61,7 +61,7 @@ function untilClosed(socket: Socket): Promise<string> {
 }
 
 describe("connections that want to hold us up", () => {
-  it("[E8] are closed when their headers, or their body, do not come", async () => {
+  it("[A3] are closed when their headers, or their body, do not come", async () => {
     await listen();
     const [headers, body, silent] = [await dial(), await dial(), await dial()];
     headers.write("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ");
@@ -74,13 +74,13 @@ describe("connections that want to hold us up", () => {
     expect(third === "" || third.includes("408")).toBe(true);
   });
 
-  it("[E8] over TLS are closed when they do not shake hands", async () => {
+  it("[A3] over TLS are closed when they do not shake hands", async () => {
     await listen({ tls: "own-ca" });
     await untilClosed(await dial());
     expect((await send({ port, insecure: true }, "/healthz")).status).toBe(200);
   });
 
-  it("[E8] are 64 of an address at most, so that another address gets in", async () => {
+  it("[A3] are 64 of an address at most, so that another address gets in", async () => {
     await listen();
     const held: Socket[] = [];
     for (let count = 0; count < 64; count += 1) held.push(await dial("127.0.0.2"));
@@ -92,7 +92,7 @@ describe("connections that want to hold us up", () => {
       .toBe(200);
   });
 
-  it("[E8] are 256 in all; the Unix socket answers whatever stands there", async () => {
+  it("[A3] are 256 in all; the Unix socket answers whatever stands there", async () => {
     await listen();
     for (const from of ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"]) {
       for (let count = 0; count < 64; count += 1) await dial(from);
@@ -103,14 +103,14 @@ describe("connections that want to hold us up", () => {
     await expect.poll(async () => (await send({ port }, "/healthz").catch(() => null))?.status).toBe(200);
   });
 
-  it("[E8] get 431 for more than 8 KiB of headers, and 413 for more than 64 KiB of body", async () => {
+  it("[A3] get 431 for more than 8 KiB of headers, and 413 for more than 64 KiB of body", async () => {
     await listen();
     expect((await send({ port }, "/healthz", { headers: { "x-long": "a".repeat(9000) } })).status).toBe(431);
     const body = { password: "x".repeat(65 * 1024) };
     expect((await send({ port }, "/api/v1/sessions", { method: "POST", body })).status).toBe(413);
   });
 
-  it("[E8] get nothing for two lengths, or a length and chunks (request smuggling)", async () => {
+  it("[A3] get nothing for two lengths, or a length and chunks (request smuggling)", async () => {
     await listen();
     for (const framing of [
       "Content-Length: 2\r\nContent-Length: 3",

@@ -56,7 +56,7 @@ const inSession = (cookie: string, path: string, sent: Sent = {}) =>
   send(tcp, path, { ...sent, headers: { cookie, origin: origin(), ...sent.headers } });
 
 describe("the first sign-in", () => {
-  it("[A2] is by a link that works once, sets the password, signs in, and removes the token file", async () => {
+  it("[A3] is by a link that works once, sets the password, signs in, and removes the token file", async () => {
     expect(existsSync(join(folder, "api-token"))).toBe(true);
     const first = await api.firstLink();
     expect(first?.url).toMatch(new RegExp(`^${origin()}/sign-in#[\\w-]{43}$`));
@@ -79,7 +79,7 @@ describe("the first sign-in", () => {
     expect(await api.firstLink()).toBeNull();
   });
 
-  it("[A2] outlives a restart as a hash, ends after a day, and `user link` makes another", async () => {
+  it("[A3] outlives a restart as a hash, ends after a day, and `user link` makes another", async () => {
     const token = (await api.firstLink())?.url.split("#")[1] as string;
     const held = [...kept().values()].map(({ material }) => Buffer.from(material.expose()).toString());
     expect(held.join()).not.toContain(token);
@@ -97,7 +97,7 @@ describe("the first sign-in", () => {
     expect((await redeem(String(third.body["url"]).split("#")[1] as string)).status).toBe(200);
   });
 
-  it("[A2] of two who use a link at once, one wins", async () => {
+  it("[A3] of two who use a link at once, one wins", async () => {
     const token = (await api.firstLink())?.url.split("#")[1] as string;
     const redeem = (password: string) =>
       send(tcp, "/api/v1/sign-in-link/redeem", { method: "POST", body: { token, password } });
@@ -116,7 +116,7 @@ describe("the first sign-in", () => {
 });
 
 describe("signing in", () => {
-  it("[A2] gives a session cookie, which changes with each sign-in and ends the one before", async () => {
+  it("[A3] gives a session cookie, which changes with each sign-in and ends the one before", async () => {
     await setPassword();
     const first = cookieOf(await signIn());
     expect((await inSession(first, "/api/v1/sessions")).status).toBe(200);
@@ -127,7 +127,7 @@ describe("signing in", () => {
     expect(sessions).toMatchObject([{ current: true, address: "127.0.0.1" }]);
   });
 
-  it("[A2] says the same whatever is wrong, also where there is no password yet", async () => {
+  it("[A3] says the same whatever is wrong, also where there is no password yet", async () => {
     const before = await signIn("whatever it is");
     await setPassword();
     const wrong = await signIn("whatever it is", { from: "127.0.0.2" });
@@ -141,7 +141,7 @@ describe("signing in", () => {
     expect(JSON.stringify(requests)).not.toContain("whatever");
   });
 
-  it("[A2] is slowed down where it fails, and never for the socket, a session, or another address", async () => {
+  it("[A3] is slowed down where it fails, and never for the socket, a session, or another address", async () => {
     await setPassword();
     const cookie = cookieOf(await signIn());
     expect((await signIn("wrong password", { from: "127.0.0.3" })).status).toBe(401);
@@ -155,7 +155,7 @@ describe("signing in", () => {
     expect((await signIn(PASSWORD, { from: "127.0.0.3" })).status).toBe(201);
   });
 
-  it("[A2] ends with signing out, with being ended by another session, and with a new password", async () => {
+  it("[A3] ends with signing out, with being ended by another session, and with a new password", async () => {
     await setPassword();
     const [mine, other, third] = [cookieOf(await signIn()), cookieOf(await signIn()), cookieOf(await signIn())];
     const alive = async (cookie: string) => (await inSession(cookie, "/api/v1/status")).status === 200;
@@ -178,7 +178,7 @@ describe("signing in", () => {
     expect(kinds(), "the password before is erased").toEqual(["password"]);
   });
 
-  it("[A2] ends the streams of a session that is killed", async () => {
+  it("[A3] ends the streams of a session that is killed", async () => {
     await setPassword();
     const cookie = cookieOf(await signIn());
     const { request } = await import("node:http");
@@ -200,7 +200,7 @@ describe("signing in", () => {
 });
 
 describe("codes", () => {
-  it("[A2] are asked for once a device has shown one, are worth something once, and are turned off by the socket", async () => {
+  it("[A3] are asked for once a device has shown one, are worth something once, and are turned off by the socket", async () => {
     await setPassword();
     const enrolment = await send(local, "/api/v1/totp/enrolment", { method: "POST" });
     const secret = fromBase32(String(enrolment.body["secret"]));
@@ -221,7 +221,7 @@ describe("codes", () => {
     expect(kinds()).toEqual(["password"]);
   });
 
-  it("[A2] stay asked for after a link set a new password", async () => {
+  it("[A3] stay asked for after a link set a new password", async () => {
     await setPassword();
     const enrolment = await send(local, "/api/v1/totp/enrolment", { method: "POST" });
     const secret = fromBase32(String(enrolment.body["secret"]));
@@ -238,7 +238,7 @@ describe("tokens", () => {
   const ask = (token: unknown, path = "/api/v1/status", sent: Sent = {}) =>
     send(tcp, path, { ...sent, headers: { authorization: `Bearer ${String(token)}`, ...sent.headers } });
 
-  it("[A2] are shown once, do what their scope says, tell when they were used, and end when revoked", async () => {
+  it("[A3] are shown once, do what their scope says, tell when they were used, and end when revoked", async () => {
     const made = await make({ name: "backup", scopes: ["read"], lifetime: null });
     expect(made.status).toBe(201);
     const { secret, token } = made.body as { secret: string; token: { id: string } };
@@ -257,7 +257,7 @@ describe("tokens", () => {
     expect(kinds()).toEqual([]);
   });
 
-  it("[A2] end by themselves, and what they did is signed with their id", async () => {
+  it("[A3] end by themselves, and what they did is signed with their id", async () => {
     const made = await make({ name: "ops", scopes: ["operate"], lifetime: 60 });
     const { secret, token } = made.body as { secret: string; token: { id: string } };
     const body = { protocol: "tcp", externalPort: 8443, internalAddress: "192.168.77.2" };
@@ -268,7 +268,7 @@ describe("tokens", () => {
     expect((await ask(secret)).status).toBe(401);
   });
 
-  it("[A2] can't make tokens, change the password or the codes, or make links", async () => {
+  it("[A3] can't make tokens, change the password or the codes, or make links", async () => {
     await setPassword();
     const { secret } = (await make({ name: "all", scopes: ["admin"], lifetime: null })).body;
     const tries: [string, Sent][] = [
@@ -284,7 +284,7 @@ describe("tokens", () => {
     expect((await ask(secret, "/api/v1/tokens")).status).toBe(200);
   });
 
-  it("[A9] a repeated request makes one token and shows its secret once; a dry run makes none and seals nothing", async () => {
+  it("[A1] a repeated request makes one token and shows its secret once; a dry run makes none and seals nothing", async () => {
     const plan = await make({ name: "ci", lifetime: null }, { headers: {} });
     await send(local, `/api/v1/tokens/${(plan.body as { token: { id: string } }).token.id}`, { method: "DELETE" });
     const dry = await send(local, "/api/v1/tokens?dryRun=true", {
@@ -303,7 +303,7 @@ describe("tokens", () => {
 });
 
 describe("what the log holds of a password", () => {
-  it("[E8] is nothing, not even in the id of a repeated request", async () => {
+  it("[E9] is nothing, not even in the id of a repeated request", async () => {
     const headers = { "idempotency-key": "change" };
     const body = { password: PASSWORD };
     const first = await send(local, "/api/v1/password", { method: "POST", body, headers });

@@ -84,7 +84,7 @@ const ALLOWED: Readonly<Record<string, readonly Scope[]>> = {
 };
 
 describe("the authorisation matrix", () => {
-  it("[E8] is made of the server's own routes, each with a scope, of every kind", () => {
+  it("[A3] is made of the server's own routes, each with a scope, of every kind", () => {
     expect(routes().length).toBeGreaterThan(50);
     expect(new Set(routes().map(({ scope }) => scope))).toEqual(new Set(["open", "read", "operate", "admin", "local"]));
     const open = routes().filter(({ scope, method }) => scope === "open" && method !== "HEAD");
@@ -109,14 +109,14 @@ describe("the authorisation matrix", () => {
     expect(weak, "whoever may only operate takes back no admin's change and touches no account").toEqual([]);
   });
 
-  it("[E8] a route that does not say its scope fails the start", () => {
+  it("[A3] a route that does not say its scope fails the start", () => {
     const app = fastify();
     guardDoor(app, {} as Door);
     expect(() => app.get("/forgotten", () => "secret")).toThrow(/GET \/forgotten does not say who may use it/);
     expect(() => app.get("/said", { config: { scope: "read" } }, () => "secret")).not.toThrow();
   });
 
-  it.each(Object.keys(ALLOWED))("[E8] lets in %s exactly where it may go", async (who) => {
+  it.each(Object.keys(ALLOWED))("[A3] lets in %s exactly where it may go", async (who) => {
     const authorization = tokens[who] === undefined ? {} : { authorization: `Bearer ${tokens[who]}` };
     const wrong: string[] = [];
     for (const route of routes()) {
@@ -139,7 +139,7 @@ describe("the authorisation matrix", () => {
     ["a foreign Origin", 403, { origin: "https://evil.example" }],
     ["the Origin of an opaque page", 403, { origin: "null" }],
     ["the Origin of another port here", 403, { origin: "http://127.0.0.1:1" }],
-  ])("[E8] lets in nobody with %s, not with an admin's token either", async (_, status, headers) => {
+  ])("[A3] lets in nobody with %s, not with an admin's token either", async (_, status, headers) => {
     const wrong: string[] = [];
     for (const route of routes()) {
       for (const who of ["nobody", "admin"]) {
@@ -151,7 +151,7 @@ describe("the authorisation matrix", () => {
     expect(wrong).toEqual([]);
   });
 
-  it("[E8] takes a session's cookie from pages of ours only", async () => {
+  it("[A3] takes a session's cookie from pages of ours only", async () => {
     cookie = cookieOf(await send(tcp, "/api/v1/sessions", { method: "POST", body: { password: PASSWORD } }));
     const origin = `http://127.0.0.1:${tcp.port}`;
     const wrong: string[] = [];
@@ -177,7 +177,7 @@ describe("the authorisation matrix", () => {
     expect(wrong).toEqual([]);
   });
 
-  it("[E8] takes no form: every content type but JSON is refused, on every route that changes something", async () => {
+  it("[A3] takes no form: every content type but JSON is refused, on every route that changes something", async () => {
     const wrong: string[] = [];
     for (const route of routes().filter(({ method }) => CHANGES.includes(method))) {
       for (const type of [
@@ -195,7 +195,7 @@ describe("the authorisation matrix", () => {
     expect(wrong).toEqual([]);
   });
 
-  it("[E8] does not take the first token once there is a password", async () => {
+  it("[A3] does not take the first token once there is a password", async () => {
     expect(existsSync(join(folder, "api-token"))).toBe(false);
   });
 

@@ -58,7 +58,7 @@ const bySocket = (sent?: Sent) => send({ socketPath: socketPath() }, sent);
 const portOf = ({ address }: OpenApi): number => Number(address?.split(":").at(-1));
 
 describe("the Unix socket", () => {
-  it("[E8] needs no login, and only its owner and group may use it", async () => {
+  it("[A3] needs no login, and only its owner and group may use it", async () => {
     await open(null);
     expect(statSync(socketPath()).mode & 0o777).toBe(0o660);
     expect((await bySocket()).status).toBe(200);
@@ -99,7 +99,7 @@ describe("the Unix socket", () => {
 });
 
 describe("the TCP listener", () => {
-  it("[E8] wants the token, which only its owner may read and which stays the same", async () => {
+  it("[A3] wants the token, which only its owner may read and which stays the same", async () => {
     const port = portOf(await open());
     const token = readFileSync(tokenFile(), "utf8").trim();
     expect(statSync(tokenFile()).mode & 0o777).toBe(0o600);
@@ -122,7 +122,7 @@ describe("the TCP listener", () => {
     }
   });
 
-  it("[E8] answers to its own names only (DNS rebinding), token or not", async () => {
+  it("[A3] answers to its own names only (DNS rebinding), token or not", async () => {
     const port = portOf(await open());
     const authorization = `Bearer ${readFileSync(tokenFile(), "utf8").trim()}`;
     const ask = async (host: string, path = "/api/v1/status") =>
@@ -135,7 +135,7 @@ describe("the TCP listener", () => {
     }
   });
 
-  it("[E8] refuses requests of another origin, also with the token", async () => {
+  it("[A3] refuses requests of another origin, also with the token", async () => {
     const port = portOf(await open());
     const authorization = `Bearer ${readFileSync(tokenFile(), "utf8").trim()}`;
     const ask = async (origin: string) => (await send({ port }, { headers: { origin, authorization } })).status;

@@ -12,7 +12,7 @@ beforeEach(async () => {
 afterEach(async () => await shell.close());
 
 describe("user", () => {
-  it("[A2] sets the password from standard input, and twice where a person types it", async () => {
+  it("[A3] sets the password from standard input, and twice where a person types it", async () => {
     expect(await shell.run("user password", { secrets: ["a good long password"] })).toMatchObject({ code: 0 });
     expect((await shell.run("user show")).out).toMatch(/password +set/);
     const differ = await shell.run("user password", {
@@ -26,7 +26,7 @@ describe("user", () => {
     expect((await shell.run("user password", { secrets: [] })).code).toBe(2);
   });
 
-  it("[A2] prints a link on standard output, and what to know about it beside", async () => {
+  it("[A3] prints a link on standard output, and what to know about it beside", async () => {
     const { code, out, err } = await shell.run("user link");
     expect(code).toBe(0);
     expect(out).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/sign-in#[\w-]{43}\n$/);
@@ -34,7 +34,7 @@ describe("user", () => {
     expect((await shell.json<{ linkExpiresAt: string | null }>("user show")).linkExpiresAt).not.toBeNull();
   });
 
-  it("[A2] enrols an app and turns it off again", async () => {
+  it("[A3] enrols an app and turns it off again", async () => {
     await shell.run("user password", { secrets: ["a good long password"] });
     const enrolled = await shell.run("user totp", { secrets: ["000000"] });
     expect(enrolled).toMatchObject({ code: 2, err: expect.stringContaining("█") });
@@ -56,7 +56,7 @@ describe("user", () => {
 const code = (secret: string): string => totpCode(fromBase32(secret), totpStep(shell.rig.clock.now()));
 
 describe("token", () => {
-  it("[A2] prints a token and nothing else on standard output, lists and revokes it", async () => {
+  it("[A3] prints a token and nothing else on standard output, lists and revokes it", async () => {
     const made = await shell.run("token add 'my backup' --scope operate --for 30d");
     expect(made.out).toMatch(/^portreeve_k[0-9a-f]{12}_[\w-]{43}\n$/);
     const { out } = await shell.run("token list");
@@ -82,7 +82,7 @@ describe("token", () => {
 });
 
 describe("session", () => {
-  it("[A2] lists and ends sessions", async () => {
+  it("[A3] lists and ends sessions", async () => {
     expect((await shell.run("session list")).out).toBe("Nobody is signed in.\n");
     expect((await shell.run("session kill")).code).toBe(2);
     expect((await shell.run("session kill 0123 --yes")).code).toBe(3);

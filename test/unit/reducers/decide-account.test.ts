@@ -22,7 +22,7 @@ const setPassword = (fields: Partial<CommandOf<"password.set">> = {}): CommandOf
 });
 
 describe("decide account", () => {
-  it("[A2] a link sets one password, while it is good, and only the last link does", () => {
+  it("[A3] a link sets one password, while it is good, and only the last link does", () => {
     const gateway = new Gateway();
     const issue = (secretId: string) =>
       gateway.do({ type: "sign-in-link.issue", secretId, expiresAt: gateway.now + 1000 });
@@ -40,7 +40,7 @@ describe("decide account", () => {
     );
   });
 
-  it("[A2] a password is stored anew only over itself, and leaves a link as it is", () => {
+  it("[A3] a password is stored anew only over itself, and leaves a link as it is", () => {
     const gateway = new Gateway();
     gateway.do(setPassword());
     gateway.do({ type: "sign-in-link.issue", secretId: secret("b"), expiresAt: gateway.now + 1000 });
@@ -55,7 +55,7 @@ describe("decide account", () => {
     });
   });
 
-  it("[A2] codes come on top of a password, from one device, until they are turned off", () => {
+  it("[A3] codes come on top of a password, from one device, until they are turned off", () => {
     const gateway = new Gateway();
     const enable = () => gateway.do({ type: "totp.enable", secretId: secret("7") });
     expect(refusalOf(enable()).code).toBe("INVALID_REQUEST");
@@ -66,7 +66,7 @@ describe("decide account", () => {
     expect(eventsOf(gateway.do({ type: "totp.disable" })), "it was so already").toEqual([]);
   });
 
-  it("[A2] tokens have a name each, an end in the future, and a number", () => {
+  it("[A3] tokens have a name each, an end in the future, and a number", () => {
     const gateway = new Gateway();
     expect(eventsOf(gateway.do(tokenAdd({ scopes: ["read", "read", "operate"] })))).toEqual(["token.created"]);
     expect(gateway.state.access.tokens["k000000000001"]?.scopes).toEqual(["read", "operate"]);
@@ -83,7 +83,7 @@ describe("decide account", () => {
     expect(refusalOf(gateway.do({ type: "token.revoke", id: "k000000000001" })).code).toBe("NOT_FOUND");
   });
 
-  it("[A2] names exactly the secrets that are still needed", () => {
+  it("[A3] names exactly the secrets that are still needed", () => {
     const gateway = new Gateway();
     const named = () => accessSecrets(gateway.state.access).sort();
     expect(named()).toEqual([]);

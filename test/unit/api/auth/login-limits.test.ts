@@ -27,7 +27,7 @@ class Rig {
 }
 
 describe("login limits", () => {
-  it("[A2] double the time to the next try with each failure, to five minutes at most", () => {
+  it("[A3] double the time to the next try with each failure, to five minutes at most", () => {
     const rig = new Rig();
     const waits: number[] = [];
     for (let count = 0; count < 12; count += 1) {
@@ -40,7 +40,7 @@ describe("login limits", () => {
     expect(waits.at(-1)).toBe(300);
   });
 
-  it("[A2] let five failures a minute of an address through, however it spaces them", () => {
+  it("[A3] let five failures a minute of an address through, however it spaces them", () => {
     const rig = new Rig();
     let failures = 0;
     const end = rig.now + MINUTE;
@@ -55,7 +55,7 @@ describe("login limits", () => {
     expect(failures).toBeGreaterThan(3);
   });
 
-  it("[A2] twenty a minute in all bind those who failed, and nobody else: no flood locks the admin out", () => {
+  it("[A3] twenty a minute in all bind those who failed, and nobody else: no flood locks the admin out", () => {
     const rig = new Rig();
     for (let host = 1; host <= 100; host += 1) rig.fail(`192.0.2.${host}`);
     rig.now += 5000;

@@ -8,7 +8,7 @@ const textOf = (secret: Secret): Record<string, unknown> =>
   JSON.parse(Buffer.from(secret.expose()).toString("utf8")) as Record<string, unknown>;
 
 describe("password hashes", () => {
-  it("[A2] are scrypt at N=2^15, r=8, p=3, with the parameters beside them", async () => {
+  it("[A3] are scrypt at N=2^15, r=8, p=3, with the parameters beside them", async () => {
     const sealed = await new PasswordHashes().make("correct horse battery");
     const { N, r, p, salt, hash, algorithm } = textOf(sealed);
     expect({ N, r, p, algorithm }).toEqual({ N: 32768, r: 8, p: 3, algorithm: "scrypt" });
@@ -42,7 +42,7 @@ describe("password hashes", () => {
     });
   });
 
-  it("[A2] compute one at a time and let four wait; where there is no password it is the same work and false", async () => {
+  it("[A3] compute one at a time and let four wait; where there is no password it is the same work and false", async () => {
     const hashes = new PasswordHashes(CHEAP);
     const tries = Array.from({ length: 8 }, () => hashes.check("guess", null, false));
     const results = await Promise.allSettled(tries);
@@ -54,7 +54,7 @@ describe("password hashes", () => {
     expect(results[0]).toEqual({ status: "fulfilled", value: { ok: false, outdated: false } });
   });
 
-  it("[A2] let whoever has not failed go before those who have, and take a place of theirs", async () => {
+  it("[A3] let whoever has not failed go before those who have, and take a place of theirs", async () => {
     const hashes = new PasswordHashes(CHEAP);
     const order: string[] = [];
     const ask = (name: string, preferred: boolean) =>

@@ -10,7 +10,7 @@ function make() {
 }
 
 describe("sessions", () => {
-  it("[A2] end after half an hour without a request, and after twelve hours whatever happens", () => {
+  it("[A3] end after half an hour without a request, and after twelve hours whatever happens", () => {
     const { clock, sessions } = make();
     const { token } = sessions.open("192.0.2.1", "browser");
     clock.now += 29 * MINUTE;
@@ -26,7 +26,7 @@ describe("sessions", () => {
     expect(sessions.use(long)).toBeUndefined();
   });
 
-  it("[A2] end at once when they are killed, and with them what they have open", () => {
+  it("[A3] end at once when they are killed, and with them what they have open", () => {
     const { sessions } = make();
     const one = sessions.open("192.0.2.1", "a");
     const other = sessions.open("192.0.2.2", "b");
@@ -69,7 +69,7 @@ describe("sessions", () => {
 });
 
 describe("the session cookie", () => {
-  it("[A2] is for this host, over TLS, for no script and no other site", () => {
+  it("[A3] is for this host, over TLS, for no script and no other site", () => {
     const value = "a".repeat(43);
     expect(setCookie(value, true)).toBe(`__Host-portreeve=${value}; Path=/; HttpOnly; SameSite=Strict; Secure`);
     expect(setCookie(value, false)).toBe(`portreeve=${value}; Path=/; HttpOnly; SameSite=Strict`);
