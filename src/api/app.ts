@@ -26,6 +26,7 @@ import { registerSessionRoutes } from "./routes/session-routes.ts";
 import { registerSnapshotRoutes } from "./routes/snapshot-routes.ts";
 import { registerStateRoutes } from "./routes/state-routes.ts";
 import { registerSubnetRoutes } from "./routes/subnet-routes.ts";
+import { registerWhyRoutes } from "./routes/why-routes.ts";
 import { waitForSeq } from "./settle.ts";
 import type { App } from "./typed-app.ts";
 import { UnloggedActs } from "./unlogged-acts.ts";
@@ -98,6 +99,7 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
     registerChangeRoutes(app, deps, mutations);
     registerStateRoutes(app, deps);
     registerReconcilerRoutes(app, deps, mutations, acts);
+    registerWhyRoutes(app, deps);
     registerSnapshotRoutes(app, deps, acts);
     registerDoctorRoutes(app, deps);
     // Anyone on this machine may ask for these: they are made once.

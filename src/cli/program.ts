@@ -19,6 +19,7 @@ import { addReconcilerVerbs } from "./verbs/reconciler-verbs.ts";
 import { addSnapshotVerbs } from "./verbs/snapshot-verbs.ts";
 import { addStateVerbs } from "./verbs/state-verbs.ts";
 import { addTokenVerbs } from "./verbs/token-verbs.ts";
+import { addWhyVerbs } from "./verbs/why-verbs.ts";
 import { addUserVerbs } from "./verbs/user-verbs.ts";
 import { addStatusVerb, nextSteps, showStatus } from "./verbs/status-verb.ts";
 
@@ -68,6 +69,7 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
   addEventVerbs(program, cli);
   addChangeVerbs(program, cli);
   addStateVerbs(program, cli);
+  addWhyVerbs(program, cli);
   addReconcilerVerbs(program, cli);
   addSnapshotVerbs(program, cli);
   addUserVerbs(program, cli);

@@ -7,17 +7,14 @@ import type { Mapping } from "../../reducers/state.ts";
 import type { ApiDeps } from "../deps.ts";
 import { jsonArray } from "../json-array.ts";
 import type { Mutations } from "../mutation.ts";
-import { portContext, portReader } from "../port-reader.ts";
+import { portReader } from "../port-reader.ts";
 import { notFound } from "../problem.ts";
 import type { App } from "../typed-app.ts";
 import { decimal, waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
 import { blockSchema, type Port, portAdd, portEdit, portSchema } from "../schemas/port.ts";
-import { provenanceSchema } from "../schemas/provenance.ts";
 import { blocksView } from "../views/port.ts";
 import { filterMappings } from "../views/port-filter.ts";
-import { provenanceView } from "../views/provenance.ts";
-import { recordsAbout } from "../record-stream.ts";
 
 const byId = z.strictObject({ id: z.string().max(64) });
 const wait = z.strictObject(waitQuery);
@@ -127,16 +124,5 @@ function readingRoutes(app: App, deps: ApiDeps): void {
       schema: { summary: "What devices may not ask for", querystring: wait, response: { 200: z.array(blockSchema) } },
     },
     async () => blocksView(deps.controller.state),
-  );
-  app.get(
-    "/api/v1/why/port/:id",
-    {
-      config: { scope: "read" },
-      schema: { summary: "Why a port is there", params: byId, querystring: wait, response: { 200: provenanceSchema } },
-    },
-    async (request) => {
-      const mapping = existing(request.params.id);
-      return provenanceView(mapping, await recordsAbout(deps.history, mapping), portContext(deps));
-    },
   );
 }

@@ -38,7 +38,7 @@ function claimMadeBy({ event }: PortreeveRecord): string | null {
   return event.type === "mapping.granted" || event.type === "lease.granted" ? event.data.claim.key : null;
 }
 
-function rowView(row: PortRow, now: number): Provenance["rows"][number] {
+export function rowView(row: PortRow, now: number): Provenance["rows"][number] {
   const { reconciler, key, desired, status } = row;
   return {
     reconciler,

@@ -14,6 +14,7 @@ export function mappingOf({ event }: PortreeveRecord): string | null {
   switch (event.type) {
     case "mapping.granted":
     case "mapping.changed":
+    case "mapping.restored":
       return event.data.id;
     case "lease.granted":
     case "lease.changed":

@@ -1,15 +1,10 @@
 import type { Command } from "commander";
 import type { StateDiff, StateDocument } from "../../api/schemas/history.ts";
-import type { Provenance } from "../../api/schemas/provenance.ts";
 import type { Cli } from "../cli.ts";
-import { parseMoment, whenText } from "../duration.ts";
+import { parseMoment } from "../duration.ts";
 import { EXIT, usage } from "../exit.ts";
-import { recordLine } from "../event-text.ts";
-import { choosePorts, namesOne } from "../port-choice.ts";
-import { externalText, portDetails } from "../port-view.ts";
 import { examples, noun } from "../program-parts.ts";
 import { printable } from "../terminal.ts";
-import { textTable } from "../text-table.ts";
 
 export function addStateVerbs(program: Command, cli: Cli): void {
   const state = noun(program, "state", "what the log folds into");
@@ -34,7 +29,6 @@ export function addStateVerbs(program: Command, cli: Cli): void {
       await cli.show(diff, () => diffText(diff));
     });
   addReplayVerb(program, cli);
-  addWhyVerb(program, cli);
 }
 
 const SIGNS = { add: "+", change: "~", remove: "-" } as const;
@@ -75,38 +69,4 @@ function addReplayVerb(program: Command, cli: Cli): void {
       });
       if (options.verify === true && faults.length > 0) cli.exitCode = EXIT.problemFound;
     });
-}
-
-function addWhyVerb(program: Command, cli: Cli): void {
-  const why = noun(program, "why", "where something comes from");
-  examples(why, ["portreeve why port 8443/tcp"]);
-  why
-    .command("port")
-    .description("who wants a port, since which record, and what became of each of its rows in the kernel")
-    .argument("<port>", "id, or [ADDRESS:]PORT[/tcp|/udp]; no protocol means both")
-    .action(async (text: string) => {
-      const ports = await choosePorts(cli.client, text);
-      const whys: Provenance[] = [];
-      for (const { id } of ports) whys.push(await cli.client.call<Provenance>({ path: `/why/port/${id}` }));
-      await cli.show(namesOne(text) ? whys[0] : whys, () => whys.map((each) => whyText(each, cli)).join("\n"));
-    });
-}
-
-function whyText({ port, claims, events, unread, rows }: Provenance, cli: Cli): string {
-  const claimLines = claims.map(({ key, by, seq, expiresAt }) => {
-    const since = seq === null ? "" : `, since record ${seq}`;
-    return `  ${printable(key)} by ${by ?? "an operator"}${since}, ends ${whenText(expiresAt, cli.now)}\n`;
-  });
-  const rowLines = textTable(
-    ["RECONCILER", "ROW", "STATE", "REVISION", "ERROR"],
-    rows.map((row) => [row.reconciler, row.key, row.status, `${row.revision}`, row.error ?? ""]),
-    cli.paint,
-  );
-  return [
-    `${portDetails(port, cli.now, cli.paint)}\n`,
-    `${externalText(port)} is there because of\n${claimLines.join("")}\n`,
-    `It came about by\n${events.map((each) => recordLine(each, cli.paint)).join("")}\n`,
-    unread === null ? "" : `Records ${unread.first} to ${unread.last} were not looked through.\n\n`,
-    rows.length === 0 ? "No row of the kernel belongs to it.\n" : rowLines,
-  ].join("");
 }

@@ -46,6 +46,7 @@ describe("the status", () => {
       ports: { total: 1, devices: 1, failing: 2 },
       sockets: ["api socket"],
       reconcilers: [{ name: FORWARDS, level: "degraded", message: "2 rows fail" }],
+      confirmations: [],
     });
   });
 
@@ -117,7 +118,7 @@ describe("the OpenAPI document", () => {
 
   it("is a page for people too, with every error code, and runs no script", async () => {
     const { headers, text } = await rig.call("GET", "/docs");
-    expect(headers["content-security-policy"]).toContain("default-src 'none'");
+    expect(headers["content-security-policy"]).toContain("default-src 'self'; base-uri 'none'");
     expect(text).toContain("POST /api/v1/ports");
     expect(text).toContain('id="PORT_TAKEN"');
     expect(text).not.toContain("<script");
