@@ -119,10 +119,6 @@ export class PeerActivityLog implements PeerActivitySource {
     const now = this.#clock.now();
     return { slotMs: SPANS[span].slotMs, slots: (known.rings?.[span] ?? new TrafficRing(SPANS[span], now)).list(now) };
   }
-
-  endpointOf(publicKey: string): string | null {
-    return this.#peers.get(publicKey)?.endpoint ?? null;
-  }
 }
 
 /** What it did before we first saw it happened at some time we do not know: it is in the totals and in no slot. */

@@ -54,7 +54,7 @@ const target = createWireguardTarget({
   secrets,
   wanted: (/** @type {string} */ key) => state.rows.get(key)?.spec,
   onDump: (/** @type {any} */ dump) => activity.record(dump),
-  endpointOf: (/** @type {string} */ publicKey) => activity.endpointOf(publicKey),
+  endpointOf: (/** @type {string} */ publicKey) => activity.activity(publicKey)?.endpoint ?? null,
 });
 const definition = {
   ...wireguard(),
