@@ -33,7 +33,8 @@ export function keyOf(row: Row): string {
     case "ours":
       return `ours|${row.protocol}|${row.port}`;
     case "holder":
-      return `holder|${row.address}`;
+    case "egress":
+      return `${row.kind}|${row.address}`;
     case "forward":
     case "outbound":
     case "severed":

@@ -18,7 +18,7 @@ import {
 
 const INSTANCE = "0011223344556677";
 const [LANS, WANS] = [["lan0", "lan1"], ["wan0"]];
-const SKELETON: ForwardRow = { kind: "skeleton", instanceId: INSTANCE, wans: WANS, lans: LANS };
+const SKELETON: ForwardRow = { kind: "skeleton", instanceId: INSTANCE, wans: WANS, lans: LANS, tunnel: "lan1" };
 const GUARD: GuardRow = { kind: "guard", instanceId: INSTANCE, wans: WANS, lans: LANS, requestsPerSecond: 50 };
 const ANCHOR: GuardRow = { kind: "anchor", instanceId: INSTANCE };
 const TICKER = new URL("programs/nftables-ticker.py", import.meta.url).pathname;
@@ -118,6 +118,42 @@ describe.skipIf(missing !== null)("packets through the nftables targets", () => 
     const out = { host: WAN_STRANGER, port: 700 };
     expect(await client.udp({ ...out, fromPort: 7070 })).toMatchObject({ sawAddress: WAN_GATEWAY, sawPort: 5555 });
     expect(await client.udp({ ...out, fromPort: 7071 })).toMatchObject({ sawAddress: WAN_GATEWAY, sawPort: 7071 });
+  });
+
+  it("[W6] sends all of a device with a WAN of its own from that one's address, and no port of ours either", async () => {
+    const [own, out] = ["11.22.33.9", { host: WAN_STRANGER, port: 700 }];
+    await batch(gateway.namespace, [`address add ${own}/24 dev wan0`]);
+    await map(...mapping("udp", 5555, neighbour, 5555), {
+      kind: "egress",
+      address: client.address,
+      toAddress: own,
+    });
+    expect(await client.udp({ ...out, fromPort: 7071 })).toMatchObject({ sawAddress: own, sawPort: 7071 });
+    expect(await client.tcp(out)).toMatchObject({ sawAddress: own });
+    const shadowing = await client.udp({ ...out, fromPort: 5555 });
+    expect(shadowing.sawAddress).toBe(own);
+    expect(shadowing.sawPort).toBeGreaterThanOrEqual(61000);
+    expect(await neighbour.tcp(out)).toMatchObject({ sawAddress: WAN_GATEWAY });
+    await batch(gateway.namespace, [`address del ${own}/24 dev wan0`]);
+  });
+
+  it("[W6] clamps the segments of TCP through the tunnel to what fits it, in both directions", async () => {
+    const mtu = 1300;
+    const probe = `table inet probe { chain c { type filter hook input priority 0; tcp flags & syn == syn tcp option maxseg size > ${mtu - 40} counter\n}\n}`;
+    const tooLarge = async (host: Host): Promise<string | undefined> => {
+      const listing = await host.exec("nft", "list", "table", "inet", "probe");
+      return /counter packets (\d+)/.exec(listing)?.[1];
+    };
+    const ends = [topology.internet, topology.lan1Client as Host];
+    for (const host of ends) await host.exec("nft", probe);
+    await batch(gateway.namespace, [`link set lan1 mtu ${mtu}`]);
+    expect(await otherLan.tcp({ host: WAN_STRANGER, port: 700 })).toMatchObject({ sawAddress: WAN_GATEWAY });
+    expect(await Promise.all(ends.map(tooLarge))).toEqual(["0", "0"]);
+    // Through the other segment they are as large as they were.
+    await client.tcp({ host: WAN_STRANGER, port: 700 });
+    expect(await tooLarge(topology.internet)).toBe("1");
+    await batch(gateway.namespace, ["link set lan1 mtu 1500"]);
+    for (const host of ends) await host.exec("nft", "delete", "table", "inet", "probe");
   });
 
   it("gives nobody a source port that is mapped to another or that the gateway listens on", async () => {

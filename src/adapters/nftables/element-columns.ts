@@ -21,6 +21,7 @@ export const FORWARD_SETS: readonly SetLayout[] = [
   { name: "ranges", key: ["address", "protocol", "ports"], data: ["address"] },
   { name: "outbound", key: ADDRESS_KEY, data: ["address", "port"] },
   { name: "ours", key: ["protocol", "port"], data: [] },
+  { name: "egress", key: ["address"], data: ["address"] },
 ];
 
 export const GUARD_SETS: readonly SetLayout[] = [{ name: "holders", key: ["address"], data: [] }];

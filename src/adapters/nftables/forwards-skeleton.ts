@@ -5,6 +5,8 @@ import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
 
 export const FORWARDS_TABLE = "portreeve";
 
+type SkeletonRow = Extract<ForwardRow, { kind: "skeleton" }>;
+
 const TRANSPORT = "meta nfproto ipv4 meta l4proto { tcp, udp }";
 const ADDRESS_KEY = "ipv4_addr . inet_proto . inet_service";
 const MARK = `ct mark set ct mark | ${hex(MARK_OURS)}`;
@@ -18,12 +20,13 @@ const SHADOW_PORTS = `${RESERVED_FIRST}-${RESERVED_LAST}`;
  * DNAT by one map lookup however many forwards there are. Statements of a rule run left to right and a map miss ends
  * the rule, so each NAT rule marks first and a last rule takes the mark back.
  */
-export function forwardsSkeleton(row: Extract<ForwardRow, { kind: "skeleton" }>): Skeleton {
+export function forwardsSkeleton(row: SkeletonRow): Skeleton {
   const builder = new SkeletonBuilder(FORWARDS_TABLE, row.instanceId);
   builder.map("forwards", `type ${ADDRESS_KEY} : ipv4_addr . inet_service;`);
   builder.map("ranges", `type ${ADDRESS_KEY} : ipv4_addr; flags interval;`);
   builder.map("outbound", `type ${ADDRESS_KEY} : ipv4_addr . inet_service;`);
   builder.set("ours", "type inet_proto . inet_service;");
+  builder.map("egress", "type ipv4_addr : ipv4_addr;");
 
   builder.chain("inward", null, [
     `${TRANSPORT} ${MARK} dnat ip to ip daddr . meta l4proto . th dport map @forwards`,
@@ -60,13 +63,17 @@ function outwardRules(lans: readonly string[]): string[] {
   if (lans.length === 0) return rules;
   const served = `iifname ${interfaces(lans)}`;
   // Port shadowing (CVE-2021-3773): a host that sends from a port of ours would receive what is meant for us.
-  rules.push(`${served} ${TRANSPORT} meta l4proto . th sport @ours masquerade to :${SHADOW_PORTS}`);
+  const shadowing = `${served} ${TRANSPORT} meta l4proto . th sport @ours`;
+  // A device with a WAN of its own leaves from that one's address; the map misses all others.
+  rules.push(`${shadowing} snat ip to ip saddr map @egress : ${SHADOW_PORTS}`);
+  rules.push(`${served} meta nfproto ipv4 snat ip to ip saddr map @egress`);
+  rules.push(`${shadowing} masquerade to :${SHADOW_PORTS}`);
   rules.push(`${served} masquerade`);
   return rules;
 }
 
 /**
- * When the wanted source port is taken, masquerading picks another from all of 1024–65535, ours included, and a host
+ * When the wanted source port is taken, NAT picks another from all of 1024–65535, ours included, and a host
  * may provoke that. Such a first packet is dropped; the sender's next try gets another port.
  */
 function shadowRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {
@@ -75,13 +82,15 @@ function shadowRules({ wans, lans }: { wans: readonly string[]; lans: readonly s
   return [`${masqueraded} ${TRANSPORT} meta l4proto . th sport @ours drop`];
 }
 
-function forwardRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {
+function forwardRules({ wans, lans, tunnel }: SkeletonRow): string[] {
   const severed = `ct mark & ${hex(MARK_SEVERED)} != 0`;
-  const rules = [
-    `${severed} meta l4proto tcp reject with tcp reset`,
-    `${severed} drop`,
-    "ct state established,related accept",
-  ];
+  const rules = [`${severed} meta l4proto tcp reject with tcp reset`, `${severed} drop`];
+  if (tunnel !== null) {
+    // Before what is accepted: the answer to a SYN is clamped too. The route's MTU is the smaller of both directions'.
+    const clamp = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu";
+    rules.push(`iifname "${tunnel}" ${clamp}`, `oifname "${tunnel}" ${clamp}`);
+  }
+  rules.push("ct state established,related accept");
   if (wans.length === 0 || lans.length === 0) return rules;
   // RFC 4890 §4.3.1: without these errors IPv6 paths break; neighbour discovery is never ours to judge.
   const vital =

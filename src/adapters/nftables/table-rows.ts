@@ -14,6 +14,7 @@ const SET_OF: Record<ElementRow["kind"], number> = {
   range: 1,
   outbound: 2,
   ours: 3,
+  egress: 4,
 };
 const KINDS = Object.keys(SET_OF) as ElementRow["kind"][];
 
@@ -29,13 +30,14 @@ export function addressNumber(text: string): number {
 
 export function fieldsOfRow(row: ElementRow): ElementFields {
   const set = SET_OF[row.kind];
-  const ports = "port" in row ? [row.port, row.port] : [row.firstPort, row.lastPort];
+  const [firstPort, lastPort] =
+    "firstPort" in row ? [row.firstPort, row.lastPort] : "port" in row ? [row.port, row.port] : [0, 0];
   return {
     set,
     address: "address" in row ? addressNumber(row.address) : 0,
-    protocol: NUMBER_OF[row.protocol],
-    firstPort: ports[0] as number,
-    lastPort: ports[1] as number,
+    protocol: "protocol" in row ? NUMBER_OF[row.protocol] : 0,
+    firstPort,
+    lastPort,
     toAddress: "toAddress" in row ? addressNumber(row.toAddress) : 0,
     toPort: "toPort" in row ? row.toPort : 0,
   };
@@ -47,6 +49,7 @@ export function rowOfFields(fields: ElementFields): { key: string; row: ElementR
   const { firstPort, lastPort, toPort } = fields;
   if (kind === "ours") return { key: `ours|${protocol}|${firstPort}`, row: { kind, protocol, port: firstPort } };
   const [address, toAddress] = [formatIpv4(fields.address), formatIpv4(fields.toAddress)];
+  if (kind === "egress") return { key: `egress|${address}`, row: { kind, address, toAddress } };
   if (kind === "range") {
     const row = { kind, address, protocol, firstPort, lastPort, toAddress } as const;
     return { key: `range|${address}|${protocol}|${firstPort}-${lastPort}`, row };

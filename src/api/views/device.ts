@@ -2,7 +2,7 @@ import { parseIpv4 } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6Prefix } from "../../lib/ipv6.ts";
 import type { PeerActivitySource } from "../../lib/peer-activity.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
-import { wanOf } from "../../reducers/decide/device-ports.ts";
+import { wanOf } from "../../reducers/select/device-wan.ts";
 import { deviceAt, profileOf } from "../../reducers/device.ts";
 import { externalAddress, preferredWan } from "../../reducers/select/external-address.ts";
 import { siteInterface, tunnelInterface } from "../../reducers/served.ts";

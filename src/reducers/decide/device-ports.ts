@@ -1,22 +1,11 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingAt } from "../port-index.ts";
-import { canonicalWan, preferredWan } from "../select/external-address.ts";
+import { wanOf } from "../select/device-wan.ts";
 import { siteInterface } from "../served.ts";
 import { type Device, type Mapping, type State, type Subnet, usageKey } from "../state.ts";
 import type { Refusal } from "./command.ts";
 import { operatorHolds } from "./operator-holds.ts";
-
-/** The WAN that a device's ports are on and its packets leave by: its own, else its subnet's, else the preferred one. */
-export function wanOf(
-  state: State,
-  device: Pick<Device, "wan" | "subnet">,
-  subnet?: Pick<Subnet, "wan">,
-): string | null {
-  const home = subnet ?? (device.subnet === null ? undefined : state.subnets[device.subnet]);
-  const named = device.wan ?? home?.wan ?? null;
-  return named === null ? preferredWan(state) : canonicalWan(state, named);
-}
 
 /** Every mapping that leads to a device, whoever asked for it. */
 export function mappingsOf(state: State, device: Device): Mapping[] {

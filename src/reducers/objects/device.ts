@@ -1,7 +1,8 @@
 import { type DeviceChanged, deviceChanged } from "../../events/device.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
-import { mappingsOf, wanOf } from "../decide/device-ports.ts";
+import { mappingsOf } from "../decide/device-ports.ts";
+import { wanOf } from "../select/device-wan.ts";
 import { allowanceKey, type Device, type State } from "../state.ts";
 import {
   CHANGED_SINCE,

@@ -2,7 +2,8 @@ import { event } from "../../events/index.ts";
 import { subnetChanged } from "../../events/subnet.ts";
 import { type Ipv4Prefix, parseIpv4Prefix } from "../../lib/ip.ts";
 import { devicesOf, overlapOf } from "../decide/subnet.ts";
-import { mappingsOf, wanOf } from "../decide/device-ports.ts";
+import { mappingsOf } from "../decide/device-ports.ts";
+import { wanOf } from "../select/device-wan.ts";
 import type { Mapping, Subnet } from "../state.ts";
 import { CHANGED_SINCE, fieldsBack, type Hindrance, objectKind, refOf, type RevertTerms, unchanged } from "./kind.ts";
 

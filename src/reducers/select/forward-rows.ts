@@ -1,9 +1,11 @@
 import type { Transport } from "../../events/fields.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
+import { deviceAt } from "../device.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
-import { servedInterfaces } from "../served.ts";
-import { externalKey, type Mapping, type State } from "../state.ts";
+import { servedInterfaces, tunnelInterface } from "../served.ts";
+import { type Device, externalKey, type Mapping, type State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
+import { chosenWan } from "./device-wan.ts";
 import { knownWans, wanAddress } from "./external-address.ts";
 import type { ForwardRow } from "./rows.ts";
 
@@ -46,6 +48,8 @@ class ForwardTable implements DesiredTable<ForwardRow> {
         return this.#outbound(key, first, second as Transport, Number(third));
       case "ours":
         return this.#ours(key, first as Transport, Number(second));
+      case "egress":
+        return this.#egress(key, first);
       case "severed":
         return this.#severed(key, `${first}|${second}|${third}`);
       default:
@@ -57,6 +61,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     const keys = new Set<string>(["skeleton"]);
     for (const mapping of tableRows(this.#state.mappings)) for (const key of this.keysOf(mapping)) keys.add(key);
     for (const { protocol, port } of this.#state.listeners) keys.add(`ours|${protocol}|${port}`);
+    for (const { address } of tableRows(this.#state.devices)) keys.add(`egress|${address}`);
     for (const [key] of tableEntries(this.#state.severed)) keys.add(`severed|${key}`);
     for (const key of keys) {
       const row = this.get(key);
@@ -74,6 +79,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       if (old !== undefined) for (const key of previous.keysOf(old)) keys.add(key);
       if (now !== undefined) for (const key of this.keysOf(now)) keys.add(key);
     }
+    for (const { address } of devicesChanged(before, after)) keys.add(`egress|${address}`);
     for (const { key } of tableChanges(before.severed, after.severed)) keys.add(`severed|${key}`);
     if (before.mappings.size === 0 || after.mappings.size === 0) keys.add("skeleton");
     return keys;
@@ -89,7 +95,14 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     const { settings, mappings, topologyRevision } = this.#state;
     const lans = servedInterfaces(this.#state).map((served) => served.interface);
     if (lans.length === 0 && mappings.size === 0) return undefined;
-    const spec = { kind: "skeleton", instanceId: this.#instanceId, wans: settings.wan.interfaces, lans } as const;
+    const tunnel = tunnelInterface(this.#state);
+    const spec = {
+      kind: "skeleton",
+      instanceId: this.#instanceId,
+      wans: settings.wan.interfaces,
+      lans,
+      tunnel,
+    } as const;
     return { key: "skeleton", spec, owners: ["settings"], revision: topologyRevision };
   }
 
@@ -158,6 +171,17 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       : { key, spec: { kind: "ours", protocol, port }, owners: owners.sort(), revision };
   }
 
+  /** While the WAN it was given has no address it leaves like the others. */
+  #egress(key: string, address: string): Row | undefined {
+    const device = servedDevice(this.#state, address);
+    const wan = device === undefined ? null : chosenWan(this.#state, device);
+    const toAddress = wan === null ? undefined : this.#addressOf.get(wan)?.[0];
+    if (device === undefined || toAddress === undefined) return undefined;
+    const subnet = device.subnet === null ? undefined : this.#state.subnets[device.subnet];
+    const revision = Math.max(device.revision, subnet?.revision ?? 0, this.#state.topologyRevision);
+    return { key, spec: { kind: "egress", address, toAddress }, owners: [device.id], revision };
+  }
+
   #severed(key: string, stateKey: string): Row | undefined {
     const row = tableGet(this.#state.severed, stateKey);
     if (row === undefined) return undefined;
@@ -172,6 +196,28 @@ class ForwardTable implements DesiredTable<ForwardRow> {
 
   #revision(mapping: Mapping): number {
     return Math.max(mapping.specRevision, this.#state.topologyRevision);
+  }
+}
+
+/** The registered device of an address that we serve now. */
+function servedDevice(state: State, address: string): Device | undefined {
+  for (const served of servedInterfaces(state)) {
+    const device = deviceAt(state, served.tunnel ? null : served.interface, address);
+    if (device !== undefined) return device;
+  }
+  return undefined;
+}
+
+/** Devices that are not as they were, and those whose subnet is not. */
+function* devicesChanged(before: State, after: State): Generator<Device> {
+  for (const { before: old, after: now } of tableChanges(before.devices, after.devices)) {
+    if (old !== undefined) yield old;
+    if (now !== undefined) yield now;
+  }
+  if (before.subnets === after.subnets) return;
+  for (const device of tableRows(after.devices)) {
+    const id = device.subnet;
+    if (id !== null && before.subnets[id] !== after.subnets[id]) yield device;
   }
 }
 
@@ -227,6 +273,8 @@ export function forwardDeletionExplained(state: State, key: string): boolean {
     case "ours":
       // Nothing records when these went; a state that still has mappings has not lost its source.
       return state.mappings.size > 0;
+    case "egress":
+      return state.devices.size > 0;
     case "forward":
     case "range":
       return externalDeletionExplained(state, address, protocol as Transport, Number(ports.split("-")[0]));

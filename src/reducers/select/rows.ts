@@ -8,7 +8,7 @@ import type { Transport } from "../../events/fields.ts";
 
 /**
  * Table `portreeve`. Keys: "skeleton"; `forward|address|protocol|port`; `range|address|protocol|first-last`;
- * `outbound|address|protocol|port`; `ours|protocol|port`; `severed|address|protocol|port`.
+ * `outbound|address|protocol|port`; `ours|protocol|port`; `egress|address`; `severed|address|protocol|port`.
  */
 export type ForwardRow =
   /** Chains, rules, sets and maps, without elements. */
@@ -17,6 +17,8 @@ export type ForwardRow =
       readonly instanceId: string;
       readonly wans: readonly string[];
       readonly lans: readonly string[];
+      /** Our WireGuard interface, which is one of `lans`, while there is one. */
+      readonly tunnel: string | null;
     }
   /** DNAT of one external port. `address` is what packets carry: the WAN interface's own address. */
   | {
@@ -47,6 +49,8 @@ export type ForwardRow =
     }
   /** A source port that masquerading must not give to others: mapped, or a listener of the gateway (port shadowing). */
   | { readonly kind: "ours"; readonly protocol: Transport; readonly port: number }
+  /** SNAT of all that a device with a WAN of its own sends out, but for its mapped ports. */
+  | { readonly kind: "egress"; readonly address: string; readonly toAddress: string }
   /** Live flows that came in by this external side end, but those that reach the target it has now. */
   | {
       readonly kind: "severed";

@@ -224,3 +224,48 @@ describe("[W5] a WAN that is one of several addresses", () => {
     expect(table.get("ours|tcp|443")?.owners).toHaveLength(2);
   });
 });
+
+describe("egress rows", () => {
+  const egress = (router: Router): Record<string, string> =>
+    Object.fromEntries(
+      [...select(router.state).rows()].flatMap(({ spec }) =>
+        spec.kind === "egress" ? [[spec.address, spec.toAddress]] : [],
+      ),
+    );
+
+  it("[W6] a device leaves by its own WAN, else by its subnet's, else like all others", () => {
+    const router = new Router();
+    router.subnet("lab", "10.59.8.0/24", { wan: "wan1" });
+    router.device("nas", { wan: "11.22.33.9" });
+    router.device("box");
+    router.device("rig", { subnet: router.idOfSubnet("lab") });
+    router.device("cam", { subnet: router.idOfSubnet("lab"), wan: "wan0" });
+    const { address: nas } = router.find("nas");
+    const { address: rig } = router.find("rig");
+    const { address: cam } = router.find("cam");
+    expect(egress(router)).toEqual({ [nas]: "11.22.33.9", [rig]: "11.22.44.1", [cam]: WAN_ADDRESS });
+    expect(select(router.state).get(`egress|${rig}`)?.owners).toEqual([router.find("rig").id]);
+  });
+
+  it("[W6] follow an edit of the device or its subnet, and an address that goes", () => {
+    const router = new Router();
+    router.device("nas");
+    const { address } = router.find("nas");
+    const steps: [() => void, Record<string, string>][] = [
+      [
+        () => router.do({ type: "subnet.edit", id: router.idOfSubnet("home"), wan: "wan1" }),
+        { [address]: "11.22.44.1" },
+      ],
+      [() => router.edit("nas", { wan: "11.22.33.9" }), { [address]: "11.22.33.9" }],
+      [() => router.edit("nas", { wan: null }), { [address]: "11.22.44.1" }],
+      [() => router.append([event("interface.lost", { name: "wan1" })]), {}],
+    ];
+    for (const [step, expected] of steps) {
+      const before = select(router.state);
+      step();
+      const changed = select(router.state).changedSince(before);
+      if (changed !== null) expect([...changed]).toContain(`egress|${address}`);
+      expect(egress(router)).toEqual(expected);
+    }
+  });
+});

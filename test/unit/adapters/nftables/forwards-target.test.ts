@@ -14,7 +14,13 @@ const WAN = "11.22.33.1";
 const HOST = "192.168.77.2";
 
 const desired = (key: string, spec: ForwardRow): Desired<ForwardRow> => ({ key, spec, owners: ["test"], revision: 1 });
-const SKELETON = desired("skeleton", { kind: "skeleton", instanceId: INSTANCE, wans: ["wan0"], lans: ["lan0"] });
+const SKELETON = desired("skeleton", {
+  kind: "skeleton",
+  instanceId: INSTANCE,
+  wans: ["wan0"],
+  lans: ["lan0"],
+  tunnel: null,
+});
 const forward = (port: number, toAddress = HOST, protocol: "tcp" | "udp" = "tcp"): Desired<ForwardRow> =>
   desired(`forward|${WAN}|${protocol}|${port}`, {
     kind: "forward",

@@ -19,11 +19,13 @@ const row: fc.Arbitrary<ElementRow> = fc.oneof(
     lastPort: port,
     toAddress: address,
   }),
+  fc.record({ kind: fc.constant("egress" as const), address, toAddress: address }),
 );
 
 const keyOf = (of: ElementRow): string => {
   if (of.kind === "ours") return `ours|${of.protocol}|${of.port}`;
   if (of.kind === "range") return `range|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}`;
+  if (of.kind === "egress") return `egress|${of.address}`;
   return `${of.kind}|${of.address}|${of.protocol}|${of.port}`;
 };
 
