@@ -1,4 +1,5 @@
 import { openNftables } from "../adapters/nftables/nftables.ts";
+import { removeWireguard } from "../adapters/wireguard/target.ts";
 import type { ReplayReport } from "../cli/programs.ts";
 import type { Seq } from "../events/envelope.ts";
 import { copyForReading } from "../events/log-copy.ts";
@@ -37,7 +38,7 @@ export function plan(dataDir: string, restore: Seq | "newest" | null): Promise<S
   return planSalvage(dataDir, { foldVersion: REDUCER_VERSION, ...(restore !== null && { restore }) });
 }
 
-/** Removes every nftables table that the instance of this data directory made, and nothing else. */
+/** Removes every nftables table and WireGuard interface that the instance of this data directory made, and nothing else. */
 export async function teardown(dataDir: string): Promise<void> {
   const copy = await copyForReading(dataDir);
   const { instanceId } = copy;
@@ -50,6 +51,7 @@ export async function teardown(dataDir: string): Promise<void> {
       throw new PortreeveError("FOREIGN_INSTANCE", message, "refused");
     }
     await nftables.removeAllOurs();
+    await removeWireguard(instanceId);
   } finally {
     await nftables.close();
   }

@@ -25,6 +25,7 @@ export class WireguardDriver extends Driver {
   watch = (): Promise<void> => this.call("watch");
   drifts = (): Promise<string[]> => this.call("drifts");
   takeOver = (from: string): Promise<void> => this.call("takeOver", { from });
+  teardown = (): Promise<void> => this.call("teardown");
   /** Begins to reconcile, as the daemon does. */
   start = (): Promise<PassReport> => this.call("start");
   /** What failed, when all up to `seq` was tried. */

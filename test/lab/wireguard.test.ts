@@ -309,6 +309,14 @@ describe.skipIf(missing !== null)("our WireGuard interface", { timeout: 120_000 
     await expect(gateway.exec("ls", `/var/run/wireguard/${GATEWAY_INTERFACE}.sock`)).rejects.toThrow();
   });
 
+  it("goes at a teardown, whoever made it in this instance's name", async () => {
+    await start();
+    await driver.kill();
+    driver = new WireguardDriver(gateway, INSTANCE);
+    await driver.teardown();
+    expect(await interfaces()).toEqual([]);
+  });
+
   it("leaves an interface of its name alone that is not ours, and says so", async () => {
     await gateway.exec("ip", "link", "add", GATEWAY_INTERFACE, "type", "bridge");
     driver = new WireguardDriver(gateway, INSTANCE);

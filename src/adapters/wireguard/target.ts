@@ -55,6 +55,14 @@ const NOT_SERVED: ReadonlySet<string> = new Set(["ENODEV", "EOPNOTSUPP", "ECONNR
 
 const markOf = (instanceId: string): string => `portreeve ${instanceId}`;
 
+/** Removes every interface that bears our mark, with the programs that serve them. */
+export async function removeWireguard(instanceId: string, run: Run = runProgram): Promise<void> {
+  const devices = new WireguardDevices(run);
+  for (const { name, alias } of await devices.links()) {
+    if (alias === markOf(instanceId)) await devices.remove(name);
+  }
+}
+
 export function createWireguardTarget(options: WireguardTargetOptions): WireguardTarget {
   return new InterfaceTarget(options);
 }

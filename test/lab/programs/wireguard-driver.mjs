@@ -2,7 +2,7 @@
 import { built, obey } from "./driven.mjs";
 
 const [, , instanceId] = process.argv;
-const { createWireguardTarget } = await built("adapters/wireguard/target");
+const { createWireguardTarget, removeWireguard } = await built("adapters/wireguard/target");
 const { PeerActivityLog } = await built("adapters/wireguard/peer-activity");
 const { readLinks, watchLinks } = await built("adapters/kernel/links");
 const { createReconciler } = await built("reconcilers/engine/engine");
@@ -98,6 +98,7 @@ const OPERATIONS = {
   },
   drifts: () => drifts.splice(0),
   takeOver: ({ from }) => target.takeOver(from),
+  teardown: () => removeWireguard(instanceId),
   start: async () => {
     const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
     const deps = { clock, random: Math.random, log, metrics: createMetrics(), states, initialized: () => true };

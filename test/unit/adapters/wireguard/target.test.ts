@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { generateKeyPair, generatePresharedKey, textOf } from "../../../../src/adapters/wireguard/keys.ts";
-import { createWireguardTarget, type WireguardTarget } from "../../../../src/adapters/wireguard/target.ts";
+import {
+  createWireguardTarget,
+  removeWireguard,
+  type WireguardTarget,
+} from "../../../../src/adapters/wireguard/target.ts";
 import { Secret } from "../../../../src/events/secret.ts";
 import { PortreeveError } from "../../../../src/lib/errors.ts";
 import type { Change, Desired, Outcome } from "../../../../src/reconcilers/contract.ts";
@@ -270,15 +274,13 @@ describe("what others do", () => {
     [
       "a peer more",
       ({ machine }) =>
-        machine
-          .device(NAME)
-          .peers.set(generateKeyPair().publicKey, {
-            presharedKey: null,
-            allowedIps: [],
-            endpoint: null,
-            persistentKeepalive: 0,
-            greetings: 0,
-          }),
+        machine.device(NAME).peers.set(generateKeyPair().publicKey, {
+          presharedKey: null,
+          allowedIps: [],
+          endpoint: null,
+          persistentKeepalive: 0,
+          greetings: 0,
+        }),
     ],
     [
       "another preshared key",
@@ -321,6 +323,15 @@ describe("what others do", () => {
     expect(rig.target.unchanged?.()).toBe(false);
     other?.close();
   });
+});
+
+it("a teardown removes what bears our mark and nothing else", async () => {
+  await rig.create(rig.link, rig.peer("10.59.7.2"));
+  rig.machine.add("wg-of-others", "wireguard");
+  await removeWireguard("8899aabbccddeeff", rig.machine.run);
+  expect([...rig.machine.links.keys()]).toEqual([NAME, "wg-of-others"]);
+  await removeWireguard(INSTANCE, rig.machine.run);
+  expect([...rig.machine.links.keys()]).toEqual(["wg-of-others"]);
 });
 
 it("another instance's interface becomes ours as it is", async () => {
