@@ -21,11 +21,13 @@ class Bell {
   async wait(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#rung && !signal.aborted) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs);
         const done = () => {
           clearTimeout(timer);
+          // One wait after the other on the same signal: a stream of a day would leave thousands there.
+          signal.removeEventListener("abort", done);
           resolve();
         };
+        const timer = setTimeout(done, timeoutMs);
         this.#wake = done;
         signal.addEventListener("abort", done, { once: true });
       });

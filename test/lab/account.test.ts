@@ -19,7 +19,7 @@ function everythingIn(folder: string): string {
 describe("an account", () => {
   scenario(
     "[A3] [A10] from the one-time link to a token with curl, over TLS with the downloaded authority; a kill changes nothing",
-    { config, needs: ["curl", "openssl"], timeoutMs: 120_000 },
+    { config, needs: ["curl", "openssl"], timeoutMs: 240_000 },
     async (lab) => {
       const folder = mkdtempSync(join(tmpdir(), "portreeve-curl-"));
       onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

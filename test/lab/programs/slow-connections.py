@@ -15,6 +15,8 @@ print("slow", flush=True)
 while time.monotonic() < end:
     while len(connections) < count and time.monotonic() < end:
         connection = socket.socket()
+        # From many addresses: one alone is given a share only.
+        connection.bind((f"127.0.1.{1 + opened % 200}", 0))
         connection.settimeout(0.2)
         try:
             connection.connect(("127.0.0.1", port))
