@@ -124,7 +124,7 @@ describe("a change on trial", () => {
     await rig.controller.idle();
   };
 
-  it("[E6] is taken back at its deadline, and is listed until then", async () => {
+  it("[E5] is taken back at its deadline, and is listed until then", async () => {
     const watch = confirmations();
     await watch.start();
     const before = contentHash(rig.controller.state);
@@ -149,7 +149,7 @@ describe("a change on trial", () => {
     });
   });
 
-  it("[E6] stays for good once it is confirmed", async () => {
+  it("[E5] stays for good once it is confirmed", async () => {
     const watch = confirmations();
     await watch.start();
     const { confirmation } = await add("?confirmWithin=60");
@@ -161,7 +161,7 @@ describe("a change on trial", () => {
     expect([again.status, again.body.code]).toEqual([404, "NOT_FOUND"]);
   });
 
-  it("[E6] keeps others from its objects, but may be taken back at once", async () => {
+  it("[E5] keeps others from its objects, but may be taken back at once", async () => {
     const { confirmation, port } = await add("?confirmWithin=60");
     const edit = { body: { label: "other" } };
     const refused = await rig.call<Problem>("PATCH", `/api/v1/ports/${port?.id}`, edit);
@@ -172,7 +172,7 @@ describe("a change on trial", () => {
     expect(await rig.ports()).toEqual([]);
   });
 
-  it("[E6] is taken back before anything else by a start after its deadline", async () => {
+  it("[E5] is taken back before anything else by a start after its deadline", async () => {
     const { confirmation } = await add("?confirmWithin=60");
     rig.clock.advance(61_000);
     const watch = confirmations();
@@ -182,7 +182,7 @@ describe("a change on trial", () => {
     await watch.close();
   });
 
-  it("[E6] gives back what it can where a device has taken its place meanwhile, and says what stays", async () => {
+  it("[E5] gives back what it can where a device has taken its place meanwhile, and says what stays", async () => {
     const watch = confirmations();
     await watch.start();
     await asDevice(rig);
@@ -198,7 +198,7 @@ describe("a change on trial", () => {
     });
   });
 
-  it("[E6] can't be what could not be undone, and the plan says so beforehand", async () => {
+  it("[E5] can't be what could not be undone, and the plan says so beforehand", async () => {
     await post("/tokens", { name: "backup", scopes: ["read"], lifetime: null });
     const [token] = (await rig.call<{ id: string }[]>("GET", "/api/v1/tokens")).body;
     const path = `/api/v1/tokens/${token?.id}`;

@@ -14,7 +14,7 @@ const why = async (kind: string, key: string) =>
 const ELEMENT = "forward|11.22.33.1|tcp|8443";
 
 describe("why", () => {
-  it("[E9] says of a row who wants it, by which records, and what became of it", async () => {
+  it("[E6] says of a row who wants it, by which records, and what became of it", async () => {
     await rig.call("POST", "/api/v1/ports", { body: WEB });
     const found = await why("element", ELEMENT);
     expect(found).toMatchObject({
@@ -35,13 +35,13 @@ describe("why", () => {
     expect(await why("nftables-forwards", ELEMENT)).toMatchObject({ present: true });
   });
 
-  it("[E9] says of a row of the settings which record set them", async () => {
+  it("[E6] says of a row of the settings which record set them", async () => {
     const found = await why("element", "skeleton");
     expect(found.owners).toMatchObject([{ kind: "other", name: "the configuration file" }]);
     expect(found.events.length).toBeGreaterThan(0);
   });
 
-  it("[E9] knows from the log what is gone: whose it was, and what ended it", async () => {
+  it("[E6] knows from the log what is gone: whose it was, and what ended it", async () => {
     const { body } = await rig.call<ResultDocument>("POST", "/api/v1/ports", { body: WEB });
     await rig.call("DELETE", `/api/v1/ports/${body.port?.id}`);
     await asDevice(rig);
@@ -60,7 +60,7 @@ describe("why", () => {
     }
   });
 
-  it("[E9] explains subnets and devices by name, there or gone", async () => {
+  it("[E6] explains subnets and devices by name, there or gone", async () => {
     await rig.call("POST", "/api/v1/subnets", { body: { name: "home", prefix: "10.59.7.0/24" } });
     expect(await why("subnet", "home")).toMatchObject({
       present: true,
@@ -75,7 +75,7 @@ describe("why", () => {
     });
   });
 
-  it("[E9] says so of what never was, and of kinds there are not", async () => {
+  it("[E6] says so of what never was, and of kinds there are not", async () => {
     expect(await why("element", "forward|11.22.33.1|tcp|1")).toMatchObject({ code: "NOT_FOUND" });
     expect(await why("port", "9/tcp")).toMatchObject({ code: "NOT_FOUND" });
     const { detail, code } = (await why("cloud", "x")) as unknown as Problem;
