@@ -16,6 +16,7 @@ import { Controller } from "../controller/controller.ts";
 import { sayFirstLink, sayReady, saySafeMode } from "./announcement.ts";
 import { apiDeps } from "./api-deps.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
+import { endAtOnce, endWith } from "./end-of-process.ts";
 import { createEntropy } from "./entropy.ts";
 import type { EventLog } from "../events/log.ts";
 import { loadMasterKey } from "../events/master-key.ts";
@@ -64,16 +65,16 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     await daemon.stop().catch(() => {});
     if (!(cause instanceof PortreeveError)) throw cause;
     announce.error({ code: cause.code }, cause.message);
-    return exitOf(cause.code);
+    return endWith(exitOf(cause.code));
   }
   log.info({ signal: await signal }, "stopping");
   const overdue = setTimeout(() => {
     announce.error({}, "something did not stop in time; what was acknowledged is durable all the same");
-    process.exit(1);
+    endAtOnce(1);
   }, STOP_MAX_MS);
   await daemon.stop();
   clearTimeout(overdue);
-  return daemon.safe ? 1 : 0;
+  return endWith(daemon.safe ? 1 : 0);
 }
 
 /** The parts, in the order in which they may trust each other. */

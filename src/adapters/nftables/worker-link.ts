@@ -7,6 +7,9 @@ const RESTART_MAX_MS = 5000;
 /** A thread that lived this long starts the backoff anew. */
 const HEALTHY_MS = 60_000;
 
+/** What a thread's running call may still take when all is to stop: the reconcilers have waited for it before. */
+const CLOSE_MAX_MS = 300;
+
 /** The part of a worker that is used, so that tests can play one. */
 export interface WorkerLike {
   postMessage(message: CallMessage | "close", transfer: readonly []): void;
@@ -65,7 +68,7 @@ export class WorkerLink {
     });
   }
 
-  /** Lets the running call end, then closes what the thread owns. */
+  /** Lets the running call end, then closes what the thread owns; one that hangs is not waited for. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -75,7 +78,8 @@ export class WorkerLink {
     if (worker === null) return;
     const exited = new Promise<void>((resolve) => worker.on("exit", () => resolve()));
     worker.postMessage("close", []);
-    await exited;
+    if (await isInTime(exited, CLOSE_MAX_MS)) return;
+    this.#lose("the nftables thread hung when it was to close");
   }
 
   #pump(): void {
@@ -135,6 +139,16 @@ export class WorkerLink {
     if (this.#timer !== null) clearTimeout(this.#timer);
     [this.#timer, this.#active] = [null, null];
   }
+}
+
+function isInTime(event: Promise<void>, maxMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const tooLate = setTimeout(() => resolve(false), maxMs);
+    void event.then(() => {
+      clearTimeout(tooLate);
+      resolve(true);
+    });
+  });
 }
 
 const unavailable = (message: string): PortreeveError => new PortreeveError("UNAVAILABLE", message, "transient");

@@ -136,6 +136,15 @@ describe("WorkerLink", () => {
     await after;
   });
 
+  it("[F20] closes although the thread hangs, and fails the call that it hangs in", async () => {
+    const failure = expect(call()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    const closing = link.close();
+    await vi.advanceTimersByTimeAsync(1000);
+    await Promise.all([failure, closing]);
+    expect(thread().terminated).toBe(true);
+    expect([threads.length, vi.getTimerCount()]).toEqual([1, 0]);
+  });
+
   it("closes the thread and refuses what was waiting", async () => {
     const first = call();
     const waiting = expect(call()).rejects.toThrow(/closed/);
