@@ -31,7 +31,7 @@ import { RequestLog } from "../lib/request-log.ts";
 import { portControlListeners, reportedAddresses, wanAddresses, wanInterfaces } from "./served-addresses.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { Readiness } from "./readiness.ts";
-import { externalAddress } from "../reducers/select/external-address.ts";
+import { clientAddresses } from "../reducers/select/client-address.ts";
 import { nextDeviceEnd } from "../reducers/device.ts";
 import { servedInterfaces } from "../reducers/served.ts";
 import { type OpenStore, openStore, type Store } from "./store.ts";
@@ -242,7 +242,7 @@ class Daemon {
       log: this.#log,
       requestLog: this.#requestLog,
       clock,
-      externalAddressOf: externalAddress,
+      clients: clientAddresses,
       sniAvailable: () => false,
     });
   }

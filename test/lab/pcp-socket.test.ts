@@ -6,6 +6,7 @@ import { createPcpServer, type PcpServer } from "../../src/adapters/pcp-server/s
 import type { ControllerPort } from "../../src/controller/port.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { RequestLog } from "../../src/lib/request-log.ts";
+import { clientAddresses } from "../../src/reducers/select/client-address.ts";
 import { initialState } from "../../src/reducers/state.ts";
 import { Agent } from "./agent.mjs";
 import { batch, createTopology, findProgram, type Host, missingForLab, type Topology } from "./topology.mjs";
@@ -116,7 +117,7 @@ describe("PCP server on real sockets", () => {
       clock,
       requestLog,
       log: { info: () => undefined, warn: () => undefined },
-      externalAddressOf: () => "11.22.33.1",
+      clients: { ...clientAddresses, ofWan: () => "11.22.33.1", ofClient: () => "11.22.33.1" },
       sniAvailable: () => false,
       openSocket: (place) => openIn(topology.gateway.namespace, place),
     });

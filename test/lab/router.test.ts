@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
 import { eventually, type Lab, scenario } from "./lab.ts";
 import { encodeMap } from "./programs/pcp-wire.mjs";
-import { WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
+import { batch, WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
 import { TunnelPeer, tunnelName } from "./tunnel.ts";
 
 const NEEDS = ["wg", "wg-quick", "wireguard-go", "natpmpc"];
@@ -96,6 +96,41 @@ describe("[W1] [W2] [W3] a device with nothing but its configuration", () => {
       expect(out).toMatchObject({ sawAddress: WAN_GATEWAY, payload: "out" });
     });
   });
+
+  scenario(
+    "[W6] with a WAN of its own is told, reached by and seen from that one's address",
+    options(),
+    async (lab) => {
+      const own = "11.22.33.9";
+      await batch(lab.topology.gateway.namespace, [`address add ${own}/24 dev wan0`]);
+      await add(lab, "nas", "--kind", "server");
+      // Once the address is known there: it settles for two seconds.
+      await eventually(async () => {
+        expect(await lab.gateway.cli("device", "edit", "nas", "--wan", own)).toMatchObject({ code: 0 });
+      }, 15_000);
+      const [host] = lab.topology.peers;
+      if (host === undefined) throw new Error("no peer");
+      await withPeers([TunnelPeer.up(host, lab.gateway, "nas", "--profile", "full")], async ([nas]) => {
+        if (nas === undefined) return;
+        await nas.agent.listen({ tcp: [9001] });
+        await lab.internet.listen({ tcp: [9002] });
+        const told = await host.exec("natpmpc", "-g", await gatewayOf(lab), "-a", "20001", "9001", "tcp", "3600");
+        expect(told).toContain(`Public IP address : ${own}`);
+        expect(await lab.internet.tcp({ host: own, port: 20001, payload: "ping" })).toMatchObject({ payload: "ping" });
+        expect(await lab.internet.refusedTcp({ host: WAN_GATEWAY, port: 20001 })).not.toBeNull();
+        expect(await nas.agent.tcp({ host: WAN_STRANGER, port: 9002, payload: "out" })).toMatchObject({
+          sawAddress: own,
+        });
+        // Taken back, it is like the others again, with the same port.
+        expect(await lab.gateway.cli("device", "edit", "nas", "--wan", "default")).toMatchObject({ code: 0 });
+        expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: 20001, payload: "ping" })).toMatchObject({
+          payload: "ping",
+        });
+        expect(await nas.agent.tcp({ host: WAN_STRANGER, port: 9002 })).toMatchObject({ sawAddress: WAN_GATEWAY });
+      });
+      await lab.gateway.cli("device", "remove", "nas", "--yes");
+    },
+  );
 
   scenario("is gone with its peer and its ports when it is removed, also by its end", options(), async (lab) => {
     await add(lab, "nas", "--kind", "server", "--for", "5s");

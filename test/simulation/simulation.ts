@@ -6,7 +6,7 @@ import { memoryLog } from "../../src/events/log-memory.ts";
 import type { Outcome } from "../../src/reducers/decide/command.ts";
 import { replay } from "../../src/reducers/fold.ts";
 import { checkInvariants } from "../../src/reducers/invariants.ts";
-import { externalAddress } from "../../src/reducers/select/external-address.ts";
+import { clientAddresses } from "../../src/reducers/select/client-address.ts";
 import { stateHash, stateToJson } from "../../src/reducers/state-json.ts";
 import { Chance } from "./chance.ts";
 import { differences, expectedElements } from "./expected-kernel.ts";
@@ -254,7 +254,7 @@ export class Simulation {
     const start = state.epochs["lan0"]?.startedAt;
     const expected = this.witness.promises.epochStart;
     if (start !== expected) this.witness.fail(`the epoch began at ${start} and should have at ${expected}`);
-    const moment = { state, mode, now: clock.now(), serverStartedAt: 0, externalAddressOf: externalAddress };
+    const moment = { state, mode, now: clock.now(), serverStartedAt: 0, clients: clientAddresses };
     this.witness.toldEpoch(epochOf(moment, "lan0"));
   }
 

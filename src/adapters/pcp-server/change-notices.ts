@@ -1,16 +1,17 @@
 import type { ControllerPort } from "../../controller/port.ts";
+import type { PortreeveRecord } from "../../events/index.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { encodeNatPmpAddress } from "../../protocols/natpmp/response.ts";
 import { ALL_HOSTS, CLIENT_PORT } from "../../protocols/pcp/constants.ts";
 import { encodeSuccess } from "../../protocols/pcp/response.ts";
-import type { State } from "../../reducers/state.ts";
+import type { Mapping, State } from "../../reducers/state.ts";
 import { Announcement } from "./announcement.ts";
 import { claimName, type ClientPorts } from "./client-ports.ts";
 import type { Standing } from "./exchange.ts";
 import { isOnLink, type Link } from "./link.ts";
 import { MappingUpdates } from "./mapping-updates.ts";
-import { type ExternalAddressOf, toldAddress } from "./standing.ts";
+import type { Clients } from "./standing.ts";
 
 /** A changed address is told to a client only once the kernel follows it; after this long it is not told at all. */
 const SETTLE_MAX_MS = 5000;
@@ -20,8 +21,8 @@ export interface ChangeNoticesOptions {
   readonly controller: ControllerPort;
   readonly clock: Clock;
   readonly clientPorts: ClientPorts;
-  readonly standingOn: (served: string) => Standing;
-  readonly externalAddressOf: ExternalAddressOf;
+  readonly standingOn: (served: string, client: string | null) => Standing;
+  readonly clients: Clients;
   readonly onUnsettled: (cause: unknown) => void;
 }
 
@@ -29,9 +30,6 @@ interface Announcements {
   readonly pcp: Announcement;
   readonly natpmp: Announcement;
 }
-
-/** What was true when clients were last told. */
-type Told = Pick<State, "epochs" | "topologyRevision" | "wanAddresses"> & { readonly address: string | null };
 
 /**
  * Tells clients, unasked, what they must know: that their mappings may be lost (a new epoch, RFC 6887 §14.1, RFC 6886
@@ -43,12 +41,13 @@ export class ChangeNotices {
   readonly #updates: MappingUpdates;
   /** Claims whose client has no open link to be told on: told when one opens, as after a start. */
   readonly #unheard = new Set<string>();
-  #told: Told;
+  /** What was true when clients were last told. */
+  #told: State;
 
   constructor(options: ChangeNoticesOptions) {
     this.#options = options;
     this.#updates = new MappingUpdates(options.clock, (name) => this.#sendUpdate(name));
-    this.#told = this.#toldOf(options.controller.state);
+    this.#told = options.controller.state;
   }
 
   /** RFC 6886 §3.2.1 wants the address said at each start; a PCP epoch that goes on is nothing new. */
@@ -82,21 +81,41 @@ export class ChangeNotices {
   }
 
   /** Compares a committed state with what clients were told. */
-  follow(state: State): void {
+  follow(state: State, records: readonly PortreeveRecord[]): void {
     const before = this.#told;
-    if (state.epochs === before.epochs && state.topologyRevision === before.topologyRevision) return;
-    this.#told = this.#toldOf(state);
-    const { address } = this.#told;
+    this.#told = state;
+    const changed = (["epochs", "topologyRevision", "devices", "subnets"] as const).some(
+      (part) => state[part] !== before[part],
+    );
+    if (changed) this.#announce(before, state);
+    const wans = new Set(
+      Object.keys(state.wanAddresses).filter((wan) => {
+        const last = before.wanAddresses[wan]?.reported;
+        return last !== undefined && last !== state.wanAddresses[wan]?.reported;
+      }),
+    );
+    // An operator's edit, of the mapping or of where its device's ports are.
+    const edited = new Set(
+      records.flatMap(({ event: { type, data } }) =>
+        type === "mapping.changed" && (data.wan !== undefined || data.externalPort !== undefined) ? [data.id] : [],
+      ),
+    );
+    if (wans.size + edited.size === 0) return;
+    this.#updateAfterSettling(state, ({ id, wan }) => wans.has(wan) || edited.has(id));
+  }
+
+  #announce(before: State, state: State): void {
+    const { clients } = this.#options;
+    const moved = clients.moved(before, state);
     for (const [link, { pcp, natpmp }] of this.#links) {
-      const restarted = state.epochs[link.interface]?.startedAt !== before.epochs[link.interface]?.startedAt;
+      const { interface: served } = link;
+      const restarted = state.epochs[served]?.startedAt !== before.epochs[served]?.startedAt;
       if (restarted) pcp.restart();
-      if (restarted || (address !== null && address !== before.address)) natpmp.restart();
+      const address = clients.ofClient(state, served, null);
+      const readdressed = address !== null && address !== clients.ofClient(before, served, null);
+      const some = moved.some((client) => isOnLink([link], client.interface ?? served, client.address));
+      if (restarted || readdressed || some) natpmp.restart();
     }
-    const moved = Object.keys(state.wanAddresses).filter((wan) => {
-      const last = before.wanAddresses[wan]?.reported;
-      return last !== undefined && last !== state.wanAddresses[wan]?.reported;
-    });
-    if (moved.length > 0) this.#updateAfterSettling(state, new Set(moved));
   }
 
   /** The client of this claim has just been answered. */
@@ -106,24 +125,43 @@ export class ChangeNotices {
     this.#updates.refreshed(name);
   }
 
-  #announcePcp({ interface: served, socket }: Link): void {
-    const { pcp, ready, epoch } = this.#options.standingOn(served);
+  #announcePcp(link: Link): void {
+    const { pcp, ready, epoch } = this.#options.standingOn(link.interface, null);
     if (!pcp || !ready) return;
-    socket.send(encodeSuccess({ lifetime: 0, epoch, body: { kind: "announce" }, options: [] }), EVERYONE);
+    const bytes = encodeSuccess({ lifetime: 0, epoch, body: { kind: "announce" }, options: [] });
+    if (this.#hearsMulticast(link)) link.socket.send(bytes, EVERYONE);
+    else for (const address of this.#toldAlone(link)) link.socket.send(bytes, { address, port: CLIENT_PORT });
   }
 
-  #announceNatPmp({ interface: served, socket }: Link): void {
-    const { natpmp, ready, epoch, externalAddress: address } = this.#options.standingOn(served);
+  #announceNatPmp(link: Link): void {
+    if (this.#hearsMulticast(link)) this.#tellAddress(link, null);
+    for (const client of this.#toldAlone(link)) this.#tellAddress(link, client);
+  }
+
+  /** To one client, or to everybody. */
+  #tellAddress({ interface: served, socket }: Link, client: string | null): void {
+    const { natpmp, ready, epoch, externalAddress: address } = this.#options.standingOn(served, client);
     if (!natpmp || !ready || address === null) return;
-    socket.send(encodeNatPmpAddress("SUCCESS", epoch, address), EVERYONE);
+    const to = client === null ? EVERYONE : { address: client, port: CLIENT_PORT };
+    socket.send(encodeNatPmpAddress("SUCCESS", epoch, address), to);
   }
 
-  #updateAfterSettling({ seq }: State, wans: ReadonlySet<string>): void {
+  #hearsMulticast({ interface: served }: Link): boolean {
+    return this.#options.clients.hearsMulticast(this.#options.controller.state, served);
+  }
+
+  #toldAlone(link: Link): string[] {
+    const { clients, controller } = this.#options;
+    const all = clients.toldAlone(controller.state, link.interface);
+    return all.filter((address) => isOnLink([link], link.interface, address));
+  }
+
+  #updateAfterSettling({ seq }: State, changed: (mapping: Mapping) => boolean): void {
     const { controller, onUnsettled } = this.#options;
     controller.settled(seq, AbortSignal.timeout(SETTLE_MAX_MS)).then(() => {
       const names: string[] = [];
       for (const mapping of tableRows(controller.state.mappings)) {
-        if (!wans.has(mapping.wan) || !mapping.enabled) continue;
+        if (!mapping.enabled || !changed(mapping)) continue;
         for (const claim of mapping.claims) if (claim.source === "pcp") names.push(claimName(mapping.id, claim.key));
       }
       this.#updates.start(names);
@@ -132,7 +170,7 @@ export class ChangeNotices {
 
   /** RFC 6887 §14.2: the reply the client would get now, to the port it last asked from. */
   #sendUpdate(name: string): boolean {
-    const { controller, clientPorts, clock, standingOn, externalAddressOf } = this.#options;
+    const { controller, clientPorts, clock, standingOn, clients } = this.#options;
     const [mappingId, claimKey] = name.split(" ") as [string, string];
     const mapping = tableGet(controller.state.mappings, mappingId);
     const claim = mapping?.claims.find((other) => other.key === claimKey);
@@ -140,7 +178,7 @@ export class ChangeNotices {
     if (mapping === undefined || claim === undefined || deadline === null) return false;
     const { device, nonce } = claim;
     const port = clientPorts.portOf(mappingId, claimKey) ?? claim.clientPort;
-    const address = externalAddressOf(controller.state, mapping.wan);
+    const address = clients.ofWan(controller.state, mapping.wan);
     if (device === null || nonce === null || port === null || address === null) return false;
     const link = [...this.#links.keys()].find(
       (candidate) => candidate.interface === mapping.interface && isOnLink([candidate], candidate.interface, device),
@@ -151,18 +189,12 @@ export class ChangeNotices {
       this.#unheard.add(name);
       return false;
     }
-    const { epoch, pcp } = standingOn(link.interface);
+    const { epoch, pcp } = standingOn(link.interface, device);
     if (!pcp) return false;
     const protocol = mapping.protocol === "tcp" ? 6 : 17;
     const { internalPort, externalPort } = mapping;
     const body = { kind: "map", nonce, protocol, internalPort, externalPort, externalAddress: address } as const;
     link.socket.send(encodeSuccess({ lifetime, epoch, body, options: [] }), { address: device, port });
     return true;
-  }
-
-  #toldOf(state: State): Told {
-    const { epochs, topologyRevision, wanAddresses } = state;
-    const address = toldAddress(state, this.#options.externalAddressOf);
-    return { epochs, topologyRevision, wanAddresses, address };
   }
 }

@@ -18,7 +18,7 @@ export interface Standing {
   readonly ready: boolean;
   readonly pcp: boolean;
   readonly natpmp: boolean;
-  /** What clients of the preferred WAN are told; null while it has no address. */
+  /** What this client is told; null while its WAN has no address. */
   readonly externalAddress: string | null;
   /** Seconds since the served interface's epoch began: both protocols tell the same. */
   readonly epoch: number;

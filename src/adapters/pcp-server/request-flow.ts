@@ -32,7 +32,7 @@ export interface RequestFlowOptions {
   readonly requests: RequestLog;
   readonly drops: DropLog;
   readonly links: () => Iterable<Link>;
-  readonly standingOn: (served: string) => Standing;
+  readonly standingOn: (served: string, client: string | null) => Standing;
   /** A PCP or NAT-PMP claim was granted or renewed by a request from this UDP port. */
   readonly onClaimHeard: (mappingId: string, claimKey: string, clientPort: number) => void;
 }
@@ -70,7 +70,7 @@ export class RequestFlow {
     const drop = (why: string): void => drops.add({ interface: link.interface, from: source.address, why });
     if (hindrance !== null) return drop(hindrance);
     const datagram = { bytes, address: source.address, port: source.port, interface: link.interface };
-    const said = answer(datagram, standingOn(link.interface));
+    const said = answer(datagram, standingOn(link.interface, source.address));
     const received = { link, source, at };
     if (said.kind === "drop") return drop(said.message);
     if (said.kind === "reply") return this.#reply(received, said, said.reply);
@@ -99,7 +99,7 @@ export class RequestFlow {
       const { mappingId, claimKey } = outcome.answer;
       this.#options.onClaimHeard(mappingId, claimKey, received.source.port);
     }
-    const { epoch } = this.#options.standingOn(received.link.interface);
+    const { epoch } = this.#options.standingOn(received.link.interface, received.source.address);
     const request = underWay === undefined ? asking.request : `${asking.request} (repeated while under way)`;
     this.#reply(received, { ...asking, request }, replyTo(outcome, epoch));
   }

@@ -11,7 +11,7 @@ import { DropLog } from "./drop-log.ts";
 import type { Standing } from "./exchange.ts";
 import { type Link, type Listener, listenerKey } from "./link.ts";
 import { RequestFlow } from "./request-flow.ts";
-import { type ExternalAddressOf, standingOf } from "./standing.ts";
+import { type Clients, standingOf } from "./standing.ts";
 
 /** The part of pino that is used here. */
 export interface Log {
@@ -24,7 +24,7 @@ export interface PcpServerOptions {
   readonly log: Log;
   readonly requestLog: RequestLog;
   readonly clock: Clock;
-  readonly externalAddressOf: ExternalAddressOf;
+  readonly clients: Clients;
   /** Whether ports can be shared by TLS server name now: marks ANNOUNCE replies with option 225. */
   readonly sniAvailable: () => boolean;
   /** Tests put a socket of their own in. */
@@ -54,14 +54,14 @@ export class PcpServer {
     const { controller, clock, requestLog: requests, log } = options;
     this.#startedAt = clock.now();
     const clientPorts = new ClientPorts();
-    const standingOn = (served: string): Standing => this.#standingOn(served);
+    const standingOn = (served: string, client: string | null): Standing => this.#standingOn(served, client);
     this.#drops = new DropLog(clock, requests);
     this.#notices = new ChangeNotices({
       controller,
       clock,
       clientPorts,
       standingOn,
-      externalAddressOf: options.externalAddressOf,
+      clients: options.clients,
       onUnsettled: (cause) => log.warn({ err: cause }, "mapping updates not sent: the new address is not settled"),
     });
     this.#flow = new RequestFlow({
@@ -80,7 +80,7 @@ export class PcpServer {
     });
     this.#subscription = controller.subscribe((state, records) => {
       clientPorts.follow(records);
-      this.#notices.follow(state);
+      this.#notices.follow(state, records);
     });
   }
 
@@ -148,11 +148,11 @@ export class PcpServer {
     this.#options.log.info({ interface: served, address, why }, "port control socket closed");
   }
 
-  #standingOn(served: string): Standing {
-    const { controller, clock, sniAvailable, externalAddressOf } = this.#options;
+  #standingOn(served: string, client: string | null): Standing {
+    const { controller, clock, sniAvailable, clients } = this.#options;
     const { state, mode } = controller;
-    const moment = { state, mode, now: clock.now(), serverStartedAt: this.#startedAt, externalAddressOf };
-    return standingOf(moment, served, sniAvailable());
+    const moment = { state, mode, now: clock.now(), serverStartedAt: this.#startedAt, clients };
+    return standingOf(moment, served, client, sniAvailable());
   }
 }
 

@@ -2,8 +2,19 @@ import type { ControllerMode } from "../../controller/port.ts";
 import type { State } from "../../reducers/state.ts";
 import type { Standing } from "./exchange.ts";
 
-/** What clients of a WAN are told is its address; null while it has none. */
-export type ExternalAddressOf = (state: State, wan: string) => string | null;
+/** What the core says of the clients of a served interface. */
+export interface Clients {
+  /** What clients of a WAN are told is its address; null while it has none. */
+  ofWan(state: State, wan: string): string | null;
+  /** What this client is told; `client` null: what everybody is told who is not registered with another WAN. */
+  ofClient(state: State, served: string, client: string | null): string | null;
+  /** False on a tunnel: each client is told alone. */
+  hearsMulticast(state: State, served: string): boolean;
+  /** Those that what is multicast does not reach, or tells another address than their own. */
+  toldAlone(state: State, served: string): readonly string[];
+  /** Clients that are told another address than before; `interface` null: on a tunnel. */
+  moved(before: State, after: State): readonly { readonly interface: string | null; readonly address: string }[];
+}
 
 export interface Moment {
   readonly state: State;
@@ -11,18 +22,18 @@ export interface Moment {
   readonly now: number;
   /** When this server began: stands in for an epoch that no event has set, as in safe mode at the log's first record. */
   readonly serverStartedAt: number;
-  readonly externalAddressOf: ExternalAddressOf;
+  readonly clients: Clients;
 }
 
-/** What clients of a served interface are told of epoch and address, now. */
-export function standingOf(moment: Moment, served: string, sniAvailable: boolean): Standing {
+/** What a client of a served interface is told of epoch and address, now; null: one like any other. */
+export function standingOf(moment: Moment, served: string, client: string | null, sniAvailable: boolean): Standing {
   const { state, mode } = moment;
   const { pcp, natpmp } = state.settings.portControl;
   return {
     ready: mode === "running",
     pcp,
     natpmp,
-    externalAddress: toldAddress(state, moment.externalAddressOf),
+    externalAddress: moment.clients.ofClient(state, served, client),
     epoch: epochOf(moment, served),
     sniAvailable,
   };
@@ -32,10 +43,4 @@ export function standingOf(moment: Moment, served: string, sniAvailable: boolean
 export function epochOf({ state, now, serverStartedAt }: Moment, served: string): number {
   const startedAt = state.epochs[served]?.startedAt ?? serverStartedAt;
   return Math.max(0, Math.floor((now - startedAt) / 1000));
-}
-
-/** The address of the preferred WAN, which new mappings are made on: settings name it first. */
-export function toldAddress(state: State, externalAddressOf: ExternalAddressOf): string | null {
-  const [wan] = state.settings.wan.interfaces;
-  return wan === undefined ? null : externalAddressOf(state, wan);
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { flat, hex, patch } from "../../protocols/hex.ts";
 import { MAP_REQUEST } from "../../protocols/pcp/vectors.ts";
 import type { Outcome } from "../../../../src/reducers/decide/command.ts";
+import { emptyTable } from "../../../../src/lib/table.ts";
 import { CLIENT, Fixture, LAN0, LAN1, NONCE, recordOf } from "./fixture.ts";
 
 const GROUP = "224.0.0.1:5350";
@@ -105,6 +106,46 @@ describe("announcements", () => {
     fixture.controller.mode = "safe";
     await fixture.advance(ALL_SENDS);
     expect(pcpOf(fixture)).toHaveLength(3);
+  });
+});
+
+describe("clients with a WAN of their own", () => {
+  const alone = (fixture: Fixture, address = LAN0.address): string[] =>
+    fixture.sentTo(`${CLIENT.address}:5350`, address).map((bytes) => (isPcp(bytes) ? "pcp" : bytes.slice(16)));
+
+  it("[W6] on a LAN are told their address after everybody was told another, on their link alone", async () => {
+    const fixture = new Fixture();
+    fixture.ownAddresses.set(CLIENT.address, "11.22.33.9");
+    await fixture.server.serve([LAN0, LAN1]);
+    await fixture.advance(ALL_SENDS);
+    expect(natPmpOf(fixture)).toHaveLength(10);
+    expect(alone(fixture)).toEqual(Array.from({ length: 10 }, () => "0b162109"));
+    expect(fixture.sockets.at(LAN0.address).sent.map(({ to }) => to)).toEqual(
+      Array.from({ length: 10 }, () => [GROUP, `${CLIENT.address}:5350`]).flat(),
+    );
+    expect(alone(fixture, LAN1.address)).toEqual([]);
+  });
+
+  it("[P13] on a tunnel are told all by unicast, and nothing is multicast", async () => {
+    const fixture = await quiet();
+    fixture.tunnels.add("lan0");
+    fixture.ownAddresses.set(CLIENT.address, "11.22.33.9");
+    const epoch = { startedAt: fixture.clock.now(), reason: "salvaged" };
+    fixture.controller.publish({ epochs: { lan0: epoch, lan1: epoch } });
+    await fixture.advance(ALL_SENDS);
+    expect(fixture.sentTo(GROUP)).toEqual([]);
+    expect(alone(fixture).filter((what) => what === "pcp")).toHaveLength(10);
+    expect(alone(fixture).filter((what) => what === "0b162109")).toHaveLength(10);
+    expect(natPmpOf(fixture, LAN1.address)).toHaveLength(10);
+  });
+
+  it("[W6] are told again when their WAN becomes another", async () => {
+    const fixture = await quiet();
+    fixture.ownAddresses.set(CLIENT.address, "11.22.33.9");
+    fixture.controller.publish({ devices: emptyTable() });
+    await fixture.advance(ALL_SENDS);
+    expect(alone(fixture)).toHaveLength(10);
+    expect(natPmpOf(fixture, LAN1.address)).toEqual([]);
   });
 });
 
@@ -230,5 +271,21 @@ describe("mapping updates after an address change", () => {
     fixture.controller.publish({ topologyRevision: fixture.controller.state.topologyRevision + 1 });
     await fixture.advance(10_000);
     expect(fixture.sentTo(`${CLIENT.address}:40000`)).toEqual([]);
+  });
+
+  it("[W6] tell what an operator's edit made of the external side, and nothing of a new label", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080]);
+    await fixture.advance(1000);
+    const edited = (fields: object): void =>
+      fixture.controller.publish({}, [recordOf("mapping.changed", { id: "m000000001f90", ...fields })]);
+    edited({ label: "web" });
+    await fixture.advance(10_000);
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toEqual([]);
+    for (const fields of [{ wan: "wan1" }, { externalPort: 9000 }]) {
+      edited(fields);
+      await fixture.advance(10_000);
+    }
+    expect(fixture.sentTo(`${CLIENT.address}:40000`)).toHaveLength(6);
   });
 });

@@ -1,5 +1,6 @@
 import type { Listener } from "../../../../src/adapters/pcp-server/link.ts";
 import { createPcpServer, type PcpServer } from "../../../../src/adapters/pcp-server/server.ts";
+import type { Clients } from "../../../../src/adapters/pcp-server/standing.ts";
 import { event, type PortreeveRecord } from "../../../../src/events/index.ts";
 import { ManualClock } from "../../../../src/lib/manual-clock.ts";
 import { RequestLog } from "../../../../src/lib/request-log.ts";
@@ -21,6 +22,10 @@ export class Fixture {
   readonly requestLog = new RequestLog();
   readonly warnings: string[] = [];
   readonly server: PcpServer;
+  /** Addresses of registered devices that have a WAN of their own, and that one's address. */
+  readonly ownAddresses = new Map<string, string>();
+  /** Served interfaces that nothing is multicast on. */
+  readonly tunnels = new Set<string>();
 
   constructor(change: Partial<State> = {}) {
     const { controller } = this;
@@ -47,10 +52,24 @@ export class Fixture {
       clock: this.clock,
       requestLog: this.requestLog,
       log: { info: () => undefined, warn: (_, message) => this.warnings.push(message) },
-      externalAddressOf: (state, wan) => state.wanAddresses[wan]?.reported ?? null,
+      clients: this.#clients(),
       sniAvailable: () => false,
       openSocket: this.sockets.open,
     });
+  }
+
+  #clients(): Clients {
+    const ofWan: Clients["ofWan"] = (state, wan) => state.wanAddresses[wan]?.reported ?? null;
+    return {
+      ofWan,
+      ofClient: (state, _served, client) => this.ownAddresses.get(client ?? "") ?? ofWan(state, "wan0"),
+      hearsMulticast: (_state, served) => !this.tunnels.has(served),
+      toldAlone: () => [...this.ownAddresses.keys()],
+      moved: (before, after) =>
+        before.devices === after.devices
+          ? []
+          : [...this.ownAddresses.keys()].map((address) => ({ interface: null, address })),
+    };
   }
 
   /** Lets what is due now and all promises run, then time pass. */

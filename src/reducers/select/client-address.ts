@@ -1,0 +1,49 @@
+import { tableGet, tableRows } from "../../lib/table.ts";
+import { deviceAt } from "../device.ts";
+import { servedInterface } from "../served.ts";
+import type { Device, State } from "../state.ts";
+import { wanOf } from "./device-wan.ts";
+import { externalAddress, preferredWan } from "./external-address.ts";
+
+/** What the clients of port control on a served interface are told is their external address, and how they are reached. */
+export const clientAddresses = {
+  /** Null while the WAN has none. */
+  ofWan: externalAddress,
+
+  /** A registered device's is its own WAN's; null for `client`: everybody else's. */
+  ofClient(state: State, served: string, client: string | null): string | null {
+    const tunnel = servedInterface(state, served)?.tunnel === true;
+    const device = client === null ? undefined : deviceAt(state, tunnel ? null : served, client);
+    return told(state, device);
+  },
+
+  /** False: nothing is multicast there, and each client is told alone. */
+  hearsMulticast: (state: State, served: string): boolean => servedInterface(state, served)?.tunnel !== true,
+
+  /** Registered devices that what is multicast does not reach, or tells another address than their own. */
+  toldAlone(state: State, served: string): string[] {
+    const tunnel = servedInterface(state, served)?.tunnel === true;
+    const everybody = told(state, undefined);
+    return [...tableRows(state.devices)]
+      .filter(
+        (device) =>
+          device.interface === (tunnel ? null : served) &&
+          device.ports !== "off" &&
+          (tunnel || told(state, device) !== everybody),
+      )
+      .map((device) => device.address);
+  },
+
+  /** Registered devices that are told another address than before, by the interface they are on; null: our subnets. */
+  moved(before: State, after: State): Pick<Device, "interface" | "address">[] {
+    return [...tableRows(after.devices)].filter((device) => {
+      const old = tableGet(before.devices, device.id);
+      return old !== undefined && told(before, old) !== told(after, device);
+    });
+  },
+};
+
+function told(state: State, device: Device | undefined): string | null {
+  const wan = device === undefined ? preferredWan(state) : wanOf(state, device);
+  return wan === null ? null : externalAddress(state, wan);
+}
