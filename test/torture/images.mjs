@@ -62,7 +62,7 @@ async function lengthen(image, target) {
   const directory = join(target, "data");
   rmSync(target, { recursive: true, force: true });
   copyAsOwn(join(image, "data"), directory);
-  cpSync(join(image, "promises.ndjson"), join(target, "promises.ndjson"));
+  for (const name of ["master.key", "promises.ndjson"]) cpSync(join(image, name), join(target, name));
   for (const length of LENGTHS) {
     let { log, state } = await openStore(directory, () => {});
     const one = { at: state.at, source: "controller", requestId: "long", causedBy: null };

@@ -16,7 +16,7 @@ const ONE_DISK_THREAD = { UV_THREADPOOL_SIZE: "1" };
 
 /** @typedef {import("../lab/topology.mjs").Host} Host */
 /** What a daemon may be started with. @typedef {{ prefix?: readonly string[]; env?: Record<string, string> }} Start */
-/** A directory with `data` and `promises` as a stop of some kind left them; null: as before the first start. @typedef {string | null} Image */
+/** A directory with data, its master key and promises, as a stop of some kind left them; null: as before the first start. @typedef {string | null} Image */
 
 export class Lane {
   /** @type {readonly string[]} */
@@ -49,6 +49,10 @@ export class Lane {
     return join(this.gateway.folder, "promises.ndjson");
   }
 
+  get masterKey() {
+    return join(this.gateway.folder, "master.key");
+  }
+
   get dataDir() {
     return this.gateway.dataDir;
   }
@@ -79,10 +83,12 @@ export class Lane {
     await this.topology.gateway.exec("nft", "flush", "ruleset");
     this.gateway.log.length = 0;
     this.promises.close();
-    for (const path of [this.dataDir, this.traceFile, this.armedFile]) rmSync(path, { recursive: true, force: true });
+    for (const path of [this.dataDir, this.masterKey, this.traceFile, this.armedFile])
+      rmSync(path, { recursive: true, force: true });
     this.promises = new Promises(this.promisesFile);
     if (image === null) return;
     copyAsOwn(join(image, "data"), this.dataDir);
+    cpSync(join(image, "master.key"), this.masterKey);
     cpSync(join(image, "promises.ndjson"), this.promisesFile);
     this.promises.reopen();
   }
@@ -92,6 +98,7 @@ export class Lane {
     rmSync(image, { recursive: true, force: true });
     mkdirSync(image, { recursive: true });
     if (existsSync(this.dataDir)) cpSync(this.dataDir, join(image, "data"), { recursive: true });
+    cpSync(this.masterKey, join(image, "master.key"));
     cpSync(this.promisesFile, join(image, "promises.ndjson"));
   }
 

@@ -23,7 +23,7 @@ export async function makeStillImages(folder) {
     copyAsOwn(join(String(images.stopped), "data"), archived);
     await archive(archived);
     still.push({ name: "archived", directory: archived });
-    const secrets = await seal(archived, join(lane.gateway.folder, "master.key"));
+    const secrets = await seal(archived, join(folder, "stopped", "master.key"));
     return await Promise.all(still.map((image) => referTo(folder, image, image.directory === archived ? secrets : {})));
   } finally {
     await lane.close();

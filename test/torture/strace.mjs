@@ -44,6 +44,7 @@ export const namesOf = (path) => [path, ...UNFINISHED.map((ending) => path + end
 export function storagePaths(dataDir) {
   const fixed = ["", "witness", "clean", "suspect", "api-token", "snapshots", "archive", "evidence"];
   const paths = fixed.map((name) => join(dataDir, name));
+  paths.push(...namesOf(join(dataDir, "../master.key")), ...namesOf(join(dataDir, "api-token")));
   paths.push(...logPaths(join(dataDir, "log"), FILE_NUMBER_MAX), ...logPaths(join(dataDir, "log.new"), 3));
   for (let seq = 1; seq <= 200; seq += 1) {
     paths.push(join(dataDir, "snapshots", `${seq.toString(16).padStart(14, "0")}.json`));

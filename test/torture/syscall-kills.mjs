@@ -2,7 +2,7 @@
 // call of a kind is the last thing the daemon does, for n = 1, 2, 3 … until a run passes untouched.
 import { FAULT_ROUND } from "./images.mjs";
 import { judge } from "./oracle.mjs";
-import { attachStrace, STORAGE_CALLS, underStrace } from "./strace.mjs";
+import { attachStrace, STEADY_NAMES, STORAGE_CALLS, underStrace } from "./strace.mjs";
 
 /** @typedef {import("./series.mjs").Series} Series */
 /** @typedef {import("./lane.mjs").Lane} Lane */
@@ -32,7 +32,8 @@ export function syscallKills() {
 
 /** From nothing to ready. @param {Lane} lane @param {Injection} injection */
 async function boot(lane, injection) {
-  return !(await lane.start({ prefix: underStrace(lane.dataDir, lane.traceFile, injection) })).up;
+  const prefix = underStrace(lane.dataDir, lane.traceFile, injection);
+  return !(await lane.start({ prefix, env: STEADY_NAMES })).up;
 }
 
 /** Under load. @param {Lane} lane @param {Injection} injection */
