@@ -52,6 +52,8 @@ export class Gateway {
     this.log = [];
     /** @type {import("node:child_process").ChildProcess | null} */
     this.child = null;
+    /** How long a start may take. */
+    this.readyMs = READY_MS;
     this.configure(config);
   }
 
@@ -88,7 +90,7 @@ export class Gateway {
     return await new Promise((resolve, reject) => {
       /** @param {string} why */
       const fail = (why) => reject(new Error(`the daemon ${why}\n${this.log.slice(-15).join("\n")}`));
-      const timer = setTimeout(() => fail("was not ready in time"), READY_MS);
+      const timer = setTimeout(() => fail("was not ready in time"), this.readyMs);
       if (child.stderr === null) throw new Error("the daemon has no stderr");
       createInterface({ input: child.stderr }).on("line", (line) => {
         this.log.push(line);

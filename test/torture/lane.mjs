@@ -14,6 +14,9 @@ import { Promises } from "./promises.mjs";
 /** Makes the disk's work follow one order: the n-th call is the n-th call again when a point is repeated. */
 const ONE_DISK_THREAD = { UV_THREADPOOL_SIZE: "1" };
 
+/** Of a daemon whose every system call stops for strace, on a machine that is busy with other things too. */
+const READY_MS = 120_000;
+
 /** @typedef {import("../lab/topology.mjs").Host} Host */
 /** What a daemon may be started with. @typedef {{ prefix?: readonly string[]; env?: Record<string, string> }} Start */
 /** A directory with data, its master key and promises, as a stop of some kind left them; null: as before the first start. @typedef {string | null} Image */
@@ -35,6 +38,7 @@ export class Lane {
     };
     this.#config = { lan: [{ interface: "lan0" }], api: { listen: null }, ...config };
     this.gateway = new Gateway(host, this.#config);
+    this.gateway.readyMs = READY_MS;
     this.http = new Http(this.gateway.socket);
     this.client = new Client(client, topology.lanGateway);
     this.promises = new Promises(this.promisesFile);
