@@ -15,11 +15,18 @@ export async function watchConfirmations(
   clock: Clock,
   log: FaultLog,
 ): Promise<() => Promise<void>> {
+  // Tried again and again: each fault of each change is said once.
+  const said = new Map<string, string>();
   const confirmations = new Confirmations({
     controller,
     past: new History(eventLog, snapshots),
     clock,
-    onFault: (cause, id) => log.error({ err: cause, id }, "a change that nobody confirmed could not be taken back"),
+    onFault: (cause, id) => {
+      const fault = String(cause);
+      if (said.get(id) !== fault)
+        log.error({ err: cause, id }, "a change that nobody confirmed could not be taken back");
+      said.set(id, fault);
+    },
   });
   await confirmations.start();
   return () => confirmations.close();

@@ -68,7 +68,9 @@ function revertRoutes(app: App, { history }: ApiDeps, mutations: Mutations, plac
       });
       refuseBeyondScope(request.actor, change);
       const done = await mutations.run(request, reply, { type: "change.revert", change });
-      return { ...done, reverts: firstSeq(change) };
+      // A repeated request is answered for the first: by then the last change is the undo itself.
+      const undoing = "dryRun" in done ? undefined : await history.record(done.seq);
+      return { ...done, reverts: undoing?.causedBy ?? firstSeq(change) };
     },
   );
   app.post(

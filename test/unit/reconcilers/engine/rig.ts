@@ -1,4 +1,4 @@
-import type { ReconcilerDefinition } from "../../../../src/reconcilers/contract.ts";
+import type { ReconcilerDefinition, Rehearsing } from "../../../../src/reconcilers/contract.ts";
 import { createReconciler, type RunningReconciler } from "../../../../src/reconcilers/engine/engine.ts";
 import { ManualClock } from "../../../../src/lib/manual-clock.ts";
 import { createMetrics, type Metrics } from "../../../../src/lib/metrics.ts";
@@ -13,7 +13,7 @@ export interface Rig {
   readonly target: FakeTarget;
   readonly metrics: Metrics;
   readonly logged: { readonly message: string; readonly fields: object }[];
-  readonly reconciler: RunningReconciler;
+  readonly reconciler: RunningReconciler & Rehearsing<FakeState, Slotted>;
   initialized: boolean;
   /** Another process over the same target and the same states. */
   restart(): Rig;
