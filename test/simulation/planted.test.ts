@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { PLANTED_BUGS } from "./planted-bugs.ts";
 
-/** Without a planted bug all of these pass: `seeds.test.ts` runs them. */
+/** Without a planted bug all of these pass: `seeds-*.test.ts` run them. */
 const SEEDS_MAX = 80;
 
 afterEach(() => {

@@ -6,8 +6,16 @@ import { blockKey, type PromisedMapping, type Promises } from "./promises.ts";
 export type Sent = Command & { readonly requestId: string; readonly source: string; readonly now: number };
 type SentMap = MapRequest & { readonly now: number };
 
-/** Why this record should not have been made, by the command it names and by all that was promised before; null: it is right. */
-export function unjustified(record: PortreeveRecord, sent: Sent | undefined, before: Promises): string | null {
+/**
+ * Why this record should not have been made, by the command it names and by all that was promised before; null: it is
+ * right. `undecided`: commands of which nobody has heard the outcome, and never will if the process was killed.
+ */
+export function unjustified(
+  record: PortreeveRecord,
+  sent: Sent | undefined,
+  before: Promises,
+  undecided: readonly Sent[],
+): string | null {
   const { event } = record;
   if (record.seq !== before.seq + 1) return `record ${record.seq} follows ${before.seq}`;
   if (record.at < before.at) return `time went back from ${before.at} to ${record.at}`;
@@ -24,7 +32,7 @@ export function unjustified(record: PortreeveRecord, sent: Sent | undefined, bef
     case "lease.expired":
       return wrongExpiry(event.data, sent, before);
     case "leases.renewed":
-      return wrongDeadlines(event.data, before);
+      return wrongDeadlines(event.data, before, undecided);
     case "epoch.advanced": {
       const { byMs } = event.data;
       return byMs === before.toldAhead ? null : `epochs advanced by ${byMs} and not by ${before.toldAhead}`;
@@ -219,12 +227,33 @@ function wrongExpiry(expired: EventData<"lease.expired">, sent: Sent, before: Pr
   return claim.promised > sent.now ? `ended ${claim.promised - sent.now} ms before it was promised to` : null;
 }
 
-function wrongDeadlines({ deadlines }: EventData<"leases.renewed">, before: Promises): string | null {
+/** A renewal makes no record; one of the same commit shows in what an operator ended. */
+function isOfUndecidedRenewal(
+  { mappingId, claimKey, expiresAt }: { mappingId: string; claimKey: string; expiresAt: number },
+  before: Promises,
+  undecided: readonly Sent[],
+): boolean {
+  return undecided.some((sent) => {
+    if (sent.type !== "map" || keyOf(sent) !== claimKey) return false;
+    const asked = before.to(sent.device, transportName(sent.protocol), sent.internalPort);
+    const limits = before.settings?.portControl.lifetime ?? { pcpMin: 0, max: 0 };
+    const capped = Math.min(sent.lifetime, limits.max);
+    const lifetime = sent.by === "pcp" ? Math.max(capped, limits.pcpMin) : capped;
+    return asked.some(({ id }) => id === mappingId) && expiresAt === sent.now + lifetime * 1000;
+  });
+}
+
+function wrongDeadlines(
+  { deadlines }: EventData<"leases.renewed">,
+  before: Promises,
+  undecided: readonly Sent[],
+): string | null {
   for (const { mappingId, claimKey, expiresAt } of deadlines) {
     const claim = before.mappings.get(mappingId)?.claims.get(claimKey);
     if (claim === undefined || claim.promised === null || claim.latest === null) {
       return `wrote a deadline of ${mappingId} ${claimKey}, which has none`;
     }
+    if (isOfUndecidedRenewal({ mappingId, claimKey, expiresAt }, before, undecided)) continue;
     if (expiresAt < claim.promised)
       return `wrote a deadline of ${mappingId} ${claimKey} ${claim.promised - expiresAt} ms too early`;
     if (expiresAt > claim.latest)

@@ -17,6 +17,7 @@ export class Witness {
   readonly violations: string[] = [];
   readonly #log: EventLog;
   readonly #sent = new Map<string, Sent>();
+  readonly #undecided = new Map<string, Sent>();
   readonly #pending: PortreeveRecord[] = [];
   #paidFor = "";
   /** Gateway time of the last command. */
@@ -30,6 +31,7 @@ export class Witness {
   /** A process begins where another ended. */
   restarted(now: number): void {
     this.foldAll();
+    this.#undecided.clear();
     this.promises.restarted(now, this.#lastNow);
     this.#lastNow = now;
   }
@@ -37,6 +39,7 @@ export class Witness {
   sent(command: Sent): void {
     this.#lastNow = Math.max(this.#lastNow, command.now);
     this.#sent.set(command.requestId, command);
+    this.#undecided.set(command.requestId, command);
   }
 
   /** Durable, whoever learns of it. */
@@ -51,6 +54,7 @@ export class Witness {
 
   /** Called for each outcome in the order of the decisions. */
   decided(command: Sent, outcome: Outcome): void {
+    this.#undecided.delete(command.requestId);
     if (!outcome.ok) {
       this.#judgeRefusal(command, outcome.refusal.code);
       return;
@@ -87,7 +91,7 @@ export class Witness {
     while (this.#pending[0] !== undefined && this.#pending[0].seq <= seq && this.#pending[0].requestId !== before) {
       const record = this.#pending.shift() as PortreeveRecord;
       const sent = this.#sentAs(record.requestId);
-      const why = unjustified(record, sent, this.promises);
+      const why = unjustified(record, sent, this.promises, [...this.#undecided.values()]);
       // The second event of one request is paid for by the tokens there were at its first.
       const secondOfRequest = why?.includes("budget") === true && this.#paidFor === record.requestId;
       if (why !== null && !secondOfRequest)
