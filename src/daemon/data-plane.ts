@@ -138,7 +138,7 @@ function tunnelTargets({ controller, instanceId, secrets, activity }: DataPlaneO
       onDump: (dump) => activity.record(dump),
       endpointOf: (publicKey) => activity.activity(publicKey)?.endpoint ?? null,
     }),
-    routes: createRouteTarget(() => tunnelInterface(controller.state), routeKey),
+    routes: createRouteTarget({ tunnel: () => tunnelInterface(controller.state), keyOf: routeKey }),
     secrets: createSecretTarget(secrets, (id) => sealed(controller.state).get(id) !== undefined),
   };
 }

@@ -133,8 +133,8 @@ describe("[W1] [W2] [W3] a device with nothing but its configuration", () => {
   );
 
   scenario("is gone with its peer and its ports when it is removed, also by its end", options(), async (lab) => {
-    await add(lab, "nas", "--kind", "server", "--for", "5s");
     await add(lab, "box", "--kind", "server");
+    await add(lab, "nas", "--kind", "server", "--for", "8s");
     const { interface: iface } = (await lab.gateway.json<{ interface: string }[]>("device", "list"))[0] ?? {};
     const peers = async (): Promise<number> => {
       const dump = await lab.topology.gateway.exec("wg", "show", iface ?? "", "peers");

@@ -1,105 +1,136 @@
-import { execFile, spawn } from "node:child_process";
-import { promisify } from "node:util";
 import { z } from "zod";
 import type { Change, Outcome, ReconcileError, Target } from "../../reconcilers/contract.ts";
 import type { RouteRow } from "../../reducers/select/rows.ts";
+import { type IpBatch, ipBatch } from "./ip-batch.ts";
 import { watchLinks } from "./links.ts";
-
-const run = promisify(execFile);
 
 /** Marks our routes and rules: rtnetlink's protocol numbers from 128 on are free for programs; others leave these alone. */
 export const ROUTE_PROTOCOL = 191;
+/** rtnetlink's RT_SCOPE_LINK: of an address that the kernel gave itself. */
+const SCOPE_LINK = "253";
+/** An interface that another reconciler is making is there within moments; no promise waits longer than for 5 s. */
+const ARRIVAL_MAX_MS = 4000;
+/** In case no hint comes. */
+const ARRIVAL_LOOK_MS = 500;
+/** One interface that comes up makes a dozen hints. */
+const HINT_SETTLE_MS = 200;
 
 const addressesSchema = z.array(
   z.object({
-    ifname: z.string().optional(),
     addr_info: z
       .array(z.object({ local: z.string().optional(), prefixlen: z.number().optional(), scope: z.string().optional() }))
       .default([]),
   }),
 );
+const number = z.union([z.string(), z.number()]).optional();
 const routesSchema = z.array(
-  z.object({
-    dst: z.string(),
-    dev: z.string().optional(),
-    gateway: z.string().optional(),
-    table: z.union([z.string(), z.number()]).optional(),
-  }),
+  z.object({ dst: z.string(), dev: z.string().optional(), gateway: z.string().optional(), table: number }),
 );
 const rulesSchema = z.array(
-  z.object({
-    priority: z.number(),
-    fwmark: z.string().optional(),
-    fwmask: z.string().optional(),
-    table: z.union([z.string(), z.number()]).optional(),
-    protocol: z.union([z.string(), z.number()]).optional(),
-  }),
+  z.object({ priority: z.number(), fwmark: number, fwmask: number, table: number, protocol: number }),
 );
+const neighboursSchema = z.array(z.object({ dst: z.string(), dev: z.string().optional(), protocol: number }));
 
-/** Names that iproute2 prints for the tables every kernel has. */
-const TABLES: Readonly<Record<string, number>> = { main: 254, local: 255, default: 253 };
-const tableNumber = (table: string | number | undefined): number =>
-  table === undefined ? 254 : (TABLES[String(table)] ?? Number(table));
+const MAIN_TABLE = 254;
 
-async function ipJson(args: readonly string[], signal: AbortSignal): Promise<unknown> {
-  // -N: protocols and tables as numbers, whatever /etc/iproute2 calls them.
-  const { stdout } = await run("ip", ["-N", "-json", ...args], { signal, timeout: 5000, maxBuffer: 16 << 20 });
-  return stdout.trim() === "" ? [] : JSON.parse(stdout);
+export interface RouteTargetOptions {
+  /** Our WireGuard interface, while it is wanted: all its addresses are ours. */
+  readonly tunnel: () => string | null;
+  readonly keyOf: (row: RouteRow) => string;
+  readonly ip?: IpBatch;
 }
 
-/**
- * Addresses of our own WireGuard interface (all of them are ours), and routes and rules that bear our protocol number.
- * `tunnel`: that interface, while it is wanted.
- */
-export function createRouteTarget(
-  tunnel: () => string | null,
-  keyOf: (row: RouteRow) => string,
-): Target<RouteRow, RouteRow> {
+/** Addresses of our own WireGuard interface, and routes, rules and NDP proxy entries that bear our protocol number. */
+export function createRouteTarget({ tunnel, keyOf, ip = ipBatch }: RouteTargetOptions): Target<RouteRow, RouteRow> {
+  let hinted: () => void = () => undefined;
   return {
     name: "routes",
     async observe(signal) {
-      const rows = [...(await observeAddresses(tunnel(), signal)), ...(await observeRouting(signal))];
+      const rows = await observeRows(ip, tunnel(), signal);
       return new Map(rows.map((row) => [keyOf(row), row]));
     },
+    /** Rows of an interface that is just being made wait for it. */
     async apply(plan, signal) {
-      const outcomes: Outcome[] = [];
-      for (const change of plan) outcomes.push(await applyOne(change, signal));
-      return outcomes;
+      const outcomes = new Map<string, Outcome>();
+      const deadline = performance.now() + ARRIVAL_MAX_MS;
+      let waiting: readonly Change<RouteRow, RouteRow>[] = plan;
+      for (;;) {
+        const hint = new Promise<void>((resolve) => {
+          hinted = resolve;
+        });
+        for (const outcome of await applyAll(ip, waiting, signal)) outcomes.set(outcome.key, outcome);
+        waiting = waiting.filter(({ key }) => {
+          const outcome = outcomes.get(key);
+          return outcome?.ok === false && outcome.error.code === "ENODEV";
+        });
+        const left = Math.min(deadline - performance.now(), ARRIVAL_LOOK_MS);
+        if (waiting.length === 0 || left <= 0 || signal.aborted) break;
+        await soonest(hint, left);
+      }
+      return plan.map(({ key }) => outcomes.get(key) as Outcome);
     },
     watch(onDrift) {
-      return watchLinks(() => onDrift("the kernel"));
+      let timer: NodeJS.Timeout | null = null;
+      const links = watchLinks(() => {
+        hinted();
+        timer ??= setTimeout(() => {
+          timer = null;
+          onDrift("the kernel");
+        }, HINT_SETTLE_MS);
+      });
+      return {
+        close: () => {
+          if (timer !== null) clearTimeout(timer);
+          links.close();
+        },
+      };
     },
   };
 }
 
-async function observeAddresses(tunnel: string | null, signal: AbortSignal): Promise<RouteRow[]> {
-  if (tunnel === null) return [];
-  // An interface that is not there yet has no addresses: the error of the one row says so.
-  const found = await ipJson(["address", "show", "dev", tunnel], signal).catch(() => []);
-  return addressesSchema.parse(found).flatMap(({ addr_info }) =>
-    addr_info
-      .filter(({ local, scope }) => local !== undefined && scope !== "link")
-      .map(({ local, prefixlen }): RouteRow => {
-        return { kind: "address", interface: tunnel, address: `${local}/${prefixlen}` };
-      }),
-  );
+async function soonest(hint: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([hint, late]);
+  clearTimeout(timer);
 }
 
-async function observeRouting(signal: AbortSignal): Promise<RouteRow[]> {
-  const rows: RouteRow[] = [];
-  for (const family of ["-4", "-6"]) {
-    const listed = await ipJson([family, "route", "show", "table", "all", "proto", `${ROUTE_PROTOCOL}`], signal);
-    for (const { dst, dev = "", gateway = null, table } of routesSchema.parse(listed)) {
-      const prefix = dst === "default" ? (family === "-4" ? "0.0.0.0/0" : "::/0") : withLength(dst);
-      rows.push({ kind: "route", table: tableNumber(table), prefix, interface: dev, gateway });
-    }
-  }
-  for (const rule of rulesSchema.parse(await ipJson(["-4", "rule", "show"], signal))) {
-    if (Number(rule.protocol) !== ROUTE_PROTOCOL) continue;
-    const [mark, mask] = [Number(rule.fwmark ?? 0), Number(rule.fwmask ?? 0xffffffff)];
-    rows.push({ kind: "rule", priority: rule.priority, mark, mask, table: tableNumber(rule.table) });
-  }
-  return rows;
+async function observeRows(ip: IpBatch, tunnel: string | null, signal: AbortSignal): Promise<RouteRow[]> {
+  const commands = [`route show table all proto ${ROUTE_PROTOCOL}`, "rule show", "neigh show proxy"];
+  // An interface that is not there yet has no addresses, and is the only one that can fail.
+  if (tunnel !== null) commands.push(`address show dev ${tunnel}`);
+  // -N: protocols, scopes and tables as numbers, whatever /etc/iproute2 calls them.
+  const { stdout } = await ip(["-N", "-json"], commands, signal);
+  const [routes, rules, neighbours, addresses = []] = stdout
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line): unknown => JSON.parse(line));
+  return [
+    ...routesSchema.parse(routes).map(({ dst, dev = "", gateway = null, table }): RouteRow => {
+      const prefix = dst === "default" ? (gateway?.includes(":") ? "::/0" : "0.0.0.0/0") : withLength(dst);
+      return { kind: "route", table: Number(table ?? MAIN_TABLE), prefix, interface: dev, gateway };
+    }),
+    ...rulesSchema
+      .parse(rules)
+      .filter(({ protocol }) => Number(protocol) === ROUTE_PROTOCOL)
+      .map(({ priority, fwmark, fwmask, table }): RouteRow => {
+        const [mark, mask] = [Number(fwmark ?? 0), Number(fwmask ?? 0xffffffff)];
+        return { kind: "rule", priority, mark, mask, table: Number(table ?? MAIN_TABLE) };
+      }),
+    ...neighboursSchema
+      .parse(neighbours)
+      .filter(({ protocol }) => Number(protocol) === ROUTE_PROTOCOL)
+      .map(({ dst, dev = "" }): RouteRow => ({ kind: "neighbour", interface: dev, address: dst })),
+    ...addressesSchema.parse(addresses).flatMap(({ addr_info }) =>
+      addr_info
+        .filter(({ local, scope }) => local !== undefined && scope !== SCOPE_LINK)
+        .map(({ local, prefixlen }): RouteRow => {
+          return { kind: "address", interface: tunnel ?? "", address: `${local}/${prefixlen}` };
+        }),
+    ),
+  ];
 }
 
 /** A host's route is printed without its length. */
@@ -110,56 +141,64 @@ function withLength(prefix: string): string {
 
 const hex = (mark: number): string => `0x${(mark >>> 0).toString(16)}`;
 
-/** The words after `ip` that name a row. */
-function wordsOf(row: RouteRow, op: "add" | "delete"): string[] {
+/** The command of `ip` that makes a row, or takes it away. */
+function commandOf(row: RouteRow, op: "add" | "delete"): string {
+  const replace = op === "add" ? "replace" : "delete";
+  const ours = `${ROUTE_PROTOCOL}`;
   switch (row.kind) {
     case "address":
-      return ["address", op === "add" ? "replace" : "delete", row.address, "dev", row.interface];
+      return `address ${replace} ${row.address} dev ${row.interface}`;
     case "route": {
-      const via = row.gateway === null ? [] : ["via", row.gateway];
-      const route = [row.prefix, ...via, "dev", row.interface, "table", `${row.table}`, "proto", `${ROUTE_PROTOCOL}`];
-      return [row.prefix.includes(":") ? "-6" : "-4", "route", op === "add" ? "replace" : "delete", ...route];
+      const via = row.gateway === null ? "" : `via ${row.gateway} `;
+      return `route ${replace} ${row.prefix} ${via}dev ${row.interface} table ${row.table} proto ${ours}`;
     }
     case "rule": {
-      const rule = ["priority", `${row.priority}`, "fwmark", `${hex(row.mark)}/${hex(row.mask)}`];
-      return ["-4", "rule", op, ...rule, "lookup", `${row.table}`, "protocol", `${ROUTE_PROTOCOL}`];
+      const mark = `${hex(row.mark)}/${hex(row.mask)}`;
+      return `rule ${op} priority ${row.priority} fwmark ${mark} lookup ${row.table} protocol ${ours}`;
     }
     case "neighbour":
-      return ["-6", "neigh", op === "add" ? "replace" : "delete", "proxy", row.address, "dev", row.interface];
+      return `neigh ${replace} proxy ${row.address} dev ${row.interface} protocol ${ours}`;
     default:
       return row satisfies never;
   }
 }
 
-async function applyOne(change: Change<RouteRow, RouteRow>, signal: AbortSignal): Promise<Outcome> {
-  const { key } = change;
-  const steps: string[][] = [];
-  // A rule or route of another content under the same key goes first: `ip rule add` would keep both.
-  if (change.op !== "create") steps.push(wordsOf(change.observed, "delete"));
-  if (change.op !== "delete") steps.push(wordsOf(change.desired.spec, "add"));
-  for (const [index, words] of steps.entries()) {
-    const error = await ip(words, signal);
-    const gone =
-      index === 0 && change.op !== "create" && error !== null && /No such|Cannot assign|Cannot find/.test(error);
-    if (error !== null && !gone) return { key, ok: false, error: asError(words, error) };
+async function applyAll(
+  ip: IpBatch,
+  plan: readonly Change<RouteRow, RouteRow>[],
+  signal: AbortSignal,
+): Promise<Outcome[]> {
+  const steps: { readonly change: Change<RouteRow, RouteRow>; readonly command: string; readonly op: string }[] = [];
+  for (const change of plan) {
+    // A rule or route of another content under the same key goes first: `ip rule add` would keep both.
+    if (change.op !== "create") steps.push({ change, command: commandOf(change.observed, "delete"), op: "delete" });
+    if (change.op !== "delete") steps.push({ change, command: commandOf(change.desired.spec, "add"), op: "add" });
   }
-  return { key, ok: true };
-}
-
-/** What `ip` said, if it failed. */
-function ip(words: readonly string[], signal: AbortSignal): Promise<string | null> {
-  return new Promise((resolve) => {
-    const child = spawn("ip", [...words], { stdio: ["ignore", "ignore", "pipe"], signal, timeout: 5000 });
-    let text = "";
-    child.stderr.setEncoding("utf8").on("data", (piece: string) => {
-      text += piece;
-    });
-    child.on("error", (cause) => resolve(cause.message));
-    child.on("close", (code) => resolve(code === 0 ? null : text.trim() || `ip ended with ${code}`));
+  const commands = steps.map(({ command }) => command);
+  const { errors } = await ip([], commands, signal);
+  const failures = new Map<string, ReconcileError>();
+  for (const [index, said] of errors) {
+    const step = steps[index];
+    if (step === undefined || isDone(step.op, said)) continue;
+    failures.set(step.change.key, asError(step.command, said));
+  }
+  return plan.map(({ key }): Outcome => {
+    const error = failures.get(key);
+    return error === undefined ? { key, ok: true } : { key, ok: false, error };
   });
 }
 
-function asError(words: readonly string[], text: string): ReconcileError {
-  const code = /Operation not permitted/.test(text) ? "EPERM" : /Cannot find device/.test(text) ? "ENODEV" : "EIO";
-  return { code, message: `\`ip ${words.join(" ")}\`: ${text}`, disposition: "transient" };
+/** What is to go is gone, with its interface or without; what is to be there (a rule has no `replace`) is. */
+function isDone(op: string, said: string): boolean {
+  if (op === "add") return /File exists/.test(said);
+  return /No such|not found|Cannot assign|Cannot find|does not exist/.test(said);
+}
+
+function asError(command: string, text: string): ReconcileError {
+  const code = /Operation not permitted/.test(text)
+    ? "EPERM"
+    : /Cannot find device|does not exist|No such device/.test(text)
+      ? "ENODEV"
+      : "EIO";
+  return { code, message: `\`ip ${command}\`: ${text}`, disposition: "transient" };
 }

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { failedCommands, type IpBatch } from "../../../../src/adapters/kernel/ip-batch.ts";
+import { createRouteTarget } from "../../../../src/adapters/kernel/route-target.ts";
+import type { Plan } from "../../../../src/reconcilers/contract.ts";
+import { routeKey } from "../../../../src/reducers/select/route-rows.ts";
+import type { RouteRow } from "../../../../src/reducers/select/rows.ts";
+
+const { signal } = new AbortController();
+const ADDRESS: RouteRow = { kind: "address", interface: "wg0", address: "10.59.7.1/24" };
+const ROUTE: RouteRow = { kind: "route", table: 1001, prefix: "0.0.0.0/0", interface: "wan1", gateway: "11.22.44.2" };
+const RULE: RouteRow = { kind: "rule", priority: 1001, mark: 0x100000, mask: 0xf00000, table: 1001 };
+const PROXY: RouteRow = { kind: "neighbour", interface: "wan0", address: "2001:db8::5" };
+
+const create = (...rows: RouteRow[]): Plan<RouteRow, RouteRow> =>
+  rows.map((spec) => {
+    const key = routeKey(spec);
+    return { op: "create", key, desired: { key, spec, owners: ["test"], revision: 1 } };
+  });
+const remove = (...rows: RouteRow[]): Plan<RouteRow, RouteRow> =>
+  rows.map((observed) => ({ op: "delete", key: routeKey(observed), observed }));
+
+/** `ip` that was asked, and what it says to each command of each process. */
+function played(...replies: readonly { stdout?: string; errors?: Record<number, string> }[]) {
+  const asked: string[][] = [];
+  const ip: IpBatch = (_options, commands) => {
+    const { stdout = "", errors = {} } = replies[Math.min(asked.length, replies.length - 1)] ?? {};
+    asked.push([...commands]);
+    return Promise.resolve({ stdout, errors: new Map(Object.entries(errors).map(([at, said]) => [Number(at), said])) });
+  };
+  return { asked, target: createRouteTarget({ tunnel: () => "wg0", keyOf: routeKey, ip }) };
+}
+
+describe("route target", () => {
+  it("reads all there is of ours in one process, and nothing of others", async () => {
+    const { asked, target } = played({
+      stdout: [
+        '[{"dst":"default","gateway":"11.22.44.2","dev":"wan1","table":"1001","flags":[]},{"dst":"fd02::5","dev":"wg0"}]',
+        '[{"priority":0,"src":"all","table":"255"},{"priority":1001,"fwmark":"0x100000","fwmask":"0xf00000","table":"1001","protocol":"191"}]',
+        '[{"dst":"2001:db8::5","dev":"wan0","proxy":null,"protocol":"191"},{"dst":"2001:db8::6","dev":"wan0","proxy":null}]',
+        '[{"ifname":"wg0","addr_info":[{"local":"10.59.7.1","prefixlen":24,"scope":"0"},{"local":"fe80::1","prefixlen":64,"scope":"253"}]}]',
+      ].join("\n"),
+    });
+    const rows = await target.observe(signal);
+    const host: RouteRow = { kind: "route", table: 254, prefix: "fd02::5/128", interface: "wg0", gateway: null };
+    expect([...rows.values()]).toEqual([ROUTE, host, RULE, PROXY, ADDRESS]);
+    expect(asked).toHaveLength(1);
+  });
+
+  it("writes a whole plan in one process", async () => {
+    const { asked, target } = played({});
+    const outcomes = await target.apply(create(ADDRESS, ROUTE, RULE, PROXY), signal);
+    expect(outcomes.every(({ ok }) => ok)).toBe(true);
+    expect(asked).toEqual([
+      [
+        "address replace 10.59.7.1/24 dev wg0",
+        "route replace 0.0.0.0/0 via 11.22.44.2 dev wan1 table 1001 proto 191",
+        "rule add priority 1001 fwmark 0x100000/0xf00000 lookup 1001 protocol 191",
+        "neigh replace proxy 2001:db8::5 dev wan0 protocol 191",
+      ],
+    ]);
+  });
+
+  it("lets a refused row fail alone, and takes what is gone or there already as done", async () => {
+    const { target } = played({
+      errors: { 0: "RTNETLINK answers: File exists", 2: "Error: ipv4: Address not found." },
+    });
+    const done = await target.apply([...create(RULE, ROUTE), ...remove(ADDRESS)], signal);
+    expect(done.map(({ ok }) => ok)).toEqual([true, true, true]);
+    const other = played({ errors: { 1: "RTNETLINK answers: Network is unreachable" } });
+    const refused = await other.target.apply(create(ADDRESS, ROUTE), signal);
+    expect(refused).toMatchObject([{ ok: true }, { ok: false, error: { code: "EIO", disposition: "transient" } }]);
+  });
+
+  it("waits for an interface that is in the making, with its rows alone", async () => {
+    const { asked, target } = played({ errors: { 0: 'Cannot find device "wg0"' } }, {});
+    const outcomes = await target.apply(create(ADDRESS, ROUTE), signal);
+    expect(outcomes.every(({ ok }) => ok)).toBe(true);
+    expect(asked.map((commands) => commands.length)).toEqual([2, 1]);
+  });
+
+  it("tells which of many commands failed, and why", () => {
+    const stderr = 'Cannot find device "wg0"\nCommand failed -:1\nError: a.\nmore\nCommand failed -:12\n';
+    expect([...failedCommands(stderr)]).toEqual([
+      [0, 'Cannot find device "wg0"'],
+      [11, "Error: a.; more"],
+    ]);
+  });
+});
