@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isoTime } from "../../lib/iso-time.ts";
 import { CONFIRM_WITHIN_MAX_SECONDS } from "../../reducers/decide/confirmation.ts";
 
 /** Shapes that several documents share. Times are ISO 8601, durations seconds, addresses canonical text. */
@@ -20,7 +21,7 @@ export const decimalOr = (number: z.ZodNumber, fallback: number) =>
 export const seqParam = decimal(z.number().int().nonnegative());
 export const flag = z.enum(["true", "false"]);
 
-export const isoTime = (ms: number): string => new Date(ms).toISOString();
+export { isoTime };
 export const isoTimeOrNull = (ms: number | null): string | null => (ms === null ? null : isoTime(ms));
 
 /** Of every GET: answer only when the state has reached this record and the kernel agrees. */

@@ -1,4 +1,5 @@
 import { event } from "../../events/index.ts";
+import { isoTime } from "../../lib/iso-time.ts";
 import { erasedBy, nameOf, objectsOf } from "../objects/index.ts";
 import type { Confirmation, State } from "../state.ts";
 import type { CommandEnvelope, CommandOf, Decision, Submission } from "./command.ts";
@@ -20,7 +21,7 @@ export function onTrial(decision: Decision, command: Submission, state: State): 
     const [ref = ""] = pending.objects.filter((each) => objects.has(each));
     const object = objects.get(ref);
     const name = object === undefined ? ref : nameOf(object, state);
-    const message = `${name} awaits a confirmation until ${new Date(pending.until).toISOString()}: \`portreeve confirm ${pending.id}\` keeps the change, \`portreeve revert ${pending.seqs[0]}\` takes it back`;
+    const message = `${name} awaits a confirmation until ${isoTime(pending.until)}: \`portreeve confirm ${pending.id}\` keeps the change, \`portreeve revert ${pending.seqs[0]}\` takes it back`;
     return refuse("CONFIRMATION_PENDING", message);
   }
   const { confirmWithin, now } = command;

@@ -1,4 +1,5 @@
 import type { PortreeveEvent } from "../../events/index.ts";
+import { isoTime } from "../../lib/iso-time.ts";
 import { canonicalJson } from "../../lib/canonical-json.ts";
 import type { State } from "../state.ts";
 
@@ -117,4 +118,4 @@ export function unchanged<Row extends object, Field extends keyof Row>(
   return fields.every((field) => canonicalJson(made[field] ?? null) === canonicalJson(now[field] ?? null));
 }
 
-export const timeText = (at: number | null): string => (at === null ? "never" : new Date(at).toISOString());
+export const timeText = (at: number | null): string => (at === null ? "never" : isoTime(at));
