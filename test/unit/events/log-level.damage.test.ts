@@ -181,7 +181,7 @@ describe("openLevelLog on damaged files", () => {
   it.each([
     ["log/CURRENT", /CURRENT/],
     ["witness", /head witness is missing/],
-    ["log", /CURRENT/],
+    ["log", /the event log is gone/],
   ])("refuses to begin anew when %s is gone", async (name, message) => {
     const image = images["clean"] as Image;
     const outcome = probe(image, (directory) => rmSync(join(directory, name), { recursive: true }));
