@@ -54,10 +54,14 @@ async function list(cli: Cli): Promise<void> {
       device.address,
       device.rights === null ? "any" : device.rights.ports,
       device.rights === null ? "" : device.rights.dns,
-      `${device.mappings.length}`,
+      `${device.ports} of ${device.quota.ports}`,
       seenText(device, cli.now),
     ]);
-    return textTable(["DEVICE", "KIND", "ON", "ADDRESS", "PORTS", "DNS", "HOLDS", "LAST SEEN"], rows, cli.paint);
+    return textTable(
+      ["DEVICE", "KIND", "ON", "ADDRESS", "MAY OPEN", "MAY NAME", "HOLDS", "LAST SEEN"],
+      rows,
+      cli.paint,
+    );
   });
 }
 
@@ -120,7 +124,7 @@ function addEditVerb(device: Command, cli: Cli): void {
     if (options.name !== undefined) body["name"] = options.name.toLowerCase();
     if (options.forever === true) body["lifetime"] = null;
     if (Object.keys(body).length === 0)
-      throw usage("nothing to change", "`portreeve device edit --help` lists what can be");
+      throw usage("nothing to change", "name at least one of --name --ip --wan --profile --for --forever");
     await change(cli, { method: "PATCH", path: devicePath(name), body }, options, "is changed");
   });
 }

@@ -160,10 +160,12 @@ describe("portreeve", () => {
   });
 
   it("device list and request list show who asked and what was decided", async () => {
-    expect((await shell.run("device list")).out).toMatch(/^No device holds a port/);
+    expect((await shell.run("device list")).out).toMatch(/^There is no device/);
     await asDevice(shell.rig);
     await shell.run("port add 22/tcp 192.168.77.2");
-    expect((await shell.run("device list")).out).toMatch(/192\.168\.77\.2 {2}lan0 +1 of 256 +1 of 2048 +511/);
+    expect((await shell.run("device list")).out).toMatch(
+      /192\.168\.77\.2 \(not registered\) +lan0 +192\.168\.77\.2 +any +1 of 2048/,
+    );
     expect((await shell.run("request list")).out).toMatch(
       /socket {2}api {2}port add tcp 22 .* refused .*\(PORT_PROTECTED\)/,
     );

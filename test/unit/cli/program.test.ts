@@ -84,9 +84,9 @@ describe("portreeve config", () => {
     const bad = await run(["config", "check", "--config", config("lan:\n  - interfase: lan0\n")]);
     expect(bad).toMatchObject({ code: 2, out: "" });
     expect(bad.err).toContain("portreeve.yaml:2: `lan[0].interfase` is not a known key. Did you mean `interface`?");
-    const good = await run(["config", "check", "--config", config("wireguard: {}\n")]);
+    const good = await run(["config", "check", "--config", config("dns: {}\n")]);
     expect(good).toMatchObject({ code: 0, out: expect.stringContaining("is fine") as string });
-    expect(good.err).toContain("note: `wireguard` is accepted");
+    expect(good.err).toContain("note: `dns` is accepted");
     expect((await run(["config", "check", "--config", join(folder, "none.yaml")])).code).toBe(2);
   });
 
