@@ -85,9 +85,20 @@ async function timed(work) {
   return (performance.now() - before) / 1000;
 }
 
-/** @param {import("../test/lab/gateway.mjs").Gateway} gateway @returns {Promise<{ state: string; through: number; message: string }>} */
+/**
+ * @param {import("../test/lab/gateway.mjs").Gateway} gateway
+ * @returns {Promise<{ state: string; through: number; message: string }>}
+ */
 async function verificationOf(gateway) {
-  return JSON.parse((await gateway.get("/api/v1/status")).body).log.verification;
+  for (;;) {
+    try {
+      return JSON.parse((await gateway.get("/api/v1/status")).body).log.verification;
+    } catch (cause) {
+      // A connection that a busy machine left idle is closed; a daemon that has ended is another matter.
+      if (!gateway.running) throw new Error(`the daemon has ended\n${gateway.log.slice(-15).join("\n")}`, { cause });
+      await sleep(SAMPLE_MS);
+    }
+  }
 }
 
 /** @param {import("../test/lab/gateway.mjs").Gateway} gateway */
