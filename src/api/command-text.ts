@@ -23,6 +23,8 @@ export function commandText(command: Command): string {
     case "reconciler.pause":
     case "reconciler.resume":
       return `${command.type.replace(".", " ")} ${command.name}`;
+    case "declaration.apply":
+      return `apply the declaration ${command.declaration.name}${command.prune ? ", removing what is not in it" : ""}`;
     case "token.create":
       return `token add ${command.name} for ${command.scopes.join(", ")}`;
     case "token.revoke":

@@ -1,6 +1,7 @@
 import type { Seq } from "../events/envelope.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { LogHead } from "../events/log.ts";
+import type { Secret } from "../events/secret.ts";
 import type { SecretStore } from "../events/secrets.ts";
 import type { Snapshot, SnapshotHeader } from "../events/snapshot.ts";
 import type { ControllerPort } from "../controller/port.ts";
@@ -60,6 +61,13 @@ export interface DeviceKeys {
   readonly presharedKeySecret: string;
 }
 
+/** What a device brings of its own: the rest is made. */
+export interface KeyWish {
+  readonly publicKey: string | null;
+  readonly privateKey?: Secret | null;
+  readonly presharedKey?: Secret | null;
+}
+
 export interface DeviceConfigText {
   readonly text: string;
   /** SVG of the same text. */
@@ -72,6 +80,8 @@ export interface Tunnel {
   readonly activity: PeerActivitySource;
   /** Makes and seals what a device needs: no key pair for one that brings its public key. */
   makeKeys(publicKey: string | null): Promise<DeviceKeys>;
+  /** The same for many, which are durable together. */
+  sealKeys(wishes: readonly KeyWish[]): Promise<DeviceKeys[]>;
   /** Erases what was made for a device that did not come to be. */
   discardKeys(keys: DeviceKeys): Promise<void>;
   /** Rejects with NOT_READY while there is no endpoint to name. `endpoint`: instead of the configured one. */

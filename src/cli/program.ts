@@ -9,6 +9,7 @@ import { examples } from "./program-parts.ts";
 import { painter, printable, wantsColor } from "./terminal.ts";
 import { addChangeVerbs } from "./verbs/change-verbs.ts";
 import { addDaemonVerbs } from "./verbs/daemon-verbs.ts";
+import { addDeclarationVerbs } from "./verbs/declaration-verbs.ts";
 import { addDeviceVerbs } from "./verbs/device-verbs.ts";
 import { addDoctorVerb } from "./verbs/doctor-verb.ts";
 import { addEventVerbs } from "./verbs/event-verbs.ts";
@@ -65,6 +66,7 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
   addPortVerbs(program, cli);
   addSubnetVerbs(program, cli);
   addDeviceVerbs(program, cli);
+  addDeclarationVerbs(program, cli);
   addRequestVerbs(program, cli);
   addEventVerbs(program, cli);
   addChangeVerbs(program, cli);

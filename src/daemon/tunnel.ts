@@ -1,4 +1,4 @@
-import type { DeviceConfigText, DeviceKeys, Tunnel } from "../api/deps.ts";
+import type { DeviceConfigText, DeviceKeys, KeyWish, Tunnel } from "../api/deps.ts";
 import { readIpv4Routes } from "../adapters/kernel/links.ts";
 import { generateKeyPair, generatePresharedKey, textOf } from "../adapters/wireguard/keys.ts";
 import type { Profile } from "../events/device.ts";
@@ -26,18 +26,29 @@ export function createTunnel(options: TunnelOptions): Tunnel {
   return {
     activity,
     routes: readIpv4Routes,
-    async makeKeys(publicKey) {
-      const pair = publicKey === null ? generateKeyPair() : null;
-      const presharedKeySecret = await secrets.put("wireguard-psk", generatePresharedKey());
-      const privateKeySecret = pair === null ? null : await secrets.put("wireguard-key", pair.privateKey);
-      return { publicKey: pair?.publicKey ?? (publicKey as string), privateKeySecret, presharedKeySecret };
-    },
+    makeKeys: async (publicKey) => (await sealKeys(secrets, [{ publicKey }]))[0] as DeviceKeys,
+    sealKeys: async (wishes) => await sealKeys(secrets, wishes),
     async discardKeys({ privateKeySecret, presharedKeySecret }: DeviceKeys) {
       await secrets.erase(presharedKeySecret);
       if (privateKeySecret !== null) await secrets.erase(privateKeySecret);
     },
     configOf: async (device, chosen) => await configOf(options, device, chosen),
   };
+}
+
+async function sealKeys(secrets: SecretStore, wishes: readonly KeyWish[]): Promise<DeviceKeys[]> {
+  const made = wishes.map(({ publicKey, privateKey = null, presharedKey = null }) => {
+    const pair = publicKey === null ? generateKeyPair() : { publicKey, privateKey };
+    const psk = { kind: "wireguard-psk", material: presharedKey ?? generatePresharedKey() };
+    return { pair, psk, key: pair.privateKey === null ? [] : [{ kind: "wireguard-key", material: pair.privateKey }] };
+  });
+  const ids = await secrets.putAll(made.flatMap(({ psk, key }) => [psk, ...key]));
+  let next = 0;
+  return made.map(({ pair: { publicKey }, key }) => {
+    const presharedKeySecret = ids[next++] as string;
+    const privateKeySecret = key.length === 0 ? null : (ids[next++] as string);
+    return { publicKey, privateKeySecret, presharedKeySecret };
+  });
 }
 
 async function configOf(

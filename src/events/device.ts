@@ -4,6 +4,7 @@ import {
   instant,
   interfaceName,
   ipv4,
+  managedBy,
   optionalFields,
   port,
   secretId,
@@ -54,6 +55,7 @@ export const deviceAdded = z.strictObject({
   subnet: z.string().nullable(),
   /** The LAN's interface; null on a subnet. */
   interface: interfaceName.nullable(),
+  managedBy,
   ...editable,
 });
 export type DeviceAdded = z.infer<typeof deviceAdded>;

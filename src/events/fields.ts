@@ -28,6 +28,8 @@ export const objectName = z
   .min(1)
   .max(63)
   .regex(/^[^\p{Cc}\s](?:[^\p{Cc}]*[^\p{Cc}\s])?$/u, "no control characters, and no spaces around it");
+/** Name of the declaration that an object was made by; one that nobody declared has none. */
+export const managedBy = objectName.optional();
 /** A device's name is a DNS label too (RFC 1123 §2.1). */
 export const hostLabel = z
   .string()

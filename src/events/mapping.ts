@@ -6,6 +6,7 @@ import {
   ipv4,
   label,
   lifetime,
+  managedBy,
   nonce,
   port,
   transport,
@@ -27,6 +28,7 @@ export const claim = z.strictObject({
   /** Seconds granted; null for an operator's claim without end. */
   lifetime: lifetime.nullable(),
   expiresAt: instant.nullable(),
+  managedBy,
 });
 export type Claim = z.infer<typeof claim>;
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { objectName, optionalFields, wanName } from "./fields.ts";
+import { managedBy, objectName, optionalFields, wanName } from "./fields.ts";
 
 /** Stable, derived from the request: "n" and 12 hex digits. */
 const id = z.string().regex(/^n[0-9a-f]{12}$/);
@@ -26,6 +26,7 @@ export const subnetAdded = z.strictObject({
   id,
   /** "10.59.7.1/24": the gateway's own address, the first host, with the prefix length. */
   prefix: z.cidrv4(),
+  managedBy,
   ...editable,
 });
 export type SubnetAdded = z.infer<typeof subnetAdded>;

@@ -101,6 +101,13 @@ export function forkTable<Row>(table: Table<Row>): Table<Row> {
   return { size, root, edit: {}, sealed: false, parent: edit, base: table, changed: new Set() };
 }
 
+/** A fork as it is in this moment, to try something out on; the fork itself must not be written to meanwhile. */
+export function branchTable<Row>(fork: Table<Row>): Table<Row> {
+  const { changed } = fork;
+  // A mark of its own: the parts that the fork may still write to are copied before the branch writes to them.
+  return fork.sealed ? forkTable(fork) : { ...fork, edit: {}, changed: changed === null ? null : new Set(changed) };
+}
+
 export function sealTable<Row>(table: Table<Row>): void {
   table.sealed = true;
   table.base = null;

@@ -1,4 +1,4 @@
-import { forkTable, isFork, sealTable, type Table, tableGet, tableSet } from "../lib/table.ts";
+import { branchTable, forkTable, isFork, sealTable, type Table, tableGet, tableSet } from "../lib/table.ts";
 import type { State } from "./state.ts";
 
 /** What of the state is a table. */
@@ -22,6 +22,13 @@ export function forkState(state: State): State {
   // Each table has rows of its own type; a fork keeps it.
   for (const name of TABLES) fork[name] = forkTable(state[name] as Table<never>) as never;
   return fork;
+}
+
+/** A state to try something out on, of one that may itself be a fork that a commit is being made of. */
+export function branchState(state: State): State {
+  const branch = { ...state };
+  for (const name of TABLES) branch[name] = branchTable(state[name] as Table<never>) as never;
+  return branch;
 }
 
 /** Ends the writing. */

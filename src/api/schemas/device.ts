@@ -10,7 +10,7 @@ import {
   wanName,
   wireguardKey,
 } from "../../events/fields.ts";
-import { seq, time } from "./fields.ts";
+import { managedBy, seq, time } from "./fields.ts";
 
 const traffic = z
   .strictObject({
@@ -43,6 +43,7 @@ export const deviceSchema = z
     quota: z.strictObject({ mappings: z.number().int(), ports: z.number().int(), events: z.number().int() }),
     eventsLeft: z.number().int().describe("how many changes it may make at once now"),
     tunnel: traffic.nullable(),
+    managedBy,
     revision: seq.nullable(),
   })
   .meta({ id: "Device" });

@@ -21,6 +21,8 @@ export const decimalOr = (number: z.ZodNumber, fallback: number) =>
 export const seqParam = decimal(z.number().int().nonnegative());
 export const flag = z.enum(["true", "false"]);
 
+export const managedBy = z.string().nullable().describe("the declaration that made it; null: nobody declared it");
+
 export { isoTime };
 export const isoTimeOrNull = (ms: number | null): string | null => (ms === null ? null : isoTime(ms));
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { claimSource, ipv4, interfaceName, label, lifetime, port, transport } from "../../events/fields.ts";
-import { seq, time } from "./fields.ts";
+import { managedBy, seq, time } from "./fields.ts";
 
 export const condition = z
   .strictObject({
@@ -29,6 +29,7 @@ export const portSchema = z
     device: z.strictObject({ id: z.string(), name: z.string() }).nullable(),
     label: z.string().nullable(),
     enabled: z.boolean(),
+    managedBy,
     expiresAt: time.nullable().describe("the latest claim's end; null with a claim without end"),
     sync: z.enum(["synced", "pending", "error"]),
     error: z.string().nullable(),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { objectName, wanName } from "../../events/fields.ts";
 import { subnetDns } from "../../events/subnet.ts";
-import { seq } from "./fields.ts";
+import { managedBy, seq } from "./fields.ts";
 
 export const subnetSchema = z
   .strictObject({
@@ -14,6 +14,7 @@ export const subnetSchema = z
     externalAddress: z.string().nullable().describe("what its devices leave by and are reachable at; null: none now"),
     dns: subnetDns,
     devices: z.number().int(),
+    managedBy,
     revision: seq,
   })
   .meta({ id: "Subnet" });

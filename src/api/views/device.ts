@@ -61,6 +61,7 @@ export function deviceView(context: DeviceContext, device: Device): DeviceDocume
     expiresAt: isoTimeOrNull(device.expiresAt),
     ...heldBy(context, usage),
     tunnel: device.subnet === null ? null : tunnelOf(context, device.publicKey),
+    managedBy: device.managedBy ?? null,
     revision: device.revision,
   };
 }
@@ -86,6 +87,7 @@ function strangerView(context: DeviceContext, usage: Usage): DeviceDocument {
     expiresAt: null,
     ...heldBy(context, usage),
     tunnel: null,
+    managedBy: null,
     revision: null,
   };
 }

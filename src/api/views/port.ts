@@ -38,6 +38,7 @@ export function portView(mapping: Mapping, context: PortContext): Port {
     device: iface === null ? null : deviceNamed(state, iface, internalAddress),
     label: mapping.label,
     enabled: mapping.enabled,
+    managedBy: mapping.claims.find((claim) => claim.managedBy !== undefined)?.managedBy ?? null,
     expiresAt: isoTimeOrNull(expiresAt),
     sync: sync.sync,
     error: sync.sync === "error" ? sync.message : null,

@@ -18,6 +18,7 @@ export function subnetView(state: State, subnet: Subnet): SubnetDocument {
     externalAddress: leaves === null ? null : externalAddress(state, leaves),
     dns,
     devices: [...tableRows(state.devices)].filter((device) => device.subnet === id).length,
+    managedBy: subnet.managedBy ?? null,
     revision,
   };
 }

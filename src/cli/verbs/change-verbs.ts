@@ -7,10 +7,11 @@ import { whenText } from "../duration.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
 import { objectText } from "../plan-text.ts";
+import { declarationCall, type DeclarationOptions, withPrune } from "./declaration-verbs.ts";
 import { examples } from "../program-parts.ts";
 
 export function addChangeVerbs(program: Command, cli: Cli): void {
-  addPlanVerb(program);
+  addPlanVerb(program, cli);
   const undo = program
     .command("undo")
     .description("take the last change of an operator back; once more brings it back");
@@ -31,15 +32,22 @@ export function addChangeVerbs(program: Command, cli: Cli): void {
 }
 
 /** With a command after it the line never comes here: it is that command's dry run. */
-function addPlanVerb(program: Command): void {
+function addPlanVerb(program: Command, cli: Cli): void {
   const plan = program
     .command("plan")
-    .description("show what a command would change, and change nothing; exits 10 if there is something")
+    .description("show what a command or a file would change, and change nothing; exits 10 if there is something")
     .argument("[command...]", "any command that changes something, with its arguments and options")
+    .option("-f, --file <file>", "instead of a command: what `portreeve apply` would make of this file")
     .allowUnknownOption();
-  examples(plan, ["portreeve plan port add 8443:443/tcp 192.168.7.2", "portreeve plan port remove 8443/tcp"]);
-  plan.action(() => {
-    throw usage("name the command to plan", "as in `portreeve plan port remove 8443/tcp`");
+  examples(plan, [
+    "portreeve plan port add 8443:443/tcp 192.168.7.2",
+    "portreeve plan port remove 8443/tcp",
+    "portreeve plan --file gateway.yaml --prune",
+  ]);
+  withPrune(plan).action(async (_command: string[], options: DeclarationOptions) => {
+    if (options.file === undefined)
+      throw usage("name the command to plan", "as in `portreeve plan port remove 8443/tcp`");
+    await showPlan(cli, [await declarationCall(options.file, options)], {});
   });
 }
 

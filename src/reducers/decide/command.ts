@@ -4,6 +4,7 @@ import type { PortreeveEvent } from "../../events/index.ts";
 import type { Transport } from "../../events/fields.ts";
 import type { Settings } from "../../events/settings.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
+import type { DeclarationCommand } from "./declaration.ts";
 import type { DeviceCommand } from "./device.ts";
 import type { SubnetCommand } from "./subnet.ts";
 import type { Change } from "./undo.ts";
@@ -62,6 +63,7 @@ export interface UnmapRequest {
 export type Command =
   | SubnetCommand
   | DeviceCommand
+  | DeclarationCommand
   | MapRequest
   | UnmapRequest
   /** The target refused what was promised: ends that claim. */
@@ -79,6 +81,8 @@ export type Command =
       readonly lifetime: number | null;
       /** Null: the preferred WAN. */
       readonly wan: string | null;
+      /** The declaration that it is of. */
+      readonly managedBy?: string;
     }
   | {
       readonly type: "port.edit";

@@ -7,6 +7,7 @@ import { deviceAt } from "../device.ts";
 import { allowanceKey, type Device, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
 import { mappingsOf, rekeyed, releaseOwn, removal } from "./device-ports.ts";
+import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { unknownWan } from "./wan.ts";
@@ -32,9 +33,11 @@ export type DeviceCommand =
       /** Seconds; null: no end. */
       readonly lifetime: number | null;
       readonly profile: Profile | null;
+      /** The declaration that it is of. */
+      readonly managedBy?: string;
     }
   | ({ readonly type: "device.edit"; readonly id: string; readonly lifetime?: number | null } & Partial<
-      Omit<DeviceAdded, "id" | "subnet" | "interface" | "expiresAt">
+      Omit<DeviceAdded, "id" | "subnet" | "interface" | "expiresAt" | "managedBy">
     >)
   | { readonly type: "device.remove"; readonly id: string }
   /** Ends those whose time has come. */
@@ -85,6 +88,7 @@ export function decideDeviceAdd(command: Of<"device.add">, state: State): Decisi
     wan,
     expiresAt: endOf(command, command.lifetime),
     profile,
+    ...markOf(command),
   };
   return accept([event("device.added", added)], { kind: "ids", ids: [id] });
 }
@@ -189,7 +193,7 @@ function moveTo(state: State, device: Device, address: string): PortreeveEvent[]
   ];
 }
 
-type Changes = Partial<Omit<DeviceAdded, "id" | "subnet" | "interface">>;
+type Changes = Partial<Omit<DeviceAdded, "id" | "subnet" | "interface" | "managedBy">>;
 
 const EDITABLE = [
   "name",

@@ -19,6 +19,7 @@ import {
   decideSecretShow,
   decideWireguardKey,
 } from "./device.ts";
+import { decideDeclarationApply } from "./declaration.ts";
 import { decideConfirmationGive, onTrial } from "./confirmation.ts";
 import { withExactDeadlines } from "./exact-deadlines.ts";
 import { decideMap } from "./map.ts";
@@ -89,6 +90,7 @@ const DECIDERS: Deciders = {
   "device.remove": decideDeviceRemove,
   "device.allow": decideDeviceAllow,
   "devices.expire": decideDevicesExpire,
+  "declaration.apply": decideDeclarationApply,
   "secret.show": decideSecretShow,
   "wireguard.key": decideWireguardKey,
   "interface.observe": decideInterfaceObserve,

@@ -10,6 +10,7 @@ import { mappingAt } from "../port-index.ts";
 import { type Device, internalKey, type Mapping, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, CommandOf, Decision, Refusal } from "./command.ts";
 import { protection } from "./external-port.ts";
+import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { unknownWan } from "./wan.ts";
@@ -131,7 +132,7 @@ export function decidePortAdd(command: CommandEnvelope & CommandOf<"port.add">, 
   const bad = badPlace(state, place);
   if (bad !== null) return { ok: false, refusal: bad };
   const others = inTheWay(state, place, null);
-  const claim = manualClaim(command.now, command.lifetime);
+  const claim = { ...manualClaim(command.now, command.lifetime), ...markOf(command) };
   const same = others.find((other) => goesTo(other, place));
   if (same !== undefined && !isManual(same)) return adopt(same, command, claim);
   // An operator's decision wins over a device's, and only over a device's.

@@ -5,6 +5,7 @@ import { tableRows } from "../../lib/table.ts";
 import type { Device, State, Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
 import { removal, rekeyed } from "./device-ports.ts";
+import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { unknownWan } from "./wan.ts";
@@ -27,6 +28,8 @@ export type SubnetCommand =
       readonly dns: SubnetDns;
       /** What the kernel routes now. */
       readonly routes: readonly KnownRoute[];
+      /** The declaration that it is of. */
+      readonly managedBy?: string;
     }
   | ({ readonly type: "subnet.edit"; readonly id: string } & Partial<SubnetFields>)
   | { readonly type: "subnet.remove"; readonly id: string };
@@ -55,7 +58,8 @@ export function decideSubnetAdd(command: Of<"subnet.add">, state: State): Decisi
   }
   const id = newId("n", state, command);
   const prefix = `${formatIpv4(chosen.address)}/${chosen.length}`;
-  return accept([event("subnet.added", { id, name, prefix, wan, ipv6Prefix, dns })], { kind: "ids", ids: [id] });
+  const added = { id, name, prefix, wan, ipv6Prefix, dns, ...markOf(command) };
+  return accept([event("subnet.added", added)], { kind: "ids", ids: [id] });
 }
 
 function placeOf(text: string): Ipv4Prefix | Refusal {

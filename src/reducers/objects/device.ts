@@ -12,6 +12,7 @@ import {
   objectKind,
   refOf,
   type RevertTerms,
+  saysManaged,
   timeText,
   unchanged,
 } from "./kind.ts";
@@ -84,6 +85,7 @@ function describe(device: Device, state: State): Description {
       ends: timeText(expiresAt),
       configuration: profile ?? "as its kind has it",
       key: publicKey === null ? "none" : `${publicKey}, ${made}`,
+      ...saysManaged(device),
     },
   };
 }

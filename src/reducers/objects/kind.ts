@@ -118,4 +118,7 @@ export function unchanged<Row extends object, Field extends keyof Row>(
   return fields.every((field) => canonicalJson(made[field] ?? null) === canonicalJson(now[field] ?? null));
 }
 
+export const saysManaged = ({ managedBy }: { readonly managedBy?: string | undefined }): Description["says"] =>
+  managedBy === undefined ? {} : { "managed by": managedBy };
+
 export const timeText = (at: number | null): string => (at === null ? "never" : isoTime(at));

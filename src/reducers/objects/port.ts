@@ -84,7 +84,10 @@ function describe(mapping: Mapping): Description {
   };
 }
 
-const claimText = ({ source, device }: Claim): string => (device === null ? "an operator" : `${device} by ${source}`);
+function claimText({ source, device, managedBy }: Claim): string {
+  if (device !== null) return `${device} by ${source}`;
+  return managedBy === undefined ? "an operator" : `the declaration ${managedBy}`;
+}
 
 function turnBack(before: Mapping, after: Mapping, now: Mapping, terms: RevertTerms): Reverted {
   const joined = now.claims.filter(({ key }) => !claimOf(before, key) && claimOf(after, key));

@@ -5,7 +5,16 @@ import { devicesOf, overlapOf } from "../decide/subnet.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
 import { wanOf } from "../select/device-wan.ts";
 import type { Mapping, Subnet } from "../state.ts";
-import { CHANGED_SINCE, fieldsBack, type Hindrance, objectKind, refOf, type RevertTerms, unchanged } from "./kind.ts";
+import {
+  CHANGED_SINCE,
+  fieldsBack,
+  type Hindrance,
+  objectKind,
+  refOf,
+  type RevertTerms,
+  saysManaged,
+  unchanged,
+} from "./kind.ts";
 
 const KIND = "subnet";
 
@@ -17,13 +26,14 @@ export const subnets = objectKind<Subnet>({
   keysOf: ({ type, data }) =>
     type === "subnet.added" || type === "subnet.changed" || type === "subnet.removed" ? [data.id] : [],
   read: (state, key) => state.subnets[key],
-  describe: ({ name, prefix, wan, ipv6Prefix, dns }) => ({
+  describe: ({ name, prefix, wan, ipv6Prefix, dns, managedBy }) => ({
     name,
     says: {
       prefix,
       "leaves by": wan ?? "the preferred WAN",
       IPv6: ipv6Prefix ?? "none",
       DNS: dns.mode === "custom" ? dns.servers.join(" ") : dns.mode === "device" ? dns.device : "the gateway",
+      ...saysManaged({ managedBy }),
     },
   }),
   takeAway(made, now, { now: state, own }) {

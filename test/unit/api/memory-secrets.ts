@@ -10,13 +10,15 @@ export interface MemorySecrets extends SecretStore {
 /** Secrets that are gone with the test. */
 export function memorySecrets(): MemorySecrets {
   const kept: MemorySecrets["kept"] = new Map();
+  const put = (kind: string, material: Secret): string => {
+    const secretId = `s${randomBytes(16).toString("hex")}`;
+    kept.set(secretId, { kind, material });
+    return secretId;
+  };
   return {
     kept,
-    put: (kind, material) => {
-      const secretId = `s${randomBytes(16).toString("hex")}`;
-      kept.set(secretId, { kind, material });
-      return Promise.resolve(secretId);
-    },
+    put: (kind, material) => Promise.resolve(put(kind, material)),
+    putAll: (secrets) => Promise.resolve(secrets.map(({ kind, material }) => put(kind, material))),
     open: (secretId) => {
       const found = kept.get(secretId);
       if (found !== undefined) return Promise.resolve(found.material);

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { createApp } from "../../../src/api/app.ts";
 import { Accounts } from "../../../src/api/auth/accounts.ts";
 import { FirstToken } from "../../../src/api/auth/first-token.ts";
-import type { DeviceKeys, Tunnel } from "../../../src/api/deps.ts";
+import type { DeviceKeys, KeyWish, Tunnel } from "../../../src/api/deps.ts";
 import type { Device } from "../../../src/reducers/state.ts";
 import type { ApiDeps, DesiredSource, Readiness } from "../../../src/api/deps.ts";
 import type { Port } from "../../../src/api/schemas/port.ts";
@@ -175,6 +175,7 @@ async function inject<T>(app: App, method: string, url: string, options: CallOpt
 export class FakeTunnel implements Tunnel {
   #made = 0;
   readonly discarded: string[] = [];
+  readonly wishes: KeyWish[] = [];
   readonly activity = { activity: () => undefined, history: () => undefined };
 
   routes() {
@@ -190,6 +191,15 @@ export class FakeTunnel implements Tunnel {
       privateKeySecret: publicKey === null ? `s${(this.#made * 2).toString(16).padStart(32, "0")}` : null,
       presharedKeySecret: `s${(this.#made * 2 + 1).toString(16).padStart(32, "0")}`,
     });
+  }
+
+  async sealKeys(wishes: readonly KeyWish[]): Promise<DeviceKeys[]> {
+    const keys: DeviceKeys[] = [];
+    for (const wish of wishes) {
+      this.wishes.push(wish);
+      keys.push(await this.makeKeys(wish.publicKey));
+    }
+    return keys;
   }
 
   discardKeys({ presharedKeySecret }: DeviceKeys): Promise<void> {

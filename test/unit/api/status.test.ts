@@ -55,6 +55,7 @@ describe("the status", () => {
     await asDevice(rig);
     expect((await rig.call("GET", "/api/v1/devices")).body).toEqual([
       {
+        managedBy: null,
         id: "192.168.77.2@lan0",
         name: "192.168.77.2",
         registered: false,

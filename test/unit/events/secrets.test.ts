@@ -111,6 +111,23 @@ describe("openSecrets", () => {
     expect(textOf(await store.open(kept))).toBe("kept");
   });
 
+  it("keeps many at once, each of which is opened and erased alone, and none that could not all be kept", async () => {
+    const { dataDir, store } = await newStore();
+    const materials = Array.from({ length: 150 }, (_, index) => `material ${index}`);
+    const ids = await store.putAll(materials.map((text) => ({ kind: "psk", material: new Secret(text) })));
+    expect(new Set(ids).size).toBe(150);
+    for (const [index, id] of ids.entries()) expect(textOf(await store.open(id))).toBe(materials[index]);
+    expect(await store.list(() => false)).toEqual([]);
+    expect((await store.list(() => true)).length).toBe(150);
+    await store.erase(ids[7] as string);
+    await expect(store.open(ids[7] as string)).rejects.toMatchObject({ code: "NOT_FOUND" });
+    expect(textOf(await store.open(ids[8] as string))).toBe("material 8");
+    const kinds = ["psk", "no kind", "psk"];
+    await expect(store.putAll(kinds.map((kind) => ({ kind, material: new Secret("x") })))).rejects.toThrow();
+    expect(readdirSync(join(dataDir, "secrets"))).toHaveLength(149);
+    expect(await store.putAll([])).toEqual([]);
+  });
+
   it("does not take a path for an id", async () => {
     const { store } = await newStore();
     for (const id of ["../../etc/passwd", "", "s", `s${"0".repeat(31)}/`]) {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import {
+  branchTable,
   emptyTable,
   forkTable,
+  sealedBase,
   sealTable,
   type Table,
   tableChanges,
@@ -131,6 +133,25 @@ describe("a table", () => {
     expect(() => tableSet(table, "b", { version: 1 })).toThrow("sealed");
     expect(() => tableDelete(table, "a")).toThrow("sealed");
     expect(table.size).toBe(1);
+  });
+
+  it("branches off a fork in the making, which sees nothing of what is written to the branch", () => {
+    const table: Table<Row> = emptyTable();
+    for (let index = 0; index < 40; index += 1) tableSet(table, `k${index}`, { version: 1 });
+    sealTable(table);
+    const fork = forkTable(table);
+    tableSet(fork, "k1", { version: 2 });
+    tableDelete(fork, "k2");
+    const branch = branchTable(fork);
+    expect(new Map(tableEntries(branch))).toEqual(new Map(tableEntries(fork)));
+    const before = new Map(tableEntries(fork));
+    for (let index = 0; index < 60; index += 1) tableSet(branch, `k${index}`, { version: 3 });
+    tableDelete(branch, "k7");
+    expect(new Map(tableEntries(fork))).toEqual(before);
+    expect(sealedBase(branch)).toBe(table);
+    expect(tableChanges(table, branch)).toHaveLength(60);
+    sealTable(fork);
+    expect(sealedBase(branchTable(fork))).toBe(fork);
   });
 
   it("sweeps what is over from around a key, and never anything else", () => {
