@@ -4,8 +4,8 @@
 export function modulesOfLines(lines) {
   const width = lines[0]?.length ?? 0;
   const rows = lines.flatMap((line) => [
-    [...line].map((glyph) => glyph === " " || glyph === "▄"),
-    [...line].map((glyph) => glyph === " " || glyph === "▀"),
+    Array.from(line, (glyph) => glyph === " " || glyph === "▄"),
+    Array.from(line, (glyph) => glyph === " " || glyph === "▀"),
   ]);
   // A code has an odd number of rows: below the last there is nothing.
   return rows.slice(0, width);

@@ -198,7 +198,7 @@ async function recordsAboutObject({ history }: Deps, kind: ObjectKind, text: str
 function isNamed({ event: { data } }: PortreeveRecord, text: string): boolean {
   const { name, externalPort, protocol } = data as { name?: unknown; externalPort?: unknown; protocol?: unknown };
   if (name === text) return true;
-  if (externalPort === undefined) return false;
+  if (typeof externalPort !== "number") return false;
   const [, port, wanted] = /^(?:[\d.]+:)?(\d+)(?:\/(tcp|udp))?$/.exec(text) ?? [];
   return port === `${externalPort}` && (wanted === undefined || wanted === protocol);
 }

@@ -133,7 +133,7 @@ class Daemon {
     if (store.ok) {
       // Before the first passes: what nobody confirmed in time is not put into the kernel once more.
       this.#closers.push(await watchConfirmations(controller, store, clock, this.#log));
-      await prepareWireguard(controller, this.#secrets as SecretStore);
+      await prepareWireguard(controller, this.#secrets);
       await this.#firstPasses(controller);
       controller.enter("running");
       readiness.bar(null);

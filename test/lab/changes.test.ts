@@ -108,7 +108,9 @@ describe("an operator's change", () => {
       await lab.gateway.start();
       expect((await lab.gateway.cli("status")).stdout).toContain("port 8080/tcp is undone in");
       expect(await lab.gateway.cli("confirm")).toMatchObject({ code: 0 });
-      expect((await lab.gateway.ports()).map(({ external }) => external.port).sort()).toEqual([8080, 9000]);
+      expect((await lab.gateway.ports()).map(({ external }) => external.port).sort((a, b) => a - b)).toEqual([
+        8080, 9000,
+      ]);
     },
   );
 

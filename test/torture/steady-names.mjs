@@ -9,13 +9,11 @@ const { randomBytes } = crypto;
 let drawn = 0;
 
 // The program draws synchronously only.
-crypto.randomBytes = /** @type {typeof randomBytes} */ (
-  (/** @type {number} */ size) => {
-    if (size !== BYTES) return randomBytes(size);
-    drawn += 1;
-    const bytes = Buffer.alloc(BYTES);
-    bytes.writeUInt32BE(drawn);
-    return bytes;
-  }
-);
+crypto.randomBytes = (/** @type {number} */ size) => {
+  if (size !== BYTES) return randomBytes(size);
+  drawn += 1;
+  const bytes = Buffer.alloc(BYTES);
+  bytes.writeUInt32BE(drawn);
+  return bytes;
+};
 syncBuiltinESMExports();

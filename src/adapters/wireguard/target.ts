@@ -306,7 +306,8 @@ class InterfaceTarget implements WireguardTarget {
 
 /** All fields of our rows are flat, or lists of strings. */
 function same(left: WireguardObservation | undefined, right: WireguardObservation | undefined): boolean {
-  const fields = (row: WireguardObservation): string => JSON.stringify(Object.entries(row).sort());
+  const fields = (row: WireguardObservation): string =>
+    JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
   if (left === undefined || right === undefined) return left === right;
   return fields(left) === fields(right);
 }

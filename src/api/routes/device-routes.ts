@@ -2,7 +2,6 @@ import { z } from "zod";
 import { profile } from "../../events/device.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { profileOf } from "../../reducers/device.ts";
-import type { Command } from "../../reducers/decide/command.ts";
 import type { Device } from "../../reducers/state.ts";
 import type { ApiDeps, DeviceKeys } from "../deps.ts";
 import { deviceContext } from "../device-context.ts";
@@ -124,7 +123,7 @@ function editRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
     async (request, reply) => {
       const { id } = deviceNamed(deps, request.params.id);
       const given = Object.entries(request.body).filter(([, value]) => value !== undefined);
-      return await mutations.run(request, reply, { type: "device.edit", id, ...Object.fromEntries(given) } as Command);
+      return await mutations.run(request, reply, { type: "device.edit", id, ...Object.fromEntries(given) });
     },
   );
   app.delete(

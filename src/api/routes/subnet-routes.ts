@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { Command } from "../../reducers/decide/command.ts";
 import type { Subnet } from "../../reducers/state.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
@@ -56,7 +55,7 @@ export function registerSubnetRoutes(app: App, deps: ApiDeps, mutations: Mutatio
     async (request, reply) => {
       const { id } = subnetNamed(deps, request.params.id);
       const given = Object.entries(request.body).filter(([, value]) => value !== undefined);
-      return await mutations.run(request, reply, { type: "subnet.edit", id, ...Object.fromEntries(given) } as Command);
+      return await mutations.run(request, reply, { type: "subnet.edit", id, ...Object.fromEntries(given) });
     },
   );
   app.delete(

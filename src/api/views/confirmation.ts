@@ -11,7 +11,7 @@ export function confirmationsView(state: State): ConfirmationDocument[] {
     until: isoTime(until),
     seqs: [...seqs],
     objects: objects.map((ref) => {
-      const [kind = "", key = ""] = splitRef(ref);
+      const [kind, key] = splitRef(ref);
       return { kind, id: key, name: kindNamed(kind)?.describe(state, key)?.name ?? key };
     }),
   }));

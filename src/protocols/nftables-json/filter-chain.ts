@@ -166,7 +166,7 @@ function valuesOf(field: MatchField, right: unknown): string[] | null {
   if (isObject(right) && Array.isArray(right["|"])) return allOf(field, right["|"]);
   const value = valueOf(right);
   if (value === null || value.startsWith("@")) return null;
-  return [field === "ct-mark" || field === "mark" ? `${value}/${0xffffffff}` : value];
+  return [field === "ct-mark" || field === "mark" ? `${value}/4294967295` : value];
 }
 
 function allOf(field: MatchField, list: readonly unknown[]): string[] | null {

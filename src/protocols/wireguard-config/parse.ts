@@ -84,9 +84,9 @@ class Reader {
     if (this.#section === "none") fail("a key before the first section");
     const name = Object.keys(keys).find((each) => each.toLowerCase() === written.toLowerCase());
     if (name === undefined) fail(unknownKey(written, Object.keys(keys)));
-    const rule = keys[name as string] as KeyRule<InterfaceDraft & PeerDraft>;
-    if (rule.once && this.#seen.has(name as string)) fail(`${name} is there twice`);
-    this.#seen.add(name as string);
+    const rule = keys[name] as KeyRule<InterfaceDraft & PeerDraft>;
+    if (rule.once && this.#seen.has(name)) fail(`${name} is there twice`);
+    this.#seen.add(name);
     const section = (this.#section === "peer" ? this.#peers.at(-1) : this.#interface) as InterfaceDraft & PeerDraft;
     section.comments.push(...this.#comments.splice(0, COMMENTS_MAX - section.comments.length));
     this.#comments = [];

@@ -55,11 +55,7 @@ export function decide(command: Submission, state: State, deadlines: Deadlines):
     const message = `the log is at ${state.seq}, the request was made for ${command.ifSeq}; read again and decide again`;
     return refuse("LOG_REVISION_CONFLICT", message);
   }
-  const decider = DECIDERS[command.type] as Deciders[CommandType] as (
-    command: Submission,
-    state: State,
-    deadlines: Deadlines,
-  ) => Decision;
+  const decider = DECIDERS[command.type] as (command: Submission, state: State, deadlines: Deadlines) => Decision;
   return onTrial(withExactDeadlines(decider(command, state, deadlines), state, deadlines), command, state);
 }
 

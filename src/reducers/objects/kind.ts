@@ -110,11 +110,7 @@ export function fieldsBack<Row extends object, Field extends keyof Row>(
 }
 
 /** Whether an object is still as a change made it. */
-export function unchanged<Row extends object, Field extends keyof Row>(
-  made: Row,
-  now: Row,
-  fields: readonly Field[],
-): boolean {
+export function unchanged<Row extends object>(made: Row, now: Row, fields: readonly (keyof Row)[]): boolean {
   return fields.every((field) => canonicalJson(made[field] ?? null) === canonicalJson(now[field] ?? null));
 }
 
