@@ -14,6 +14,8 @@ export interface DataDir {
   readonly clean: string;
   /** There after an open that found a fault: the next one verifies the whole chain before it trusts anything. */
   readonly suspect: string;
+  /** There from an operator's confirmation until clients are told to ask again. */
+  readonly accepting: string;
   /** There from a start until all tables have been looked at: LevelDB may die on the others. */
   readonly unchecked: string;
   readonly snapshots: string;
@@ -34,6 +36,7 @@ export function dataDirAt(root: string): DataDir {
     evidence: at("evidence"),
     clean: at("clean"),
     suspect: at("suspect"),
+    accepting: at("accepting"),
     unchecked: at("unchecked"),
     snapshots: at("snapshots"),
     archive: at("archive"),

@@ -12,6 +12,15 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 /** What is written into a new file: its bytes, or who writes them piece by piece. */
 export type FileContent = string | Uint8Array | ((file: FileHandle) => Promise<void>);
 

@@ -1,7 +1,7 @@
-import { open, readdir, rename, rm } from "node:fs/promises";
+import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { DataDir } from "./data-dir.ts";
-import { isMissing, makePrivateDirectory, syncDirectory } from "./durable-file.ts";
+import { isMissing, makePrivateDirectory, syncDirectory, syncFile } from "./durable-file.ts";
 import { genesisOp, newGenesis } from "./genesis.ts";
 import { refuseIfLocked } from "./lock.ts";
 import { corrupt } from "./log-fault.ts";
@@ -44,16 +44,9 @@ export async function beginLog(dir: DataDir, { instanceId }: WitnessReading, ope
   }
   for (const name of await readdir(beginning)) if (!EMPTY_STORE.has(name)) await syncFile(join(beginning, name));
   await syncDirectory(beginning);
-  await rm(dir.log, { recursive: true, force: true });
+  // Another process may have begun it meanwhile: a rename puts nothing in the place of what has a file in it.
+  refuseIfLocked(dir.lock);
+  for (const name of EMPTY_STORE) await rm(join(dir.log, name), { force: true });
   await rename(beginning, dir.log);
   await syncDirectory(dir.root);
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, "r+");
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

@@ -1,8 +1,9 @@
+import { existsSync } from "node:fs";
 import { copyFile, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { PortreeveError } from "../lib/errors.ts";
 import { dataDirAt } from "./data-dir.ts";
-import { isMissing, makePrivateDirectory, syncDirectory } from "./durable-file.ts";
+import { isMissing, makePrivateDirectory, removeDurably, syncDirectory, writeDurably } from "./durable-file.ts";
 import type { Seq } from "./envelope.ts";
 import { appendEpochReset } from "./epoch-reset.ts";
 import { refuseIfLocked } from "./lock.ts";
@@ -15,10 +16,15 @@ import { readWitness } from "./witness.ts";
 
 /**
  * Throws LOG_RESTORED if the witness is not the file it was written as: the directory was copied, and whatever the
- * original promised after that is not in it.
+ * original promised after that is not in it. Also if a confirmation that it goes on all the same was broken off.
  */
 export async function refuseIfCopied(dataDir: string): Promise<void> {
-  const { mark, copied } = await readWitness(dataDirAt(dataDir).witness);
+  const { witness, accepting } = dataDirAt(dataDir);
+  const { mark, copied } = await readWitness(witness);
+  if (existsSync(accepting)) {
+    const message = "`portreeve events accept` was broken off: clients were not told that promises are lost";
+    throw new LogFault("LOG_RESTORED", (mark?.seq ?? 0) + 1, message);
+  }
   if (!copied || mark === null || mark.seq === 0) return;
   const message = `${dataDir} is a restored copy: what was promised after record ${mark.seq} is not in it`;
   throw new LogFault("LOG_RESTORED", mark.seq + 1, message);
@@ -55,11 +61,19 @@ export async function acceptLog(dataDir: string): Promise<Acceptance> {
   await copyFile(dir.witness, join(dir.evidence, `witness-${mark?.seq ?? "damaged"}`)).catch((cause: unknown) => {
     if (!isMissing(cause)) throw cause;
   });
-  const log = await openLevelLog(dataDir, { accept: true });
+  await writeDurably(dir.accepting, "");
+  const log = await openLevelLog(dataDir, { accept: true }).catch(async (cause: unknown) => {
+    // Found before the witness was changed.
+    if (cause instanceof LogFault) await removeDurably(dir.accepting);
+    throw cause;
+  });
   try {
     const { seq: head } = log.head;
-    if (head === 0)
+    if (head === 0) {
+      // It begins anew, and with it every epoch.
+      await removeDurably(dir.accepting);
       throw new PortreeveError("NOT_FOUND", `the log in ${dataDir} has no record to go on from`, "refused");
+    }
     const snapshots = await openSnapshots(dataDir).list();
     for (const { seq } of snapshots.filter((snapshot) => snapshot.seq > head)) {
       const file = snapshotFile(dir.snapshots, seq);
@@ -70,7 +84,9 @@ export async function acceptLog(dataDir: string): Promise<Acceptance> {
     const known = newest > head ? newest : null;
     const lost = known === null ? "whatever came after it is" : `records ${head + 1} to ${known} are`;
     const reason = `an operator confirmed that the log goes on after record ${head}; ${lost} lost`;
-    return { dataDir, head, known, reset: await appendEpochReset(log, reason, await lastAt(log)) };
+    const reset = await appendEpochReset(log, reason, await lastAt(log));
+    await removeDurably(dir.accepting);
+    return { dataDir, head, known, reset };
   } finally {
     await log.close();
   }

@@ -2,9 +2,9 @@ import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Seq } from "./envelope.ts";
 import { type DataDir, dataDirAt } from "./data-dir.ts";
-import { isMissing, makePrivateDirectory, syncDirectory } from "./durable-file.ts";
+import { isMissing, makePrivateDirectory, syncDirectory, syncFile } from "./durable-file.ts";
 import { appendEpochReset } from "./epoch-reset.ts";
-import { type Genesis, genesisOp, newGenesis, withBase } from "./genesis.ts";
+import { baseOf, type Genesis, genesisOp, newGenesis, withBase } from "./genesis.ts";
 import { eventKey } from "./keys.ts";
 import { openLevelLog } from "./log-level.ts";
 import type { RawEntries } from "./salvage-entries.ts";
@@ -41,8 +41,8 @@ export async function buildSalvaged({ source, target, genesis, entries, trail, l
     await writeLog(dir, genesis, entries, trail);
     await copySnapshots(source, dir, trail);
     await copyFiles(source.secrets, dir.secrets);
-    if (trail.start.snapshot === null) await copyFiles(source.archive, dir.archive);
-    await copyFile(join(source.root, "api-token"), join(dir.root, "api-token")).catch(unlessMissing);
+    if (trail.start.seq === baseOf(genesis).seq) await copyFiles(source.archive, dir.archive);
+    await copySynced(join(source.root, "api-token"), join(dir.root, "api-token")).catch(unlessMissing);
     await seal(dir, trail, lost);
     await syncDirectory(unfinished);
     await rename(unfinished, target);
@@ -79,16 +79,22 @@ async function writeLog(dir: DataDir, genesis: Genesis, entries: RawEntries, { s
 async function copySnapshots(source: DataDir, dir: DataDir, { snapshots }: Trail): Promise<void> {
   for (const { seq } of snapshots) {
     await makePrivateDirectory(dir.snapshots);
-    await copyFile(snapshotFile(source.snapshots, seq), snapshotFile(dir.snapshots, seq));
+    await copySynced(snapshotFile(source.snapshots, seq), snapshotFile(dir.snapshots, seq));
   }
+  if (snapshots.length > 0) await syncDirectory(dir.snapshots);
 }
 
 async function copyFiles(from: string, to: string): Promise<void> {
   const names = await readdir(from, { withFileTypes: true }).catch(unlessMissing);
   if (names === undefined) return;
   await makePrivateDirectory(to);
-  for (const name of names) if (name.isFile()) await copyFile(join(from, name.name), join(to, name.name));
+  for (const name of names) if (name.isFile()) await copySynced(join(from, name.name), join(to, name.name));
   await syncDirectory(to);
+}
+
+async function copySynced(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  await syncFile(to);
 }
 
 /** Opens the new log as a start will, every record checked, and tells clients to ask again if promises are lost. */

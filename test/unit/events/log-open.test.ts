@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { EventLog } from "../../../src/events/log.ts";
 import { openLevelLog } from "../../../src/events/log-level.ts";
-import { openLevelStorage } from "../../../src/events/storage.ts";
+import { type OpenStorage, openLevelStorage } from "../../../src/events/storage.ts";
 import { verifyLog } from "../../../src/events/verify.ts";
 import { FailingDisk } from "./failing-storage.ts";
 import { append, temporaryDirectory } from "./samples.ts";
@@ -68,6 +69,23 @@ describe("a first open", () => {
     await other.close();
     await (await openLevelLog(dir)).close();
   });
+
+  it("[F10] takes nothing from another one that was faster", async () => {
+    const dir = temporaryDirectory();
+    let faster: EventLog | null = null;
+    const openStorage: OpenStorage = async (directory) => {
+      faster ??= await openLevelLog(dir);
+      if (faster.head.seq === 0) await append(faster, 0, 2);
+      return await openLevelStorage(directory);
+    };
+    await expect(openLevelLog(dir, { openStorage })).rejects.toMatchObject({ code: "LOG_LOCKED" });
+    const log = faster as unknown as EventLog;
+    await append(log, 2, 1);
+    await log.close();
+    const again = await openLevelLog(dir, { verify: true });
+    expect(again.head.seq).toBe(3);
+    await again.close();
+  });
 });
 
 it("an open removes what a kill left of files that were being written, and nothing else [F1]", async () => {
@@ -79,8 +97,12 @@ it("an open removes what a kill left of files that were being written, and nothi
     writeFileSync(join(dir, place, "notes.tmp"), "an operator's");
   }
   await (await openLevelLog(dir)).close();
-  const left = readdirSync(dir, { recursive: true }).filter((name) => String(name).endsWith(".tmp"));
-  expect(left.sort()).toEqual(["archive/notes.tmp", "notes.tmp", "secrets/notes.tmp", "snapshots/notes.tmp"]);
+  const left = readdirSync(dir, { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith(".tmp"));
+  expect(new Set(left)).toEqual(
+    new Set(["archive/notes.tmp", "notes.tmp", "secrets/notes.tmp", "snapshots/notes.tmp"]),
+  );
 });
 
 describe("an open without CURRENT", () => {

@@ -1,6 +1,7 @@
 import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import * as epochReset from "../../../src/events/epoch-reset.ts";
 import { endsWithEpochReset } from "../../../src/events/epoch-reset.ts";
 import { openLevelLog } from "../../../src/events/log-level.ts";
 import { acceptLog, refuseIfBehind, refuseIfCopied } from "../../../src/events/restored.ts";
@@ -82,6 +83,17 @@ describe("acceptLog", () => {
     expect(await endsWithEpochReset(log)).toBe(false);
     await log.close();
     expect(readdirSync(join(dataDir, "evidence")).some((name) => name.startsWith("witness-"))).toBe(true);
+  });
+
+  it("[F12] that is broken off before the epoch is reset has to be confirmed again", async () => {
+    const dataDir = await made(10);
+    await rolledBack(dataDir, ["log", "witness"]);
+    const failing = vi.spyOn(epochReset, "appendEpochReset").mockRejectedValueOnce(new Error("the disk is full"));
+    await expect(acceptLog(dataDir)).rejects.toThrow("the disk is full");
+    failing.mockRestore();
+    await expect(refuseIfCopied(dataDir)).rejects.toMatchObject({ code: "LOG_RESTORED", remedy: "accept" });
+    expect(await acceptLog(dataDir)).toMatchObject({ head: 10, reset: 11 });
+    await refuseIfCopied(dataDir);
   });
 
   it("keeps snapshots of what is given up as evidence, and those that still fit where they are", async () => {

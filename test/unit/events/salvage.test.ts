@@ -1,6 +1,18 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { event, type PortreeveRecord } from "../../../src/events/index.ts";
 import { openLevelLog } from "../../../src/events/log-level.ts";
 import { planSalvage, type Salvage } from "../../../src/events/salvage.ts";
@@ -88,6 +100,24 @@ async function salvage(dataDir: string, restore?: number | "newest"): Promise<Sa
   const added = got.slice(kept.length).map(madeFrom);
   expect(added.map(({ event }) => event.type)).toEqual(plan.lost === null ? [] : ["epoch.reset"]);
   return { ...plan, got, base: base.seq };
+}
+
+/** The files and directories that were synced while `work` was at it. */
+async function syncedDuring(work: () => Promise<void>): Promise<string[]> {
+  const synced: string[] = [];
+  const any = await open(scratch, "r");
+  const sync = vi.spyOn(Object.getPrototypeOf(any) as FileHandle, "sync").mockImplementation(async function (
+    this: FileHandle,
+  ) {
+    synced.push(readlinkSync(`/proc/self/fd/${this.fd}`));
+  });
+  try {
+    await work();
+  } finally {
+    sync.mockRestore();
+    await any.close();
+  }
+  return synced;
 }
 
 function flip(path: string, offset: number): void {
@@ -194,6 +224,40 @@ describe("planSalvage", () => {
     await expect(planSalvage(dataDir, OPTIONS)).rejects.toMatchObject({ code: "NOT_FOUND" });
     await saveSnapshot(dataDir, 500);
     expect(await salvage(dataDir)).toMatchObject({ after: 500, head: RECORDS });
+  });
+
+  it("[E7] takes the archive along also where the log begins with a snapshot, as every compacted one does", async () => {
+    const dataDir = await copyOf("clean", async (dir) => {
+      await saveSnapshot(dir, 500);
+      const log = await openLevelLog(dir);
+      await log.compact(500);
+      await log.close();
+    });
+    const salvaged = await salvage(dataDir);
+    expect(salvaged).toMatchObject({ after: 500, head: RECORDS, leftBehind: null });
+    const log = await openLevelLog(salvaged.target);
+    expect(await log.readableAfter()).toBe(0);
+    expect((await collect(log)).slice(0, RECORDS)).toEqual(records);
+    await log.close();
+  });
+
+  it("[F4] has every file it copies on the disk before the new directory has its name", async () => {
+    const dataDir = await copyOf("clean", async (dir) => {
+      const log = await openLevelLog(dir);
+      await log.compact(500);
+      await log.close();
+      await saveSnapshot(dir, 500);
+      mkdirSync(join(dir, "secrets"));
+      writeFileSync(join(dir, "secrets", "one"), "sealed");
+      writeFileSync(join(dir, "api-token"), "token");
+    });
+    const synced = await syncedDuring(async () => await (await planSalvage(dataDir, OPTIONS)).carryOut());
+    const copied = ["archive", "secrets", "snapshots"].flatMap((place) =>
+      readdirSync(join(dataDir, place)).map((name) => join(place, name)),
+    );
+    expect(copied.length).toBeGreaterThan(2);
+    const where = `${dataDir}.salvaged-1.unfinished`;
+    expect(synced).toEqual(expect.arrayContaining([...copied, "api-token"].map((name) => join(where, name))));
   });
 
   it("restores a snapshot alone, newest or named, and gives up what came after it", async () => {
