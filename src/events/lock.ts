@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { PortreeveError } from "../lib/errors.ts";
 import { writeFailed } from "./log-fault.ts";
 
-const locked = (message: string): PortreeveError => new PortreeveError("LOG_LOCKED", message, "fatal");
+export const locked = (message: string): PortreeveError => new PortreeveError("LOG_LOCKED", message, "fatal");
 
 /**
  * Refuses while a process holds the lock on LevelDB's LOCK file. LevelDB refuses by itself, but only after it has

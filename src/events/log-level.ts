@@ -8,7 +8,7 @@ import { type DataDir, dataDirAt } from "./data-dir.ts";
 import type { Seq } from "./envelope.ts";
 import type { PortreeveRecord } from "./index.ts";
 import { eventKey } from "./keys.ts";
-import type { LockGuard } from "./lock.ts";
+import { type LockGuard, locked } from "./lock.ts";
 import type { EventLog, LogBatch, LogHead } from "./log.ts";
 import { baseOf, type Genesis, readGenesis, withBase } from "./genesis.ts";
 import { corrupt, logClosed, movedOn, writeFailed } from "./log-fault.ts";
@@ -240,6 +240,9 @@ class LevelLog implements EventLog {
 
   /** Makes the store end exactly where its acknowledgements do. */
   async #takeOut(storage: Storage): Promise<void> {
+    // While it was shut we held no lock: what is beyond our head may be what another process acknowledged.
+    if (await this.#witness.writtenByOthers())
+      throw locked("another process wrote this event log while a write error kept us from it, so we stopped");
     const head = this.#head;
     const genesis = await readGenesis(storage);
     if (genesis === undefined) throw corrupt(1, "the log's own description is missing");

@@ -53,11 +53,10 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
     const { openStorage } = options;
     const reading = await readWitness(dir.witness);
     const suspected = existsSync(dir.suspect);
-    const clean = existsSync(dir.clean);
     if (!(await logExists(dir, reading))) await beginLog(dir, reading, openStorage);
     // While a fault is open its evidence is the last that is kept: a restart loop must not push it out.
-    else if (!clean && !suspected) await setAside(dir.log, dir.evidence);
-    const scanned = await openScanned(dir, openStorage, await bytesToScan(dir, { clean, suspected }));
+    else if (!existsSync(dir.clean) && !suspected) await setAside(dir.log, dir.evidence);
+    const scanned = await openScanned(dir, openStorage, await bytesToScan(dir, suspected));
     return await openAs(dir, reading, scanned, { ...options, verify: options.verify || options.accept || suspected });
   } catch (cause) {
     const error = await asLogError(cause, dir);

@@ -49,13 +49,10 @@ const NEWEST_BYTES = 64 * 1024 * 1024;
 /**
  * How much of the tables a start reads before it trusts LevelDB with them. Not all, or a start would take the longer the
  * longer the log is; but all if a fault is known, or if the last start ended out of order before it had looked at all of
- * them beside its work: it may have ended in LevelDB's death on one of the others.
+ * them beside its work: it may have ended in LevelDB's death on one of the others, as early as in its open.
  */
-export async function bytesToScan(
-  { unchecked }: DataDir,
-  { clean, suspected }: { readonly clean: boolean; readonly suspected: boolean },
-): Promise<number> {
-  const doubtful = suspected || (!clean && existsSync(unchecked));
+export async function bytesToScan({ unchecked }: Pick<DataDir, "unchecked">, suspected: boolean): Promise<number> {
+  const doubtful = suspected || existsSync(unchecked);
   const noted = await writeFile(unchecked, "", { mode: 0o600 }).then(
     () => true,
     () => false, // on a full disk: the next start would not know

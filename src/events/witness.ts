@@ -91,6 +91,7 @@ export async function readWitness(path: string): Promise<WitnessReading> {
 }
 
 export class Witness {
+  readonly #path: string;
   readonly #file: FileHandle;
   readonly #identity: string;
   readonly #instanceId: string;
@@ -100,7 +101,8 @@ export class Witness {
   #syncing: Promise<void> | null = null;
   #failure: unknown = null;
 
-  private constructor(file: FileHandle, identity: string, instanceId: string, reading: WitnessReading) {
+  private constructor(path: string, file: FileHandle, identity: string, instanceId: string, reading: WitnessReading) {
+    this.#path = path;
     this.#file = file;
     this.#identity = identity;
     this.#instanceId = instanceId;
@@ -119,7 +121,7 @@ export class Witness {
         await file.sync();
         await syncDirectory(dirname(path));
       }
-      return new Witness(file, await identityOf(file), instanceId, reading);
+      return new Witness(path, file, await identityOf(file), instanceId, reading);
     } catch (cause) {
       await file.close();
       throw cause;
@@ -147,6 +149,11 @@ export class Witness {
         this.#failure = cause;
       });
     }, SYNC_EVERY_MS).unref();
+  }
+
+  /** Whether another process has made a mark since we opened it: whoever opens a log makes one. */
+  async writtenByOthers(): Promise<boolean> {
+    return (await readWitness(this.#path)).count > this.#count;
   }
 
   async sync(): Promise<void> {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { dataDirAt } from "../../../src/events/data-dir.ts";
@@ -105,25 +105,34 @@ describe("checkOnDisk", () => {
 describe("bytesToScan", () => {
   it("is all tables only if a fault is known, or the last start had not come to look at all of them", async () => {
     const dir = dataDirAt(temporaryDirectory());
-    const stopped = { clean: true, suspected: false };
-    const killed = { clean: false, suspected: false };
-    const newest = await bytesToScan(dir, stopped);
-    expect(Number.isFinite(newest)).toBe(true);
-    expect(await bytesToScan(dir, { clean: true, suspected: true })).toBe(Infinity);
-    expect(await bytesToScan(dir, stopped), "a stop in order ends no LevelDB").toBe(newest);
-    expect(await bytesToScan(dir, killed), "before it had looked").toBe(Infinity);
+    expect(Number.isFinite(await bytesToScan(dir, false))).toBe(true);
+    expect(await bytesToScan(dir, false), "before it had looked").toBe(Infinity);
+    rmSync(dir.unchecked);
+    expect(await bytesToScan(dir, true)).toBe(Infinity);
+  });
+
+  it("[F5] is all tables if LevelDB died in the open after a stop in order, and not after the stop itself", async () => {
+    const { dataDir, log } = await makeLog();
+    const dir = dataDirAt(dataDir);
+    await log.close();
+    expect(existsSync(dir.unchecked)).toBe(false);
+    const dying = openLevelLog(dataDir, { openStorage: () => Promise.reject(new Error("as if it had died")) });
+    await expect(dying).rejects.toThrow();
+    expect(existsSync(dir.clean)).toBe(true);
+    rmSync(dir.suspect);
+    expect(await bytesToScan(dir, false)).toBe(Infinity);
   });
 
   it("is the newest tables after a kill in the middle of a life, whatever the log's length", async () => {
     const { dataDir, log } = await makeLog();
     const dir = dataDirAt(dataDir);
     await check(dataDir, log);
-    expect(Number.isFinite(await bytesToScan(dir, { clean: false, suspected: false }))).toBe(true);
+    expect(Number.isFinite(await bytesToScan(dir, false))).toBe(true);
     await log.close();
   });
 
   it("is all tables where a full disk lets no note be made", async () => {
     const missing = dataDirAt(join(temporaryDirectory(), "missing"));
-    expect(await bytesToScan(missing, { clean: true, suspected: false })).toBe(Infinity);
+    expect(await bytesToScan(missing, false)).toBe(Infinity);
   });
 });

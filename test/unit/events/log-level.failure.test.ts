@@ -130,6 +130,28 @@ describe("openLevelLog on a disk that fails", () => {
     await again.close();
   });
 
+  it("[F10] gives up for good if another process has written the log meanwhile, and takes nothing of that out", async () => {
+    const dir = temporaryDirectory();
+    const disk = new FailingDisk();
+    const log = await openLevelLog(dir, disk);
+    await log.append({ expectedHead: 0, records: pendings(0, 2), answers: [] });
+    disk.failWrite = () => "before";
+    disk.failOpen = true;
+    await expect(log.append({ expectedHead: 2, records: pendings(2, 1), answers: [] })).rejects.toThrow();
+    const other = await openLevelLog(dir);
+    await other.append({ expectedHead: 2, records: pendings(2, 3), answers: [] });
+    await other.close();
+    disk.failWrite = () => null;
+    disk.failOpen = false;
+    const late = log.append({ expectedHead: 2, records: pendings(5, 1), answers: [] });
+    await expect(late).rejects.toMatchObject({ code: "LOG_LOCKED", disposition: "fatal" });
+    expect(() => log.checkLock()).toThrow(expect.objectContaining({ code: "LOG_LOCKED" }));
+    await log.close();
+    const again = await openLevelLog(dir, { verify: true });
+    expect(again.head.seq).toBe(5);
+    await again.close();
+  });
+
   it("does not acknowledge what the head witness could not be told of, and takes it out again", async () => {
     const dir = temporaryDirectory();
     const log = await openLevelLog(dir);
