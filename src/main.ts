@@ -20,6 +20,7 @@ const programs: Programs = {
   acceptLog: async (dataDir) => await (await import("./events/restored.ts")).acceptLog(dataDir),
   addException: async (exception) => await (await import("./daemon/firewall-exceptions.ts")).addException(exception),
   findExceptions: async () => await (await import("./daemon/firewall-exceptions.ts")).findExceptions(),
+  bringOver: async (source, path) => await (await import("./daemon/bring-over.ts")).bringOver(source, path),
   teardown: async (dataDir) => await (await import("./daemon/offline.ts")).teardown(dataDir),
 };
 

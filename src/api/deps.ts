@@ -82,6 +82,8 @@ export interface Tunnel {
   makeKeys(publicKey: string | null): Promise<DeviceKeys>;
   /** The same for many, which are durable together. */
   sealKeys(wishes: readonly KeyWish[]): Promise<DeviceKeys[]>;
+  /** Of a private key in base64. */
+  publicKeyOf(privateKey: Secret): string;
   /** Erases what was made for a device that did not come to be. */
   discardKeys(keys: DeviceKeys): Promise<void>;
   /** Rejects with NOT_READY while there is no endpoint to name. `endpoint`: instead of the configured one. */

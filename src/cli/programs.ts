@@ -20,6 +20,8 @@ export interface Programs {
   addException(exception: ExceptionDocument): Promise<void>;
   /** What was added so, each as a line, and what takes all of it away. */
   findExceptions(): Promise<{ readonly found: readonly string[]; readonly remove: () => Promise<void> }>;
+  /** Reads what another program has, as a request for `/declaration`. */
+  bringOver(source: BringOverSource, path: string): Promise<BroughtDeclaration>;
   /** Removes what the instance of this data directory made in the kernel, and nothing else. */
   teardown(dataDir: string): Promise<void>;
 }
@@ -36,4 +38,14 @@ export interface ReplayReport {
   readonly faults: readonly string[];
   /** The head witness knows of this newer record: a copy of a running daemon's directory, or a lost tail. */
   readonly witnessAhead: number | null;
+}
+
+export const BRING_OVER_SOURCES = ["starttunnel", "wg-quick", "wg-easy", "miniupnpd"] as const;
+export type BringOverSource = (typeof BRING_OVER_SOURCES)[number];
+
+export interface BroughtDeclaration {
+  /** With private keys: for the socket, and for nobody's eyes. */
+  readonly body: { readonly declaration: object; readonly keys: object; readonly gatewayKey: string | null };
+  /** What is not brought over, and what has to be set besides: sentences. */
+  readonly notes: readonly string[];
 }

@@ -1,6 +1,6 @@
 import type { DeviceConfigText, DeviceKeys, KeyWish, Tunnel } from "../api/deps.ts";
 import { readIpv4Routes } from "../adapters/kernel/links.ts";
-import { generateKeyPair, generatePresharedKey, textOf } from "../adapters/wireguard/keys.ts";
+import { generateKeyPair, generatePresharedKey, publicKeyOf, textOf } from "../adapters/wireguard/keys.ts";
 import type { Profile } from "../events/device.ts";
 import type { SecretStore } from "../events/secrets.ts";
 import { PortreeveError } from "../lib/errors.ts";
@@ -28,6 +28,7 @@ export function createTunnel(options: TunnelOptions): Tunnel {
     routes: readIpv4Routes,
     makeKeys: async (publicKey) => (await sealKeys(secrets, [{ publicKey }]))[0] as DeviceKeys,
     sealKeys: async (wishes) => await sealKeys(secrets, wishes),
+    publicKeyOf,
     async discardKeys({ privateKeySecret, presharedKeySecret }: DeviceKeys) {
       await secrets.erase(presharedKeySecret);
       if (privateKeySecret !== null) await secrets.erase(privateKeySecret);

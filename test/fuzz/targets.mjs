@@ -1,3 +1,4 @@
+import { bringOverTargets } from "./targets/bring-over.mjs";
 import { configTargets } from "./targets/config.mjs";
 import { eventLogTargets } from "./targets/event-log.mjs";
 import { firewallTargets } from "./targets/firewalls.mjs";
@@ -7,6 +8,14 @@ import { wireguardTargets } from "./targets/wireguard.mjs";
 
 /** Every reader of foreign bytes. @param {import("./targets/loading.mjs").Load} load */
 export async function allTargets(load) {
-  const groups = [portControlTargets, kernelTargets, firewallTargets, configTargets, eventLogTargets, wireguardTargets];
+  const groups = [
+    portControlTargets,
+    kernelTargets,
+    firewallTargets,
+    configTargets,
+    eventLogTargets,
+    wireguardTargets,
+    bringOverTargets,
+  ];
   return (await Promise.all(groups.map((group) => group(load)))).flat();
 }

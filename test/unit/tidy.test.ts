@@ -42,8 +42,6 @@ const UNIMPORTED = new Set([
   "src/lib/manual-clock.ts",
   "src/events/log-memory.ts",
   "src/protocols/nftables-json/fake.ts",
-  // Reads what `client-config.ts` writes, in tests; and the files of others once they can be brought over.
-  "src/protocols/wireguard-config/parse.ts",
 ]);
 
 interface Import {

@@ -1,12 +1,16 @@
-import { applyDeclaration } from "../declaration.ts";
+import { Secret } from "../../events/secret.ts";
+import { applyDeclaration, type GivenKeys } from "../declaration.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
+import { invalid } from "../problem.ts";
 import { declarationApply } from "../schemas/declaration.ts";
 import { mutation } from "../schemas/plan.ts";
 import type { App } from "../typed-app.ts";
 
 /** As many devices as there may be, each with all that can be said of it. */
 const BODY_MAX_BYTES = 8 << 20;
+
+const secretOf = (text: string | null): Secret | null => (text === null ? null : new Secret(text));
 
 export function registerDeclarationRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
   app.post(
@@ -21,7 +25,17 @@ export function registerDeclarationRoutes(app: App, deps: ApiDeps, mutations: Mu
       },
     },
     async (request, reply) => {
-      const wanted = { ...request.body, keys: new Map<string, never>(), gatewayKey: null, secretBody: false };
+      const { declaration, prune, keys: brought, gatewayKey } = request.body;
+      const keys = new Map<string, GivenKeys>();
+      for (const [name, { privateKey, presharedKey }] of Object.entries(brought)) {
+        keys.set(name, { privateKey: secretOf(privateKey), presharedKey: secretOf(presharedKey) });
+      }
+      for (const { name, publicKey } of declaration.devices) {
+        const privateKey = keys.get(name)?.privateKey ?? null;
+        if (privateKey !== null && deps.tunnel.publicKeyOf(privateKey) !== publicKey)
+          throw invalid(`device ${name}: its public key is not that of the private key that comes with it`);
+      }
+      const wanted = { declaration, prune, keys, gatewayKey: secretOf(gatewayKey) };
       return await applyDeclaration({ deps, mutations }, request, reply, wanted);
     },
   );

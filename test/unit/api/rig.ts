@@ -3,6 +3,7 @@ import { createApp } from "../../../src/api/app.ts";
 import { Accounts } from "../../../src/api/auth/accounts.ts";
 import { FirstToken } from "../../../src/api/auth/first-token.ts";
 import type { DeviceKeys, KeyWish, Tunnel } from "../../../src/api/deps.ts";
+import { publicKeyOf } from "../../../src/adapters/wireguard/keys.ts";
 import type { Device } from "../../../src/reducers/state.ts";
 import type { ApiDeps, DesiredSource, Readiness } from "../../../src/api/deps.ts";
 import type { Port } from "../../../src/api/schemas/port.ts";
@@ -201,6 +202,8 @@ export class FakeTunnel implements Tunnel {
     }
     return keys;
   }
+
+  publicKeyOf = publicKeyOf;
 
   discardKeys({ presharedKeySecret }: DeviceKeys): Promise<void> {
     this.discarded.push(presharedKeySecret);

@@ -36,6 +36,7 @@ const NO_PROGRAMS: Programs = {
   acceptLog: absent,
   addException: absent,
   findExceptions: absent,
+  bringOver: absent,
   teardown: absent,
 };
 

@@ -1,0 +1,31 @@
+import { Argument, type Command } from "commander";
+import type { Cli } from "../cli.ts";
+import { addMutationOptions, type MutationOptions, showPlan } from "../mutation.ts";
+import { examples } from "../program-parts.ts";
+import { BRING_OVER_SOURCES, type BringOverSource } from "../programs.ts";
+import { carryOut } from "./declaration-verbs.ts";
+
+/** The plan first: nothing is changed without `--apply`. */
+export function addBringOverVerb(program: Command, cli: Cli): void {
+  const verb = program
+    .command("bring-over")
+    .description("show what another program's set-up would be here, keys and all; --apply makes it so")
+    .addArgument(new Argument("<program>", "whose set-up it is").choices(BRING_OVER_SOURCES))
+    .argument("<path>", "its file; of wg-quick the server's file, or the folder with those of its clients")
+    .option("--apply", "make it so");
+  examples(verb, [
+    "portreeve bring-over starttunnel dump.json",
+    "portreeve bring-over wg-quick /etc/wireguard --apply",
+    "portreeve bring-over miniupnpd /var/lib/misc/upnp.leases",
+  ]);
+  addMutationOptions(verb).action(
+    async (source: BringOverSource, path: string, options: MutationOptions & { apply?: boolean }) => {
+      const { body, notes } = await cli.outside.programs.bringOver(source, path);
+      for (const note of notes) cli.say(`note: ${note}`);
+      const call = { method: "POST", path: "/declaration", body } as const;
+      if (options.apply === true && options.dryRun !== true)
+        return await carryOut(cli, call, options, `bring ${path} over`);
+      await showPlan(cli, [call], options);
+    },
+  );
+}
