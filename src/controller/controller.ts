@@ -165,6 +165,14 @@ export class Controller implements ControllerPort {
     return { code: "NOT_READY", message: `${QUEUE_MAX} commands are waiting; ask again`, retryAfter: 30 };
   }
 
+  #refuseAll(group: readonly Waiting[]): void {
+    for (const { submission, resolve } of group) {
+      const refusal = this.#refuseNow(submission);
+      assert(refusal !== null, "refused for nothing");
+      resolve({ ok: false, refusal });
+    }
+  }
+
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
       // One turn of the event loop gathers what arrived together, and lets the reconcilers begin on the last commit.
@@ -188,6 +196,8 @@ export class Controller implements ControllerPort {
   }
 
   async #commit(group: readonly Waiting[]): Promise<void> {
+    // Entered while they waited.
+    if (this.#mode === "safe") return this.#refuseAll(group);
     const base = this.#state;
     const candidate = this.#decideGroup(base, group);
     const started = performance.now();

@@ -126,6 +126,22 @@ describe("Controller", () => {
     expect(heard).toEqual(["safe"]);
   });
 
+  it("[F11] promises nothing to those who waited while the log was lost, renewals neither", async () => {
+    await controller.submit(by(mapRequest({ internalPort: 2001 })));
+    let open = (): void => {};
+    log.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const first = controller.submit(by(mapRequest({ internalPort: 2002 })));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const renewal = controller.submit(by(mapRequest({ internalPort: 2001 })));
+    log.locked = true;
+    controller.enter("safe");
+    open();
+    expect(await first).toMatchObject({ ok: false });
+    expect(await renewal).toMatchObject({ ok: false, refusal: { code: "NOT_READY" } });
+  });
+
   it("a renewal decided on a candidate that was never written is decided again on what stands", async () => {
     log.failures = 1;
     const twins = await Promise.all([controller.submit(by(mapRequest())), controller.submit(by(mapRequest()))]);
