@@ -186,6 +186,8 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     const row = tableGet(this.#state.severed, stateKey);
     if (row === undefined) return undefined;
     const { address, protocol, port, count, revision } = row;
+    // Lost and found: its flows are live again, and a restart must not end them.
+    if (count === 0 && this.#wansAt.has(address)) return undefined;
     return {
       key,
       spec: { kind: "severed", address, protocol, port, count, decidedAt: revision },

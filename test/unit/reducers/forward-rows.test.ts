@@ -104,6 +104,18 @@ describe("forward rows", () => {
     expect(gateway.state.epochs["lan0"]?.startedAt).toBe(gateway.now);
   });
 
+  it("[F25] an address that comes back after another one is severed no more: a restart ends none of its flows", () => {
+    const gateway = new Gateway();
+    gateway.map({ suggestedPort: 9000 });
+    const at = (address: string): string[] => {
+      gateway.later(60).append([event("interface.observed", { name: "wan0", up: true, addresses: [`${address}/24`] })]);
+      return keys(select(gateway.state)).filter((key) => key.startsWith("severed|"));
+    };
+    expect(at("11.22.33.7")).toEqual([`severed|${WAN_ADDRESS}|tcp|0`]);
+    expect(at(WAN_ADDRESS)).toEqual(["severed|11.22.33.7|tcp|0"]);
+    expect(at("11.22.33.7")).toEqual([`severed|${WAN_ADDRESS}|tcp|0`]);
+  });
+
   it("an address that goes and comes back unchanged resets no epoch and severs nothing", () => {
     const gateway = new Gateway();
     const epoch = gateway.state.epochs["lan0"];
