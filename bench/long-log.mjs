@@ -99,6 +99,8 @@ function grantOf(number, at) {
     interface: "lan0",
     label: null,
     enabled: true,
+    sourceAddress: null,
+    from: [],
     claim,
   };
 }

@@ -47,6 +47,8 @@ export function portDetails(port: Port, now: number, paint: Paint): string {
     ["id", port.id],
     ["port", `${externalText(port)} at ${external.address ?? `${port.wan}, which has no address`}`],
     ["to", internalText(port)],
+    ["from", port.from.length === 0 ? "anywhere" : port.from],
+    ["source", port.sourceAddress === "keep" ? "visitors' own addresses" : "the gateway's address"],
     ["label", label ?? "none"],
     ["device", device?.id ?? "not on a served segment"],
     ["claims", claims.map((claim) => claimText(claim, now))],

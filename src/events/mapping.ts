@@ -32,6 +32,16 @@ export const claim = z.strictObject({
 });
 export type Claim = z.infer<typeof claim>;
 
+export const SOURCES_MAX = 32;
+
+/**
+ * What a host inside sees as the source of who comes in by a forward: their own address, or the gateway's, for a host
+ * that answers nobody else. Null: chosen by the profile of the device.
+ */
+export const sourceAddress = z.enum(["keep", "gateway"]);
+/** Only from these networks a forward is reached; sorted, none within another. Empty: from everywhere. */
+const sources = z.array(z.cidrv4()).max(SOURCES_MAX);
+
 export const mappingGranted = z.strictObject({
   /** Stable id, derived from the request: "m" and 12 hex digits. */
   id: z.string().regex(/^m[0-9a-f]{12}$/),
@@ -48,6 +58,8 @@ export const mappingGranted = z.strictObject({
   interface: interfaceName.nullable(),
   label: label.nullable(),
   enabled: z.boolean(),
+  sourceAddress: sourceAddress.nullable(),
+  from: sources,
   claim,
 });
 export type MappingGranted = z.infer<typeof mappingGranted>;
@@ -70,5 +82,7 @@ export const mappingChanged = z.strictObject({
   interface: interfaceName.nullable().optional(),
   label: label.nullable().optional(),
   enabled: z.boolean().optional(),
+  sourceAddress: sourceAddress.nullable().optional(),
+  from: sources.optional(),
 });
 export type MappingChanged = z.infer<typeof mappingChanged>;

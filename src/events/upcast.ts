@@ -9,11 +9,12 @@ export interface Upcaster {
 
 /** Every step that a released log may need. */
 export const UPCASTERS: readonly Upcaster[] = [
+  // Who came in by a mapping was seen with their own address, from wherever.
+  { type: "mapping.granted", from: 1, up: (data) => ({ ...(data as object), sourceAddress: null, from: [] }) },
   // A mapping could not yet move to another WAN; what it could change reads the same.
   { type: "mapping.changed", from: 1, up: (data) => data },
   // Claims did not say by which declaration; those of that time are by none.
   { type: "lease.granted", from: 1, up: (data) => data },
-  { type: "mapping.granted", from: 1, up: (data) => data },
   // Before there were registered devices and WireGuard, every address of a LAN could map to itself.
   {
     type: "settings.changed",

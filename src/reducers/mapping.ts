@@ -45,6 +45,8 @@ export function onMappingGranted(draft: State, record: PortreeveRecord<"mapping.
     interface: data.interface,
     label: data.label,
     enabled: data.enabled,
+    sourceAddress: data.sourceAddress,
+    from: [...data.from],
     claims: [{ ...data.claim }],
     createdAt: record.at,
     createdSeq: record.seq,
@@ -88,7 +90,7 @@ export function onMappingRestored(draft: State, record: PortreeveRecord<"mapping
   }
   const claims = data.claims.map((claim) => ({ ...claim }));
   const specRevision = moves ? record.seq : present.specRevision;
-  const mapping: Mapping = { ...data, claims, specRevision, revision: record.seq };
+  const mapping: Mapping = { ...data, from: [...data.from], claims, specRevision, revision: record.seq };
   tableSet(draft.mappings, data.id, mapping);
   indexPorts(draft, mapping);
   takePorts(draft, mapping);
@@ -111,8 +113,17 @@ function takePorts(draft: State, mapping: Mapping): void {
 
 /** Whether an edit changes where packets go; a new label does not. */
 function movesPackets(mapping: Mapping, fields: Omit<MappingChanged, "id">): boolean {
-  const place = ["wan", "externalPort", "internalAddress", "internalPort", "count", "enabled"] as const;
-  return place.some((field) => fields[field] !== undefined && fields[field] !== mapping[field]);
+  const place = [
+    "wan",
+    "externalPort",
+    "internalAddress",
+    "internalPort",
+    "count",
+    "enabled",
+    "sourceAddress",
+  ] as const;
+  const reached = fields.from !== undefined && String(fields.from) !== String(mapping.from);
+  return reached || place.some((field) => fields[field] !== undefined && fields[field] !== mapping[field]);
 }
 
 /** Ends live flows of a mapping's external side, as an operator's decision does. */

@@ -40,8 +40,13 @@ export const STATE_LIFTS: readonly StateLift[] = [
   (state) => {
     const { devices, byInternal, settings, ...rest } = state as FirstState;
     const { mappings } = rest;
+    const visited = Object.entries(mappings).map(([id, mapping]) => [
+      id,
+      { ...mapping, sourceAddress: null, from: [] },
+    ]);
     return {
       ...rest,
+      mappings: Object.fromEntries(visited) as unknown,
       settings: { ...settings, lan: settings.lan.map((lan) => ({ ...lan, devices: "any" })), wireguard: null },
       usages: sorted(devices, (row, ids) => ({ ...(row as object), mappingIds: ids }), mappings),
       byInternal: sorted(byInternal, (_row, ids) => ids, mappings),

@@ -21,6 +21,10 @@ export interface Mapping {
   interface: string | null;
   label: string | null;
   enabled: boolean;
+  /** What its host sees of visitors; null: chosen by the device's profile. */
+  sourceAddress: "keep" | "gateway" | null;
+  /** The only networks it is reached from; empty: everywhere. */
+  from: string[];
   /** In the order they joined; never empty: the mapping lives while one claim does. */
   claims: Claim[];
   createdAt: number;

@@ -35,8 +35,13 @@ export function keyOf(row: Row): string {
     case "holder":
     case "egress":
       return `${row.kind}|${row.address}`;
+    case "restricted":
+      return `restricted|${row.address}|${row.protocol}|${row.firstPort}-${row.lastPort}`;
+    case "allowed":
+      return `allowed|${row.address}|${row.protocol}|${row.firstPort}-${row.lastPort}|${row.from}`;
     case "forward":
     case "outbound":
+    case "visited":
     case "severed":
       return `${row.kind}|${row.address}|${row.protocol}|${row.port}`;
     default:

@@ -120,6 +120,35 @@ describe.skipIf(missing !== null)("packets through the nftables targets", () => 
     expect(await client.udp({ ...out, fromPort: 7071 })).toMatchObject({ sawAddress: WAN_GATEWAY, sawPort: 7071 });
   });
 
+  it("[F8] lets only the networks of a forward in, ends the flows of others, and leaves other ports alone", async () => {
+    const rows = [...mapping("tcp", 80, client, 8080), ...mapping("udp", 81, client, 8081)];
+    await map(...rows);
+    await stranger.openStream("other", wan(80));
+    const restricted = (protocol: "tcp" | "udp", port: number, from: string): ForwardRow[] => [
+      { kind: "restricted", address: WAN_GATEWAY, protocol, firstPort: port, lastPort: port },
+      { kind: "allowed", address: WAN_GATEWAY, protocol, firstPort: port, lastPort: port, from },
+    ];
+    await map(...restricted("tcp", 80, "198.51.100.0/24"), ...restricted("udp", 81, "11.22.33.0/25"));
+    expect(await stranger.refusedTcp(wan(80))).not.toBeNull();
+    expect(await stranger.udp(wan(81))).toMatchObject({ by: "c0", sawAddress: WAN_STRANGER });
+    await expect(stranger.say("other", "still here?", 700)).rejects.toThrow();
+    const observed = Object.values(await driver.observe("forwards"));
+    for (const row of restricted("udp", 81, "11.22.33.0/25")) expect(observed).toContainEqual(row);
+  });
+
+  it("[F8] brings visitors to a host from the gateway's address, and to others from their own", async () => {
+    await map(...mapping("tcp", 80, client, 8080), ...mapping("tcp", 81, client, 8081), {
+      kind: "visited",
+      address: client.address,
+      protocol: "tcp",
+      port: 8080,
+    });
+    expect(await stranger.tcp(wan(80))).toMatchObject({ by: "c0", sawAddress: LAN_GATEWAY });
+    expect(await stranger.tcp(wan(81))).toMatchObject({ by: "c0", sawAddress: WAN_STRANGER });
+    // Who comes by the host's own address is no visitor.
+    expect(await otherLan.tcp({ host: client.address, port: 8080 })).toMatchObject({ sawAddress: otherLan.address });
+  });
+
   it("[W6] sends all of a device with a WAN of its own from that one's address, and no port of ours either", async () => {
     const [own, out] = ["11.22.33.9", { host: WAN_STRANGER, port: 700 }];
     await batch(gateway.namespace, [`address add ${own}/24 dev wan0`]);

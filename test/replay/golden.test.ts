@@ -77,7 +77,10 @@ describe.each(readdirSync(FIXTURES))("golden history %s", (name) => {
 
   it.each(Object.keys(SELECTORS))("selects the rows of %s it always has", async (reconciler) => {
     const select = SELECTORS[reconciler] as (state: State) => DesiredTable<unknown>;
-    expect(rows(select(await replay(recordsOf(name))))).toEqual(json(`${name}/desired.${reconciler}.json`));
+    // A selector that came later may say more of a row, and has no more rows.
+    expect(rows(select(await replay(recordsOf(name))))).toMatchObject(
+      json(`${name}/desired.${reconciler}.json`) as object[],
+    );
   });
 });
 

@@ -109,6 +109,8 @@ function drawOperator(chance: Chance, promises: Promises): Command {
         label: null,
         enabled: chance.happens(0.85),
         lifetime: chance.pick([null, null, 90, 900]),
+        sourceAddress: null,
+        from: [],
         wan: chance.happens(0.3) ? (promises.settings?.wan.interfaces.at(-1) ?? null) : null,
       };
     }

@@ -10,8 +10,8 @@ export interface SetLayout {
   readonly data: readonly Field[];
 }
 
-/** `ports`: an interval of ports, `port`: one. */
-export type Field = "address" | "protocol" | "port" | "ports";
+/** `ports`: an interval of ports, `port`: one. `source`: a network, which is in `toAddress`, with its length in `toPort`. */
+export type Field = "address" | "protocol" | "port" | "ports" | "source";
 
 const ADDRESS_KEY = ["address", "protocol", "port"] as const;
 
@@ -22,6 +22,9 @@ export const FORWARD_SETS: readonly SetLayout[] = [
   { name: "outbound", key: ADDRESS_KEY, data: ["address", "port"] },
   { name: "ours", key: ["protocol", "port"], data: [] },
   { name: "egress", key: ["address"], data: ["address"] },
+  { name: "restricted", key: ["address", "protocol", "ports"], data: [] },
+  { name: "allowed", key: ["address", "protocol", "ports", "source"], data: [] },
+  { name: "visited", key: ADDRESS_KEY, data: [] },
 ];
 
 export const GUARD_SETS: readonly SetLayout[] = [{ name: "holders", key: ["address"], data: [] }];

@@ -28,7 +28,7 @@ export function withExactIntervals(target: ElementTarget, changes: readonly Fiel
   return changes.map((change) => {
     const layout = target.sets[change.fields.set] as SetLayout;
     if (change.operation === "add" || !layout.key.includes("ports")) return change;
-    if (sameKey(target.netfilter.element(target.table, layout, change.fields), change.fields)) return change;
+    if (sameKey(layout, target.netfilter.element(target.table, layout, change.fields), change.fields)) return change;
     return { operation: change.operation === "delete" ? "none" : "add", fields: change.fields };
   });
 }
@@ -85,15 +85,19 @@ function commitAsFound(target: ElementTarget, change: FieldsChange, error: Recon
   if (error.code !== "ENOENT" && error.code !== "EEXIST") return error;
   const { netfilter, table, sets } = target;
   const { fields, operation } = change;
-  const found = netfilter.element(table, sets[fields.set] as SetLayout, fields);
-  if (operation === "delete") return sameKey(found, fields) ? error : null;
-  if (found !== null && !sameKey(found, fields)) return error;
+  const layout = sets[fields.set] as SetLayout;
+  const found = netfilter.element(table, layout, fields);
+  if (operation === "delete") return sameKey(layout, found, fields) ? error : null;
+  if (found !== null && !sameKey(layout, found, fields)) return error;
   if (found !== null && sameData(found, fields)) return null;
   return transactElements(target, [{ operation: found === null ? "add" : "replace", fields }]);
 }
 
-const sameKey = (found: ElementFields | null, wanted: ElementFields): boolean =>
-  found !== null && found.firstPort === wanted.firstPort && found.lastPort === wanted.lastPort;
+const sameKey = (layout: SetLayout, found: ElementFields | null, wanted: ElementFields): boolean =>
+  found !== null &&
+  found.firstPort === wanted.firstPort &&
+  found.lastPort === wanted.lastPort &&
+  (!layout.key.includes("source") || sameData(found, wanted));
 
 const sameData = (left: ElementFields, right: ElementFields): boolean =>
   left.toAddress === right.toAddress && left.toPort === right.toPort;

@@ -32,7 +32,9 @@ function elementOf(table: string, layout: SetLayout, fields: ElementFields): Ele
   return { table, set: layout.name, key, data: data.length === 0 ? null : data };
 }
 
-function keyPart(field: Field, { address, protocol, firstPort, lastPort }: ElementFields): Part {
+function keyPart(field: Field, fields: ElementFields): Part {
+  const { address, protocol, firstPort, lastPort, toAddress, toPort } = fields;
+  if (field === "source") return `${formatIpv4(toAddress)}/${toPort}`;
   if (field === "address") return formatIpv4(address);
   if (field === "protocol") return PROTOCOL_NAMES.get(protocol) ?? protocol;
   return field === "ports" && firstPort !== lastPort ? [firstPort, lastPort] : firstPort;

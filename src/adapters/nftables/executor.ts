@@ -130,16 +130,17 @@ export class Executor {
     if (skeleton === "remove") written = { skeletonError: this.#remove(table), shape: null };
     else if (skeleton === null) refused = commitElements(target, changes);
     else ({ refused, ...written } = this.#writeSkeleton(target, skeleton, changes));
-    const forwards = (operation: Operation): ElementFields[] =>
-      forwardsAmong(
-        asked.filter((change) => change.operation === operation).map(({ fields }) => fields),
-        sets,
-      );
+    const among = (operation: Operation, ...names: string[]): ElementFields[] =>
+      asked
+        .filter((change) => change.operation === operation && names.includes(sets[change.fields.set]?.name ?? ""))
+        .map(({ fields }) => fields);
     const { severedPorts, lost } = request;
     // A forward that leads elsewhere contradicts its live flows at once; one that is new, only those on their way to it.
-    const movedPorts = forwards("replace");
+    // So does one that fewer may reach.
+    const narrowed = [...among("add", "restricted"), ...among("delete", "allowed")];
+    const movedPorts = [...among("replace", ...FORWARDING), ...narrowed];
     const flowsError = endFlows(target, { severedPorts, movedPorts, lost });
-    this.#judgeLater(target, forwards("add"));
+    this.#judgeLater(target, among("add", ...FORWARDING));
     // The row may look right to whoever retries it, so its flows are not left to that alone.
     if (flowsError?.disposition === "transient") this.#judgeLater(target, movedPorts);
     return { ...written, refused, flowsError };
@@ -218,9 +219,11 @@ export class Executor {
   }
 }
 
-/** External ports that lead somewhere. */
+/** Maps of external ports that lead somewhere. */
+const FORWARDING = ["forwards", "ranges"];
+
 function forwardsAmong(elements: readonly ElementFields[], sets: readonly SetLayout[]): ElementFields[] {
-  return elements.filter(({ set }) => ["forwards", "ranges"].includes(sets[set]?.name ?? ""));
+  return elements.filter(({ set }) => FORWARDING.includes(sets[set]?.name ?? ""));
 }
 
 function changesOf(request: ApplyRequest): FieldsChange[] {

@@ -25,7 +25,8 @@ export interface Destination {
  */
 export type Verdict = "keep" | "forget" | "refuse";
 
-export function judgeFlow(flow: Flow, current: Destination | null, severedPort: boolean): Verdict {
+export function judgeFlow(flow: Flow, current: Destination | "nobody" | null, severedPort: boolean): Verdict {
+  if (current === "nobody") return flow.destinationNat ? "refuse" : "keep";
   // A port nobody severed keeps its flows when its forward is gone: its lease ended, or another program flushed the map.
   if (current === null) return severedPort && flow.destinationNat ? "refuse" : "keep";
   const severed = (flow.mark & MARK_SEVERED) !== 0;
@@ -100,9 +101,16 @@ export function endFlows(
   }
 }
 
-/** As the rules ask: single ports first, then ranges, which keep the port. */
-function destinationOf({ netfilter, table, sets }: ElementTarget, { original }: Flow): Destination | null {
-  const { destination: address, protocol, destinationPort: port } = original;
+/** As the rules ask: whether the source may come in there at all ("nobody": it may not), then single ports, then ranges, which keep the port. */
+function destinationOf(target: ElementTarget, { original }: Flow): Destination | "nobody" | null {
+  const { netfilter, table, sets } = target;
+  const { destination: address, protocol, destinationPort: port, source } = original;
+  const asked = { set: 0, address, protocol, firstPort: port, lastPort: port, toAddress: source, toPort: 32 };
+  const among = (name: string): boolean => {
+    const layout = sets.find((each) => each.name === name);
+    return layout !== undefined && netfilter.element(table, layout, asked) !== null;
+  };
+  if (among("restricted") && !among("allowed")) return "nobody";
   for (const [set, layout] of sets.entries()) {
     if (layout.name !== "forwards" && layout.name !== "ranges") continue;
     const key = { set, address, protocol, firstPort: port, lastPort: port, toAddress: 0, toPort: 0 };

@@ -27,10 +27,15 @@ export function forwardsSkeleton(row: SkeletonRow): Skeleton {
   builder.map("outbound", `type ${ADDRESS_KEY} : ipv4_addr . inet_service;`);
   builder.set("ours", "type inet_proto . inet_service;");
   builder.map("egress", "type ipv4_addr : ipv4_addr;");
+  builder.set("restricted", `type ${ADDRESS_KEY}; flags interval;`);
+  builder.set("allowed", `type ${ADDRESS_KEY} . ipv4_addr; flags interval;`);
+  builder.set("visited", `type ${ADDRESS_KEY};`);
 
+  const external = "ip daddr . meta l4proto . th dport";
   builder.chain("inward", null, [
-    `${TRANSPORT} ${MARK} dnat ip to ip daddr . meta l4proto . th dport map @forwards`,
-    `${TRANSPORT} ${MARK} dnat ip to ip daddr . meta l4proto . th dport map @ranges`,
+    `${TRANSPORT} ${external} @restricted ${external} . ip saddr != @allowed return`,
+    `${TRANSPORT} ${MARK} dnat ip to ${external} map @forwards`,
+    `${TRANSPORT} ${MARK} dnat ip to ${external} map @ranges`,
     UNMARK,
   ]);
   builder.chain("prerouting", "nat hook prerouting priority -100", ["meta nfproto ipv4 jump inward"]);
@@ -44,11 +49,12 @@ export function forwardsSkeleton(row: SkeletonRow): Skeleton {
 }
 
 function postroutingRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {
-  const rules: string[] = [];
+  const ours = `ct mark & ${hex(MARK_OURS)} != 0`;
+  const rules = [`${TRANSPORT} ${ours} ct status dnat ip daddr . meta l4proto . th dport @visited masquerade`];
   if (lans.length > 0) {
     // Hairpin within one segment: without this the target answers the client directly, from an address it never asked.
     const pairs = lans.map((lan) => `"${lan}" . "${lan}"`).join(", ");
-    rules.push(`meta nfproto ipv4 iifname . oifname { ${pairs} } ct mark & ${hex(MARK_OURS)} != 0 masquerade`);
+    rules.push(`meta nfproto ipv4 iifname . oifname { ${pairs} } ${ours} masquerade`);
   }
   if (wans.length > 0) rules.push(`meta nfproto ipv4 oifname ${interfaces(wans)} jump outward`);
   return rules;

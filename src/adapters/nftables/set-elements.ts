@@ -61,6 +61,7 @@ export function elementRequest(table: string, layout: SetLayout, fields: Element
 function register(field: Field, fields: ElementFields): Buffer {
   const bytes = Buffer.alloc(REGISTER_BYTES);
   if (field === "address") uint32(fields.address).copy(bytes);
+  else if (field === "source") uint32(fields.toAddress).copy(bytes);
   else if (field === "protocol") bytes.writeUInt8(fields.protocol);
   else uint16(fields.firstPort).copy(bytes);
   return bytes;
@@ -100,6 +101,12 @@ function decodeElement(
     const at = key + part * REGISTER_BYTES;
     const last = keyEnd < 0 ? at : keyEnd + part * REGISTER_BYTES;
     const kind = layout.key[part];
+    if (kind === "source") {
+      const network = networkBetween(bytes.readUInt32BE(at), bytes.readUInt32BE(last));
+      if (network === null) return null;
+      [fields.toAddress, fields.toPort] = network;
+      continue;
+    }
     if (kind !== "ports" && bytes.readUInt32BE(last) !== bytes.readUInt32BE(at)) return null;
     if (kind === "address") fields.address = bytes.readUInt32BE(at);
     else if (kind === "protocol") fields.protocol = bytes.readUInt8(at);
@@ -115,6 +122,13 @@ function decodeElement(
   }
   const transport = fields.protocol === TCP || fields.protocol === UDP || !layout.key.includes("protocol");
   return transport ? fields : null;
+}
+
+/** Address and length of the network that is exactly these addresses; null if none is. */
+function networkBetween(first: number, last: number): [address: number, length: number] | null {
+  const size = last - first + 1;
+  const length = 32 - Math.log2(size);
+  return Number.isInteger(length) && first % size === 0 ? [first, length] : null;
 }
 
 /** Offset of a value of `registers` parts, or -1. */

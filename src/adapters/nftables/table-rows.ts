@@ -15,6 +15,9 @@ const SET_OF: Record<ElementRow["kind"], number> = {
   outbound: 2,
   ours: 3,
   egress: 4,
+  restricted: 5,
+  allowed: 6,
+  visited: 7,
 };
 const KINDS = Object.keys(SET_OF) as ElementRow["kind"][];
 
@@ -38,6 +41,16 @@ export function fieldsOfRow(row: ElementRow): ElementFields {
     protocol: "protocol" in row ? NUMBER_OF[row.protocol] : 0,
     firstPort,
     lastPort,
+    ...dataOf(row),
+  };
+}
+
+function dataOf(row: ElementRow): Pick<ElementFields, "toAddress" | "toPort"> {
+  if (row.kind === "allowed") {
+    const [address = "", length] = row.from.split("/");
+    return { toAddress: addressNumber(address), toPort: Number(length) };
+  }
+  return {
     toAddress: "toAddress" in row ? addressNumber(row.toAddress) : 0,
     toPort: "toPort" in row ? row.toPort : 0,
   };
@@ -50,6 +63,18 @@ export function rowOfFields(fields: ElementFields): { key: string; row: ElementR
   if (kind === "ours") return { key: `ours|${protocol}|${firstPort}`, row: { kind, protocol, port: firstPort } };
   const [address, toAddress] = [formatIpv4(fields.address), formatIpv4(fields.toAddress)];
   if (kind === "egress") return { key: `egress|${address}`, row: { kind, address, toAddress } };
+  if (kind === "visited") {
+    return { key: `visited|${address}|${protocol}|${firstPort}`, row: { kind, address, protocol, port: firstPort } };
+  }
+  if (kind === "restricted") {
+    const row = { kind, address, protocol, firstPort, lastPort } as const;
+    return { key: `restricted|${address}|${protocol}|${firstPort}-${lastPort}`, row };
+  }
+  if (kind === "allowed") {
+    const from = `${toAddress}/${toPort}`;
+    const row = { kind, address, protocol, firstPort, lastPort, from } as const;
+    return { key: `allowed|${address}|${protocol}|${firstPort}-${lastPort}|${from}`, row };
+  }
   if (kind === "range") {
     const row = { kind, address, protocol, firstPort, lastPort, toAddress } as const;
     return { key: `range|${address}|${protocol}|${firstPort}-${lastPort}`, row };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { claimSource, ipv4, interfaceName, label, lifetime, port, transport } from "../../events/fields.ts";
 import { managedBy, seq, time } from "./fields.ts";
+import { sourceAddress, SOURCES_MAX } from "../../events/mapping.ts";
 
 export const condition = z
   .strictObject({
@@ -30,6 +31,12 @@ export const portSchema = z
     label: z.string().nullable(),
     enabled: z.boolean(),
     managedBy,
+    sourceAddress: z
+      .enum(["keep", "gateway"])
+      .describe(
+        "what the host sees of visitors: their own address, or the gateway's, which hosts answer that know no way to others",
+      ),
+    from: z.array(z.string()).describe("the only networks it is reached from; empty: everywhere"),
     expiresAt: time.nullable().describe("the latest claim's end; null with a claim without end"),
     sync: z.enum(["synced", "pending", "error"]),
     error: z.string().nullable(),
@@ -41,6 +48,13 @@ export const portSchema = z
 export type Port = z.infer<typeof portSchema>;
 
 const count = z.number().int().min(1).max(65535);
+const sourceAddressChoice = sourceAddress
+  .nullable()
+  .describe("what the host sees of visitors; null: the gateway's address if its profile is `split`, else their own");
+const from = z
+  .array(z.union([z.cidrv4(), ipv4]))
+  .max(SOURCES_MAX)
+  .describe("the only networks it is reached from; empty: everywhere");
 const seconds = lifetime.nullable().describe("seconds; null: without end");
 
 export const portAdd = z
@@ -54,6 +68,8 @@ export const portAdd = z
     enabled: z.boolean().default(true),
     lifetime: seconds.default(null),
     wan: interfaceName.nullable().default(null).describe("null: the preferred one"),
+    sourceAddress: sourceAddressChoice.default(null),
+    from: from.default([]),
   })
   .meta({ id: "PortAdd" });
 
@@ -65,6 +81,8 @@ export const portEdit = z
     count: count.optional(),
     label: label.nullable().optional(),
     enabled: z.boolean().optional(),
+    sourceAddress: sourceAddressChoice.optional(),
+    from: from.optional(),
     lifetime: seconds.optional(),
   })
   .meta({ id: "PortEdit" });

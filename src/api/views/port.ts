@@ -1,6 +1,7 @@
 import type { Deadlines } from "../../reducers/decide/command.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
-import type { Mapping, State } from "../../reducers/state.ts";
+import { seenSource } from "../../reducers/select/forward-rows.ts";
+import type { Device, Mapping, State } from "../../reducers/state.ts";
 import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
 import type { Block, Condition, Port } from "../schemas/port.ts";
 import { registeredAt, strangerId } from "./device.ts";
@@ -26,6 +27,7 @@ export function portView(mapping: Mapping, context: PortContext): Port {
   const address = externalAddress(state, mapping.wan);
   const sync = syncOf(mapping, address, context);
   const { interface: iface, internalAddress } = mapping;
+  const registered = iface === null ? undefined : registeredAt(state, iface, internalAddress);
   return {
     id: mapping.id,
     protocol: mapping.protocol,
@@ -35,10 +37,12 @@ export function portView(mapping: Mapping, context: PortContext): Port {
     wan: mapping.wan,
     source: mapping.claims[0]?.source ?? "manual",
     claims: claims.map((claim) => ({ ...claim, expiresAt: isoTimeOrNull(claim.expiresAt) })),
-    device: iface === null ? null : deviceNamed(state, iface, internalAddress),
+    device: iface === null ? null : deviceNamed(registered, iface, internalAddress),
     label: mapping.label,
     enabled: mapping.enabled,
     managedBy: mapping.claims.find((claim) => claim.managedBy !== undefined)?.managedBy ?? null,
+    sourceAddress: seenSource(mapping, registered),
+    from: mapping.from,
     expiresAt: isoTimeOrNull(expiresAt),
     sync: sync.sync,
     error: sync.sync === "error" ? sync.message : null,
@@ -49,8 +53,7 @@ export function portView(mapping: Mapping, context: PortContext): Port {
 }
 
 /** Its own id and name if it is registered, else its address. */
-function deviceNamed(state: State, iface: string, address: string): NonNullable<Port["device"]> {
-  const device = registeredAt(state, iface, address);
+function deviceNamed(device: Device | undefined, iface: string, address: string): NonNullable<Port["device"]> {
   if (device !== undefined) return { id: device.id, name: device.name };
   return { id: strangerId(iface, address), name: address };
 }

@@ -19,6 +19,7 @@ export function addPortVerbs(program: Command, cli: Cli): void {
     "portreeve port add 25565/tcp 192.168.7.20",
     "portreeve port add 8443:443/tcp 192.168.7.2 --label web",
     "portreeve port add 49152-49251/udp 192.168.7.9 --for 2h",
+    "portreeve port add 22022:22/tcp 192.168.7.2 --from 203.0.113.0/24",
     "portreeve port list",
     "portreeve port disable 8443/tcp",
   ]);
@@ -72,6 +73,8 @@ function addAddVerb(port: Command, cli: Cli): void {
     .option("--label <text>", "what it is for")
     .option("--for <duration>", "how long: 30m, 2h, 7d; without it until it is removed")
     .option("--wan <interface>", "the WAN it is on; without it the preferred one")
+    .option("--from <networks>", FROM)
+    .option("--source <which>", SOURCE)
     .option("--disabled", "add it without opening it");
   addMutationOptions(add).action(async (ports: string, target: string, options: AddOptions) => {
     const { protocols, externalPort, internalPort, count } = parseForward(ports);
@@ -79,7 +82,8 @@ function addAddVerb(port: Command, cli: Cli): void {
     const { label = null, wan = null } = options;
     const lifetime = options.for === undefined ? null : parseDuration(options.for);
     const enabled = options.disabled !== true;
-    const body = { externalPort, internalPort, count, internalAddress, label, lifetime, wan, enabled };
+    const place = { externalPort, internalPort, count, internalAddress, label, lifetime, wan, enabled };
+    const body = { ...place, ...visitorsBody(options) };
     const calls = protocols.map((protocol): Call => ({ method: "POST", path: "/ports", body: { protocol, ...body } }));
     await change(cli, calls, options, { one: protocols.length === 1, verb: "forwards" });
   });
@@ -90,9 +94,27 @@ interface AddOptions extends MutationOptions {
   readonly for?: string;
   readonly wan?: string;
   readonly disabled?: true;
+  readonly from?: string;
+  readonly source?: string;
+}
+
+const FROM = "only these networks reach it: 203.0.113.0/24, several with commas; `anywhere` for all";
+const SOURCE = "what the host sees of visitors: `keep` their address, `gateway`, or `auto` by the device's profile";
+
+function visitorsBody({ from, source }: Pick<AddOptions, "from" | "source">): Record<string, unknown> {
+  if (source !== undefined && !["keep", "gateway", "auto"].includes(source)) {
+    throw usage(`--source takes keep, gateway or auto, not ${source}`);
+  }
+  const networks = from === "anywhere" ? [] : from?.split(",").map((each) => each.trim());
+  return {
+    ...(networks !== undefined && { from: networks }),
+    ...(source !== undefined && { sourceAddress: source === "auto" ? null : source }),
+  };
 }
 
 interface EditOptions extends MutationOptions {
+  readonly from?: string;
+  readonly source?: string;
   readonly external?: string;
   readonly to?: string;
   readonly label?: string;
@@ -107,13 +129,15 @@ function addEditVerb(port: Command, cli: Cli): void {
     .argument("<port>", PORT)
     .option("--external <ports>", "another external port, or PORT-LAST")
     .option("--to <address[:port]>", "another host, or another port of it")
+    .option("--from <networks>", FROM)
+    .option("--source <which>", SOURCE)
     .option("--label <text>", 'what it is for; "" removes the label')
     .option("--for <duration>", "let it end after this long, from now")
     .option("--forever", "let it end no more");
   addMutationOptions(edit).action(async (text: string, options: EditOptions) => {
     const body = editBody(options);
     if (Object.keys(body).length === 0)
-      throw usage("nothing to change", "name at least one of --external --to --label --for --forever");
+      throw usage("nothing to change", "name at least one of --external --to --from --source --label --for --forever");
     const ports = await choosePorts(cli.client, text);
     const calls = ports.map(({ id }): Call => ({ method: "PATCH", path: `/ports/${id}`, body }));
     await change(cli, calls, options, { one: namesOne(text), verb: "now forwards" });
@@ -121,7 +145,7 @@ function addEditVerb(port: Command, cli: Cli): void {
 }
 
 function editBody(options: EditOptions): Record<string, unknown> {
-  const body: Record<string, unknown> = {};
+  const body: Record<string, unknown> = visitorsBody(options);
   if (options.external !== undefined) {
     if (/[:/]/.test(options.external)) throw usage("--external takes a port or PORT-LAST, without protocol");
     const { externalPort, count } = parseForward(options.external);

@@ -1,6 +1,6 @@
 import type { Value, ValuePart } from "./schema.ts";
 
-/** One member of a named set or map of family `inet`. Parts of a concatenation are listed; a port range is a pair. */
+/** One member of a named set or map of family `inet`. Parts of a concatenation are listed; a port range is a pair, a network "203.0.113.0/24". */
 export interface Element {
   readonly table: string;
   readonly set: string;
@@ -41,7 +41,11 @@ export function encodeElementsJson(changes: readonly ElementChange[]): string {
 }
 
 function jsonValue(parts: readonly Part[]): Value {
-  const values = parts.map((part): ValuePart => (typeof part === "object" ? { range: [part[0], part[1]] } : part));
+  const values = parts.map((part): ValuePart => {
+    if (typeof part === "object") return { range: [part[0], part[1]] };
+    const [addr = "", length] = typeof part === "string" ? part.split("/") : [];
+    return length === undefined ? part : { prefix: { addr, len: Number(length) } };
+  });
   return values.length === 1 ? (values[0] as ValuePart) : { concat: values };
 }
 

@@ -1,3 +1,4 @@
+import { formatIpv4, parseIpv4 } from "../../lib/ip.ts";
 import type { Part } from "./element.ts";
 
 /** What the kernel answers, as libnftables words it. */
@@ -89,7 +90,7 @@ export class FakeSet {
     const fits =
       parts.length === types.length &&
       parts.every((part, index) => {
-        if (typeof part === "object" && !(this.interval && isKey)) return false;
+        if (isInterval(part) && !(this.interval && isKey)) return false;
         return partFits(part, types[index] as string);
       });
     if (!fits) throw new FakeRefusal("EINVAL", "Invalid argument");
@@ -98,15 +99,22 @@ export class FakeSet {
 
 function partFits(part: Part, type: string): boolean {
   if (typeof part === "object") return partFits(part[0], type) && partFits(part[1], type) && part[0] < part[1];
-  if (type === "ipv4_addr") return typeof part === "string" && IPV4.test(part);
+  if (type === "ipv4_addr")
+    return typeof part === "string" && IPV4.test(part.replace(/\/(?:[0-9]|[12][0-9]|3[0-2])$/, ""));
   if (type === "ether_addr") return typeof part === "string" && ETHER.test(part);
   if (type === "inet_service") return Number.isInteger(part) && (part as number) >= 0 && (part as number) < 65536;
   if (type === "inet_proto") return typeof part === "string" || (Number.isInteger(part) && part < 256);
   return false;
 }
 
+const isInterval = (part: Part): boolean =>
+  typeof part === "object" || (typeof part === "string" && part.includes("/"));
+
 const edge = (key: readonly Part[], side: 0 | 1): Part[] =>
-  key.map((part) => (typeof part === "object" ? part[side] : part));
+  key.map((part) => {
+    if (typeof part === "object") return part[side];
+    return isInterval(part) ? formatIpv4(bounds(part)[side] as number) : part;
+  });
 
 /** Every part has a value in common. */
 function overlap(left: readonly Part[], right: readonly Part[]): boolean {
@@ -116,8 +124,12 @@ function overlap(left: readonly Part[], right: readonly Part[]): boolean {
   });
 }
 
-const bounds = (part: Part): readonly [string | number, string | number] =>
-  typeof part === "object" ? part : [part, part];
+function bounds(part: Part): readonly [string | number, string | number] {
+  if (typeof part === "object") return part;
+  const [address = "", length = "32"] = typeof part === "string" ? part.split("/") : [];
+  const first = parseIpv4(address);
+  return first === null ? [part, part] : [first, first + 2 ** (32 - Number(length)) - 1];
+}
 
 const partText = (part: Part): string => (typeof part === "object" ? `${part[0]}-${part[1]}` : String(part));
 export const keyText = (parts: readonly Part[]): string => parts.map(partText).join(" . ");

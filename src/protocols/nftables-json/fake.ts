@@ -258,7 +258,8 @@ function parts(value: Value): Part[] {
   if (typeof value !== "object") return [value];
   if ("concat" in value) return value.concat.flatMap(parts);
   if ("range" in value) return [[Number(value.range[0]), Number(value.range[1])]];
-  throw new FakeRefusal("EINVAL", "Invalid argument");
+  if ("prefix" in value) return [`${value.prefix.addr}/${value.prefix.len}`];
+  return value satisfies never;
 }
 
 function jsonValue(key: readonly Part[]): Value {

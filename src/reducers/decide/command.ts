@@ -5,6 +5,7 @@ import type { Transport } from "../../events/fields.ts";
 import type { Settings } from "../../events/settings.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
 import type { DeclarationCommand } from "./declaration.ts";
+import type { Mapping } from "../state.ts";
 import type { DeviceCommand } from "./device.ts";
 import type { SubnetCommand } from "./subnet.ts";
 import type { Change } from "./undo.ts";
@@ -83,6 +84,10 @@ export type Command =
       readonly wan: string | null;
       /** The declaration that it is of. */
       readonly managedBy?: string;
+      /** What the host sees of visitors; null: chosen by its profile. */
+      readonly sourceAddress: Mapping["sourceAddress"];
+      /** The only networks it is reached from; empty: everywhere. */
+      readonly from: readonly string[];
     }
   | {
       readonly type: "port.edit";
@@ -93,6 +98,8 @@ export type Command =
       readonly count?: number;
       readonly label?: string | null;
       readonly enabled?: boolean;
+      readonly sourceAddress?: Mapping["sourceAddress"];
+      readonly from?: readonly string[];
       readonly lifetime?: number | null;
     }
   | { readonly type: "port.remove"; readonly id: string }

@@ -81,7 +81,8 @@ export function putPorts(declaration: Declaration, draft: Draft): void {
     draft.do(where, (envelope, state) => {
       if (mapping !== undefined)
         return decidePortEdit({ ...envelope, type: "port.edit", id: mapping.id, ...to }, state);
-      const add = { type: "port.add", ...place, ...to, lifetime: null, wan, managedBy: declaration.name } as const;
+      const open = { lifetime: null, sourceAddress: null, from: [] };
+      const add = { type: "port.add", ...place, ...to, ...open, wan, managedBy: declaration.name } as const;
       return decidePortAdd({ ...envelope, ...add }, state);
     });
   }

@@ -213,6 +213,8 @@ function grant(asking: Asking): Decision {
     interface: command.interface,
     label: null,
     enabled: true,
+    sourceAddress: null,
+    from: [],
     claim,
   });
   const lifetime = claim.lifetime ?? STATIC_LIFETIME;

@@ -1,6 +1,14 @@
 import { event, type EventData, type PortreeveEvent } from "../../events/index.ts";
-import type { Claim } from "../../events/mapping.ts";
-import { type Ipv4Prefix, isHostIpv4, parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
+import { type Claim, SOURCES_MAX } from "../../events/mapping.ts";
+import {
+  type Ipv4Prefix,
+  isHostIpv4,
+  networkOf,
+  parseIpv4,
+  parseIpv4Prefix,
+  prefixContains,
+  prefixText,
+} from "../../lib/ip.ts";
 import { tableGet } from "../../lib/table.ts";
 import { deviceAt } from "../device.ts";
 import { wanOf } from "../select/device-wan.ts";
@@ -131,21 +139,25 @@ export function decidePortAdd(command: CommandEnvelope & CommandOf<"port.add">, 
   const place: Place = { wan, protocol, externalPort, internalAddress, internalPort, count };
   const bad = badPlace(state, place);
   if (bad !== null) return { ok: false, refusal: bad };
+  const from = distinctPrefixes(command.from);
+  if (from === null) return { ok: false, refusal: BAD_SOURCES };
   const others = inTheWay(state, place, null);
   const claim = { ...manualClaim(command.now, command.lifetime), ...markOf(command) };
   const same = others.find((other) => goesTo(other, place));
-  if (same !== undefined && !isManual(same)) return adopt(same, command, claim);
+  if (same !== undefined && !isManual(same)) return adopt(same, { ...command, from }, claim);
   // An operator's decision wins over a device's, and only over a device's.
   const operators = others.filter(isManual);
   if (operators.length > 0) return taken(operators);
   const id = newId("m", state, command);
-  const { label, enabled } = command;
+  const { label, enabled, sourceAddress } = command;
   const granted = event("mapping.granted", {
     id,
     ...place,
     interface: interfaceOf(state, internalAddress),
     label,
     enabled,
+    sourceAddress,
+    from,
     claim,
   });
   return accept([...others.flatMap((other) => endClaims(other)), granted], { kind: "ids", ids: [id] });
@@ -160,18 +172,21 @@ const goesTo = (mapping: Mapping, place: Place): boolean =>
 /** The same forward is there already by a device's asking: the operator's claim joins it. */
 function adopt(mapping: Mapping, command: CommandOf<"port.add">, claim: Claim): Decision {
   const events: PortreeveEvent[] = [event("lease.granted", { mappingId: mapping.id, claim })];
-  if (command.label !== mapping.label || command.enabled !== mapping.enabled) {
-    events.push(event("mapping.changed", { id: mapping.id, label: command.label, enabled: command.enabled }));
-  }
+  const { label, enabled, sourceAddress, from } = command;
+  const changes = changedFields({ label, enabled, sourceAddress, from }, mapping);
+  if (Object.keys(changes).length > 0) events.push(event("mapping.changed", { id: mapping.id, ...changes }));
   return accept(events, { kind: "ids", ids: [mapping.id] });
 }
 
 export function decidePortEdit(command: CommandEnvelope & CommandOf<"port.edit">, state: State): Decision {
   const mapping = tableGet(state.mappings, command.id);
   if (mapping === undefined) return notFound(command.id);
-  const changes = changedFields(command, mapping);
+  const from = distinctPrefixes(command.from ?? []);
+  if (from === null) return { ok: false, refusal: BAD_SOURCES };
+  const changes = changedFields(command.from === undefined ? command : { ...command, from }, mapping);
+  const chosen = ["sourceAddress", "from"].some((field) => field in changes);
   const moves = ["externalPort", "internalAddress", "internalPort", "count"].some((field) => field in changes);
-  if (!isManual(mapping) && (moves || command.lifetime !== undefined)) {
+  if (!isManual(mapping) && (moves || chosen || command.lifetime !== undefined)) {
     const message = `a device asked for ${name(mapping)}, it can only be labelled, disabled or ended; \`port keep\` makes it yours`;
     return refuse("NOT_AUTHORIZED", message);
   }
@@ -201,10 +216,41 @@ export function decidePortEdit(command: CommandEnvelope & CommandOf<"port.edit">
 
 type Changes = Omit<EventData<"mapping.changed">, "id">;
 
-function changedFields(command: CommandOf<"port.edit">, mapping: Mapping): Changes {
-  const fields = ["externalPort", "internalAddress", "internalPort", "count", "label", "enabled"] as const;
-  const changed = fields.filter((field) => command[field] !== undefined && command[field] !== mapping[field]);
-  return Object.fromEntries(changed.map((field) => [field, command[field]])) as Changes;
+type Editable = Pick<CommandOf<"port.edit">, (typeof EDITABLE)[number]>;
+const EDITABLE = [
+  "externalPort",
+  "internalAddress",
+  "internalPort",
+  "count",
+  "label",
+  "enabled",
+  "sourceAddress",
+  "from",
+] as const;
+
+function changedFields(wanted: Editable, mapping: Mapping): Changes {
+  const changed = EDITABLE.filter(
+    (field) => wanted[field] !== undefined && JSON.stringify(wanted[field]) !== JSON.stringify(mapping[field]),
+  );
+  return Object.fromEntries(changed.map((field) => [field, wanted[field]])) as Changes;
+}
+
+const BAD_SOURCES: Refusal = {
+  code: "INVALID_REQUEST",
+  message: `a forward is reached from at most ${SOURCES_MAX} IPv4 networks, each as 203.0.113.0/24`,
+};
+
+/** Sorted networks, none within another; everywhere is no restriction. Null: they are none, or too many. */
+function distinctPrefixes(texts: readonly string[]): string[] | null {
+  const prefixes = texts.map((text) => parseIpv4Prefix(text.includes("/") ? text : `${text}/32`));
+  if (prefixes.includes(null)) return null;
+  const sorted = (prefixes as Ipv4Prefix[]).sort((a, b) => a.length - b.length || networkOf(a) - networkOf(b));
+  const kept: Ipv4Prefix[] = [];
+  for (const prefix of sorted) {
+    if (!kept.some((wider) => prefixContains(wider, prefix.address))) kept.push(prefix);
+  }
+  if (kept[0]?.length === 0) return [];
+  return kept.length > SOURCES_MAX ? null : kept.map(prefixText);
 }
 
 /** Ends all claims and live flows; a device may ask again. */

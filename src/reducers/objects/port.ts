@@ -68,7 +68,7 @@ export function portName({ externalPort, count, protocol }: Mapping): string {
 }
 
 function describe(mapping: Mapping): Description {
-  const { internalAddress, internalPort, count, wan, label, enabled, claims } = mapping;
+  const { internalAddress, internalPort, count, wan, label, enabled, sourceAddress, from, claims } = mapping;
   const last = count === 1 ? "" : `-${internalPort + count - 1}`;
   const ends = claims.map((claim) => claim.expiresAt);
   return {
@@ -78,6 +78,13 @@ function describe(mapping: Mapping): Description {
       on: wan,
       label: label ?? "none",
       is: enabled ? "open" : "closed",
+      "reached from": from.length === 0 ? "everywhere" : from.join(", "),
+      "its host sees":
+        sourceAddress === null
+          ? "visitors as its profile wants it"
+          : sourceAddress === "keep"
+            ? "visitors"
+            : "the gateway",
       "asked for by": claims.map(claimText).join(", "),
       ends: timeText(ends.includes(null) ? null : Math.max(...(ends as number[]))),
     },

@@ -1,6 +1,7 @@
 import type { Transport } from "../../events/fields.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
-import { deviceAt } from "../device.ts";
+import { mappingsOf } from "../decide/device-ports.ts";
+import { deviceAt, profileOf } from "../device.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
 import { type Device, externalKey, type Mapping, type State } from "../state.ts";
@@ -36,7 +37,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   }
 
   get(key: string): Row | undefined {
-    const [kind, first = "", second = "", third = ""] = key.split("|");
+    const [kind, first = "", second = "", third = "", fourth = ""] = key.split("|");
     switch (kind) {
       case "skeleton":
         return this.#skeleton();
@@ -48,6 +49,12 @@ class ForwardTable implements DesiredTable<ForwardRow> {
         return this.#outbound(key, first, second as Transport, Number(third));
       case "ours":
         return this.#ours(key, first as Transport, Number(second));
+      case "restricted":
+        return this.#restricted(key, first, second as Transport, third);
+      case "allowed":
+        return this.#allowed(key, first, second as Transport, third, fourth);
+      case "visited":
+        return this.#visited(key, first, second as Transport, Number(third));
       case "egress":
         return this.#egress(key, first);
       case "severed":
@@ -79,7 +86,12 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       if (old !== undefined) for (const key of previous.keysOf(old)) keys.add(key);
       if (now !== undefined) for (const key of this.keysOf(now)) keys.add(key);
     }
-    for (const { address } of devicesChanged(before, after)) keys.add(`egress|${address}`);
+    for (const device of devicesChanged(before, after)) {
+      keys.add(`egress|${device.address}`);
+      for (const state of [before, after]) {
+        for (const mapping of mappingsOf(state, device)) for (const key of visitedKeysOf(mapping)) keys.add(key);
+      }
+    }
     for (const { key } of tableChanges(before.severed, after.severed)) keys.add(`severed|${key}`);
     if (before.mappings.size === 0 || after.mappings.size === 0) keys.add("skeleton");
     return keys;
@@ -171,6 +183,40 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       : { key, spec: { kind: "ours", protocol, port }, owners: owners.sort(), revision };
   }
 
+  /** The open mapping whose external ports are exactly these, if it is not reached from everywhere. */
+  #withSources(address: string, protocol: Transport, ports: string): Mapping | undefined {
+    const mapping = this.#openAt(address, protocol, Number(ports.split("-")[0]));
+    return mapping !== undefined && mapping.from.length > 0 && externalPorts(mapping) === ports ? mapping : undefined;
+  }
+
+  #restricted(key: string, address: string, protocol: Transport, ports: string): Row | undefined {
+    const mapping = this.#withSources(address, protocol, ports);
+    if (mapping === undefined) return undefined;
+    const [firstPort, lastPort] = [mapping.externalPort, mapping.externalPort + mapping.count - 1];
+    const spec = { kind: "restricted", address, protocol, firstPort, lastPort } as const;
+    return { key, spec, owners: [mapping.id], revision: this.#revision(mapping) };
+  }
+
+  #allowed(key: string, address: string, protocol: Transport, ports: string, from: string): Row | undefined {
+    const mapping = this.#withSources(address, protocol, ports);
+    if (mapping?.from.includes(from) !== true) return undefined;
+    const [firstPort, lastPort] = [mapping.externalPort, mapping.externalPort + mapping.count - 1];
+    const spec = { kind: "allowed", address, protocol, firstPort, lastPort, from } as const;
+    return { key, spec, owners: [mapping.id], revision: this.#revision(mapping) };
+  }
+
+  /** Of several forwards to one internal side, one is enough: the kernel no longer tells them apart there. */
+  #visited(key: string, address: string, protocol: Transport, port: number): Row | undefined {
+    const device = servedDevice(this.#state, address);
+    const visited = mappingsTo(this.#state, address, protocol, port).filter(
+      (mapping) => mapping.enabled && this.#addressOf.has(mapping.wan) && seenSource(mapping, device) === "gateway",
+    );
+    if (visited.length === 0) return undefined;
+    const revision = Math.max(device?.revision ?? 0, ...visited.map((mapping) => this.#revision(mapping)));
+    const spec = { kind: "visited", address, protocol, port } as const;
+    return { key, spec, owners: visited.map((mapping) => mapping.id).sort(), revision };
+  }
+
   /** While the WAN it was given has no address it leaves like the others. */
   #egress(key: string, address: string): Row | undefined {
     const device = servedDevice(this.#state, address);
@@ -235,6 +281,14 @@ function namedWans(state: State): string[] {
   return named.wans;
 }
 
+/** What a mapping's host sees of visitors. In the profile `split` a device answers nobody outside of the tunnel. */
+export function seenSource(mapping: Mapping, device: Device | undefined): "keep" | "gateway" {
+  if (mapping.sourceAddress !== null) return mapping.sourceAddress;
+  return device !== undefined && profileOf(device) === "split" ? "gateway" : "keep";
+}
+
+const externalPorts = ({ externalPort, count }: Mapping): string => `${externalPort}-${externalPort + count - 1}`;
+
 /** Consecutive ports that keep their numbers are one interval; with an offset each port is an element of its own. */
 const isRange = (mapping: Mapping): boolean => mapping.count > 1 && mapping.externalPort === mapping.internalPort;
 
@@ -256,6 +310,9 @@ function addressesOf(state: State, wan: string): readonly string[] {
 function* keysOf(mapping: Mapping, addresses: readonly string[]): Generator<string> {
   const { protocol, externalPort, internalPort, internalAddress, count } = mapping;
   for (const address of addresses) {
+    const ports = `${address}|${protocol}|${externalPorts(mapping)}`;
+    if (mapping.from.length > 0) yield `restricted|${ports}`;
+    for (const from of mapping.from) yield `allowed|${ports}|${from}`;
     if (isRange(mapping)) yield `range|${address}|${protocol}|${externalPort}-${externalPort + count - 1}`;
     else for (let i = 0; i < count; i += 1) yield `forward|${address}|${protocol}|${externalPort + i}`;
   }
@@ -263,6 +320,11 @@ function* keysOf(mapping: Mapping, addresses: readonly string[]): Generator<stri
     yield `outbound|${internalAddress}|${protocol}|${internalPort + i}`;
     yield `ours|${protocol}|${externalPort + i}`;
   }
+  yield* visitedKeysOf(mapping);
+}
+
+function* visitedKeysOf({ internalAddress, protocol, internalPort, count }: Mapping): Generator<string> {
+  for (let i = 0; i < count; i += 1) yield `visited|${internalAddress}|${protocol}|${internalPort + i}`;
 }
 
 /** A deletion that an event explains although no earlier table held the row: its port was released a while ago. */
@@ -273,6 +335,9 @@ export function forwardDeletionExplained(state: State, key: string): boolean {
       return true;
     case "outbound":
     case "ours":
+    case "restricted":
+    case "allowed":
+    case "visited":
       // Nothing records when these went; a state that still has mappings has not lost its source.
       return state.mappings.size > 0;
     case "egress":

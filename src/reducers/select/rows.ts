@@ -8,7 +8,8 @@ import type { Transport } from "../../events/fields.ts";
 
 /**
  * Table `portreeve`. Keys: "skeleton"; `forward|address|protocol|port`; `range|address|protocol|first-last`;
- * `outbound|address|protocol|port`; `ours|protocol|port`; `egress|address`; `severed|address|protocol|port`.
+ * `outbound|address|protocol|port`; `ours|protocol|port`; `egress|address`; `restricted|address|protocol|first-last`;
+ * `allowed|address|protocol|first-last|prefix`; `visited|address|protocol|port`; `severed|address|protocol|port`.
  */
 export type ForwardRow =
   /** Chains, rules, sets and maps, without elements. */
@@ -49,6 +50,26 @@ export type ForwardRow =
     }
   /** A source port that masquerading must not give to others: mapped, or a listener of the gateway (port shadowing). */
   | { readonly kind: "ours"; readonly protocol: Transport; readonly port: number }
+  /** External ports that only some networks reach. */
+  | {
+      readonly kind: "restricted";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly firstPort: number;
+      readonly lastPort: number;
+    }
+  /** One network that reaches restricted ports. */
+  | {
+      readonly kind: "allowed";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly firstPort: number;
+      readonly lastPort: number;
+      /** "203.0.113.0/24" */
+      readonly from: string;
+    }
+  /** An internal side whose visitors come to it from the gateway's address. */
+  | { readonly kind: "visited"; readonly address: string; readonly protocol: Transport; readonly port: number }
   /** SNAT of all that a device with a WAN of its own sends out, but for its mapped ports. */
   | { readonly kind: "egress"; readonly address: string; readonly toAddress: string }
   /** Live flows that came in by this external side end, but those that reach the target it has now. */

@@ -36,6 +36,8 @@ describe("a port made by hand", () => {
         label: "web",
         managedBy: null,
         enabled: true,
+        sourceAddress: "keep",
+        from: [],
         expiresAt: null,
         sync: "synced",
         error: null,

@@ -34,6 +34,8 @@ export function pending(index: number): PendingRecord<PortreeveEvent> {
     interface: "lan0",
     label: index % 7 === 0 ? 'Küche "8080" \\ ☃' : null,
     enabled: true,
+    sourceAddress: null,
+    from: [],
     claim,
   });
   const made = index % 5 === 4 ? event("lease.expired", { mappingId: id, claimKey: claim.key }) : granted;

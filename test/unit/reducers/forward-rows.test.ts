@@ -4,7 +4,7 @@ import { event } from "../../../src/events/index.ts";
 import type { DesiredTable } from "../../../src/reducers/select/desired.ts";
 import { forwardDeletionExplained, selectForwards } from "../../../src/reducers/select/forward-rows.ts";
 import type { ForwardRow } from "../../../src/reducers/select/rows.ts";
-import { DEVICE, Gateway, mapped, OTHER_DEVICE, OTHER_NONCE, portAdd, WAN_ADDRESS } from "./given.ts";
+import { DEVICE, Gateway, mapped, OTHER_DEVICE, OTHER_NONCE, portAdd, refusalOf, WAN_ADDRESS } from "./given.ts";
 import { Router } from "./router.ts";
 
 const select = selectForwards("0123456789abcdef");
@@ -279,5 +279,58 @@ describe("egress rows", () => {
       if (changed !== null) expect([...changed]).toContain(`egress|${address}`);
       expect(egress(router)).toEqual(expected);
     }
+  });
+});
+
+describe("[F8] who reaches a forward, and how its host sees them", () => {
+  const kinds = (gateway: Gateway, ...wanted: string[]): string[] =>
+    keys(select(gateway.state)).filter((key) => wanted.includes(key.split("|")[0] as string));
+
+  it("only the networks that an operator names, each once, also for a range", () => {
+    const gateway = new Gateway();
+    const from = ["203.0.113.7/24", "198.51.100.4", "203.0.113.128/25"];
+    gateway.do(portAdd({ externalPort: 9000, from }));
+    gateway.do(portAdd({ externalPort: 40_000, internalPort: 40_000, count: 3, from: ["203.0.113.0/24"] }));
+    gateway.do(portAdd({ externalPort: 9001, from: ["0.0.0.0/0", "203.0.113.0/24"] }));
+    const at = `${WAN_ADDRESS}|tcp`;
+    expect(kinds(gateway, "restricted", "allowed")).toEqual([
+      `allowed|${at}|40000-40002|203.0.113.0/24`,
+      `allowed|${at}|9000-9000|198.51.100.4/32`,
+      `allowed|${at}|9000-9000|203.0.113.0/24`,
+      `restricted|${at}|40000-40002`,
+      `restricted|${at}|9000-9000`,
+    ]);
+    const [edited] = [...tableRows(gateway.state.mappings)].filter(({ externalPort }) => externalPort === 9000);
+    const before = select(gateway.state);
+    gateway.do({ type: "port.edit", id: edited?.id ?? "", from: [] });
+    expect([...(select(gateway.state).changedSince(before) ?? [])]).toContain(`restricted|${at}|9000-9000`);
+    expect(kinds(gateway, "restricted")).toEqual([`restricted|${at}|40000-40002`]);
+  });
+
+  it("refuses what is no network, and leaves a device's own port to `keep` first", () => {
+    const gateway = new Gateway();
+    expect(refusalOf(gateway.do(portAdd({ from: ["203.0.113.0/33"] }))).code).toBe("INVALID_REQUEST");
+    const { mappingId } = mapped(gateway.map({ suggestedPort: 9000 }));
+    const edit = { type: "port.edit", id: mappingId, sourceAddress: "gateway" } as const;
+    expect(refusalOf(gateway.do(edit)).code).toBe("NOT_AUTHORIZED");
+    gateway.do({ type: "port.keep", id: mappingId });
+    gateway.do(edit);
+    expect(kinds(gateway, "visited")).toEqual([`visited|${DEVICE}|tcp|8080`]);
+  });
+
+  it("a host in profile `split` sees the gateway, unless an operator says otherwise", () => {
+    const router = new Router();
+    router.device("nas");
+    const { address } = router.find("nas");
+    router.do(portAdd({ externalPort: 9000, internalAddress: address, internalPort: 80 }));
+    const visited = (): string[] => kinds(router, "visited");
+    expect(visited()).toEqual([]);
+    const before = select(router.state);
+    router.edit("nas", { profile: "split" });
+    expect([...(select(router.state).changedSince(before) ?? [])]).toContain(`visited|${address}|tcp|80`);
+    expect(visited()).toEqual([`visited|${address}|tcp|80`]);
+    const [mapping] = [...tableRows(router.state.mappings)];
+    router.do({ type: "port.edit", id: mapping?.id ?? "", sourceAddress: "keep" });
+    expect(visited()).toEqual([]);
   });
 });

@@ -144,6 +144,8 @@ export const portAdd = (fields: Partial<Extract<Command, { type: "port.add" }>> 
   enabled: true,
   lifetime: null,
   wan: null,
+  sourceAddress: null,
+  from: [],
   ...fields,
 });
 

@@ -146,6 +146,7 @@ export class FakeWatch implements TableWatch {
 function keyOf(layout: SetLayout, fields: ElementFields): Part[] {
   return layout.key.map((field): Part => {
     if (field === "address") return formatIpv4(fields.address);
+    if (field === "source") return formatIpv4(fields.toAddress);
     if (field === "protocol") return NAMES[fields.protocol] ?? fields.protocol;
     return fields.firstPort;
   });
@@ -156,7 +157,10 @@ function fieldsOf({ key, data }: FakeElement, set: number, layout: SetLayout): E
   for (const [index, field] of layout.key.entries()) {
     const part = key[index] as Part;
     if (field === "address") fields.address = parseIpv4(part as string) ?? 0;
-    else if (field === "protocol") {
+    else if (field === "source") {
+      const [address = "", length] = String(part).split("/");
+      [fields.toAddress, fields.toPort] = [parseIpv4(address) ?? 0, Number(length)];
+    } else if (field === "protocol") {
       if (NUMBERS[String(part)] === undefined) return null;
       fields.protocol = NUMBERS[String(part)] as number;
     } else [fields.firstPort, fields.lastPort] = typeof part === "object" ? part : [Number(part), Number(part)];

@@ -20,12 +20,24 @@ const row: fc.Arbitrary<ElementRow> = fc.oneof(
     toAddress: address,
   }),
   fc.record({ kind: fc.constant("egress" as const), address, toAddress: address }),
+  fc.record({ kind: fc.constant("restricted" as const), address, protocol, firstPort: port, lastPort: port }),
+  fc.record({
+    kind: fc.constant("allowed" as const),
+    address,
+    protocol,
+    firstPort: port,
+    lastPort: port,
+    from: fc.tuple(address, fc.integer({ min: 1, max: 32 })).map(([network, length]) => `${network}/${length}`),
+  }),
+  fc.record({ kind: fc.constant("visited" as const), address, protocol, port }),
 );
 
 const keyOf = (of: ElementRow): string => {
   if (of.kind === "ours") return `ours|${of.protocol}|${of.port}`;
   if (of.kind === "range") return `range|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}`;
   if (of.kind === "egress") return `egress|${of.address}`;
+  if (of.kind === "restricted") return `restricted|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}`;
+  if (of.kind === "allowed") return `allowed|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}|${of.from}`;
   return `${of.kind}|${of.address}|${of.protocol}|${of.port}`;
 };
 

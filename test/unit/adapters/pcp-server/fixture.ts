@@ -121,6 +121,8 @@ export class Fixture {
         interface: "lan0",
         label: null,
         enabled: true,
+        sourceAddress: null,
+        from: [],
         createdAt: 0,
         createdSeq: 1,
         specRevision: 1,
