@@ -132,6 +132,31 @@ describe("[W1] [W2] [W3] a device with nothing but its configuration", () => {
     },
   );
 
+  scenario(
+    "[F8] in profile split sees visitors come from the gateway, and only those it is open to",
+    options(),
+    async (lab) => {
+      await add(lab, "nas", "--kind", "server", "--profile", "split");
+      const [host] = lab.topology.peers;
+      if (host === undefined) throw new Error("no peer");
+      await withPeers([TunnelPeer.up(host, lab.gateway, "nas")], async ([nas]) => {
+        if (nas === undefined) return;
+        await nas.agent.listen({ tcp: [9001] });
+        const forward = await lab.gateway.cli("port", "add", "20001:9001/tcp", nas.address, "--from", "11.22.33.0/24");
+        expect(forward, forward.stderr).toMatchObject({ code: 0 });
+        const through = { host: WAN_GATEWAY, port: 20001, payload: "ping" };
+        expect(await lab.internet.tcp(through)).toMatchObject({ sawAddress: await gatewayOf(lab), payload: "ping" });
+        const [port] = await lab.gateway.ports();
+        expect(port).toMatchObject({ sourceAddress: "gateway", from: ["11.22.33.0/24"] });
+        const narrowed = await lab.gateway.cli("port", "edit", "20001/tcp", "--from", "198.51.100.0/24");
+        expect(narrowed, narrowed.stderr).toMatchObject({ code: 0 });
+        expect(await lab.internet.refusedTcp(through)).not.toBeNull();
+        // Nobody in the internet may reach it now: the scan of the WAN at the end has to find it open.
+        expect(await lab.gateway.cli("port", "edit", "20001/tcp", "--from", "anywhere")).toMatchObject({ code: 0 });
+      });
+    },
+  );
+
   scenario("is gone with its peer and its ports when it is removed, also by its end", options(), async (lab) => {
     await add(lab, "box", "--kind", "server");
     await add(lab, "nas", "--kind", "server", "--for", "8s");
