@@ -21,6 +21,8 @@ const programs: Programs = {
   addException: async (exception) => await (await import("./daemon/firewall-exceptions.ts")).addException(exception),
   findExceptions: async () => await (await import("./daemon/firewall-exceptions.ts")).findExceptions(),
   bringOver: async (source, path) => await (await import("./daemon/bring-over.ts")).bringOver(source, path),
+  backup: async (request) => await (await import("./daemon/backup.ts")).backup(request),
+  restore: async (request) => await (await import("./daemon/backup.ts")).restore(request),
   teardown: async (dataDir) => await (await import("./daemon/offline.ts")).teardown(dataDir),
 };
 

@@ -8,6 +8,7 @@ import { plannedLine } from "./plan-line.ts";
 import { examples } from "./program-parts.ts";
 import { painter, printable, wantsColor } from "./terminal.ts";
 import { addBringOverVerb } from "./verbs/bring-over-verb.ts";
+import { addBackupVerbs } from "./verbs/backup-verbs.ts";
 import { addChangeVerbs } from "./verbs/change-verbs.ts";
 import { addDaemonVerbs } from "./verbs/daemon-verbs.ts";
 import { addDeclarationVerbs } from "./verbs/declaration-verbs.ts";
@@ -78,6 +79,7 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
   addSnapshotVerbs(program, cli);
   addUserVerbs(program, cli);
   addTokenVerbs(program, cli);
+  addBackupVerbs(program, cli);
   addDaemonVerbs(program, cli);
   addOwnVerbs(program, cli);
   // Last, as it is for the program alone: a word that is no command is an argument of it, and gets a suggestion.

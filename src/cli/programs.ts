@@ -1,5 +1,7 @@
 import type { ExceptionDocument } from "../api/schemas/doctor.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { BackupReport } from "../events/backup.ts";
+import type { RestoreReport } from "../events/restore.ts";
 import type { Acceptance } from "../events/restored.ts";
 import type { Salvage } from "../events/salvage.ts";
 import type { LogVerdict } from "../events/verify.ts";
@@ -22,6 +24,10 @@ export interface Programs {
   findExceptions(): Promise<{ readonly found: readonly string[]; readonly remove: () => Promise<void> }>;
   /** Reads what another program has, as a request for `/declaration`. */
   bringOver(source: BringOverSource, path: string): Promise<BroughtDeclaration>;
+  /** Puts a data directory into one file, whether its daemon runs or not. */
+  backup(request: BackupRequest): Promise<BackupReport>;
+  /** Makes the data directory of a backup. */
+  restore(request: RestoreRequest): Promise<RestoreReport>;
   /** Removes what the instance of this data directory made in the kernel, and nothing else. */
   teardown(dataDir: string): Promise<void>;
 }
@@ -49,3 +55,12 @@ export interface BroughtDeclaration {
   /** What is not brought over, and what has to be set besides: sentences. */
   readonly notes: readonly string[];
 }
+
+export interface BackupRequest {
+  readonly file: string;
+  readonly dataDir: string;
+  readonly masterKeyFile: string;
+  /** Null: without secrets. */
+  readonly passphraseFile: string | null;
+}
+export type RestoreRequest = BackupRequest;

@@ -103,7 +103,7 @@ class OpenCopy implements LogCopy {
 const ATTEMPTS = 20;
 
 /** A running LevelDB may compact while we copy: what was copied counts only if the set of files stayed as it was. */
-async function copyLog(source: string, target: string): Promise<void> {
+export async function copyLog(source: string, target: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       const { names, text } = await fingerprint(source);

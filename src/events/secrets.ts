@@ -56,6 +56,30 @@ export function openSecrets(dataDir: string, masterKey: Secret): SecretStore {
   return new SecretFiles(dataDirAt(dataDir).secrets, masterKey);
 }
 
+/** A secret with its id and kind, on its way from one master key to another. */
+export interface OpenedSecret extends NewSecret {
+  readonly secretId: string;
+}
+
+/** All that are kept, one after the other, for a backup that seals them otherwise. */
+export async function* openAll(dataDir: string, masterKey: Secret): AsyncGenerator<OpenedSecret> {
+  const { secrets: directory } = dataDirAt(dataDir);
+  const store = new SecretFiles(directory, masterKey);
+  for (const secretId of await store.list(() => true)) {
+    try {
+      yield { secretId, ...(await store.read(secretId)) };
+    } catch (cause) {
+      // Erased since it was listed: nothing names it any more.
+      if (!(cause instanceof PortreeveError && cause.code === "NOT_FOUND")) throw cause;
+    }
+  }
+}
+
+/** Seals secrets under the ids they had: only into a directory that is being made. */
+export async function sealAgain(dataDir: string, masterKey: Secret, secrets: readonly OpenedSecret[]): Promise<void> {
+  await new SecretFiles(dataDirAt(dataDir).secrets, masterKey).write(secrets);
+}
+
 class SecretFiles implements SecretStore {
   readonly #directory: string;
   readonly #masterKey: Secret;
@@ -74,6 +98,11 @@ class SecretFiles implements SecretStore {
 
   async putAll(secrets: readonly NewSecret[]): Promise<string[]> {
     const made = secrets.map((each) => ({ ...each, secretId: `s${randomBytes(16).toString("hex")}` }));
+    await this.write(made);
+    return made.map(({ secretId }) => secretId);
+  }
+
+  async write(made: readonly OpenedSecret[]): Promise<void> {
     await makePrivateDirectory(this.#directory);
     for (const { secretId } of made) this.#unnamed.add(secretId);
     try {
@@ -86,10 +115,9 @@ class SecretFiles implements SecretStore {
       for (const { secretId } of made) await this.erase(secretId).catch(() => undefined);
       throw cause;
     }
-    return made.map(({ secretId }) => secretId);
   }
 
-  async #write({ kind, material, secretId }: NewSecret & { readonly secretId: string }): Promise<void> {
+  async #write({ kind, material, secretId }: OpenedSecret): Promise<void> {
     const dataKey = randomBytes(KEY_BYTES);
     const content: Sealed = sealed.parse({
       v: 1,
@@ -119,6 +147,10 @@ class SecretFiles implements SecretStore {
   }
 
   async open(secretId: string): Promise<Secret> {
+    return (await this.read(secretId)).material;
+  }
+
+  async read(secretId: string): Promise<NewSecret> {
     const text = await readFile(this.#file(secretId), "utf8").catch((cause: unknown): never => {
       if (!isMissing(cause)) throw cause;
       throw new PortreeveError("NOT_FOUND", `there is no secret ${secretId}`, "refused", { cause });
@@ -126,7 +158,7 @@ class SecretFiles implements SecretStore {
     try {
       const { kind, key, material } = sealed.parse(JSON.parse(text));
       const dataKey = unseal(this.#masterKey.expose(), key, context("key", secretId, kind));
-      return new Secret(unseal(dataKey, material, context("material", secretId, kind)));
+      return { kind, material: new Secret(unseal(dataKey, material, context("material", secretId, kind))) };
     } catch (cause) {
       const message = `secret ${secretId} cannot be opened: it is damaged, or sealed with another master key`;
       throw new PortreeveError("UNAVAILABLE", message, "terminal", { cause });

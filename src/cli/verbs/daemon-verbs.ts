@@ -10,7 +10,7 @@ interface ConfigOption {
   readonly config?: string;
 }
 
-const withConfig = (command: Command): Command =>
+export const withConfig = (command: Command): Command =>
   command.option("--config <file>", "the configuration; /etc/portreeve/portreeve.yaml if that is there");
 
 export function addDaemonVerbs(program: Command, cli: Cli): void {
@@ -39,7 +39,7 @@ export function addDaemonVerbs(program: Command, cli: Cli): void {
 }
 
 /** Errors of the configuration go to stderr one a line, as compilers do, and exit 2. */
-async function load(cli: Cli, file: string | undefined): Promise<LoadedConfig> {
+export async function load(cli: Cli, file: string | undefined): Promise<LoadedConfig> {
   const { ConfigError, DEFAULT_CONFIG_FILE, loadConfig } = await import("../../config/load.ts");
   const chosen =
     file ?? cli.outside.env["PORTREEVE_CONFIG"] ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);

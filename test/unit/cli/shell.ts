@@ -37,6 +37,8 @@ const NO_PROGRAMS: Programs = {
   addException: absent,
   findExceptions: absent,
   bringOver: absent,
+  backup: absent,
+  restore: absent,
   teardown: absent,
 };
 
