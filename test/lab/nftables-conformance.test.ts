@@ -37,7 +37,7 @@ describe.skipIf(missingForLab() !== null)("on a real kernel", () => {
     return {
       target: targetOf(driver),
       matches: sameRow,
-      ground: [desired({ kind: "skeleton", instanceId: INSTANCE, wans: ["wan0"], lans: ["lan0"], tunnel: null })],
+      ground: [desired({ kind: "skeleton", instanceId: INSTANCE, wans: ["wan0"], lans: ["lan0"] })],
       rows: [
         range(4000, 4099, "192.168.77.2"),
         ...(mappingRows("tcp", 80, "192.168.77.2", 8080) as ForwardRow[]).map(desired),

@@ -8,7 +8,7 @@ import { createTopology, type Host, missingForLab, type Topology, WAN_GATEWAY } 
 
 const INSTANCE = "0011223344556677";
 const OTHER_INSTANCE = "8899aabbccddeeff";
-const SKELETON: ForwardRow = { kind: "skeleton", instanceId: INSTANCE, wans: ["wan0"], lans: ["lan0"], tunnel: null };
+const SKELETON: ForwardRow = { kind: "skeleton", instanceId: INSTANCE, wans: ["wan0"], lans: ["lan0"] };
 const GUARD: GuardRow = { kind: "guard", instanceId: INSTANCE, wans: ["wan0"], lans: ["lan0"], requestsPerSecond: 50 };
 const ANCHOR: GuardRow = { kind: "anchor", instanceId: INSTANCE };
 const CLIENT = "192.168.77.2";
@@ -155,7 +155,7 @@ describe.skipIf(missing !== null)("nftables targets on a real kernel", () => {
     const before = await nft("-s", "list", "table", "inet", "portreeve");
     await nft(...command);
     const drifted = await driver.observe("forwards");
-    expect(drifted["skeleton"]).toEqual({ kind: "skeleton", instanceId: "", wans: [], lans: [], tunnel: null });
+    expect(drifted["skeleton"]).toEqual({ kind: "skeleton", instanceId: "", wans: [], lans: [] });
     await driver.apply("forwards", [update(SKELETON, drifted["skeleton"] as ForwardRow)]);
     expect(await driver.observe("forwards")).toEqual(byKey([SKELETON, TCP80, RANGE, OURS]));
     expect(await nft("-s", "list", "table", "inet", "portreeve")).toBe(before);

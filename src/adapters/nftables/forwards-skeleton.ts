@@ -91,7 +91,7 @@ function shadowRules({ wans, lans }: { wans: readonly string[]; lans: readonly s
 function forwardRules({ wans, lans, tunnel }: SkeletonRow): string[] {
   const severed = `ct mark & ${hex(MARK_SEVERED)} != 0`;
   const rules = [`${severed} meta l4proto tcp reject with tcp reset`, `${severed} drop`];
-  if (tunnel !== null) {
+  if (tunnel !== undefined) {
     // Before what is accepted: the answer to a SYN is clamped too. The route's MTU is the smaller of both directions'.
     const clamp = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu";
     rules.push(`iifname "${tunnel}" ${clamp}`, `oifname "${tunnel}" ${clamp}`);

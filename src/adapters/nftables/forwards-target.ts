@@ -16,7 +16,7 @@ type SkeletonRow = Extract<ForwardRow, { kind: "skeleton" }>;
 type SeveredRow = Extract<ForwardRow, { kind: "severed" }>;
 
 /** A skeleton that is not as we wrote it, or was written by an earlier process: no desired row has this instance id. */
-const DRIFTED: SkeletonRow = { kind: "skeleton", instanceId: "", wans: [], lans: [], tunnel: null };
+const DRIFTED: SkeletonRow = { kind: "skeleton", instanceId: "", wans: [], lans: [] };
 
 /**
  * Table `portreeve`. `apply` answers when the kernel has the rows and live flows that contradict a changed or severed one

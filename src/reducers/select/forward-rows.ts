@@ -113,7 +113,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       instanceId: this.#instanceId,
       wans: settings.wan.interfaces,
       lans,
-      tunnel,
+      ...(tunnel !== null && { tunnel }),
     } as const;
     return { key: "skeleton", spec, owners: ["settings"], revision: topologyRevision };
   }

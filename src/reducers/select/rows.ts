@@ -19,7 +19,7 @@ export type ForwardRow =
       readonly wans: readonly string[];
       readonly lans: readonly string[];
       /** Our WireGuard interface, which is one of `lans`, while there is one. */
-      readonly tunnel: string | null;
+      readonly tunnel?: string;
     }
   /** DNAT of one external port. `address` is what packets carry: the WAN interface's own address. */
   | {

@@ -19,7 +19,6 @@ const SKELETON = desired("skeleton", {
   instanceId: INSTANCE,
   wans: ["wan0"],
   lans: ["lan0"],
-  tunnel: null,
 });
 const forward = (port: number, toAddress = HOST, protocol: "tcp" | "udp" = "tcp"): Desired<ForwardRow> =>
   desired(`forward|${WAN}|${protocol}|${port}`, {

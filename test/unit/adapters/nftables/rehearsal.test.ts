@@ -16,7 +16,6 @@ const SKELETON = created<ForwardRow>("skeleton", {
   instanceId: INSTANCE,
   wans: ["wan0"],
   lans: ["lan0"],
-  tunnel: null,
 });
 const range = (firstPort: number, lastPort: number) =>
   created<ForwardRow>(`range|11.22.33.1|udp|${firstPort}-${lastPort}`, {
