@@ -120,10 +120,20 @@ export class Trouble {
     return process !== null;
   }
 
-  #refuse(error: string): boolean {
-    const { kernel, chance } = this.#simulation;
-    kernel.refusals.set(chance.between(PORTS.first, PORTS.last), error);
-    return true;
+  /** A port that nobody holds yet, or one that is missing from then on: new promises fail, and old ones are tried again. */
+  async #refuse(error: string): Promise<boolean> {
+    const { kernel, chance, machine } = this.#simulation;
+    const held = [...kernel.elements().keys()].filter((key) => /^forwards \S+ \. \S+ \. 20\d\d$/.test(key));
+    if (held.length === 0 || chance.happens(0.5)) {
+      kernel.refusals.set(chance.between(PORTS.first, PORTS.last), error);
+      return true;
+    }
+    const element = chance.pick(held).slice("forwards ".length);
+    kernel.refusals.set(Number(element.split(" ").at(-1)), error);
+    this.#tamperedAt = machine.uptimeMs;
+    const removed = kernel.foreign(`delete element inet ${FORWARDS} forwards { ${element} }`);
+    await this.#simulation.elapse(chance.between(500, 3000));
+    return removed;
   }
 
   /** The time passes, and what was due rings when it is over. */
