@@ -5,6 +5,7 @@ import { z } from "zod";
 import { PortreeveError } from "../lib/errors.ts";
 import { dataDirAt } from "./data-dir.ts";
 import { isMissing, makePrivateDirectory, removeDurably, syncDirectory } from "./durable-file.ts";
+import { batchIds, PLACE_BYTES, SecretBatches } from "./secret-batch.ts";
 import { Secret } from "./secret.ts";
 
 /** AES-256-GCM as NIST SP 800-38D recommends it: 96-bit IV, 128-bit tag. */
@@ -12,8 +13,6 @@ const CIPHER = "aes-256-gcm";
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const KEY_BYTES = 32;
-/** Syncs that wait together are one commit of the file system's journal. */
-const WRITE_AT_ONCE = 64;
 
 const sealed = z.strictObject({
   v: z.literal(1),
@@ -45,12 +44,16 @@ export interface SecretStore {
 
 /** Whether a data directory holds secrets that its master key is needed for. */
 export async function hasSecrets(dataDir: string): Promise<boolean> {
-  return (await readdir(dataDirAt(dataDir).secrets).catch(() => [])).some((name) => name.endsWith(".json"));
+  const { secrets } = dataDirAt(dataDir);
+  const names = await readdir(secrets).catch((): string[] => []);
+  if (names.some((name) => name.endsWith(".json"))) return true;
+  return [...(await new SecretBatches(secrets).list(names)).values()].some((ids) => ids.length > 0);
 }
 
 /**
  * One file a secret, not keys in LevelDB: there a deleted value lives on in the write-ahead log, in tables until their
- * compaction, and in the copies that are set aside after a crash. A file of its own is overwritten in place and gone.
+ * compaction, and in the copies that are set aside after a crash. A file of its own is overwritten in place and gone. Those
+ * that are put together share one, in places that are overwritten in place as well: a sync for each would take seconds.
  */
 export function openSecrets(dataDir: string, masterKey: Secret): SecretStore {
   return new SecretFiles(dataDirAt(dataDir).secrets, masterKey);
@@ -83,41 +86,54 @@ export async function sealAgain(dataDir: string, masterKey: Secret, secrets: rea
 class SecretFiles implements SecretStore {
   readonly #directory: string;
   readonly #masterKey: Secret;
+  readonly #batches: SecretBatches;
   /** Put by this process for something that is still being decided: nobody may take them for left-overs. */
   readonly #unnamed = new Set<string>();
 
   constructor(directory: string, masterKey: Secret) {
     this.#directory = directory;
     this.#masterKey = masterKey;
+    this.#batches = new SecretBatches(directory);
   }
 
   async put(kind: string, material: Secret): Promise<string> {
-    const [secretId] = (await this.putAll([{ kind, material }])) as [string];
+    const secretId = `s${randomBytes(16).toString("hex")}`;
+    await this.write([{ kind, material, secretId }]);
     return secretId;
   }
 
   async putAll(secrets: readonly NewSecret[]): Promise<string[]> {
-    const made = secrets.map((each) => ({ ...each, secretId: `s${randomBytes(16).toString("hex")}` }));
-    await this.write(made);
-    return made.map(({ secretId }) => secretId);
+    const ids = batchIds(secrets.length);
+    const made = secrets.map((each, index) => ({ ...each, secretId: ids[index] as string }));
+    const texts = made.map((each) => this.#sealed(each));
+    const fit = texts.length > 1 && texts.every((text) => text.length < PLACE_BYTES);
+    if (fit) await this.#keep(ids, async () => await this.#batches.write(ids, texts));
+    else await this.write(made);
+    return ids;
   }
 
+  /** Each in a file of its own. */
   async write(made: readonly OpenedSecret[]): Promise<void> {
+    const ids = made.map(({ secretId }) => secretId);
+    await this.#keep(ids, async () => {
+      for (const each of made) await this.#writeFile(this.#file(each.secretId), this.#sealed(each));
+    });
+  }
+
+  /** A file that a crash leaves half written bears ids that nobody was told, so it needs no name of its own first. */
+  async #keep(ids: readonly string[], write: () => Promise<void>): Promise<void> {
     await makePrivateDirectory(this.#directory);
-    for (const { secretId } of made) this.#unnamed.add(secretId);
+    for (const secretId of ids) this.#unnamed.add(secretId);
     try {
-      // A file that a crash leaves half written bears an id that nobody was told, so it needs no name of its own first.
-      for (let start = 0; start < made.length; start += WRITE_AT_ONCE) {
-        await Promise.all(made.slice(start, start + WRITE_AT_ONCE).map((each) => this.#write(each)));
-      }
+      await write();
       await syncDirectory(this.#directory);
     } catch (cause) {
-      for (const { secretId } of made) await this.erase(secretId).catch(() => undefined);
+      for (const secretId of ids) await this.erase(secretId).catch(() => undefined);
       throw cause;
     }
   }
 
-  async #write({ kind, material, secretId }: OpenedSecret): Promise<void> {
+  #sealed({ kind, material, secretId }: OpenedSecret): string {
     const dataKey = randomBytes(KEY_BYTES);
     const content: Sealed = sealed.parse({
       v: 1,
@@ -125,9 +141,13 @@ class SecretFiles implements SecretStore {
       key: seal(this.#masterKey.expose(), dataKey, context("key", secretId, kind)),
       material: seal(dataKey, material.expose(), context("material", secretId, kind)),
     });
-    const file = await open(this.#file(secretId), "wx", 0o600);
+    return JSON.stringify(content);
+  }
+
+  async #writeFile(path: string, text: string): Promise<void> {
+    const file = await open(path, "wx", 0o600);
     try {
-      await file.writeFile(`${JSON.stringify(content)}\n`);
+      await file.writeFile(`${text}\n`);
       await file.sync();
     } finally {
       await file.close();
@@ -139,11 +159,20 @@ class SecretFiles implements SecretStore {
       if (isMissing(cause)) return [];
       throw cause;
     });
-    const ids = names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length));
-    return ids.filter((id) => {
+    const alone = names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -".json".length));
+    const batches = await this.#batches.list(names);
+    for (const [name, ids] of batches) if (ids.length === 0) await this.#removeEmpty(name);
+    return [...alone, ...[...batches.values()].flat()].filter((id) => {
       if (isNamed(id)) this.#unnamed.delete(id);
       return !this.#unnamed.has(id);
     });
+  }
+
+  /** One that is being written has ids that nobody names yet. */
+  async #removeEmpty(batch: string): Promise<void> {
+    const prefix = batch.slice(0, -".batch".length);
+    if ([...this.#unnamed].some((id) => id.startsWith(prefix))) return;
+    await removeDurably(join(this.#directory, batch));
   }
 
   async open(secretId: string): Promise<Secret> {
@@ -151,10 +180,12 @@ class SecretFiles implements SecretStore {
   }
 
   async read(secretId: string): Promise<NewSecret> {
-    const text = await readFile(this.#file(secretId), "utf8").catch((cause: unknown): never => {
+    const alone = await readFile(this.#file(secretId), "utf8").catch((cause: unknown): null => {
       if (!isMissing(cause)) throw cause;
-      throw new PortreeveError("NOT_FOUND", `there is no secret ${secretId}`, "refused", { cause });
+      return null;
     });
+    const text = alone ?? (await this.#batches.read(secretId));
+    if (text === null) throw new PortreeveError("NOT_FOUND", `there is no secret ${secretId}`, "refused");
     try {
       const { kind, key, material } = sealed.parse(JSON.parse(text));
       const dataKey = unseal(this.#masterKey.expose(), key, context("key", secretId, kind));
@@ -178,7 +209,7 @@ class SecretFiles implements SecretStore {
         await file.close();
       }
     } catch (cause) {
-      if (isMissing(cause)) return;
+      if (isMissing(cause)) return await this.#batches.erase(secretId);
       throw cause;
     }
     await removeDurably(path);

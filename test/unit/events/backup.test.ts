@@ -23,7 +23,10 @@ async function running() {
   const log = await openLevelLog(dataDir);
   await append(log, 0, 20);
   const secrets = openSecrets(dataDir, await loadMasterKey(masterKeyFile, false));
-  const secretId = await secrets.put("wireguard-key", new Secret(CANARY));
+  const [secretId] = (await secrets.putAll([
+    { kind: "wireguard-key", material: new Secret(CANARY) },
+    { kind: "psk", material: new Secret("another") },
+  ])) as [string];
   const file = join(temporaryDirectory(), "gateway.backup");
   const target = join(temporaryDirectory(), "restored");
   return { dataDir, masterKeyFile, passphraseFile, log, secretId, file, target };
@@ -33,11 +36,11 @@ describe("a backup", () => {
   it("of a running log is restored whole, recognised as a copy, and goes on once accepted", async () => {
     const { log, file, target, secretId, ...paths } = await running();
     const report = await backup({ ...paths, file });
-    expect(report).toEqual({ file, head: log.head.seq, secrets: 1 });
+    expect(report).toEqual({ file, head: log.head.seq, secrets: 2 });
     await log.close();
     const otherKey = join(temporaryDirectory(), "master.key");
     const request = { file, dataDir: target, masterKeyFile: otherKey, passphraseFile: paths.passphraseFile };
-    expect(await restore(request)).toEqual({ dataDir: target, head: report.head, secrets: 1, left: 0 });
+    expect(await restore(request)).toEqual({ dataDir: target, head: report.head, secrets: 2, left: 0 });
     await expect(refuseIfCopied(target)).rejects.toMatchObject({ code: "LOG_RESTORED" });
     await acceptLog(target);
     await expect(refuseIfCopied(target)).resolves.toBeUndefined();
@@ -72,7 +75,7 @@ describe("a backup", () => {
       expect(text.includes(`"secret":"${secretId}"`)).toBe(named);
     }
     const request = { ...paths, file: sealed, dataDir: target };
-    expect(await restore({ ...request, passphraseFile: null })).toMatchObject({ secrets: 0, left: 1 });
+    expect(await restore({ ...request, passphraseFile: null })).toMatchObject({ secrets: 0, left: 2 });
     const wrong = join(temporaryDirectory(), "wrong");
     writeFileSync(wrong, "another passphrase", { mode: 0o600 });
     const other = `${target}-2`;

@@ -119,13 +119,28 @@ describe("openSecrets", () => {
     for (const [index, id] of ids.entries()) expect(textOf(await store.open(id))).toBe(materials[index]);
     expect(await store.list(() => false)).toEqual([]);
     expect((await store.list(() => true)).length).toBe(150);
+    expect(readdirSync(join(dataDir, "secrets"))).toHaveLength(1);
+    const [file = ""] = readdirSync(join(dataDir, "secrets"));
+    await store.erase(ids[7] as string);
+    const place = readFileSync(join(dataDir, "secrets", file)).subarray(7 * 1024, 8 * 1024);
+    expect(place).toEqual(Buffer.alloc(1024));
     await store.erase(ids[7] as string);
     await expect(store.open(ids[7] as string)).rejects.toMatchObject({ code: "NOT_FOUND" });
     expect(textOf(await store.open(ids[8] as string))).toBe("material 8");
     const kinds = ["psk", "no kind", "psk"];
     await expect(store.putAll(kinds.map((kind) => ({ kind, material: new Secret("x") })))).rejects.toThrow();
-    expect(readdirSync(join(dataDir, "secrets"))).toHaveLength(149);
+    expect(readdirSync(join(dataDir, "secrets"))).toEqual([file]);
     expect(await store.putAll([])).toEqual([]);
+    expect(await hasSecrets(dataDir)).toBe(true);
+    for (const id of ids) await store.erase(id);
+    expect(await hasSecrets(dataDir)).toBe(false);
+    expect(await store.list(() => true)).toEqual([]);
+    expect(readdirSync(join(dataDir, "secrets"))).toEqual([]);
+    const large = await store.putAll(
+      [1, 2].map((size) => ({ kind: "psk", material: new Secret("x".repeat(size * 1000)) })),
+    );
+    expect((await store.list(() => true)).sort()).toEqual(large.toSorted());
+    expect((await store.open(large[1] as string)).expose()).toHaveLength(2000);
   });
 
   it("does not take a path for an id", async () => {
