@@ -12,7 +12,7 @@ const COMBINATIONS = [
   [[], []],
 ] as const;
 const forwards = (wans: readonly string[], lans: readonly string[]): Skeleton =>
-  forwardsSkeleton({ kind: "skeleton", instanceId, wans, lans, tunnel: lans[0] ?? null });
+  forwardsSkeleton({ kind: "skeleton", instanceId, wans, lans, ...(lans[0] !== undefined && { tunnel: lans[0] }) });
 const guard = (wans: readonly string[], lans: readonly string[]): Skeleton =>
   guardSkeleton({ kind: "guard", instanceId, wans, lans, requestsPerSecond: 50 });
 
