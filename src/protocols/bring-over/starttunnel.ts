@@ -4,6 +4,8 @@ import { BringOverError } from "./error.ts";
 import { address, key, name, readJson, readSocket } from "./json.ts";
 import type { BroughtOver, BroughtSubnet, PublicKeyOf } from "./model.ts";
 
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+
 /**
  * A StartTunnel database as `start-tunnel db dump` prints it: the document itself, or beside its revision. Members that
  * later versions add are let pass.
@@ -29,14 +31,18 @@ const subnet = z.looseObject({
   clients: z.record(z.string(), client).default({}),
 });
 const dnat = z.looseObject({
-  kind: z.literal("dnat").default("dnat"),
+  kind: z.literal("dnat"),
   target: z.string(),
   label: name.nullish(),
   enabled: z.boolean().default(true),
   count: z.number().int().min(1).max(65535).default(1),
   auto: z.boolean().default(false),
 });
-const forward = z.union([dnat, z.looseObject({ kind: z.literal("sni") })]);
+/** The first versions knew one kind only and did not say it. */
+const forward = z.preprocess(
+  (each) => (isObject(each) && !("kind" in each) ? { ...each, kind: "dnat" } : each),
+  z.discriminatedUnion("kind", [dnat, z.looseObject({ kind: z.literal("sni") })]),
+);
 const database = z.looseObject({
   wg: z.looseObject({
     port: z.number().int().min(1).max(65535).default(51820),
@@ -44,9 +50,12 @@ const database = z.looseObject({
     subnets: z.record(z.string(), subnet).default({}),
   }),
   portForwards: z.record(z.string(), forward).default({}),
-  dnsRecords: z.unknown(),
+  dnsRecords: z.unknown().optional(),
 });
-const dump = z.union([z.looseObject({ value: database }).transform(({ value }) => value), database]);
+const dump = z.preprocess(
+  (json) => (isObject(json) && !("wg" in json) && "value" in json ? json["value"] : json),
+  database,
+);
 
 const DEFAULT_PORT = 51820;
 
@@ -67,8 +76,7 @@ export function parseStartTunnel(text: string, publicKeyOf: PublicKeyOf): Brough
   return found.end();
 }
 
-const hasContent = (value: unknown): boolean =>
-  typeof value === "object" && value !== null && Object.keys(value).length > 0;
+const hasContent = (value: unknown): boolean => isObject(value) && Object.keys(value).length > 0;
 
 function readSubnet(found: Collection, prefix: string, each: z.infer<typeof subnet>, publicKeyOf: PublicKeyOf): void {
   const wan = each.wanIp ?? null;

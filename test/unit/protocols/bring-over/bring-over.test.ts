@@ -90,6 +90,14 @@ describe("a StartTunnel dump", () => {
     );
   });
 
+  it("needs no member that an older or younger version has not", () => {
+    const { declaration: made } = checked(parseStartTunnel(JSON.stringify({ wg: { key: SERVER } }), publicOf));
+    expect([made.subnets, made.devices, made.ports]).toEqual([[], [], []]);
+    const portForwards = { "11.22.33.1:80": { target: "10.59.7.2:8080" } };
+    const old = parseStartTunnel(JSON.stringify({ wg: STARTTUNNEL.wg, portForwards }), publicOf);
+    expect(old.declaration.ports.map(({ port }) => port)).toEqual(["80/tcp", "80/udp"]);
+  });
+
   it("is read with its revision around it as well, and another port is said", () => {
     const wg = { ...STARTTUNNEL.wg, port: 51900 };
     const brought = parseStartTunnel(JSON.stringify({ id: 7, value: { ...STARTTUNNEL, wg } }), publicOf);
@@ -100,7 +108,7 @@ describe("a StartTunnel dump", () => {
   it.each([
     ["{", "this is no JSON"],
     ["[]", "the document"],
-    [JSON.stringify({ wg: { ...STARTTUNNEL.wg, key: `${SERVER}x` } }), "the document"],
+    [JSON.stringify({ wg: { ...STARTTUNNEL.wg, key: `${SERVER}x` } }), "wg.key: must be 32 bytes in base64"],
     [
       JSON.stringify({ ...STARTTUNNEL, portForwards: { "x:1": { target: "10.59.7.2:443" } } }),
       "portForwards: an address",
