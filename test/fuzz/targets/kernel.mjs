@@ -98,8 +98,9 @@ async function elementsCheck(load) {
       const found = datagrams.flatMap((datagram) => elementsIn(datagram, set));
       ok(found.length * 4 <= 2 * bytes.length, "more elements than there is room for");
       some ||= found.length > 0;
-      // A request names an element by its key, as the kernel does: what has no data reads back from it whole.
-      if (layout.data.length > 0) continue;
+      // A request names an element by its key, as the kernel does: what has no data reads back from it whole, but for an
+      // interval, which is named by its first port.
+      if (layout.data.length > 0 || layout.key.includes("ports")) continue;
       for (const fields of found)
         deepStrictEqual(elementsIn(elementRequest("portreeve", layout, fields), set), [fields]);
     }

@@ -65,7 +65,7 @@ describe("stateDiffDocument", () => {
     const gateway = new Gateway({
       perDevice: { mappings: 1000, ports: 2048, requestsPerSecond: 50, eventsPerMinute: 20, eventBurst: 2000 },
     });
-    for (let port = 1; port <= 250; port += 1) gateway.map({ internalPort: port });
+    for (let port = 1; port <= 600; port += 1) gateway.map({ internalPort: port });
     const pieces = await piecesOf(initialState(), gateway.state);
     const whole = pieces.join("");
     expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(whole.length / 2);
