@@ -1,6 +1,7 @@
 import type { ControllerPort } from "../controller/port.ts";
 import type { Settler } from "../controller/settled-submission.ts";
-import { tableGet } from "../lib/table.ts";
+import type { Seq } from "../events/envelope.ts";
+import { tableChanges, tableGet } from "../lib/table.ts";
 import type { ReconcilerDefinition, Rehearsing, Target } from "../reconcilers/contract.ts";
 import { createReconciler, type EngineDeps, type RunningReconciler } from "../reconcilers/engine/engine.ts";
 import { nftablesForwards } from "../reconcilers/nftables-forwards.ts";
@@ -14,6 +15,8 @@ import type { ForwardRow, GuardRow, RouteRow, SysctlRow, WireguardRow } from "..
 import type { SecretRow } from "../reducers/select/secret-rows.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
 import type { State } from "../reducers/state.ts";
+
+type States = Pick<ControllerPort, "state" | "subscribe">;
 
 export interface GatewayTargets {
   readonly guard: Target<GuardRow, GuardRow>;
@@ -45,9 +48,27 @@ export interface GatewayReconcilers extends Settler {
   close(): Promise<void>;
 }
 
+/** The last record, up to a given one, after which something else may be wanted of the tunnel. */
+function lastTunnelChange(controller: States): (seq: Seq) => Seq {
+  let last = controller.state;
+  let changed = last.seq;
+  const same = (one: State, other: State): boolean =>
+    one.settingsRevision === other.settingsRevision &&
+    one.servedRevision === other.servedRevision &&
+    one.topologyRevision === other.topologyRevision &&
+    one.wireguard === other.wireguard &&
+    one.subnets === other.subnets &&
+    tableChanges(one.devices, other.devices).length === 0;
+  controller.subscribe((state) => {
+    if (!same(last, state)) changed = state.seq;
+    last = state;
+  });
+  return (seq) => Math.min(seq, changed);
+}
+
 /** The reconcilers of the gateway role, and what a promise waits for; over the real kernel, or one that is played. */
 export function createGatewayReconcilers(
-  controller: Pick<ControllerPort, "state" | "subscribe">,
+  controller: States,
   instanceId: string,
   targets: GatewayTargets,
   deps: Omit<EngineDeps<State>, "states" | "pausedUntil">,
@@ -67,9 +88,8 @@ export function createGatewayReconcilers(
       ? []
       : [running(wireguard(), targets.tunnel.wireguard), running(routes(), targets.tunnel.routes)];
   const sealed = targets.tunnel === null ? [] : [running(secrets(), targets.tunnel.secrets)];
-  // What a promise waits for. Not the guard: it gives a device its share of requests, and no forward depends on that.
-  const promised = [forwards, kernel, ...tunnel];
-  const all = [guard, ...promised, ...sealed];
+  const all = [guard, forwards, kernel, ...tunnel, ...sealed];
+  const tunnelChangedBy = lastTunnelChange(controller);
   return {
     guard,
     forwards,
@@ -80,7 +100,11 @@ export function createGatewayReconcilers(
       await Promise.all(all.slice(1).map((reconciler) => reconciler.start()));
     },
     async settled(seq, signal) {
-      await Promise.all(promised.map((reconciler) => reconciler.settled(seq, signal)));
+      // Not the guard: it gives a device its share of requests, and no forward depends on that. Nor a tunnel that the
+      // change is not about: where `ip` and `wg` cannot be asked for a while, ports are opened all the same.
+      const waits = [forwards, kernel].map((reconciler) => reconciler.settled(seq, signal));
+      const changed = tunnelChangedBy(seq);
+      await Promise.all([...waits, ...tunnel.map((reconciler) => reconciler.settled(changed, signal))]);
     },
     effect(mappingId) {
       const mapping = tableGet(controller.state.mappings, mappingId);

@@ -30,7 +30,10 @@ const OLDER = environment(
     module: "events/log-open",
     of: "openAndCheck",
     when: "after",
-    edits: [{ module: "events/index", from: '"mapping.granted": {', to: '"mapping.bestowed": {' }],
+    edits: [
+      { module: "events/index", from: '"mapping.granted": {', to: '"mapping.bestowed": {' },
+      { module: "events/upcast", from: 'type: "mapping.granted"', to: 'type: "mapping.bestowed"' },
+    ],
   },
   Number.MAX_SAFE_INTEGER,
 );

@@ -150,7 +150,12 @@ export class Lane {
 
   /** External port of every forward in the kernel, as "tcp 14000 192.168.77.2 4000". */
   async kernel() {
-    const listed = JSON.parse(await this.topology.gateway.exec("nft", "-j", "list", "ruleset"));
+    // nft 1.0.6 prints nothing at all if the ruleset changes while it lists.
+    let text = "";
+    for (let look = 0; text.trim() === "" && look < 20; look += 1) {
+      text = await this.topology.gateway.exec("nft", "-j", "list", "ruleset");
+    }
+    const listed = JSON.parse(text);
     /** @type {string[]} */
     const forwards = [];
     for (const { map } of listed.nftables) {
