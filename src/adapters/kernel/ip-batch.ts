@@ -20,14 +20,16 @@ export const ipBatch: IpBatch = (options, commands, signal) =>
   new Promise((resolve, reject) => {
     const child = spawn("ip", [...options, "-force", "-batch", "-"], { signal, timeout: TIMEOUT_MS });
     const said = { stdout: "", stderr: "" };
+    const fail = (cause: unknown): void =>
+      reject(new PortreeveError("UNAVAILABLE", "`ip` did not run; is iproute2 installed?", "transient", { cause }));
+    child.on("error", fail);
+    // Without files to open there is a child that has no pipes and says why in its error.
+    if ((child.stdin as unknown) === undefined) return;
     for (const stream of ["stdout", "stderr"] as const) {
       child[stream].setEncoding("utf8").on("data", (piece: string) => {
         said[stream] += piece;
       });
     }
-    const fail = (cause: unknown): void =>
-      reject(new PortreeveError("UNAVAILABLE", "`ip` did not run; is iproute2 installed?", "transient", { cause }));
-    child.on("error", fail);
     child.on("close", (code, killedBy) => {
       const errors = failedCommands(said.stderr);
       // It ends with an error as soon as one command failed; with one and no command named, nothing was done.
