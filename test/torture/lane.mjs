@@ -150,12 +150,11 @@ export class Lane {
 
   /** External port of every forward in the kernel, as "tcp 14000 192.168.77.2 4000". */
   async kernel() {
-    // nft 1.0.6 prints nothing at all if the ruleset changes while it lists.
-    let text = "";
-    for (let look = 0; text.trim() === "" && look < 20; look += 1) {
-      text = await this.topology.gateway.exec("nft", "-j", "list", "ruleset");
-    }
-    const listed = JSON.parse(text);
+    const { gateway } = this.topology;
+    const tables = await gateway.exec("nft", "list", "tables");
+    if (!tables.split("\n").includes("table inet portreeve")) return [];
+    // The map alone: of the whole ruleset nft 1.0.6 sometimes prints nothing at all as JSON.
+    const listed = JSON.parse(await gateway.exec("nft", "-j", "list", "map", "inet", "portreeve", "forwards"));
     /** @type {string[]} */
     const forwards = [];
     for (const { map } of listed.nftables) {
