@@ -25,8 +25,8 @@ export class SettledSubmission {
   settler: Settler | null = null;
   readonly #controller: ControllerPort;
   readonly #clock: Clock;
-  /** Claims whose maker still waits: whether a repetition of its request was told of success, or they are on their way out. */
-  readonly #making = new Map<string, "waiting" | "told" | "withdrawing">();
+  /** The last maker of each claim that is still waited for. */
+  readonly #making = new Map<string, Making>();
   /** Commands of one commit wait together. */
   #waiting: { readonly seq: number; readonly settled: Promise<void> } | null = null;
 
@@ -42,22 +42,28 @@ export class SettledSubmission {
   async submit(command: SubmissionInput): Promise<Outcome> {
     const decided = await this.#controller.submit(command);
     if (!decided.ok || this.settler === null) return decided;
-    const made = (decided.made ?? []).map(keyOf);
-    for (const key of made) this.#making.set(key, "waiting");
-    const outcome = await this.#settle(command, decided, this.settler);
-    for (const key of made) this.#making.delete(key);
+    const made = (decided.made ?? []).map((claim): Making => ({ ...claim, fate: "waiting" }));
+    for (const each of made) this.#making.set(keyOf(each), each);
+    const outcome = await this.#settle({ command, outcome: decided, made }, this.settler);
+    for (const each of made) if (this.#isMaker(each)) this.#making.delete(keyOf(each));
     if (!outcome.ok || outcome.answer.kind !== "mapped") return outcome;
-    const key = keyOf(outcome.answer);
-    if (this.#making.get(key) === "withdrawing") {
+    const making = this.#making.get(keyOf(outcome.answer));
+    if (making?.fate === "withdrawing") {
       const message =
         "the promise is being withdrawn: it did not become effective for the request that made it; ask again";
       return { ok: false, refusal: { code: "NOT_SETTLED", message, retryAfter: 30 } };
     }
-    if (this.#making.has(key)) this.#making.set(key, "told");
+    if (making !== undefined) making.fate = "told";
     return outcome;
   }
 
-  async #settle(command: SubmissionInput, outcome: Accepted, settler: Settler): Promise<Outcome> {
+  /** The claim may have been released meanwhile, and made anew by a later request: then it is that one's. */
+  #isMaker(each: Making): boolean {
+    return this.#making.get(keyOf(each)) === each;
+  }
+
+  async #settle(settling: Settling, settler: Settler): Promise<Outcome> {
+    const { outcome } = settling;
     const { answer } = outcome;
     const ids = answer.kind === "mapped" ? [answer.mappingId] : answer.kind === "ids" ? answer.ids : [];
     // A renewal of what is effective already needs no waiting; everything else does.
@@ -65,7 +71,7 @@ export class SettledSubmission {
     try {
       await this.#settleCommit(settler);
     } catch {
-      return this.#takeBack(command, outcome, "NOT_SETTLED", "the change did not become effective within 5 s");
+      return this.#takeBack(settling, "NOT_SETTLED", "the change did not become effective within 5 s");
     }
     if (answer.kind === "mapped" && !this.#stands(answer)) {
       const message = "the mapping ended before it became effective; ask again";
@@ -73,7 +79,7 @@ export class SettledSubmission {
     }
     for (const id of ids) {
       const effect = settler.effect(id);
-      if (effect.kind === "refused") return this.#takeBack(command, outcome, "APPLY_FAILED", effect.message);
+      if (effect.kind === "refused") return this.#takeBack(settling, "APPLY_FAILED", effect.message);
     }
     return outcome;
   }
@@ -101,13 +107,13 @@ export class SettledSubmission {
     return settled;
   }
 
-  async #takeBack(command: SubmissionInput, outcome: Accepted, code: ErrorCode, why: string): Promise<Outcome> {
-    const made = (outcome.made ?? []).filter((claim) => this.#making.get(keyOf(claim)) !== "told");
-    for (const claim of made) this.#making.set(keyOf(claim), "withdrawing");
-    if (made.length === 0) {
+  async #takeBack({ command, made }: Settling, code: ErrorCode, why: string): Promise<Outcome> {
+    const untold = made.filter((each) => this.#isMaker(each) && each.fate !== "told");
+    for (const each of untold) each.fate = "withdrawing";
+    if (untold.length === 0) {
       return { ok: false, refusal: { code, message: `${why}; what was there before stays as it is`, retryAfter: 30 } };
     }
-    for (const { mappingId, claimKey } of made) {
+    for (const { mappingId, claimKey } of untold) {
       const { requestId } = command;
       await this.#controller.submit({ type: "withdraw", mappingId, claimKey, source: "controller", requestId });
     }
@@ -116,6 +122,20 @@ export class SettledSubmission {
 }
 
 type Accepted = Extract<Outcome, { ok: true }>;
+
+/** A claim whose maker still waits: whether a repetition of its request was told of success, or it is on its way out. */
+interface Making {
+  readonly mappingId: string;
+  readonly claimKey: string;
+  fate: "waiting" | "told" | "withdrawing";
+}
+
+/** One submission on its way to being effective. */
+interface Settling {
+  readonly command: SubmissionInput;
+  readonly outcome: Accepted;
+  readonly made: readonly Making[];
+}
 
 const keyOf = ({ mappingId, claimKey }: { mappingId: string; claimKey: string | null }): string =>
   `${mappingId} ${claimKey}`;

@@ -457,6 +457,29 @@ describe("SettledSubmission", () => {
     expect(controller.state.mappings.size).toBe(1);
   });
 
+  it("never withdraws the claim that a later request made anew in the place of its own", async () => {
+    const giveUps: (() => void)[] = [];
+    const waiting = () =>
+      new Promise<void>((_, reject) => {
+        giveUps.push(() => reject(new Error("timeout")));
+      });
+    controller.settleWith(settler({ kind: "effective" }, waiting));
+    await controller.submit(by(mapRequest()));
+    const join = () => controller.submitSettled(by(mapRequest({ by: "natpmp" })));
+    const first = join();
+    await controller.idle();
+    await controller.submit(by(unmapRequest({ by: "natpmp" })));
+    const second = join();
+    await controller.idle();
+    expect(await join(), "repeated: there it is, and effective").toMatchObject({ ok: true, changed: false });
+    giveUps[0]?.();
+    expect(await first).toMatchObject({ ok: false, refusal: { code: "NOT_SETTLED" } });
+    giveUps[1]?.();
+    expect(await second).toMatchObject({ ok: false, refusal: { code: "NOT_SETTLED" } });
+    const [mapping] = [...tableRows(controller.state.mappings)];
+    expect(mapping?.claims.map(({ source }) => source)).toEqual(["pcp", "natpmp"]);
+  });
+
   it("a joining claim that is refused leaves the first claim standing", async () => {
     controller.settleWith(settler({ kind: "effective" }));
     await controller.submitSettled(by(mapRequest()));
