@@ -24,6 +24,8 @@ import { Witness } from "./witness.ts";
 const QUIET_MS = 75_000;
 /** Longest an answer may take: a kernel that hangs, then what is left of the settle time, then a slow append. */
 const ANSWER_MAX_MS = 60_000;
+/** No answer waits for the guard: it follows within 100 ms. */
+const GUARD_LAG_MS = 150;
 const STEPS_SHOWN = 60;
 /** More is a retry without a backoff: what fails is tried with 100 ms in between, then twice that, and so on. */
 const TRANSACTIONS_AT_ONCE = 250;
@@ -73,6 +75,7 @@ export class Simulation {
   #ids = 0;
   #activity = 0;
   #firstShape: string | null = null;
+  #appendedAt = 0;
 
   constructor(seed: number) {
     this.chance = new Chance(seed);
@@ -303,6 +306,7 @@ export class Simulation {
     await this.elapse(1500);
     const process = this.process;
     if (process?.running !== true || this.#waits(process, 0) || this.networkUnread) return;
+    if (this.machine.uptimeMs - this.#appendedAt < GUARD_LAG_MS) return;
     if (process.controller?.mode !== "running" || this.kernel.callsUnderWay > 0) return;
     if (process.reconcilers.some(({ health }) => health.level !== "ok") || this.kernel.refusals.size > 0) return;
     this.#compare("at rest");
@@ -376,6 +380,7 @@ export class Simulation {
     store.append = async (batch: LogBatch): Promise<readonly PortreeveRecord[]> => {
       const written = await append(batch);
       this.#activity += 1;
+      this.#appendedAt = this.machine.uptimeMs;
       this.witness.appended(written);
       return written;
     };
