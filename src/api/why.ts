@@ -1,11 +1,14 @@
 import type { PortreeveRecord } from "../events/index.ts";
-import { tableGet, tableRows } from "../lib/table.ts";
+import { tableGet } from "../lib/table.ts";
+import { tokenNamed } from "../reducers/account.ts";
+import { deviceNamed } from "../reducers/device.ts";
 import { foldInto } from "../reducers/fold.ts";
 import { forkState } from "../reducers/fork.ts";
 import { kindNamed, objectsOf } from "../reducers/objects/index.ts";
 import { type Description, type ObjectKind, refOf } from "../reducers/objects/kind.ts";
 import type { Desired, DesiredTable } from "../reducers/select/desired.ts";
 import type { State } from "../reducers/state.ts";
+import { subnetNamed } from "../reducers/subnet.ts";
 import type { ApiDeps, DesiredSource } from "./deps.ts";
 import { invalid, notFound } from "./problem.ts";
 
@@ -171,12 +174,9 @@ async function describedBefore(
 }
 
 function keyNamed(kind: ObjectKind, state: State, text: string): string | null {
-  const name = text.toLowerCase();
-  const named = (rows: Iterable<{ readonly id: string; readonly name: string }>) =>
-    [...rows].find((each) => each.name.toLowerCase() === name)?.id ?? null;
-  if (kind.name === "device") return named(tableRows(state.devices));
-  if (kind.name === "subnet") return named(Object.values(state.subnets));
-  if (kind.name === "token") return named(Object.values(state.access.tokens));
+  if (kind.name === "device") return deviceNamed(state, text)?.id ?? null;
+  if (kind.name === "subnet") return subnetNamed(state, text)?.id ?? null;
+  if (kind.name === "token") return tokenNamed(state, text)?.id ?? null;
   return null;
 }
 

@@ -3,6 +3,11 @@ import { assert } from "../lib/assert.ts";
 import { without } from "./fork.ts";
 import type { Access, State } from "./state.ts";
 
+/** Names are one token's, however they are written. */
+export function tokenNamed({ access }: State, name: string): Access["tokens"][string] | undefined {
+  return Object.values(access.tokens).find((token) => token.name.toLowerCase() === name.toLowerCase());
+}
+
 export function onPasswordSet(draft: State, record: PortreeveRecord<"password.set">): void {
   const { secretId, reason } = record.event.data;
   // A link is for one password; storing the same one anew uses none up.

@@ -1,6 +1,6 @@
 import type { PortreeveRecord } from "../events/index.ts";
 import { assert } from "../lib/assert.ts";
-import { tableDelete, tableGet, tableRows, tableSet } from "../lib/table.ts";
+import { type Table, tableDelete, tableGet, tableRows, tableSet } from "../lib/table.ts";
 import { editRow } from "./fork.ts";
 import { followServed } from "./interface.ts";
 import { allowanceKey, type Device, deviceKey, type State } from "./state.ts";
@@ -9,6 +9,34 @@ import { allowanceKey, type Device, deviceKey, type State } from "./state.ts";
 export function deviceAt(state: State, site: string | null, address: string): Device | undefined {
   const id = tableGet(state.deviceAt, deviceKey(site, address));
   return id === undefined ? undefined : tableGet(state.devices, id);
+}
+
+/** Names are one device's, and of lower case. */
+export function deviceNamed(state: State, name: string): Device | undefined {
+  const id = tableGet(state.deviceNamed, name.toLowerCase());
+  return id === undefined ? undefined : tableGet(state.devices, id);
+}
+
+export function deviceWithKey(state: State, publicKey: string): Device | undefined {
+  const id = tableGet(state.deviceKeyed, publicKey);
+  return id === undefined ? undefined : tableGet(state.devices, id);
+}
+
+/** By each of what nothing but this device has. */
+function index(draft: State, { id, name, publicKey, interface: lan, address }: Device): void {
+  tableSet(draft.deviceAt, deviceKey(lan, address), id);
+  tableSet(draft.deviceNamed, name, id);
+  if (publicKey !== null) tableSet(draft.deviceKeyed, publicKey, id);
+}
+
+function unindex(draft: State, { id, name, publicKey, interface: lan, address }: Device): void {
+  const forget = (table: Table<string>, key: string): void => {
+    // What it leaves another one may have taken within the same commit.
+    if (tableGet(table, key) === id) tableDelete(table, key);
+  };
+  forget(draft.deviceAt, deviceKey(lan, address));
+  forget(draft.deviceNamed, name);
+  if (publicKey !== null) forget(draft.deviceKeyed, publicKey);
 }
 
 /** What a device's configuration is, unless an operator chose another. */
@@ -33,7 +61,7 @@ export function onDeviceAdded(draft: State, record: PortreeveRecord<"device.adde
   assert(tableGet(draft.devices, data.id) === undefined, `device ${data.id} exists`);
   const device: Device = { ...data, createdAt: record.at, createdSeq: record.seq, revision: record.seq };
   tableSet(draft.devices, data.id, device);
-  tableSet(draft.deviceAt, deviceKey(device.interface, device.address), device.id);
+  index(draft, device);
   if (device.subnet !== null) countTunnelled(draft, 1, record);
 }
 
@@ -41,13 +69,12 @@ export function onDeviceChanged(draft: State, record: PortreeveRecord<"device.ch
   const { id, ...fields } = record.event.data;
   const before = tableGet(draft.devices, id);
   assert(before !== undefined, `no device ${id}`);
-  tableDelete(draft.deviceAt, deviceKey(before.interface, before.address));
+  unindex(draft, before);
   editRow(draft.devices, id, (device) => {
     Object.assign(device, fields);
     device.revision = record.seq;
   });
-  const after = tableGet(draft.devices, id) as Device;
-  tableSet(draft.deviceAt, deviceKey(after.interface, after.address), id);
+  index(draft, tableGet(draft.devices, id) as Device);
 }
 
 /** Its ports have ended before, in the same commit; its allowances go with it. */
@@ -55,7 +82,7 @@ export function onDeviceRemoved(draft: State, record: PortreeveRecord<"device.re
   const device = tableGet(draft.devices, record.event.data.id);
   assert(device !== undefined, `no device ${record.event.data.id}`);
   tableDelete(draft.devices, device.id);
-  tableDelete(draft.deviceAt, deviceKey(device.interface, device.address));
+  unindex(draft, device);
   const kept = Object.entries(draft.allowances).filter(([, allowance]) => allowance.device !== device.id);
   draft.allowances = Object.fromEntries(kept);
   if (device.subnet !== null) countTunnelled(draft, -1, record);

@@ -9,6 +9,8 @@ export const TABLES = [
   "usages",
   "devices",
   "deviceAt",
+  "deviceNamed",
+  "deviceKeyed",
   "quarantine",
   "severed",
 ] as const;

@@ -62,22 +62,30 @@ function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
 
 /** Registered devices, their places and the number of them on subnets. */
 function checkDevices(state: State, since: State | undefined, faults: string[]): void {
-  const { devices, deviceAt, subnets } = state;
+  const { devices, deviceAt, deviceNamed, deviceKeyed, subnets } = state;
   if (since !== undefined && since.devices === devices && since.subnets === subnets) return;
   for (const device of changedRows(devices, since?.devices)) {
-    const { id, subnet, interface: lan, address } = device;
+    const { id, name, publicKey, subnet, interface: lan, address } = device;
     if (tableGet(deviceAt, deviceKey(lan, address)) !== id) faults.push(`S10 device ${id} is not found at ${address}`);
+    if (tableGet(deviceNamed, name) !== id) faults.push(`S10 device ${id} is not found by its name ${name}`);
+    if (publicKey !== null && tableGet(deviceKeyed, publicKey) !== id)
+      faults.push(`S10 device ${id} is not found by its key`);
     if ((subnet === null) === (lan === null)) faults.push(`S10 device ${id} is on a subnet and a LAN, or on neither`);
     if (subnet !== null && subnets[subnet] === undefined)
       faults.push(`S11 device ${id} is on ${subnet}, which is not there`);
-    if (subnet !== null && (device.publicKey === null || device.presharedKeySecret === null)) {
+    if (subnet !== null && (publicKey === null || device.presharedKeySecret === null)) {
       faults.push(`S11 device ${id} is on a subnet without keys`);
     }
   }
-  for (const [key, id] of changedEntries(deviceAt, since?.deviceAt)) {
-    if (tableGet(devices, id) === undefined) faults.push(`S10 ${key} is the place of ${id}, which is not there`);
+  for (const table of ["deviceAt", "deviceNamed", "deviceKeyed"] as const) {
+    for (const [key, id] of changedEntries(state[table], since?.[table])) {
+      if (tableGet(devices, id) === undefined) faults.push(`S10 ${table} ${key} leads to ${id}, which is not there`);
+    }
   }
-  if (devices.size !== deviceAt.size) faults.push(`S10 ${devices.size} devices have ${deviceAt.size} places`);
+  if (deviceAt.size !== devices.size || deviceNamed.size !== devices.size)
+    faults.push(`S10 ${devices.size} devices have ${deviceAt.size} places and ${deviceNamed.size} names`);
+  if (deviceKeyed.size !== state.tunnelled)
+    faults.push(`S11 ${state.tunnelled} devices on subnets have ${deviceKeyed.size} keys`);
   const gone = since === undefined ? [] : Object.keys(since.subnets).filter((id) => subnets[id] === undefined);
   if (since !== undefined && gone.length === 0) return;
   const tunnelled = [...tableRows(devices)].filter((device) => device.subnet !== null);

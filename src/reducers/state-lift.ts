@@ -11,6 +11,10 @@ interface FirstState {
   readonly settings: { readonly lan: object[] };
 }
 
+interface SecondState {
+  readonly devices: Record<string, { readonly name: string; readonly publicKey: string | null }>;
+}
+
 /** Version 1 put an edited mapping behind younger ones. */
 function sorted<Row extends string[] | { readonly mappingIds: string[] }>(
   rows: Readonly<Record<string, Row>>,
@@ -59,6 +63,19 @@ export const STATE_LIFTS: readonly StateLift[] = [
       allowances: {},
       confirmations: {},
       access: { password: null, totp: null, link: null, tokens: {}, authority: null },
+    };
+  },
+  // Devices are found by name and by key.
+  (state) => {
+    const { devices, ...rest } = state as SecondState;
+    const all = Object.entries(devices);
+    const named = all.map(([id, { name }]) => [name, id]);
+    const keyed = all.flatMap(([id, { publicKey }]) => (publicKey === null ? [] : [[publicKey, id]]));
+    return {
+      ...rest,
+      devices,
+      deviceNamed: Object.fromEntries(named) as unknown,
+      deviceKeyed: Object.fromEntries(keyed) as unknown,
     };
   },
 ];

@@ -8,7 +8,7 @@ import type { SubnetAdded } from "../events/subnet.ts";
 import { emptyTable, type Table } from "../lib/table.ts";
 
 /** Bumped when the same log would fold into another state: snapshots of an older fold are then not used. */
-export const REDUCER_VERSION = 2;
+export const REDUCER_VERSION = 3;
 
 export interface Mapping {
   id: string;
@@ -146,6 +146,10 @@ export interface State {
   devices: Table<Device>;
   /** `site|address` → device id; the site is a LAN's interface, or "" for all of our subnets. */
   deviceAt: Table<string>;
+  /** Name → device id. */
+  deviceNamed: Table<string>;
+  /** Public key → device id. */
+  deviceKeyed: Table<string>;
   /** By id. */
   subnets: Record<string, Subnet>;
   /** Devices on subnets: with none there is no WireGuard interface. */
@@ -203,6 +207,8 @@ export function initialState(): State {
     usages: emptyTable(),
     devices: emptyTable(),
     deviceAt: emptyTable(),
+    deviceNamed: emptyTable(),
+    deviceKeyed: emptyTable(),
     subnets: {},
     tunnelled: 0,
     servedRevision: 0,

@@ -3,6 +3,12 @@ import { assert } from "../lib/assert.ts";
 import { without } from "./fork.ts";
 import type { State, Subnet } from "./state.ts";
 
+/** Names are one subnet's, however they are written. There are few subnets. */
+export function subnetNamed(state: State, name: string): Subnet | undefined {
+  const wanted = name.toLowerCase();
+  return Object.values(state.subnets).find((each) => each.name.toLowerCase() === wanted);
+}
+
 export function onSubnetAdded(draft: State, record: PortreeveRecord<"subnet.added">): void {
   const { data } = record.event;
   assert(draft.subnets[data.id] === undefined, `subnet ${data.id} exists`);

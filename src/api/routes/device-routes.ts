@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { profile } from "../../events/device.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
-import { profileOf } from "../../reducers/device.ts";
+import { deviceNamed, profileOf } from "../../reducers/device.ts";
 import type { Device } from "../../reducers/state.ts";
 import type { ApiDeps, DeviceKeys } from "../deps.ts";
 import { deviceContext } from "../device-context.ts";
@@ -12,7 +12,7 @@ import { waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
 import type { App } from "../typed-app.ts";
 import { devicesView, deviceView } from "../views/device.ts";
-import { subnetNamed } from "./subnet-routes.ts";
+import { subnetFor } from "./subnet-routes.ts";
 
 const byId = z.strictObject({ id: z.string().max(64).describe("id or name") });
 const wait = z.strictObject(waitQuery);
@@ -24,9 +24,9 @@ const UNMADE_KEYS: DeviceKeys = {
   presharedKeySecret: `s${"0".repeat(32)}`,
 };
 
-export function deviceNamed({ controller }: Pick<ApiDeps, "controller">, text: string): Device {
-  const { devices } = controller.state;
-  const found = tableGet(devices, text) ?? [...tableRows(devices)].find((each) => each.name === text.toLowerCase());
+function deviceFor({ controller }: Pick<ApiDeps, "controller">, text: string): Device {
+  const { state } = controller;
+  const found = tableGet(state.devices, text) ?? deviceNamed(state, text);
   if (found === undefined)
     throw notFound(`there is no device ${text}; \`portreeve device list\` shows those there are`);
   return found;
@@ -51,7 +51,7 @@ export function registerDeviceRoutes(app: App, deps: ApiDeps, mutations: Mutatio
       config: { scope: "read" },
       schema: { summary: "One device", params: byId, querystring: wait, response: { 200: deviceSchema } },
     },
-    async (request) => deviceView(deviceContext(deps), deviceNamed(deps, request.params.id)),
+    async (request) => deviceView(deviceContext(deps), deviceFor(deps, request.params.id)),
   );
   addRoute(app, deps, mutations);
   editRoutes(app, deps, mutations);
@@ -64,7 +64,7 @@ function addRoute(app: App, deps: ApiDeps, mutations: Mutations): void {
     { config: { scope: "admin" }, schema: { ...mutation, summary: "Register a device", body: deviceAdd } },
     async (request, reply) => {
       const { body } = request;
-      const subnet = body.interface !== null ? null : subnetFor(deps, body.subnet);
+      const subnet = body.interface !== null ? null : subnetOf(deps, body.subnet);
       if (body.interface !== null && body.subnet !== null)
         throw invalid("a device is on a subnet or on a LAN, not on both");
       const add = { type: "device.add", ...body, subnet } as const;
@@ -82,8 +82,8 @@ function addRoute(app: App, deps: ApiDeps, mutations: Mutations): void {
   );
 }
 
-function subnetFor(deps: ApiDeps, named: string | null): string {
-  if (named !== null) return subnetNamed(deps, named).id;
+function subnetOf(deps: ApiDeps, named: string | null): string {
+  if (named !== null) return subnetFor(deps, named).id;
   const [only, ...others] = Object.values(deps.controller.state.subnets);
   if (only === undefined)
     throw invalid("there is no subnet yet; add one, as in `portreeve subnet add home 10.59.7.0/24`");
@@ -121,7 +121,7 @@ function editRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
       schema: { ...mutation, summary: "Change a device; rights hold and end at once", params: byId, body: deviceEdit },
     },
     async (request, reply) => {
-      const { id } = deviceNamed(deps, request.params.id);
+      const { id } = deviceFor(deps, request.params.id);
       const given = Object.entries(request.body).filter(([, value]) => value !== undefined);
       return await mutations.run(request, reply, { type: "device.edit", id, ...Object.fromEntries(given) });
     },
@@ -133,7 +133,7 @@ function editRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
       schema: { ...mutation, summary: "Remove a device with all that leads to it", params: byId },
     },
     async (request, reply) => {
-      const { id } = deviceNamed(deps, request.params.id);
+      const { id } = deviceFor(deps, request.params.id);
       return await mutations.run(request, reply, { type: "device.remove", id });
     },
   );
@@ -148,7 +148,7 @@ function editRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
         schema: { ...mutation, summary, params: byId, body: allowanceSchema.omit({ device: true }) },
       },
       async (request, reply) => {
-        const { id } = deviceNamed(deps, request.params.id);
+        const { id } = deviceFor(deps, request.params.id);
         return await mutations.run(request, reply, { type: "device.allow", id, ...request.body, allowed });
       },
     );
@@ -173,7 +173,7 @@ function keyRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
       },
     },
     async (request) => {
-      const device = deviceNamed(deps, request.params.id);
+      const device = deviceFor(deps, request.params.id);
       if (device.subnet === null) throw invalid(`${device.name} is on a LAN and has no WireGuard configuration`);
       const chosen = request.query.profile ?? profileOf(device);
       const endpoint = request.query.endpoint ?? null;
@@ -196,7 +196,7 @@ function keyRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
       schema: { ...mutation, summary: "Give a device new keys; its old configuration ends", params: byId },
     },
     async (request, reply) => {
-      const { id, subnet, name } = deviceNamed(deps, request.params.id);
+      const { id, subnet, name } = deviceFor(deps, request.params.id);
       if (subnet === null) throw invalid(`${name} is on a LAN and has no WireGuard keys`);
       const keys = request.query.dryRun === "true" ? UNMADE_KEYS : await deps.tunnel.makeKeys(null);
       return await withKeys(deps, keys, async () => {
@@ -215,7 +215,7 @@ function keyRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
       },
     },
     async (request, reply) => {
-      const { id } = deviceNamed(deps, request.params.id);
+      const { id } = deviceFor(deps, request.params.id);
       return await mutations.run(request, reply, { type: "device.edit", id, privateKeySecret: null });
     },
   );

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Subnet } from "../../reducers/state.ts";
+import { subnetNamed } from "../../reducers/subnet.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
 import { notFound } from "../problem.ts";
@@ -13,9 +14,9 @@ const byId = z.strictObject({ id: z.string().max(64).describe("id or name") });
 const wait = z.strictObject(waitQuery);
 
 /** Ids come from us, names from people; an id is never a name that somebody else could take. */
-export function subnetNamed({ controller }: Pick<ApiDeps, "controller">, text: string): Subnet {
-  const { subnets } = controller.state;
-  const found = subnets[text] ?? Object.values(subnets).find((each) => each.name.toLowerCase() === text.toLowerCase());
+export function subnetFor({ controller }: Pick<ApiDeps, "controller">, text: string): Subnet {
+  const { state } = controller;
+  const found = state.subnets[text] ?? subnetNamed(state, text);
   if (found === undefined)
     throw notFound(`there is no subnet ${text}; \`portreeve subnet list\` shows those there are`);
   return found;
@@ -36,7 +37,7 @@ export function registerSubnetRoutes(app: App, deps: ApiDeps, mutations: Mutatio
       config: { scope: "read" },
       schema: { summary: "One subnet", params: byId, querystring: wait, response: { 200: subnetSchema } },
     },
-    async (request) => subnetView(deps.controller.state, subnetNamed(deps, request.params.id)),
+    async (request) => subnetView(deps.controller.state, subnetFor(deps, request.params.id)),
   );
   app.post(
     "/api/v1/subnets",
@@ -53,7 +54,7 @@ export function registerSubnetRoutes(app: App, deps: ApiDeps, mutations: Mutatio
       schema: { ...mutation, summary: "Change a subnet; its forwards follow its WAN", params: byId, body: subnetEdit },
     },
     async (request, reply) => {
-      const { id } = subnetNamed(deps, request.params.id);
+      const { id } = subnetFor(deps, request.params.id);
       const given = Object.entries(request.body).filter(([, value]) => value !== undefined);
       return await mutations.run(request, reply, { type: "subnet.edit", id, ...Object.fromEntries(given) });
     },
@@ -65,7 +66,7 @@ export function registerSubnetRoutes(app: App, deps: ApiDeps, mutations: Mutatio
       schema: { ...mutation, summary: "Remove a subnet with its devices and all that leads to them", params: byId },
     },
     async (request, reply) => {
-      const { id } = subnetNamed(deps, request.params.id);
+      const { id } = subnetFor(deps, request.params.id);
       return await mutations.run(request, reply, { type: "subnet.remove", id });
     },
   );

@@ -1,4 +1,5 @@
 import { event } from "../../events/index.ts";
+import { tokenNamed } from "../account.ts";
 import type { State } from "../state.ts";
 import type { CommandEnvelope, CommandOf, Decision } from "./command.ts";
 import { accept, refuse } from "./refusal.ts";
@@ -42,14 +43,13 @@ export function decideTotpDisable({ access }: State): Decision {
   return accept(access.totp === null ? [] : [event("totp.disabled", {})], DONE);
 }
 
-export function decideTokenCreate(command: CommandEnvelope & CommandOf<"token.create">, { access }: State): Decision {
+export function decideTokenCreate(command: CommandEnvelope & CommandOf<"token.create">, state: State): Decision {
   const { id, name, expiresAt, secretId } = command;
-  const all = Object.values(access.tokens);
-  const same = all.find((token) => token.name.toLowerCase() === name.toLowerCase());
+  const same = tokenNamed(state, name);
   if (same !== undefined) {
     return refuse("CONFLICT", `there is a token ${same.name} (${same.id}); remove it first or choose another name`);
   }
-  if (all.length >= TOKENS_MAX) {
+  if (Object.keys(state.access.tokens).length >= TOKENS_MAX) {
     return refuse(
       "QUOTA_EXCEEDED",
       `there are ${TOKENS_MAX} tokens already; \`portreeve token list\` shows which to remove`,

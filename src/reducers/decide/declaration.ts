@@ -1,13 +1,14 @@
 import type { DeclaredDevice, DeclaredSubnet, Declaration } from "../../events/declaration.ts";
 import { event } from "../../events/index.ts";
 import { firstHost, parseIpv4Prefix, prefixText } from "../../lib/ip.ts";
-import { tableRows } from "../../lib/table.ts";
+import { deviceNamed } from "../device.ts";
 import type { State, Subnet } from "../state.ts";
+import { subnetNamed } from "../subnet.ts";
 import type { CommandEnvelope, Decision } from "./command.ts";
 import { putDevices } from "./declared-devices.ts";
 import { putPorts, releaseMoved } from "./declared-ports.ts";
 import { prune } from "./declared-removals.ts";
-import { deviceCalled, Draft, foreign, subnetCalled } from "./draft.ts";
+import { Draft, foreign } from "./draft.ts";
 import { decideSubnetAdd, decideSubnetEdit, type KnownRoute } from "./subnet.ts";
 
 /** Sealed already, as every command has them. */
@@ -34,9 +35,8 @@ export type Applied = CommandEnvelope & DeclarationCommand;
 
 /** Devices of a declaration that need keys to become what it says, in its order. */
 export function devicesWithoutKeys(declaration: Declaration, state: State): DeclaredDevice[] {
-  const known = new Map([...tableRows(state.devices)].map((device) => [device.name, device]));
   return declaration.devices.filter((declared) => {
-    const device = known.get(declared.name);
+    const device = deviceNamed(state, declared.name);
     if (declared.subnet === null) return false;
     return device === undefined || (declared.publicKey !== null && declared.publicKey !== device.publicKey);
   });
@@ -70,7 +70,7 @@ function takeGatewayKey({ gatewayKey }: Applied, draft: Draft): void {
 function putSubnet(declared: DeclaredSubnet, { declaration, routes }: Applied, draft: Draft): void {
   const where = `subnet ${declared.name}`;
   const { name, wan, ipv6Prefix, prefix, dns } = declared;
-  const present = subnetCalled(draft.state, name);
+  const present = subnetNamed(draft.state, name);
   // Its devices are not there yet.
   const early = dns.mode === "device" ? undefined : dns;
   if (present === undefined) {
@@ -112,10 +112,10 @@ function otherPrefix(subnet: Subnet, declared: string | null): string | null {
 
 /** Once its devices are there one of them can answer its queries. */
 function putResolver({ name, dns }: DeclaredSubnet, draft: Draft): void {
-  const subnet = subnetCalled(draft.state, name);
+  const subnet = subnetNamed(draft.state, name);
   if (dns.mode !== "device" || subnet === undefined || draft.failed.has(`subnet ${name}`)) return;
   if (draft.failed.has(`device ${dns.device}`)) return;
-  const device = deviceCalled(draft.state, dns.device);
+  const device = deviceNamed(draft.state, dns.device);
   draft.do(`subnet ${name}`, (envelope, state) =>
     decideSubnetEdit(
       { ...envelope, type: "subnet.edit", id: subnet.id, dns: { mode: "device", device: device?.id ?? dns.device } },

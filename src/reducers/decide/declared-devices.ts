@@ -1,11 +1,11 @@
 import type { DeclaredDevice } from "../../events/declaration.ts";
-import { tableRows } from "../../lib/table.ts";
-import { deviceAt } from "../device.ts";
+import { deviceAt, deviceNamed } from "../device.ts";
 import type { Device } from "../state.ts";
+import { subnetNamed } from "../subnet.ts";
 import type { Refusal } from "./command.ts";
 import type { Applied, SealedKeys } from "./declaration.ts";
 import { decideDeviceAdd, decideDeviceEdit, rightsOf } from "./device.ts";
-import { type Draft, foreign, subnetCalled } from "./draft.ts";
+import { type Draft, foreign } from "./draft.ts";
 
 interface Edit {
   readonly declared: DeclaredDevice;
@@ -29,14 +29,13 @@ export function putDevices(command: Applied, draft: Draft): void {
 }
 
 function sorted({ declaration }: Applied, draft: Draft): { staying: Edit[]; moving: Edit[]; added: DeclaredDevice[] } {
-  const known = new Map([...tableRows(draft.state.devices)].map((device) => [device.name, device]));
   const found = { staying: [] as Edit[], moving: [] as Edit[], added: [] as DeclaredDevice[] };
   for (const declared of declaration.devices) {
     if (draft.failed.has(`subnet ${declared.subnet}`)) {
       draft.failed.add(`device ${declared.name}`);
       continue;
     }
-    const device = known.get(declared.name);
+    const device = deviceNamed(draft.state, declared.name);
     const not = device === undefined ? null : (foreign(device, declaration) ?? elsewhere(device, declared, draft));
     if (not !== null) draft.refuse(`device ${declared.name}`, { code: "CONFLICT", message: not });
     else if (device === undefined) found.added.push(declared);
@@ -76,7 +75,7 @@ const WITHOUT_KEYS = { publicKey: null, privateKeySecret: null, presharedKeySecr
 
 function addDevice(declared: DeclaredDevice, command: Applied, draft: Draft): void {
   const where = `device ${declared.name}`;
-  const subnet = declared.subnet === null ? null : subnetCalled(draft.state, declared.subnet);
+  const subnet = declared.subnet === null ? null : subnetNamed(draft.state, declared.subnet);
   if (subnet === undefined) {
     return draft.refuse(where, { code: "NOT_FOUND", message: `there is no subnet ${declared.subnet}` });
   }

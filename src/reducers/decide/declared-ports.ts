@@ -3,9 +3,10 @@ import { event } from "../../events/index.ts";
 import { assert } from "../../lib/assert.ts";
 import { parseIpv4 } from "../../lib/ip.ts";
 import { tableRows } from "../../lib/table.ts";
+import { deviceNamed } from "../device.ts";
 import { canonicalWan } from "../select/external-address.ts";
 import type { Mapping, State } from "../state.ts";
-import { deviceCalled, type Draft } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import { decidePortAdd, decidePortEdit } from "./port.ts";
 
 /** Whether the operator's claim on it is the declaration's. */
@@ -89,4 +90,4 @@ export function putPorts(declaration: Declaration, draft: Draft): void {
 }
 
 const addressOf = (host: string, state: State): string | null =>
-  parseIpv4(host) === null ? (deviceCalled(state, host)?.address ?? null) : host;
+  parseIpv4(host) === null ? (deviceNamed(state, host)?.address ?? null) : host;

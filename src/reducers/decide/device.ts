@@ -3,7 +3,7 @@ import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { formatIpv4, isHostIpv4, networkOf, parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
-import { deviceAt } from "../device.ts";
+import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { allowanceKey, type Device, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
 import { mappingsOf, rekeyed, releaseOwn, removal } from "./device-ports.ts";
@@ -266,11 +266,9 @@ export function decideWireguardKey(command: Of<"wireguard.key">): Decision {
 }
 
 function badName(state: State, name: string, self: string | null): Refusal | null {
-  for (const other of tableRows(state.devices)) {
-    if (other.id === self || other.name !== name) continue;
-    return { code: "CONFLICT", message: `there is a device ${name} (${other.address}) already; names are unique` };
-  }
-  return null;
+  const other = deviceNamed(state, name);
+  if (other === undefined || other.id === self) return null;
+  return { code: "CONFLICT", message: `there is a device ${name} (${other.address}) already; names are unique` };
 }
 
 const badWan = (state: State, wan: string | null): Refusal | null => (wan === null ? null : unknownWan(state, wan));
@@ -283,11 +281,9 @@ function badKey(
   if (subnet === null) return publicKey === null ? null : invalid("a device on a LAN has no WireGuard key");
   if (publicKey === null || presharedKeySecret === null) return invalid("a device on a subnet needs its keys");
   if (publicKey === state.wireguard?.publicKey) return invalid("that is the gateway's own public key");
-  for (const other of tableRows(state.devices)) {
-    if (other.id === self || other.publicKey !== publicKey) continue;
-    return { code: "CONFLICT", message: `${other.name} has that public key; each device has its own` };
-  }
-  return null;
+  const other = deviceWithKey(state, publicKey);
+  if (other === undefined || other.id === self) return null;
+  return { code: "CONFLICT", message: `${other.name} has that public key; each device has its own` };
 }
 
 const invalid = (message: string): Refusal => ({ code: "INVALID_REQUEST", message });

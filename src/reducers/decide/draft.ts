@@ -1,7 +1,6 @@
 import type { Declaration } from "../../events/declaration.ts";
 import { GENESIS_HASH } from "../../events/envelope.ts";
 import type { PortreeveEvent } from "../../events/index.ts";
-import { tableRows } from "../../lib/table.ts";
 import { foldInto } from "../fold.ts";
 import { branchState } from "../fork.ts";
 import type { Device, State, Subnet } from "../state.ts";
@@ -68,13 +67,4 @@ export function foreign(
   if (object.managedBy === name) return null;
   const owner = object.managedBy === undefined ? "by hand" : `by the declaration ${object.managedBy}`;
   return `${object.name} is there already and was made ${owner}: it is not touched; give this one another name, or remove that one`;
-}
-
-export function subnetCalled(state: State, name: string): Subnet | undefined {
-  return Object.values(state.subnets).find((each) => each.name.toLowerCase() === name.toLowerCase());
-}
-
-export function deviceCalled(state: State, name: string): Device | undefined {
-  for (const device of tableRows(state.devices)) if (device.name === name) return device;
-  return undefined;
 }

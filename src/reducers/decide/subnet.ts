@@ -3,6 +3,7 @@ import type { SubnetDns } from "../../events/subnet.ts";
 import { firstHost, formatIpv4, type Ipv4Prefix, parseIpv4Prefix, prefixText, prefixesOverlap } from "../../lib/ip.ts";
 import { tableRows } from "../../lib/table.ts";
 import type { Device, State, Subnet } from "../state.ts";
+import { subnetNamed } from "../subnet.ts";
 import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
 import { removal, rekeyed } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
@@ -140,12 +141,9 @@ export function devicesOf(state: State, subnet: string): Device[] {
 }
 
 function badName(state: State, name: string, self: string | null): Refusal | null {
-  const same = Object.values(state.subnets).find(
-    (other) => other.id !== self && other.name.toLowerCase() === name.toLowerCase(),
-  );
-  return same === undefined
-    ? null
-    : { code: "CONFLICT", message: `there is a subnet ${same.name} (${same.prefix}) already; names are unique` };
+  const same = subnetNamed(state, name);
+  if (same === undefined || same.id === self) return null;
+  return { code: "CONFLICT", message: `there is a subnet ${same.name} (${same.prefix}) already; names are unique` };
 }
 
 function badFields(state: State, fields: Partial<SubnetFields>, self: string | null): Refusal | null {

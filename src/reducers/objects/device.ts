@@ -1,7 +1,8 @@
 import { type DeviceChanged, deviceChanged } from "../../events/device.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
-import { tableGet, tableRows } from "../../lib/table.ts";
+import { tableGet } from "../../lib/table.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
+import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { allowanceKey, type Device, type State } from "../state.ts";
 import {
@@ -102,16 +103,14 @@ function erases({ type, data }: PortreeveEvent, before: State): string | null {
 
 /** Names, addresses and keys are one device's. */
 function rivalOf(device: Pick<Device, "id" | Field | "interface">, { now }: RevertTerms): Hindrance | null {
-  for (const other of tableRows(now.devices)) {
-    if (other.id === device.id) continue;
-    const by = [refOf(KIND, other.id)];
-    if (other.name === device.name) return { why: `another device is called ${other.name} now`, by };
-    if (other.address === device.address && other.interface === device.interface) {
-      return { why: `${other.address} is the address of ${other.name} now`, by };
-    }
-    if (device.publicKey !== null && other.publicKey === device.publicKey) {
-      return { why: `${other.name} has its key now`, by };
-    }
+  const { id, name, interface: lan, address, publicKey } = device;
+  const rivals: readonly [Device | undefined, (other: Device) => string][] = [
+    [deviceNamed(now, name), () => `another device is called ${name} now`],
+    [deviceAt(now, lan, address), (other) => `${address} is the address of ${other.name} now`],
+    [publicKey === null ? undefined : deviceWithKey(now, publicKey), (other) => `${other.name} has its key now`],
+  ];
+  for (const [other, why] of rivals) {
+    if (other !== undefined && other.id !== id) return { why: why(other), by: [refOf(KIND, other.id)] };
   }
   return null;
 }

@@ -5,6 +5,7 @@ import { devicesOf, overlapOf } from "../decide/subnet.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
 import { wanOf } from "../select/device-wan.ts";
 import type { Mapping, Subnet } from "../state.ts";
+import { subnetNamed } from "../subnet.ts";
 import {
   CHANGED_SINCE,
   fieldsBack,
@@ -62,10 +63,10 @@ export const subnets = objectKind<Subnet>({
 const changedSince = ({ id }: Subnet): Hindrance => ({ why: CHANGED_SINCE, by: [refOf(KIND, id)] });
 
 function rivalOf({ id, name }: Pick<Subnet, "id" | "name">, { now }: RevertTerms): Hindrance | null {
-  const other = Object.values(now.subnets).find((each) => {
-    return each.id !== id && each.name.toLowerCase() === name.toLowerCase();
-  });
-  return other === undefined ? null : { why: `another subnet is called ${name} now`, by: [refOf(KIND, other.id)] };
+  const other = subnetNamed(now, name);
+  return other === undefined || other.id === id
+    ? null
+    : { why: `another subnet is called ${name} now`, by: [refOf(KIND, other.id)] };
 }
 
 /** Ports that were opened on the WAN that it would leave: nothing of the change moves them back. */

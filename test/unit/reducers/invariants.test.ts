@@ -4,6 +4,7 @@ import { editRow, forkState } from "../../../src/reducers/fork.ts";
 import { checkInvariants } from "../../../src/reducers/invariants.ts";
 import { usageKey, type Usage, type State } from "../../../src/reducers/state.ts";
 import { DEVICE, Gateway } from "./given.ts";
+import { keyOf, Router } from "./router.ts";
 
 const KEY = usageKey("lan0", DEVICE);
 
@@ -49,4 +50,28 @@ describe("the check of a commit", () => {
     });
     expect(checkInvariants(after, before)).toContain(`S5 device ${KEY} counts 4 ports and holds 3`);
   });
+
+  it.each(["deviceAt", "deviceNamed", "deviceKeyed"] as const)(
+    "S10 sees a device that is not found in %s, and a leftover there",
+    (table) => {
+      const router = new Router();
+      router.device("nas", { publicKey: keyOf(77) });
+      const { id, address } = router.find("nas");
+      const key = { deviceAt: `|${address}`, deviceNamed: "nas", deviceKeyed: keyOf(77) }[table];
+      expect(tableGet(router.state[table], key)).toBe(id);
+      const lost = forkState(router.state);
+      editRow(lost.devices, id, (device) => {
+        device.revision += 1;
+      });
+      tableDelete(lost[table], key);
+      expect(checkInvariants(lost, router.state)).toContainEqual(
+        expect.stringMatching(new RegExp(`^S10 device ${id} is not found`)),
+      );
+      const left = forkState(router.state);
+      tableSet(left[table], "left", "d000000000000");
+      expect(checkInvariants(left, router.state)).toContain(
+        `S10 ${table} left leads to d000000000000, which is not there`,
+      );
+    },
+  );
 });
