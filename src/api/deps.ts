@@ -78,14 +78,10 @@ export interface DeviceConfigText {
 /** What the API needs of WireGuard. Secrets pass through it into the one answer that is made for them. */
 export interface Tunnel {
   readonly activity: PeerActivitySource;
-  /** Makes and seals what a device needs: no key pair for one that brings its public key. */
-  makeKeys(publicKey: string | null): Promise<DeviceKeys>;
-  /** The same for many, which are durable together. */
+  /** Makes and seals what devices need, durable together: no key pair for one that brings its public key. */
   sealKeys(wishes: readonly KeyWish[]): Promise<DeviceKeys[]>;
   /** Of a private key in base64. */
   publicKeyOf(privateKey: Secret): string;
-  /** Erases what was made for a device that did not come to be. */
-  discardKeys(keys: DeviceKeys): Promise<void>;
   /** Rejects with NOT_READY while there is no endpoint to name. `endpoint`: instead of the configured one. */
   configOf(device: Device, options: { profile: Profile; endpoint: string | null }): Promise<DeviceConfigText>;
   /** IPv4 routes of the machine, for the check that a new subnet hides none. */

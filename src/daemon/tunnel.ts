@@ -26,13 +26,8 @@ export function createTunnel(options: TunnelOptions): Tunnel {
   return {
     activity,
     routes: readIpv4Routes,
-    makeKeys: async (publicKey) => (await sealKeys(secrets, [{ publicKey }]))[0] as DeviceKeys,
     sealKeys: async (wishes) => await sealKeys(secrets, wishes),
     publicKeyOf,
-    async discardKeys({ privateKeySecret, presharedKeySecret }: DeviceKeys) {
-      await secrets.erase(presharedKeySecret);
-      if (privateKeySecret !== null) await secrets.erase(privateKeySecret);
-    },
     configOf: async (device, chosen) => await configOf(options, device, chosen),
   };
 }

@@ -9,7 +9,7 @@ import { neighbourhood } from "./client-address.ts";
 import { sameSecret } from "./first-token.ts";
 import { LoginLimits, type Try } from "./login-limits.ts";
 import { PasswordHashes, type ScryptCost } from "./password-hash.ts";
-import { withSecret } from "./sealed-change.ts";
+import { withSecret } from "../sealing.ts";
 import { SecondFactor } from "./second-factor.ts";
 import { type Session, Sessions } from "./sessions.ts";
 

@@ -4,7 +4,6 @@ import type { State } from "../../reducers/state.ts";
 import type { Door } from "../access.ts";
 import { newToken } from "../auth/bearer-tokens.ts";
 import { signInUrl } from "../auth/sign-in-page.ts";
-import { erasing, NO_SECRET, withSecret } from "../auth/sealed-change.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { MutationRequest, Mutations } from "../mutation.ts";
 import { invalid } from "../problem.ts";
@@ -25,6 +24,7 @@ import { isoTime, isoTimeOrNull, mutationHeaders, mutationQuery, waitQuery } fro
 import { mutation, planSchema } from "../schemas/plan.ts";
 import type { Secret } from "../../events/secret.ts";
 import type { Command } from "../../reducers/decide/command.ts";
+import { NO_SECRET, sealing, withSecret } from "../sealing.ts";
 import type { App } from "../typed-app.ts";
 
 const admin = { scope: "admin" } as const;
@@ -40,7 +40,7 @@ export function registerAccountRoutes(app: App, deps: ApiDeps, mutations: Mutati
 }
 
 /** Seals, then lets a mutation name what was sealed; a dry run seals nothing. */
-async function sealing<T>(
+async function withSealed<T>(
   deps: ApiDeps,
   request: Pick<MutationRequest, "query">,
   kind: string,
@@ -74,7 +74,7 @@ function passwordRoutes(app: App, deps: ApiDeps, mutations: Mutations, door: Doo
       const { password, current = null } = request.body;
       await accounts.confirmPerson(request.actor, current);
       const hash = await accounts.hashes.make(password);
-      const result = await sealing(deps, request, "password", hash, (secretId) => {
+      const result = await withSealed(deps, request, "password", hash, (secretId) => {
         const command = { type: "password.set", secretId, reason: "changed", basis: null } as const;
         return mutations.run(request, reply, command, SECRET_BODY);
       });
@@ -129,7 +129,7 @@ function totpRoutes(app: App, deps: ApiDeps, mutations: Mutations, door: Door): 
     async (request, reply) => {
       if (request.actor.kind === "token") await accounts.confirmPerson(request.actor, null);
       const secret = accounts.secondFactor.confirm(request.body.code);
-      const result = await sealing(deps, request, "totp", secret, (secretId) =>
+      const result = await withSealed(deps, request, "totp", secret, (secretId) =>
         mutations.run(request, reply, { type: "totp.enable", secretId }, SECRET_BODY),
       );
       if (!("dryRun" in result)) accounts.secondFactor.enrolled();
@@ -141,7 +141,7 @@ function totpRoutes(app: App, deps: ApiDeps, mutations: Mutations, door: Door): 
     { config: admin, schema: { ...mutation, summary: "Ask for no codes any more", body: personBody.nullish() } },
     async (request, reply) => {
       await accounts.confirmPerson(request.actor, request.body?.current ?? null);
-      return await erasing(deps, () => mutations.run(request, reply, { type: "totp.disable" }, SECRET_BODY));
+      return await sealing(deps, [], () => mutations.run(request, reply, { type: "totp.disable" }, SECRET_BODY));
     },
   );
 }
@@ -181,7 +181,7 @@ function tokenRoutes(app: App, deps: ApiDeps, mutations: Mutations, door: Door):
       const { name, scopes, lifetime } = request.body;
       const { id, token, hash } = newToken();
       const expiresAt = lifetime === null ? null : deps.clock.now() + lifetime * 1000;
-      return await sealing(deps, request, "token", hash, async (secretId) => {
+      return await withSealed(deps, request, "token", hash, async (secretId) => {
         const command: Command = { type: "token.create", id, name, scopes, expiresAt, secretId };
         const result = await mutations.run(request, reply, command, { ...LOGGED, created: true });
         if ("dryRun" in result) return result;
@@ -207,7 +207,7 @@ function tokenRoutes(app: App, deps: ApiDeps, mutations: Mutations, door: Door):
       },
     },
     async (request, reply) => {
-      const result = await erasing(deps, () =>
+      const result = await sealing(deps, [], () =>
         mutations.run(request, reply, { type: "token.revoke", id: request.params.id }, LOGGED),
       );
       accounts.sweep();

@@ -1,28 +1,22 @@
 import { z } from "zod";
 import { profile } from "../../events/device.ts";
-import { tableGet, tableRows } from "../../lib/table.ts";
+import { tableGet } from "../../lib/table.ts";
 import { deviceNamed, profileOf } from "../../reducers/device.ts";
 import type { Device } from "../../reducers/state.ts";
 import type { ApiDeps, DeviceKeys } from "../deps.ts";
 import { deviceContext } from "../device-context.ts";
-import type { Mutations } from "../mutation.ts";
+import type { MutationRequest, Mutations } from "../mutation.ts";
 import { invalid, notFound } from "../problem.ts";
 import { allowanceSchema, deviceAdd, deviceConfigSchema, deviceEdit, deviceSchema } from "../schemas/device.ts";
 import { waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
+import { sealing, secretsOf, unmadeKeys } from "../sealing.ts";
 import type { App } from "../typed-app.ts";
 import { devicesView, deviceView } from "../views/device.ts";
 import { subnetFor } from "./subnet-routes.ts";
 
 const byId = z.strictObject({ id: z.string().max(64).describe("id or name") });
 const wait = z.strictObject(waitQuery);
-
-/** A plan needs keys to speak of, and none that anybody could use. */
-const UNMADE_KEYS: DeviceKeys = {
-  publicKey: `${"A".repeat(42)}A=`,
-  privateKeySecret: `s${"0".repeat(32)}`,
-  presharedKeySecret: `s${"0".repeat(32)}`,
-};
 
 function deviceFor({ controller }: Pick<ApiDeps, "controller">, text: string): Device {
   const { state } = controller;
@@ -72,10 +66,7 @@ function addRoute(app: App, deps: ApiDeps, mutations: Mutations): void {
         const command = { ...add, privateKeySecret: null, presharedKeySecret: null };
         return await mutations.run(request, reply, command, { created: true });
       }
-      const dry = request.query.dryRun === "true";
-      const keys = dry ? { ...UNMADE_KEYS } : await deps.tunnel.makeKeys(body.publicKey);
-      if (dry && body.publicKey !== null) Object.assign(keys, { publicKey: body.publicKey, privateKeySecret: null });
-      return await withKeys(deps, keys, async () => {
+      return await withKeys(deps, request, body.publicKey, async (keys) => {
         return await mutations.run(request, reply, { ...add, ...keys }, { created: true });
       });
     },
@@ -94,23 +85,16 @@ function subnetOf(deps: ApiDeps, named: string | null): string {
   return only.id;
 }
 
-/** Keys are sealed before the device is decided; those that it does not use in the end are erased again. */
-async function withKeys<Result>(deps: ApiDeps, keys: DeviceKeys, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } finally {
-    if (keys.presharedKeySecret !== UNMADE_KEYS.presharedKeySecret && !isNamed(deps, keys)) {
-      await deps.tunnel.discardKeys(keys);
-    }
-  }
-}
-
-function isNamed({ controller }: ApiDeps, { presharedKeySecret, privateKeySecret }: DeviceKeys): boolean {
-  return [...tableRows(controller.state.devices)].some(
-    (device) =>
-      device.presharedKeySecret === presharedKeySecret ||
-      (privateKeySecret !== null && device.privateKeySecret === privateKeySecret),
-  );
+/** Keys are made and sealed before what names them is decided; for a dry run none are. */
+async function withKeys<Result>(
+  deps: ApiDeps,
+  request: Pick<MutationRequest, "query">,
+  publicKey: string | null,
+  submit: (keys: DeviceKeys) => Promise<Result>,
+): Promise<Result> {
+  if (request.query.dryRun === "true") return await submit(unmadeKeys(publicKey));
+  const [keys] = (await deps.tunnel.sealKeys([{ publicKey }])) as [DeviceKeys];
+  return await sealing(deps, secretsOf(keys), async () => await submit(keys));
 }
 
 function editRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
@@ -198,8 +182,7 @@ function keyRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
     async (request, reply) => {
       const { id, subnet, name } = deviceFor(deps, request.params.id);
       if (subnet === null) throw invalid(`${name} is on a LAN and has no WireGuard keys`);
-      const keys = request.query.dryRun === "true" ? UNMADE_KEYS : await deps.tunnel.makeKeys(null);
-      return await withKeys(deps, keys, async () => {
+      return await withKeys(deps, request, null, async (keys) => {
         return await mutations.run(request, reply, { type: "device.edit", id, ...keys });
       });
     },

@@ -2,7 +2,7 @@ import { randomUUID, X509Certificate } from "node:crypto";
 import { hostname } from "node:os";
 import { Secret } from "../../events/secret.ts";
 import { PortreeveError } from "../../lib/errors.ts";
-import { withSecret } from "../auth/sealed-change.ts";
+import { withSecret } from "../sealing.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { ServerIdentity, Shown } from "./identity.ts";
 

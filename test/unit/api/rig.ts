@@ -10,6 +10,7 @@ import type { Port } from "../../../src/api/schemas/port.ts";
 import type { App } from "../../../src/api/typed-app.ts";
 import { Controller } from "../../../src/controller/controller.ts";
 import type { EventLog } from "../../../src/events/log.ts";
+import { Secret } from "../../../src/events/secret.ts";
 import { memoryLog } from "../../../src/events/log-memory.ts";
 import type { Snapshot, SnapshotHeader, SnapshotStore, SnapshotText } from "../../../src/events/snapshot.ts";
 import { History } from "../../../src/controller/history.ts";
@@ -23,7 +24,7 @@ import { forwardKeysOf, selectForwards } from "../../../src/reducers/select/forw
 import type { Finding } from "../../../src/reducers/doctor/finding.ts";
 import { initialState } from "../../../src/reducers/state.ts";
 import { Gateway, mapRequest, T0 } from "../reducers/given.ts";
-import { memorySecrets } from "./memory-secrets.ts";
+import { type MemorySecrets, memorySecrets } from "./memory-secrets.ts";
 
 export const INSTANCE = "00000000000000aa";
 /** Checking a password costs nothing in tests that are about something else. */
@@ -172,43 +173,48 @@ async function inject<T>(app: App, method: string, url: string, options: CallOpt
   return { status, headers: sent, text, body: (isJson ? JSON.parse(text) : null) as T };
 }
 
-/** Makes keys that count up, and remembers which of them it was told to erase. */
+/** Makes keys that count up, keeps their secrets, and remembers what was wished for. */
 export class FakeTunnel implements Tunnel {
+  readonly #secrets: MemorySecrets;
   #made = 0;
-  readonly discarded: string[] = [];
   readonly wishes: KeyWish[] = [];
   readonly activity = { activity: () => undefined, history: () => undefined };
+
+  constructor(secrets: MemorySecrets) {
+    this.#secrets = secrets;
+  }
 
   routes() {
     return Promise.resolve([{ prefix: "172.17.0.0/16", interface: "docker0" }]);
   }
 
-  makeKeys(publicKey: string | null): Promise<DeviceKeys> {
+  #keysFor(publicKey: string | null): DeviceKeys {
     this.#made += 1;
     const bytes = Buffer.alloc(32);
     bytes.writeUInt32BE(this.#made);
-    return Promise.resolve({
+    return {
       publicKey: publicKey ?? bytes.toString("base64"),
-      privateKeySecret: publicKey === null ? `s${(this.#made * 2).toString(16).padStart(32, "0")}` : null,
-      presharedKeySecret: `s${(this.#made * 2 + 1).toString(16).padStart(32, "0")}`,
-    });
+      privateKeySecret: publicKey === null ? this.#keep("wireguard-key", this.#made * 2) : null,
+      presharedKeySecret: this.#keep("wireguard-psk", this.#made * 2 + 1),
+    };
+  }
+
+  #keep(kind: string, n: number): string {
+    const secretId = `s${n.toString(16).padStart(32, "0")}`;
+    this.#secrets.kept.set(secretId, { kind, material: new Secret(secretId) });
+    return secretId;
   }
 
   async sealKeys(wishes: readonly KeyWish[]): Promise<DeviceKeys[]> {
     const keys: DeviceKeys[] = [];
     for (const wish of wishes) {
       this.wishes.push(wish);
-      keys.push(await this.makeKeys(wish.publicKey));
+      keys.push(this.#keysFor(wish.publicKey));
     }
     return keys;
   }
 
   publicKeyOf = publicKeyOf;
-
-  discardKeys({ presharedKeySecret }: DeviceKeys): Promise<void> {
-    this.discarded.push(presharedKeySecret);
-    return Promise.resolve();
-  }
 
   configOf(device: Device) {
     return Promise.resolve({ text: `# ${device.name}\n`, qr: "<svg/>", notes: [] });
@@ -229,12 +235,13 @@ export async function makeRig(): Promise<Rig> {
     },
   ];
   let rig: Rig;
+  const secrets = memorySecrets();
   const deps: ApiDeps = {
     controller,
     clock,
     wallClock: () => clock.now(),
-    secrets: memorySecrets(),
-    tunnel: new FakeTunnel(),
+    secrets,
+    tunnel: new FakeTunnel(secrets),
     reconcilers: [reconciler],
     desired,
     history: new History(log, new MemorySnapshots()),

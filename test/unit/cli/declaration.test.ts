@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PlanDocument, ResultDocument } from "../../../src/api/schemas/plan.ts";
 import { tableRows } from "../../../src/lib/table.ts";
-import { FakeTunnel } from "../api/rig.ts";
+import type { MemorySecrets } from "../api/memory-secrets.ts";
+import type { FakeTunnel } from "../api/rig.ts";
 import { openShell, type Shell } from "./shell.ts";
 
 const SITE = `name: site
@@ -81,8 +82,7 @@ describe("plan and apply of a file", () => {
     );
     expect(refused.code).toBe(4);
     expect(refused.err).toContain("port ssh: tcp 22 cannot be forwarded");
-    const tunnel = shell.rig.deps.tunnel as FakeTunnel;
-    expect(tunnel.discarded).toEqual([]);
+    expect((shell.rig.deps.secrets as MemorySecrets).kept.size).toBe(0);
     expect((await shell.run(`apply -f ${file(SITE)}`)).err).toContain(
       "device nas: nas is there already and was made by hand",
     );
@@ -98,7 +98,7 @@ describe("plan and apply of a file", () => {
       "device nas: there is no subnet nowhere",
     ]);
     expect(tunnel.wishes).toHaveLength(1);
-    expect(tunnel.discarded).toHaveLength(1);
+    expect((shell.rig.deps.secrets as MemorySecrets).kept.size).toBe(0);
     const dry = await shell.rig.app.inject({ method: "POST", url: "/api/v1/declaration?dryRun=true", payload: body });
     expect([dry.statusCode, tunnel.wishes.length]).toEqual([404, 1]);
   });
