@@ -56,8 +56,17 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const log = pino({ level: options.loaded.config.log.level, timestamp, base: null }, destination);
   const announce = pino({ level: "info", timestamp, base: null }, destination);
   const daemon = new Daemon(options, log, announce);
+  let overdue: NodeJS.Timeout | undefined;
   const signal = new Promise<string>((resolve) => {
-    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => resolve(name));
+    const stop = (name: string): void => {
+      // From here on, also in the middle of a start that hangs.
+      overdue ??= setTimeout(() => {
+        announce.error({}, "something did not stop in time; what was acknowledged is durable all the same");
+        endAtOnce(1);
+      }, STOP_MAX_MS);
+      resolve(name);
+    };
+    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop(name));
   });
   try {
     await daemon.start();
@@ -68,10 +77,6 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     return endWith(exitOf(cause.code));
   }
   log.info({ signal: await signal }, "stopping");
-  const overdue = setTimeout(() => {
-    announce.error({}, "something did not stop in time; what was acknowledged is durable all the same");
-    endAtOnce(1);
-  }, STOP_MAX_MS);
   await daemon.stop();
   clearTimeout(overdue);
   return endWith(daemon.safe ? 1 : 0);

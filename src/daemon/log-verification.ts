@@ -1,14 +1,19 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LogVerification } from "../api/deps.ts";
 import type { Seq } from "../events/envelope.ts";
 import type { EventLog } from "../events/log.ts";
 import { LogFault } from "../events/log-fault.ts";
 import { PortreeveError } from "../lib/errors.ts";
 
+/** A check that could not be made, where files could not be read for a moment, is made again after this. */
+const AGAIN_MS = 60_000;
+
 export interface VerificationOptions {
   readonly log: Pick<EventLog, "head">;
   /** Reads every record up to the head that the log has at its beginning; rejects with the fault that it finds. */
   readonly check: (onProgress: (through: Seq) => void, signal: AbortSignal) => Promise<void>;
   readonly onFault: (fault: LogFault) => void;
+  readonly againMs?: number;
 }
 
 /**
@@ -30,13 +35,24 @@ export class BackgroundVerification {
   }
 
   start(): void {
-    this.#done = this.#run();
+    this.#done = this.#runUntilKnown();
   }
 
   /** Resolves once nothing reads the log any more. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#done;
+  }
+
+  async #runUntilKnown(): Promise<void> {
+    const { signal } = this.#stop;
+    const { againMs = AGAIN_MS } = this.#options;
+    for (;;) {
+      await this.#run();
+      if (this.#status.state !== "failed" || signal.aborted) return;
+      await sleep(againMs, undefined, { signal, ref: false }).catch(() => undefined);
+      if (signal.aborted) return;
+    }
   }
 
   async #run(): Promise<void> {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { chmod, type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 /** Makes names made or removed in a directory survive a power loss. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -58,10 +58,16 @@ export async function removeDurably(path: string): Promise<void> {
   await syncDirectory(dirname(path));
 }
 
-/** A directory that only we may enter, whatever the umask was. */
+/** A directory that only we may enter, whatever the umask was, and that a power loss does not take away again. */
 export async function makePrivateDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  const made = await mkdir(path, { recursive: true, mode: 0o700 });
   await chmod(path, 0o700);
+  if (made === undefined) return;
+  const above = dirname(resolve(made));
+  for (let parent = dirname(resolve(path)); ; parent = dirname(parent)) {
+    await syncDirectory(parent);
+    if (parent === above) return;
+  }
 }
 
 export function isMissing(cause: unknown): boolean {

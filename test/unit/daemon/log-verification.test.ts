@@ -5,10 +5,18 @@ import { PortreeveError } from "../../../src/lib/errors.ts";
 
 const HEAD = { seq: 1000, hash: "f".repeat(64) };
 
-function begin(check: VerificationOptions["check"]): { verification: BackgroundVerification; faults: LogFault[] } {
+function begin(
+  check: VerificationOptions["check"],
+  againMs?: number,
+): { verification: BackgroundVerification; faults: LogFault[] } {
   const faults: LogFault[] = [];
   const onFault = (fault: LogFault): void => void faults.push(fault);
-  const verification = new BackgroundVerification({ log: { head: HEAD }, check, onFault });
+  const verification = new BackgroundVerification({
+    log: { head: HEAD },
+    check,
+    onFault,
+    ...(againMs === undefined ? {} : { againMs }),
+  });
   expect(verification.status).toMatchObject({ state: "running", through: 0 });
   verification.start();
   return { verification, faults };
@@ -53,6 +61,15 @@ describe("BackgroundVerification", () => {
     await over(verification);
     expect(verification.status).toMatchObject({ state: "failed", message: "the check of the log broke off" });
     expect(faults).toEqual([]);
+  });
+
+  it("is made again after it could not be made", async () => {
+    const passing = new PortreeveError("UNAVAILABLE", "the check of the log broke off", "transient");
+    const results = [() => Promise.reject(passing), () => Promise.resolve()];
+    const { verification, faults } = begin(() => (results.shift() ?? expect.unreachable)(), 1);
+    await expect.poll(() => verification.status).toMatchObject({ state: "ok", through: 1000 });
+    await verification.close();
+    expect([results, faults]).toEqual([[], []]);
   });
 
   it("is over when it is closed, however much is left, and says nothing of how it ended", async () => {
