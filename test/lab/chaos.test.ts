@@ -13,7 +13,7 @@ import { addressAfter, batch, WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
 const run = promisify(execFile);
 const FLAPS = 100;
 const FORWARDS = 1000;
-const KILLS = 20;
+const KILLS = 12;
 const OTHER = "11.22.33.9";
 /** What an observer may write of one change: that it began, and what came of it. */
 const EVENTS_PER_CHANGE = 2;
@@ -169,7 +169,7 @@ describe("the daemon is killed", () => {
           () => undefined,
         );
         // By turns somewhere in a start, and with all its helpers running.
-        await (kill % 4 === 3 ? started : Promise.race([started, passTime(kill * 40)]));
+        await (kill % 4 === 3 ? started : Promise.race([started, passTime(kill * 70)]));
         await lab.gateway.kill();
         await started;
         await eventually(async () => expect(await processes(lab), `after kill ${kill}`).toEqual(resting));
