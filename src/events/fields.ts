@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { WIREGUARD_KEY } from "../lib/wireguard-key.ts";
 
 /** Field schemas that several events share. */
 
@@ -37,7 +38,7 @@ export const hostLabel = z
 /** A WAN: an interface, for its first public address, or one address of a WAN interface. */
 export const wanName = z.union([ipv4, interfaceName]);
 /** A WireGuard key: 32 bytes in base64. */
-export const wireguardKey = z.string().regex(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/, "32 bytes in base64");
+export const wireguardKey = z.string().regex(WIREGUARD_KEY, "32 bytes in base64");
 /** Where sealed material is; never the material. */
 export const secretId = z.string().regex(/^s[0-9a-f]{32}$/);
 

@@ -50,6 +50,14 @@ export function networkOf({ address, length }: Ipv4Prefix): number {
   return length === 0 ? 0 : ((address >>> (32 - length)) << (32 - length)) >>> 0;
 }
 
+/** Whether it is the first or last address of the network: what is sent there would reach all of its hosts or none. */
+export function isNetworkEnd(prefix: Ipv4Prefix, address: number): boolean {
+  // RFC 3021: a network of two addresses has two hosts.
+  if (prefix.length > 30 || !prefixContains(prefix, address)) return false;
+  const first = networkOf(prefix);
+  return address === first || address === first + 2 ** (32 - prefix.length) - 1;
+}
+
 /** The first address a host of the network can have, with the prefix length. */
 export function firstHost(prefix: Ipv4Prefix): Ipv4Prefix {
   return { address: networkOf(prefix) + 1, length: prefix.length };

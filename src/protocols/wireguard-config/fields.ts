@@ -1,12 +1,11 @@
 import { formatIpv4, parseIpv4, parseIpv4Prefix, prefixText } from "../../lib/ip.ts";
 import { formatIpv6, ipv6Network, parseIpv6, parseIpv6Prefix } from "../../lib/ipv6.ts";
+import { WIREGUARD_KEY } from "../../lib/wireguard-key.ts";
 
-/** 32 bytes in base64: the last of 43 digits holds four bits. */
-const KEY = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 const HOST = /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*$/;
 const PORT = /^[1-9]\d{0,4}$/;
 
-export const isWireguardKey = (text: string): boolean => KEY.test(text);
+export const isWireguardKey = (text: string): boolean => WIREGUARD_KEY.test(text);
 
 /** A number without signs, spaces or leading zeros; null if it is not one of 0…max. */
 export function parseNumber(text: string, max: number): number | null {

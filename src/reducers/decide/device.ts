@@ -1,7 +1,15 @@
 import type { DeviceAdded, DeviceKind, Profile, Right } from "../../events/device.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
-import { formatIpv4, isHostIpv4, networkOf, parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
+import {
+  isNetworkEnd,
+  formatIpv4,
+  isHostIpv4,
+  networkOf,
+  parseIpv4,
+  parseIpv4Prefix,
+  prefixContains,
+} from "../../lib/ip.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { allowanceKey, type Device, type State, type Subnet } from "../state.ts";
@@ -124,9 +132,7 @@ function usable(state: State, site: string | null, address: string, subnet?: Sub
   if (prefix === null || !prefixContains(prefix, value)) {
     return invalid(`${address} is not in ${subnet.name} (${subnet.prefix})`);
   }
-  const network = networkOf(prefix);
-  // The ends of the whole network, wherever its octets end.
-  if (value === network || value === network + 2 ** (32 - prefix.length) - 1) {
+  if (isNetworkEnd(prefix, value)) {
     return invalid(`${address} is the address of the whole subnet, not of a host in it`);
   }
   return value === prefix.address ? invalid(`${address} is the gateway's own address`) : address;

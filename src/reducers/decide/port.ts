@@ -3,6 +3,7 @@ import { type Claim, SOURCES_MAX } from "../../events/mapping.ts";
 import {
   type Ipv4Prefix,
   isHostIpv4,
+  isNetworkEnd,
   networkOf,
   parseIpv4,
   parseIpv4Prefix,
@@ -60,15 +61,12 @@ function targetDevice(state: State, address: string): Device | undefined {
   return onLan ?? deviceAt(state, null, address);
 }
 
-/** The first or last address of a served network: what is sent there would reach all of its hosts or none. */
-function isNetworkOrBroadcast(state: State, address: string): boolean {
+function isEndOfServed(state: State, address: string): boolean {
   const value = parseIpv4(address);
   const lans = state.settings.lan.flatMap((lan) => state.interfaces[lan.interface]?.addresses ?? []);
   return [...lans, ...Object.values(state.subnets).map((subnet) => subnet.prefix)].some((cidr) => {
     const prefix = parseIpv4Prefix(cidr);
-    if (value === null || prefix === null || prefix.length > 30 || !prefixContains(prefix, value)) return false;
-    const hostBits = 2 ** (32 - prefix.length) - 1;
-    return (value & hostBits) >>> 0 === 0 || (value & hostBits) >>> 0 === hostBits;
+    return value !== null && prefix !== null && isNetworkEnd(prefix, value);
   });
 }
 
@@ -85,7 +83,7 @@ export function badPlace(state: State, place: Place): Refusal | null {
     const message = `${place.internalAddress} is the gateway itself; a forward goes to another host`;
     return { code: "INVALID_REQUEST", message };
   }
-  if (isNetworkOrBroadcast(state, place.internalAddress)) {
+  if (isEndOfServed(state, place.internalAddress)) {
     const message = `${place.internalAddress} is the address of a whole network, not of a host in it`;
     return { code: "INVALID_REQUEST", message };
   }
