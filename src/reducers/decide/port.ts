@@ -204,10 +204,12 @@ export function decidePortEdit(command: CommandEnvelope & CommandOf<"port.edit">
     changes.interface = interfaceOf(state, place.internalAddress);
   }
   if (Object.keys(changes).length > 0) events.push(event("mapping.changed", { id: mapping.id, ...changes }));
-  const endless = mapping.claims.some((claim) => claim.source === "manual" && claim.expiresAt === null);
-  if (command.lifetime !== undefined && !(endless && command.lifetime === null)) {
+  if (command.lifetime !== undefined) {
     const { lifetime, expiresAt } = manualClaim(command.now, command.lifetime);
-    events.push(event("lease.changed", { mappingId: mapping.id, claimKey: MANUAL, lifetime, expiresAt }));
+    const before = mapping.claims.find((claim) => claim.source === "manual");
+    if (before?.lifetime !== lifetime || before.expiresAt !== expiresAt) {
+      events.push(event("lease.changed", { mappingId: mapping.id, claimKey: MANUAL, lifetime, expiresAt }));
+    }
   }
   return accept(events, { kind: "ids", ids: [mapping.id] });
 }

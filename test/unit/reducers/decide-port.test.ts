@@ -130,6 +130,15 @@ describe("decide port", () => {
     expect(gateway.state.mappings.size).toBe(0);
   });
 
+  it("a limit that it has already changes nothing", () => {
+    const gateway = new Gateway();
+    gateway.do(portAdd({ lifetime: 60 }));
+    const id = only(gateway)[0]?.id ?? "";
+    expect(eventsOf(gateway.do({ type: "port.edit", id, lifetime: 60 }))).toEqual([]);
+    gateway.later(1);
+    expect(eventsOf(gateway.do({ type: "port.edit", id, lifetime: 60 }))).toEqual(["lease.changed"]);
+  });
+
   it("a device's port cannot be moved, only kept first", () => {
     const gateway = new Gateway();
     const { mappingId } = mapped(gateway.map());
