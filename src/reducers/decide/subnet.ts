@@ -87,13 +87,15 @@ export function overlapOf(state: State, prefix: Ipv4Prefix, routes: readonly Kno
       return `the subnet ${subnet.name} (${subnet.prefix})`;
     }
   }
+  const own = state.settings.wireguard?.interface;
   for (const link of Object.values(state.interfaces)) {
+    // What is on our own interface is a subnet's, or was: it is not looked at while no device needs it.
+    if (link.name === own) continue;
     for (const cidr of link.addresses) {
       const other = parseIpv4Prefix(cidr);
       if (other !== null && prefixesOverlap(prefix, other)) return `the network of ${link.name} (${cidr})`;
     }
   }
-  const own = state.settings.wireguard?.interface;
   for (const route of routes) {
     const other = parseIpv4Prefix(route.prefix);
     // The default route is hidden by every prefix, and is meant to be.

@@ -42,6 +42,13 @@ describe("[W1] a subnet", () => {
     expect(eventsOf(router.subnet("other", "10.61.0.0/24", { routes }))).toEqual(["subnet.added"]);
   });
 
+  it("takes the network of one that is gone, whatever our own interface had when it was last looked at", () => {
+    const router = new Router();
+    const name = router.state.settings.wireguard?.interface ?? "";
+    router.do({ type: "interface.observe", name, up: true, addresses: ["10.61.0.1/24"] });
+    expect(eventsOf(router.subnet("other", "10.61.0.0/24"))).toEqual(["subnet.added"]);
+  });
+
   it.each(["10.61.0.1/32", "10.61.0.0/31", "10.0.0.0/7", "10.61.0.0", "nonsense/24"])("%s is no subnet", (prefix) => {
     expect(refusalOf(new Router().subnet("other", prefix)).code).toBe("INVALID_REQUEST");
   });
