@@ -20,6 +20,8 @@ export function commandText(command: Command): string {
       return `${command.type.replace(".", " ")} ${command.id}`;
     case "port.unblock":
       return `port unblock ${command.protocol} ${command.internalPort} of ${command.device}`;
+    case "port.batch":
+      return command.changes.map(commandText).join("; ");
     case "reconciler.pause":
     case "reconciler.resume":
       return `${command.type.replace(".", " ")} ${command.name}`;

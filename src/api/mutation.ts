@@ -103,25 +103,28 @@ export class Mutations {
   }
 
   #result({ seq, changed, answer }: Accepted): ResultDocument {
-    const id = answer.kind === "ids" ? answer.ids[0] : undefined;
+    const ids = answer.kind === "ids" ? answer.ids : [];
     const awaited = Object.values(this.#deps.controller.state.confirmations).find(
       ({ seqs }) => seqs.at(-1) === seq - 1,
     );
     return {
       seq,
       changed,
-      ...this.#about(id ?? ""),
+      ...this.#about(ids),
       confirmation: awaited === undefined ? null : { id: awaited.id, until: isoTime(awaited.until) },
     };
   }
 
-  /** What an id is of, as it is now. */
-  #about(id: string): Pick<ResultDocument, "port" | "subnet" | "device"> {
+  /** What ids are of, as it is now. */
+  #about(ids: readonly string[]): Pick<ResultDocument, "port" | "ports" | "subnet" | "device"> {
     const { state } = this.#deps.controller;
-    const [mapping, device] = [tableGet(state.mappings, id), tableGet(state.devices, id)];
+    const [id = ""] = ids;
+    const ports = ids.flatMap((each) => tableGet(state.mappings, each) ?? []).map(portReader(this.#deps));
+    const device = tableGet(state.devices, id);
     const subnet = state.subnets[id];
     return {
-      port: mapping === undefined ? null : portReader(this.#deps)(mapping),
+      port: ports[0] ?? null,
+      ports,
       subnet: subnet === undefined ? null : subnetView(state, subnet),
       device: device === undefined ? null : deviceView(deviceContext(this.#deps), device),
     };
@@ -193,18 +196,13 @@ export class Mutations {
   }
 
   #remember(command: Command, source: string, outcome: Outcome, durationMs: number): void {
-    const decision: RequestEntry["decision"] = !outcome.ok
-      ? "refused"
-      : RELEASES.has(command.type)
-        ? "released"
-        : "answered";
     this.#deps.requestLog.add({
       at: this.#deps.clock.now(),
       protocol: "api",
       from: source.slice("api:".length),
       interface: null,
       request: commandText(command),
-      decision: outcome.ok && command.type === "port.add" ? "granted" : decision,
+      decision: outcome.ok ? decisionOf(command) : "refused",
       code: outcome.ok ? null : outcome.refusal.code,
       message: outcome.ok
         ? outcome.changed
@@ -216,7 +214,15 @@ export class Mutations {
   }
 }
 
-const RELEASES: ReadonlySet<Command["type"]> = new Set(["port.remove", "port.block"]);
+/** Of many it is what they are all. */
+function decisionOf(command: Command): RequestEntry["decision"] {
+  if (command.type === "port.batch") {
+    const decisions = new Set(command.changes.map(decisionOf));
+    return decisions.size === 1 ? ([...decisions][0] as RequestEntry["decision"]) : "answered";
+  }
+  if (command.type === "port.add") return "granted";
+  return command.type === "port.remove" || command.type === "port.block" ? "released" : "answered";
+}
 
 /** `If-Match: 1842` or `"1842"`, as an entity tag would be quoted. */
 export function sequenceOf(header: string | undefined): number | null {

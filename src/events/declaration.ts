@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { deviceKind, profile, right } from "./device.ts";
 import { hostLabel, interfaceName, ipv4, label, objectName, wanName, wireguardKey } from "./fields.ts";
+import { askedSources, sourceAddress } from "./mapping.ts";
 
 /**
  * What an operator wants to be there, written down as a whole: subnets, devices and forwards by name. What it makes bears
@@ -60,6 +61,11 @@ const port = z.strictObject({
     .refine((text) => parseTarget(text) !== null, "must be a device or an address, as in nas:443 or 192.168.7.2:443"),
   enabled: z.boolean().default(true),
   wan: wan.describe("null: the WAN of where it leads to"),
+  from: askedSources.default([]).describe("the only networks it is reached from; empty: everywhere"),
+  source: sourceAddress
+    .nullable()
+    .default(null)
+    .describe("what the host sees of visitors: `keep` for their address, or `gateway`; null: by its profile"),
 });
 export type DeclaredPort = z.infer<typeof port>;
 

@@ -41,6 +41,8 @@ export const SOURCES_MAX = 32;
 export const sourceAddress = z.enum(["keep", "gateway"]);
 /** Only from these networks a forward is reached; sorted, none within another. Empty: from everywhere. */
 const sources = z.array(z.cidrv4()).max(SOURCES_MAX);
+/** As they are asked for: single hosts too, in any order, some within others. */
+export const askedSources = z.array(z.union([z.cidrv4(), ipv4])).max(SOURCES_MAX);
 
 export const mappingGranted = z.strictObject({
   /** Stable id, derived from the request: "m" and 12 hex digits. */

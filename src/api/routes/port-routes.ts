@@ -1,8 +1,9 @@
 import { Readable } from "node:stream";
 import { z } from "zod";
-import { ipv4, port, transport } from "../../events/fields.ts";
+import { ipv4, transport } from "../../events/fields.ts";
 import { tableGet } from "../../lib/table.ts";
 import type { Command } from "../../reducers/decide/command.ts";
+import type { PortCommand } from "../../reducers/decide/port-batch.ts";
 import type { Mapping } from "../../reducers/state.ts";
 import type { ApiDeps } from "../deps.ts";
 import { jsonArray } from "../json-array.ts";
@@ -12,7 +13,7 @@ import { notFound } from "../problem.ts";
 import type { App } from "../typed-app.ts";
 import { decimal, waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
-import { blockSchema, type Port, portAdd, portEdit, portSchema } from "../schemas/port.ts";
+import { blockSchema, type Port, portAdd, portBatch, portEdit, portSchema, portUnblock } from "../schemas/port.ts";
 import { blocksView } from "../views/port.ts";
 import { filterMappings } from "../views/port-filter.ts";
 
@@ -75,15 +76,36 @@ export function registerPortRoutes(app: App, deps: ApiDeps, mutations: Mutations
     },
     async (request, reply) => await mutations.run(request, reply, { type: "port.block", id: request.params.id }),
   );
-  const unblock = z.strictObject({ device: ipv4, protocol: transport, internalPort: port });
   app.post(
     "/api/v1/blocks/lift",
     {
       config: { scope: "operate" },
-      schema: { ...mutation, summary: "Let a device ask for a port again", body: unblock },
+      schema: { ...mutation, summary: "Let a device ask for a port again", body: portUnblock },
     },
     async (request, reply) => await mutations.run(request, reply, { type: "port.unblock", ...request.body }),
   );
+  app.post(
+    "/api/v1/ports/batch",
+    {
+      config: { scope: "operate" },
+      schema: {
+        ...mutation,
+        summary: "Several changes of ports as one: one undo takes all of them back",
+        body: portBatch,
+      },
+    },
+    async (request, reply) => {
+      const changes = request.body.changes.map(commandOf);
+      return await mutations.run(request, reply, { type: "port.batch", changes }, { created: true });
+    },
+  );
+}
+
+function commandOf({ op, ...fields }: z.infer<typeof portBatch>["changes"][number]): PortCommand {
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  // What is forwarded keeps its port, unless another is named.
+  const kept = op === "add" ? { internalPort: given["externalPort"] } : {};
+  return { type: `port.${op}`, ...kept, ...given } as PortCommand;
 }
 
 function readingRoutes(app: App, deps: ApiDeps): void {

@@ -58,6 +58,7 @@ export const resultSchema = z
     seq: seq.describe("the last record of the change; ask with ?wait=<seq> to see it settled"),
     changed: z.boolean().describe("false: it was so already, no event was needed"),
     port: portSchema.nullable().describe("as it is now; null if it is gone or the change was not about one"),
+    ports: z.array(portSchema).describe("all ports that the change was about, as they are now"),
     subnet: subnetSchema.nullable(),
     device: deviceSchema.nullable(),
     confirmation: z

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { claimSource, ipv4, interfaceName, label, lifetime, port, transport } from "../../events/fields.ts";
 import { managedBy, seq, time } from "./fields.ts";
-import { sourceAddress, SOURCES_MAX } from "../../events/mapping.ts";
+import { askedSources, sourceAddress } from "../../events/mapping.ts";
 
 export const condition = z
   .strictObject({
@@ -51,10 +51,7 @@ const count = z.number().int().min(1).max(65535);
 const sourceAddressChoice = sourceAddress
   .nullable()
   .describe("what the host sees of visitors; null: the gateway's address if its profile is `split`, else their own");
-const from = z
-  .array(z.union([z.cidrv4(), ipv4]))
-  .max(SOURCES_MAX)
-  .describe("the only networks it is reached from; empty: everywhere");
+const from = askedSources.describe("the only networks it is reached from; empty: everywhere");
 const seconds = lifetime.nullable().describe("seconds; null: without end");
 
 export const portAdd = z
@@ -86,6 +83,26 @@ export const portEdit = z
     lifetime: seconds.optional(),
   })
   .meta({ id: "PortEdit" });
+
+export const portUnblock = z.strictObject({ device: ipv4, protocol: transport, internalPort: port });
+const one = z.strictObject({ id: z.string().max(64) });
+const BATCH_MAX = 64;
+
+/** What can be done to a port, as its own routes do it. */
+const portChange = z.discriminatedUnion("op", [
+  portAdd.extend({ op: z.literal("add") }),
+  portEdit.extend({ op: z.literal("edit"), ...one.shape }),
+  one.extend({ op: z.literal("remove") }),
+  one.extend({ op: z.literal("keep") }),
+  one.extend({ op: z.literal("block") }),
+  portUnblock.extend({ op: z.literal("unblock") }),
+]);
+/** As it is asked for, without what has a default. */
+export type PortChange = z.input<typeof portChange>;
+
+export const portBatch = z
+  .strictObject({ changes: z.array(portChange).min(1).max(BATCH_MAX).describe("made in order, all of them or none") })
+  .meta({ id: "PortBatch" });
 
 export const blockSchema = z
   .strictObject({ device: ipv4, protocol: transport, internalPort: port, since: time })

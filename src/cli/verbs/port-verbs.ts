@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import type { Block, Port } from "../../api/schemas/port.ts";
+import type { Block, Port, PortChange } from "../../api/schemas/port.ts";
 import type { Cli } from "../cli.ts";
-import type { Call } from "../client.ts";
 import { parseDuration } from "../duration.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
@@ -31,8 +30,7 @@ export function addPortVerbs(program: Command, cli: Cli): void {
 }
 
 function addReadingVerbs(port: Command, cli: Cli): void {
-  port
-    .command("list")
+  examples(port.command("list"), ["portreeve port list --device 192.168.7.2", "portreeve port list --blocked"])
     .description("all ports, by number")
     .option("--device <address>", "only those to this address")
     .option("--blocked", "what devices may not ask for, instead")
@@ -42,8 +40,7 @@ function addReadingVerbs(port: Command, cli: Cli): void {
       const ports = await cli.client.call<Port[]>({ path: "/ports", query });
       await cli.show(ports, () => portTable(ports, cli.now, cli.paint));
     });
-  port
-    .command("show")
+  examples(port.command("show"), ["portreeve port show 8443/tcp"])
     .description("one port in full")
     .argument("<port>", PORT)
     .action(async (text: string) => {
@@ -65,8 +62,11 @@ async function showBlocks(cli: Cli): Promise<void> {
 }
 
 function addAddVerb(port: Command, cli: Cli): void {
-  const add = port
-    .command("add")
+  const add = examples(port.command("add"), [
+    "portreeve port add 8443:443/tcp 192.168.7.2 --label web",
+    "portreeve port add 49152-49251/udp 192.168.7.9 --for 2h",
+    "portreeve port add 5000 192.168.7.2 --disabled",
+  ])
     .description("forward an external port to a host")
     .argument("<ports>", "EXTERNAL[-LAST][:INTERNAL][/tcp|/udp]; no protocol means both")
     .argument("<address>", "IPv4 address of the host")
@@ -84,8 +84,8 @@ function addAddVerb(port: Command, cli: Cli): void {
     const enabled = options.disabled !== true;
     const place = { externalPort, internalPort, count, internalAddress, label, lifetime, wan, enabled };
     const body = { ...place, ...visitorsBody(options) };
-    const calls = protocols.map((protocol): Call => ({ method: "POST", path: "/ports", body: { protocol, ...body } }));
-    await change(cli, calls, options, { one: protocols.length === 1, verb: "forwards" });
+    const changes = protocols.map((protocol): PortChange => ({ op: "add", protocol, ...body }));
+    await change(cli, changes, options, { one: protocols.length === 1, verb: "forwards" });
   });
 }
 
@@ -123,8 +123,10 @@ interface EditOptions extends MutationOptions {
 }
 
 function addEditVerb(port: Command, cli: Cli): void {
-  const edit = port
-    .command("edit")
+  const edit = examples(port.command("edit"), [
+    "portreeve port edit 8443/tcp --to 192.168.7.3:443 --label shop",
+    "portreeve port edit 8443/tcp --from 203.0.113.0/24 --source gateway",
+  ])
     .description("change a port of yours; live flows of what it was end")
     .argument("<port>", PORT)
     .option("--external <ports>", "another external port, or PORT-LAST")
@@ -139,8 +141,8 @@ function addEditVerb(port: Command, cli: Cli): void {
     if (Object.keys(body).length === 0)
       throw usage("nothing to change", "name at least one of --external --to --from --source --label --for --forever");
     const ports = await choosePorts(cli.client, text);
-    const calls = ports.map(({ id }): Call => ({ method: "PATCH", path: `/ports/${id}`, body }));
-    await change(cli, calls, options, { one: namesOne(text), verb: "now forwards" });
+    const changes = ports.map(({ id }): PortChange => ({ op: "edit", id, ...body }));
+    await change(cli, changes, options, { one: namesOne(text), verb: "now forwards", before: ports });
   });
 }
 
@@ -164,8 +166,9 @@ function editBody(options: EditOptions): Record<string, unknown> {
 
 interface ChoiceVerb {
   readonly name: string;
+  readonly example: string;
   readonly description: string;
-  readonly call: (id: string) => Call;
+  readonly change: (id: string) => PortChange;
   /** In the question "… 8443/tcp?"; null: not asked, as it is easily undone. */
   readonly question: string | null;
   readonly gone?: true;
@@ -175,37 +178,42 @@ interface ChoiceVerb {
 const CHOICE_VERBS: readonly ChoiceVerb[] = [
   {
     name: "remove",
+    example: "portreeve port remove 8443/tcp",
     description: "end all claims on a port, and its live flows; a device may ask again",
-    call: (id) => ({ method: "DELETE", path: `/ports/${id}` }),
+    change: (id) => ({ op: "remove", id }),
     question: "remove",
     gone: true,
     verb: "is removed",
   },
   {
     name: "enable",
+    example: "portreeve port enable 8443/tcp",
     description: "open a disabled port again",
-    call: (id) => ({ method: "PATCH", path: `/ports/${id}`, body: { enabled: true } }),
+    change: (id) => ({ op: "edit", id, enabled: true }),
     question: null,
     verb: "is open",
   },
   {
     name: "disable",
+    example: "portreeve port disable 8443/tcp",
     description: "close a port and end its live flows; it stays listed",
-    call: (id) => ({ method: "PATCH", path: `/ports/${id}`, body: { enabled: false } }),
+    change: (id) => ({ op: "edit", id, enabled: false }),
     question: null,
     verb: "is closed",
   },
   {
     name: "keep",
+    example: "portreeve port keep 8080/tcp",
     description: "keep a port that a device asked for until it is removed",
-    call: (id) => ({ method: "POST", path: `/ports/${id}/keep` }),
+    change: (id) => ({ op: "keep", id }),
     question: null,
     verb: "stays until you remove it",
   },
   {
     name: "block",
+    example: "portreeve port block 8080/tcp",
     description: "end a port and refuse the device that asks for it again",
-    call: (id) => ({ method: "POST", path: `/ports/${id}/block` }),
+    change: (id) => ({ op: "block", id }),
     question: "block",
     gone: true,
     verb: "is closed and may not be asked for again",
@@ -213,14 +221,14 @@ const CHOICE_VERBS: readonly ChoiceVerb[] = [
 ];
 
 function addChoiceVerbs(port: Command, cli: Cli): void {
-  for (const { name, description, call, question, gone, verb } of CHOICE_VERBS) {
-    const command = port.command(name).description(description).argument("<port>", PORT);
+  for (const { name, example, description, change: changeOf, question, gone = false, verb } of CHOICE_VERBS) {
+    const command = examples(port.command(name), [example]).description(description).argument("<port>", PORT);
     addMutationOptions(command).action(async (text: string, options: MutationOptions) => {
       const ports = await choosePorts(cli.client, text);
       const names = ports.map((each) => `${externalText(each)} to ${each.internal.address}`);
       if (question !== null && options.dryRun !== true) await cli.confirm(`${question} ${names.join(" and ")}`);
-      const calls = ports.map(({ id }) => call(id));
-      await change(cli, calls, options, { one: namesOne(text), verb, ...(gone && { were: ports }) });
+      const changes = ports.map(({ id }) => changeOf(id));
+      await change(cli, changes, options, { one: namesOne(text), verb, before: ports, gone });
     });
   }
 }
@@ -229,20 +237,28 @@ interface Said {
   /** Scripts are given one document. */
   readonly one: boolean;
   readonly verb: string;
-  /** The ports as they were, where the change ends them. */
-  readonly were?: readonly Port[];
+  /** The ports as they were. */
+  readonly before?: readonly Port[];
+  /** The change ends them. */
+  readonly gone?: boolean;
 }
 
-/** Makes the calls and prints the ports as they are now, or as they were last. */
-async function change(cli: Cli, calls: readonly Call[], options: MutationOptions, said: Said): Promise<void> {
-  if (options.dryRun === true) return await showPlan(cli, calls, options);
-  const results = await mutate(cli, calls, options);
-  const ports = said.were ?? results.flatMap(({ port }) => (port === null ? [] : [port]));
-  if (cli.machine !== null) return await cli.show(said.one ? ports[0] : ports, () => "");
-  for (const [index, each] of ports.entries()) {
-    const already = results[index]?.changed === false ? " (it was so already)" : "";
-    const pending = said.were === undefined && each.sync === "pending" ? " (not effective yet)" : "";
-    await cli.write(`${sentence(each, said.verb)}${already}${pending}\n`);
+/** Makes the changes as one, and prints the ports as they are now, or as they were last. */
+async function change(
+  cli: Cli,
+  changes: readonly PortChange[],
+  options: MutationOptions,
+  { one, verb, before = [], gone = false }: Said,
+): Promise<void> {
+  const call = { method: "POST", path: "/ports/batch", body: { changes } } as const;
+  if (options.dryRun === true) return await showPlan(cli, [call], options);
+  const [result] = await mutate(cli, [call], options);
+  const ports = gone ? before : (result?.ports ?? []);
+  if (cli.machine !== null) return await cli.show(one ? ports[0] : ports, () => "");
+  for (const each of ports) {
+    const same = !gone && before.some(({ id, revision }) => id === each.id && revision === each.revision);
+    const pending = !gone && each.sync === "pending" ? " (not effective yet)" : "";
+    await cli.write(`${sentence(each, verb)}${same ? " (it was so already)" : ""}${pending}\n`);
   }
 }
 
@@ -254,8 +270,7 @@ function sentence(port: Port, verb: string): string {
 }
 
 function addUnblockVerb(port: Command, cli: Cli): void {
-  const command = port
-    .command("unblock")
+  const command = examples(port.command("unblock"), ["portreeve port unblock 8080/tcp"])
     .description("let a device ask for a port again")
     .argument("<port>", "[DEVICE:]INTERNAL PORT[/tcp|/udp], as `port list --blocked` shows it");
   addMutationOptions(command).action(async (text: string, options: MutationOptions) => {
@@ -275,11 +290,12 @@ function addUnblockVerb(port: Command, cli: Cli): void {
     if (new Set(blocks.map(({ device }) => device)).size > 1) {
       throw usage(`${text} is blocked for several devices`, "name one, as in 192.168.7.2:8080/tcp");
     }
-    const calls = blocks.map(({ device, protocol, internalPort }): Call => {
-      return { method: "POST", path: "/blocks/lift", body: { device, protocol, internalPort } };
+    const changes = blocks.map(({ device, protocol, internalPort }): PortChange => {
+      return { op: "unblock", device, protocol, internalPort };
     });
-    if (options.dryRun === true) return await showPlan(cli, calls, options);
-    await mutate(cli, calls, options);
+    const call = { method: "POST", path: "/ports/batch", body: { changes } } as const;
+    if (options.dryRun === true) return await showPlan(cli, [call], options);
+    await mutate(cli, [call], options);
     await cli.show(selector.protocol === null ? blocks : blocks[0], () => {
       return blocks.map((each) => `${each.device} may ask for ${each.internalPort}/${each.protocol} again\n`).join("");
     });

@@ -7,6 +7,7 @@ import type { ErrorCode } from "../../lib/errors.ts";
 import type { DeclarationCommand } from "./declaration.ts";
 import type { Mapping } from "../state.ts";
 import type { DeviceCommand } from "./device.ts";
+import type { PortCommand } from "./port-batch.ts";
 import type { SubnetCommand } from "./subnet.ts";
 import type { Change } from "./undo.ts";
 
@@ -112,6 +113,8 @@ export type Command =
       readonly protocol: Transport;
       readonly internalPort: number;
     }
+  /** Several of those, as one change. */
+  | { readonly type: "port.batch"; readonly changes: readonly PortCommand[] }
   | {
       readonly type: "interface.observe";
       readonly name: string;

@@ -68,7 +68,7 @@ export function releaseMoved(declaration: Declaration, draft: Draft): void {
 export function putPorts(declaration: Declaration, draft: Draft): void {
   for (const { declared, mapping } of matchPorts(declaration, draft.state).pairs) {
     const where = `port ${declared.name}`;
-    const { name, wan, enabled } = declared;
+    const { name, wan, enabled, from, source: sourceAddress } = declared;
     const target = parseTarget(declared.to);
     assert(target !== null, "a declaration passed its schema");
     if (draft.failed.has(`device ${target.host}`)) continue;
@@ -78,12 +78,12 @@ export function putPorts(declaration: Declaration, draft: Draft): void {
       continue;
     }
     const place = placeOf(declared);
-    const to = { internalAddress, internalPort: target.port ?? place.externalPort, label: name, enabled };
+    const internalPort = target.port ?? place.externalPort;
+    const to = { internalAddress, internalPort, label: name, enabled, from, sourceAddress };
     draft.do(where, (envelope, state) => {
       if (mapping !== undefined)
         return decidePortEdit({ ...envelope, type: "port.edit", id: mapping.id, ...to }, state);
-      const open = { lifetime: null, sourceAddress: null, from: [] };
-      const add = { type: "port.add", ...place, ...to, ...open, wan, managedBy: declaration.name } as const;
+      const add = { type: "port.add", ...place, ...to, lifetime: null, wan, managedBy: declaration.name } as const;
       return decidePortAdd({ ...envelope, ...add }, state);
     });
   }

@@ -4,7 +4,7 @@ import type { PortreeveEvent } from "../../events/index.ts";
 import { foldInto } from "../fold.ts";
 import { branchState } from "../fork.ts";
 import type { Device, State, Subnet } from "../state.ts";
-import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
+import type { Answer, CommandEnvelope, Decision, Refusal } from "./command.ts";
 import { accept } from "./refusal.ts";
 
 /** What a refusal says in full; of a long list the rest is a number. */
@@ -26,11 +26,17 @@ export class Draft {
 
   /** `where`: what the step is about, as the person who asked calls it; ids are derived from it. */
   do(where: string, decide: (envelope: CommandEnvelope, state: State) => Decision): boolean {
+    const decision = this.step(where, decide);
+    if (!decision.ok) this.refuse(where, decision.refusal);
+    return decision.ok;
+  }
+
+  /** As `do`; a refusal is left to the caller. */
+  step(where: string, decide: (envelope: CommandEnvelope, state: State) => Decision): Decision {
     const requestId = `${this.#envelope.requestId} ${where}`;
     const decision = decide({ ...this.#envelope, requestId }, this.state);
     if (decision.ok) this.log(decision.events);
-    else this.refuse(where, decision.refusal);
-    return decision.ok;
+    return decision;
   }
 
   log(events: readonly PortreeveEvent[]): void {
@@ -48,9 +54,9 @@ export class Draft {
     this.#refusals.push({ where, refusal });
   }
 
-  decision(): Decision {
+  decision(answer: Answer = { kind: "done" }): Decision {
     const [first] = this.#refusals;
-    if (first === undefined) return accept(this.#events, { kind: "done" });
+    if (first === undefined) return accept(this.#events, answer);
     const named = this.#refusals.slice(0, NAMED_MAX).map(({ where, refusal }) => `${where}: ${refusal.message}`);
     const more = this.#refusals.length - named.length;
     const conflicts = this.#refusals.flatMap(({ refusal }) => refusal.conflicts ?? []);

@@ -31,6 +31,7 @@ import {
   decidePortRemove,
   decidePortUnblock,
 } from "./port.ts";
+import { decidePortBatch } from "./port-batch.ts";
 import { accept, refuse } from "./refusal.ts";
 import {
   decideControllerStart,
@@ -78,6 +79,7 @@ const DECIDERS: Deciders = {
   "port.keep": decidePortKeep,
   "port.block": decidePortBlock,
   "port.unblock": decidePortUnblock,
+  "port.batch": decidePortBatch,
   "subnet.add": decideSubnetAdd,
   "subnet.edit": decideSubnetEdit,
   "subnet.remove": decideSubnetRemove,

@@ -23,6 +23,7 @@ describe("a port made by hand", () => {
     expect(body).toEqual({
       seq: 4,
       changed: true,
+      ports: [body.port],
       port: {
         id: expect.stringMatching(/^m[0-9a-f]{12}$/) as string,
         protocol: "tcp",
@@ -320,5 +321,52 @@ describe("reading with ?wait", () => {
     expect((await rig.call("GET", "/api/v1/ports?wait=3")).status).toBe(200);
     expect(await problem("GET", "/api/v1/status?wait=4")).toMatchObject({ status: 503, body: { code: "NOT_SETTLED" } });
     expect(asked).toEqual([3, 4]);
+  });
+});
+
+describe("several changes of ports at once", () => {
+  const batch = (changes: readonly object[], query = "", headers: Record<string, string> = {}) =>
+    rig.call<ResultDocument>("POST", `/api/v1/ports/batch${query}`, { body: { changes }, headers });
+  const [tcp, udp] = (["tcp", "udp"] as const).map((protocol) => ({ op: "add", ...WEB, protocol })) as [object, object];
+
+  it("[F1] are one change, with all their ports in the answer; a repetition is told the same", async () => {
+    const made = await batch([tcp, udp], "", { "idempotency-key": "both" });
+    expect([made.status, made.body.seq, made.body.ports.map(({ protocol }) => protocol)]).toEqual([
+      201,
+      5,
+      ["tcp", "udp"],
+    ]);
+    const again = await batch([tcp, udp], "", { "idempotency-key": "both" });
+    expect([again.body.seq, again.headers["idempotency-replayed"]]).toEqual([5, "true"]);
+    const [first, second] = made.body.ports;
+    const edited = await batch([
+      { op: "edit", id: first?.id, externalPort: 9443 },
+      { op: "remove", id: second?.id },
+      { op: "add", ...WEB, protocol: "udp" },
+    ]);
+    expect(edited.body.ports.map(({ protocol, external }) => `${external.port}/${protocol}`)).toEqual([
+      "9443/tcp",
+      "8443/udp",
+    ]);
+    await rig.call("POST", "/api/v1/undo");
+    expect((await rig.ports()).map(({ id }) => id).sort()).toEqual(made.body.ports.map(({ id }) => id).sort());
+  });
+
+  it("[F3] change nothing at all where one of them cannot be, and say why in its words", async () => {
+    await add({ ...WEB, protocol: "udp", internalAddress: "192.168.77.3" });
+    const { seq } = rig.controller.state;
+    for (const query of ["", "?dryRun=true"]) {
+      const refused = await problem("POST", `/api/v1/ports/batch${query}`, { body: { changes: [tcp, udp] } });
+      expect([refused.status, refused.body.code]).toEqual([409, "PORT_TAKEN"]);
+      expect(refused.body.detail).toContain("udp 8443 already goes to web");
+    }
+    expect(rig.controller.state.seq).toBe(seq);
+  });
+
+  it("are withdrawn together when the kernel refuses one of them", async () => {
+    rig.effect = () => ({ kind: "refused", message: "no" });
+    expect((await problem("POST", "/api/v1/ports/batch", { body: { changes: [tcp, udp] } })).status).toBe(503);
+    rig.effect = () => ({ kind: "effective" });
+    expect(await rig.ports()).toEqual([]);
   });
 });

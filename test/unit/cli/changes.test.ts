@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PlanDocument } from "../../../src/api/schemas/plan.ts";
+import type { Port } from "../../../src/api/schemas/port.ts";
 import { asDevice } from "../api/rig.ts";
 import { openShell, type Shell } from "./shell.ts";
 
@@ -47,6 +48,27 @@ describe("portreeve undo, revert and confirm", () => {
     expect(await shell.run("undo --dry-run")).toMatchObject({ code: 10 });
   });
 
+  it("[E5] [F1] a command for both protocols is one change, that one undo takes back", async () => {
+    const ports = async () =>
+      (await shell.json<Port[]>("port list")).map(({ protocol, enabled }) => [protocol, enabled]);
+    expect((await shell.run("plan port add 4000 192.168.77.2")).out).toMatch(/\+ port 4000\/tcp[^]*\+ port 4000\/udp/);
+    await shell.run("port add 4000 192.168.77.2");
+    await shell.run("port disable 4000");
+    const closed = [
+      ["tcp", false],
+      ["udp", false],
+    ];
+    expect(await ports()).toEqual(closed);
+    expect((await shell.run("port disable 4000")).out.match(/it was so already/g)).toHaveLength(2);
+    await shell.run("undo");
+    expect(await ports()).toEqual(closed.map(([protocol]) => [protocol, true]));
+    await shell.run("undo");
+    await shell.run("port remove 4000 --yes");
+    expect(await ports()).toEqual([]);
+    await shell.run("undo");
+    expect(await ports()).toEqual(closed);
+  });
+
   it("[E5] revert refuses with exit code 4 what others depend on", async () => {
     await asDevice(shell.rig);
     await shell.run("port keep 8080/tcp");
@@ -58,10 +80,11 @@ describe("portreeve undo, revert and confirm", () => {
 
   it("[E5] --confirm-within says how to confirm; confirm without an id takes all that waits", async () => {
     const ran = await shell.run("port add 4000 192.168.77.2 --confirm-within 60s");
-    expect(ran.err.match(/undone in 1 min unless you confirm it: portreeve confirm c/g)).toHaveLength(2);
-    expect((await shell.run("status")).out).toContain("port 4000/udp is undone in 1 min unless confirmed");
+    expect(ran.err.match(/undone in 1 min unless you confirm it: portreeve confirm c/g)).toHaveLength(1);
+    const waiting = "port 4000/tcp, port 4000/udp is undone in 1 min unless confirmed";
+    expect((await shell.run("status")).out).toContain(waiting);
     const confirmed = await shell.run("confirm");
-    expect(confirmed.out).toBe("port 4000/tcp stays as it is.\nport 4000/udp stays as it is.\n");
+    expect(confirmed.out).toBe("port 4000/tcp, port 4000/udp stays as it is.\n");
     expect(await shell.run("confirm")).toMatchObject({ code: 3 });
   });
 });

@@ -119,6 +119,19 @@ describe("a declaration", () => {
     expect(contentHash(made.state)).toBe(before);
   });
 
+  it("[F8] says who reaches a forward and what its host sees of them; what it leaves out is for everybody", () => {
+    const made = gateway();
+    const port = { name: "ssh", port: "22022/tcp", to: "192.168.77.2:22" };
+    const seen = () => [...tableRows(made.state.mappings)].map(({ from, sourceAddress }) => [from, sourceAddress]);
+    apply(made, { ports: [{ ...port, from: ["203.0.113.7", "198.51.100.0/24"], source: "gateway" }] });
+    expect(seen()).toEqual([[["198.51.100.0/24", "203.0.113.7/32"], "gateway"]]);
+    expect(
+      eventsOf(apply(made, { ports: [{ ...port, from: ["198.51.100.0/24", "203.0.113.7"], source: "gateway" }] })),
+    ).toEqual([]);
+    apply(made, { ports: [port] });
+    expect(seen()).toEqual([[[], null]]);
+  });
+
   it("removes what is not in it any more only when told to", () => {
     const made = gateway();
     const before = contentHash(made.state);
