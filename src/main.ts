@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { runCommandLine } from "./cli/program.ts";
-import type { Programs } from "./cli/programs.ts";
 import { processTerminal } from "./cli/terminal.ts";
+import { programsOf } from "./daemon/programs.ts";
 
 /** The package beside the built program. */
 function readVersion(): string {
@@ -10,21 +10,6 @@ function readVersion(): string {
 }
 
 const version = readVersion();
-
-/** Loaded when they are started: asking a running daemon needs none of them. */
-const programs: Programs = {
-  run: async (options) => await (await import("./daemon/daemon.ts")).runDaemon({ ...options, version }),
-  replay: async (dataDir, to) => await (await import("./daemon/offline.ts")).replayDataDir(dataDir, to),
-  verifyLog: async (dataDir) => await (await import("./events/verify.ts")).verifyLog(dataDir),
-  planSalvage: async (dataDir, restore) => await (await import("./daemon/offline.ts")).plan(dataDir, restore),
-  acceptLog: async (dataDir) => await (await import("./events/restored.ts")).acceptLog(dataDir),
-  addException: async (exception) => await (await import("./daemon/firewall-exceptions.ts")).addException(exception),
-  findExceptions: async () => await (await import("./daemon/firewall-exceptions.ts")).findExceptions(),
-  bringOver: async (source, path) => await (await import("./daemon/bring-over.ts")).bringOver(source, path),
-  backup: async (request) => await (await import("./daemon/backup.ts")).backup(request),
-  restore: async (request) => await (await import("./daemon/backup.ts")).restore(request),
-  teardown: async (dataDir) => await (await import("./daemon/offline.ts")).teardown(dataDir),
-};
 
 // Whoever read our output has seen enough: `portreeve events list | head`.
 process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
@@ -36,6 +21,6 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   terminal: processTerminal(process.stdin, process.stdout, process.stderr),
   env: process.env,
   version,
-  programs,
+  programs: programsOf(version),
   now: Date.now,
 });

@@ -15,6 +15,20 @@ export const EXIT = {
   planHasChanges: 10,
 } as const;
 
+/** What they say, for the manual. */
+export const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, string>> = {
+  ok: "it is done",
+  error: "an error",
+  usage: "the command line or the configuration is wrong",
+  notFound: "there is no such thing",
+  conflict: "somebody else has it, or the log has moved on",
+  permission: "this may not be done",
+  unreachable: "the daemon can't be reached",
+  notSettled: "it is logged and was not effective in time, or only part of it was done",
+  problemFound: "a check found a problem",
+  planHasChanges: "a plan that would change something",
+};
+
 /** The one place that says what an error code is as an exit code. */
 export function exitOf(code: ErrorCode): number {
   switch (code) {

@@ -102,13 +102,11 @@ async function withoutVerb(program: Command, cli: Cli): Promise<void> {
 }
 
 function addOwnVerbs(program: Command, cli: Cli): void {
-  program
-    .command("completion")
+  examples(program.command("completion"), ["portreeve completion bash"])
     .description("a script that completes commands in a shell")
     .addArgument(new Argument("<shell>").choices(SHELLS))
     .action(async (shell: Shell) => await cli.write(completionScript(program, shell)));
-  program
-    .command("version")
+  examples(program.command("version"), ["portreeve version"])
     .description("the version of this program")
     .action(async () => {
       const { version } = cli.outside;

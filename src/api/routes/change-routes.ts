@@ -7,17 +7,15 @@ import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
 import { Places } from "../places.ts";
 import { notFound, RequestProblem } from "../problem.ts";
-import { confirmationSchema, reverts } from "../schemas/change.ts";
+import { confirmationSchema, revertPlan, revertResult } from "../schemas/change.ts";
 import { seqParam, waitQuery } from "../schemas/fields.ts";
-import { mutation, planSchema, resultSchema } from "../schemas/plan.ts";
+import { mutation } from "../schemas/plan.ts";
 import type { App } from "../typed-app.ts";
 import { confirmationsView } from "../views/confirmation.ts";
 
 /** Each folds the log up to the change, which may be a whole state beside the current one. */
 const REVERTS_MAX = 2;
 
-const revertPlan = planSchema.extend({ reverts }).meta({ id: "RevertPlan" });
-const revertResult = resultSchema.extend({ reverts }).meta({ id: "RevertResult" });
 const reverting = {
   ...mutation,
   response: { 200: z.union([revertResult, revertPlan]), 202: revertResult },

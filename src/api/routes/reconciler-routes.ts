@@ -8,7 +8,7 @@ import type { UnloggedActs } from "../unlogged-acts.ts";
 import type { App } from "../typed-app.ts";
 import { decimalOr, flag, mutationHeaders, waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
-import { passSchema, reconcilerPlan, reconcilerSchema } from "../schemas/status.ts";
+import { passSchema, reconcilerPlan, reconcilerSchema, reconcilerWithPasses } from "../schemas/status.ts";
 import { passView, reconcilerView } from "../views/reconciler.ts";
 
 const byName = z.strictObject({ name: z.string().max(64) });
@@ -68,9 +68,7 @@ function readingRoutes(app: App, { controller, reconcilers, clock }: ApiDeps, ex
         summary: "One reconciler with its last passes, newest first",
         params: byName,
         querystring: z.strictObject({ ...waitQuery, passes: decimalOr(z.number().int().min(0).max(500), 20) }),
-        response: {
-          200: reconcilerSchema.extend({ passes: z.array(passSchema) }).meta({ id: "ReconcilerWithPasses" }),
-        },
+        response: { 200: reconcilerWithPasses },
       },
     },
     async (request) => {

@@ -7,7 +7,7 @@ import { planView } from "../views/plan.ts";
 import type { UnloggedActs } from "../unlogged-acts.ts";
 import { flag, isoTime, mutationHeaders, seqParam, waitQuery } from "../schemas/fields.ts";
 import { planSchema } from "../schemas/plan.ts";
-import { snapshotCheck, snapshotSchema, type SnapshotDocument } from "../schemas/history.ts";
+import { snapshotCheck, type SnapshotDocument, snapshotSchema, snapshotWithState } from "../schemas/history.ts";
 
 const bySeq = z.strictObject({ seq: seqParam });
 
@@ -32,7 +32,7 @@ export function registerSnapshotRoutes(app: App, deps: ApiDeps, acts: UnloggedAc
       schema: {
         summary: "One snapshot with the state it holds",
         params: bySeq,
-        response: { 200: snapshotSchema.extend({ state: z.unknown() }).meta({ id: "SnapshotWithState" }) },
+        response: { 200: snapshotWithState },
       },
     },
     async (request) => {

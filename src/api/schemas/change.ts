@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { seq, time } from "./fields.ts";
+import { planSchema, resultSchema } from "./plan.ts";
 
 /** A change that is taken back at `until` unless somebody confirms it. */
 export const confirmationSchema = z
@@ -13,4 +14,6 @@ export const confirmationSchema = z
 export type ConfirmationDocument = z.infer<typeof confirmationSchema>;
 
 /** Beside the plan or the result of what takes a change back: which one. */
-export const reverts = seq.describe("the first record of the change that is taken back");
+const reverts = seq.describe("the first record of the change that is taken back");
+export const revertPlan = planSchema.extend({ reverts }).meta({ id: "RevertPlan" });
+export const revertResult = resultSchema.extend({ reverts }).meta({ id: "RevertResult" });

@@ -38,6 +38,8 @@ export const snapshotSchema = z
   .meta({ id: "Snapshot" });
 export type SnapshotDocument = z.infer<typeof snapshotSchema>;
 
+export const snapshotWithState = snapshotSchema.extend({ state: z.unknown() }).meta({ id: "SnapshotWithState" });
+
 export const snapshotCheck = z
   .strictObject({
     ok: z.boolean(),

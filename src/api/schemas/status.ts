@@ -38,6 +38,10 @@ export const reconcilerSchema = z
   .meta({ id: "Reconciler" });
 export type ReconcilerDocument = z.infer<typeof reconcilerSchema>;
 
+export const reconcilerWithPasses = reconcilerSchema
+  .extend({ passes: z.array(passSchema) })
+  .meta({ id: "ReconcilerWithPasses" });
+
 export const reconcilerPlan = z.array(z.strictObject({ op: z.string(), key: z.string(), owners: z.array(z.string()) }));
 
 export const statusSchema = z

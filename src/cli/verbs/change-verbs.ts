@@ -67,7 +67,7 @@ function addConfirmVerb(program: Command, cli: Cli): void {
     .command("confirm")
     .description("keep what was changed with --confirm-within")
     .argument("[id]", "as the change said it; without it everything that waits");
-  examples(confirm, ["portreeve port disable 22/tcp --confirm-within 60s", "portreeve confirm"]);
+  examples(confirm, ["portreeve port disable 8443/tcp --confirm-within 60s", "portreeve confirm"]);
   confirm.action(async (id?: string) => {
     const pending = await cli.client.call<ConfirmationDocument[]>({ path: "/confirmations" });
     const chosen = id === undefined ? pending : pending.filter((each) => each.id === id);

@@ -22,7 +22,10 @@ export function addDaemonVerbs(program: Command, cli: Cli): void {
     const loaded = await load(cli, config);
     cli.exitCode = await cli.outside.programs.run({ loaded, takeOver });
   });
-  withConfig(program.command("teardown").description("remove from the kernel all that this instance made"))
+  const teardown = withConfig(
+    program.command("teardown").description("remove from the kernel all that this instance made"),
+  );
+  examples(teardown, ["portreeve teardown --data-dir /var/lib/portreeve --yes"])
     .option("--data-dir <dir>", "whose instance; without it the configuration says")
     .action(async ({ config, dataDir }: ConfigOption & { dataDir?: string }) => {
       const dir = dataDir ?? (await load(cli, config)).config.dataDir;
@@ -54,32 +57,30 @@ export async function load(cli: Cli, file: string | undefined): Promise<LoadedCo
 
 function addConfigVerbs(program: Command, cli: Cli): void {
   const config = noun(program, "config", "the configuration file");
-  examples(config, [
-    "portreeve config check --config portreeve.yaml",
-    "PORTREEVE_PORT_CONTROL__LIFETIME__MAX=3600 portreeve config show",
-  ]);
+  examples(config, ["portreeve config check --config portreeve.yaml", "portreeve config show"]);
   config.addHelpText(
     "after",
     "\nEvery key can be set by the environment as well: PORTREEVE_SECTION__KEY, two underscores for each level and one\nbefore each capital letter: portControl.lifetime.pcpMin is PORTREEVE_PORT_CONTROL__LIFETIME__PCP_MIN. Values are YAML.",
   );
-  withConfig(
+  const check = withConfig(
     config.command("check").description("say what is wrong, with line and suggestion; exits 2 if anything is"),
-  ).action(async (options: ConfigOption) => {
+  );
+  examples(check, ["portreeve config check --config portreeve.yaml"]).action(async (options: ConfigOption) => {
     const { file, notes } = await load(cli, options.config);
     for (const note of notes) cli.say(`note: ${note}`);
     await cli.show({ ok: true, file, notes }, () => `${file ?? "The built-in configuration"} is fine.\n`);
   });
-  config
-    .command("schema")
+  examples(config.command("schema"), ["portreeve config schema"])
     .description("JSON Schema of the file, for editors")
     .action(async () => {
       const { configJsonSchema } = await import("../../config/schema.ts");
       const schema = configJsonSchema();
       await cli.show(schema, () => `${JSON.stringify(schema, null, 2)}\n`);
     });
-  withConfig(
+  const show = withConfig(
     config.command("show").description("what is in effect, with defaults and the environment's overrides"),
-  ).action(async (options: ConfigOption) => {
+  );
+  examples(show, ["portreeve config show --config portreeve.yaml"]).action(async (options: ConfigOption) => {
     const { config: effective, overrides } = await load(cli, options.config);
     const rows = overrides.map(({ variable, path }) => [path.join("."), variable]);
     if (rows.length > 0) cli.say(textTable(["KEY", "SET BY"], rows, cli.paint));

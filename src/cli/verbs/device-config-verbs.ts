@@ -3,6 +3,7 @@ import type { DeviceConfigDocument } from "../../api/schemas/device.ts";
 import { qrLines } from "../../lib/qr.ts";
 import type { Cli } from "../cli.ts";
 import { DEVICE, devicePath } from "../device-choice.ts";
+import { examples } from "../program-parts.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
 
 interface ConfigOptions {
@@ -13,8 +14,11 @@ interface ConfigOptions {
 
 /** What holds or changes a device's keys. */
 export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
-  device
-    .command("config")
+  examples(device.command("config"), [
+    "portreeve device config nas",
+    "portreeve device config nas --qr",
+    "portreeve device config nas --profile full --endpoint gw.example.org",
+  ])
     .description("its WireGuard configuration, with its private key: keep it to the device")
     .argument("<device>", DEVICE)
     .addOption(
@@ -33,16 +37,14 @@ export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
       for (const note of config.notes) cli.say(`note: ${note}`);
       await cli.show(config, () => (qr === true ? `${qrLines(config.text).join("\n")}\n` : config.text));
     });
-  const rekey = device
-    .command("rekey")
+  const rekey = examples(device.command("rekey"), ["portreeve device rekey laptop"])
     .description("give it new keys; its configuration has to be made anew")
     .argument("<device>", DEVICE);
   addMutationOptions(rekey).action(async (name: string, options: MutationOptions) => {
     if (options.dryRun !== true) await cli.confirm(`end the keys of ${name} and make new ones`);
     await keyChange(cli, { method: "POST", path: `${devicePath(name)}/rekey` }, options, `${name} has new keys`);
   });
-  const forget = device
-    .command("forget-key")
+  const forget = examples(device.command("forget-key"), ["portreeve device forget-key nas"])
     .description("erase its private key here; the device goes on with its own copy")
     .argument("<device>", DEVICE);
   addMutationOptions(forget).action(async (name: string, options: MutationOptions) => {

@@ -31,8 +31,7 @@ export function addDeviceVerbs(program: Command, cli: Cli): void {
     "portreeve device allow laptop ports",
     "portreeve device list",
   ]);
-  device
-    .command("list")
+  examples(device.command("list"), ["portreeve device list"])
     .description("devices with their addresses, rights and tunnels")
     .action(async () => await list(cli));
   addAddVerb(device, cli);
@@ -80,8 +79,11 @@ const profileOption = (): Option =>
   ]);
 
 function addAddVerb(device: Command, cli: Cli): void {
-  const add = device
-    .command("add")
+  const add = examples(device.command("add"), [
+    "portreeve device add nas --kind server",
+    "portreeve device add laptop --for 30d",
+    "portreeve device add tv --lan lan0 --ip 192.168.77.30",
+  ])
     .description("register a device; `server` may open ports and publish names, `client` neither")
     .argument("<name>", "letters, digits and hyphens: it is a DNS name too")
     .addOption(kindOption())
@@ -109,8 +111,10 @@ function addAddVerb(device: Command, cli: Cli): void {
 }
 
 function addEditVerb(device: Command, cli: Cli): void {
-  const edit = device
-    .command("edit")
+  const edit = examples(device.command("edit"), [
+    "portreeve device edit laptop --forever",
+    "portreeve device edit nas --ip 10.59.7.9 --profile split",
+  ])
     .description("change a device")
     .argument("<device>", DEVICE)
     .option("--name <name>", "another name")
@@ -139,8 +143,7 @@ function fieldsOf(options: DeviceOptions): Record<string, unknown> {
 }
 
 function addRemoveVerb(device: Command, cli: Cli): void {
-  const remove = device
-    .command("remove")
+  const remove = examples(device.command("remove"), ["portreeve device remove tv"])
     .description("remove a device, its keys, and all that leads to it")
     .argument("<device>", DEVICE);
   addMutationOptions(remove).action(async (name: string, options: MutationOptions) => {
@@ -162,7 +165,9 @@ function addKindVerbs(device: Command, cli: Cli): void {
     ["promote", "server", "make it a server: it may open ports and publish names"],
     ["demote", "client", "make it a client: it may do neither, and what it opened ends"],
   ] as const) {
-    const command = device.command(verb).description(description).argument("<device>", DEVICE);
+    const command = examples(device.command(verb), [`portreeve device ${verb} laptop`])
+      .description(description)
+      .argument("<device>", DEVICE);
     addMutationOptions(command).action(async (name: string, options: MutationOptions) => {
       const call: Call = { method: "PATCH", path: devicePath(name), body: { kind } };
       await change(cli, call, options, `is a ${kind} now`);
@@ -171,13 +176,13 @@ function addKindVerbs(device: Command, cli: Cli): void {
 }
 
 function addRightVerbs(device: Command, cli: Cli): void {
-  for (const [verb, right, description, said] of [
-    ["allow", "auto", "let it open ports, or publish names, by itself", "may now use"],
-    ["ask", "ask", "let it ask: each request waits for a yes", "has to ask for"],
-    ["deny", "off", "refuse it, and end what it made", "may no more use"],
+  for (const [verb, right, description, said, what] of [
+    ["allow", "auto", "let it open ports, or publish names, by itself", "may now use", ["ports", "8080/tcp"]],
+    ["ask", "ask", "let it ask: each request waits for a yes", "has to ask for", ["ports"]],
+    ["deny", "off", "refuse it, and end what it made", "may no more use", ["8080/tcp", "dns"]],
   ] as const) {
-    const command = device
-      .command(verb)
+    const lines = what.map((each) => `portreeve device ${verb} laptop ${each}`);
+    const command = examples(device.command(verb), lines)
       .description(description)
       .argument("<device>", DEVICE)
       .addArgument(new Argument("<what>", "which right, or one port it asked for, as in 8080/tcp"));

@@ -23,18 +23,21 @@ export function addEventVerbs(program: Command, cli: Cli): void {
   examples(events, [
     "portreeve events list --type mapping,lease",
     "portreeve events tail",
-    "portreeve events export --after 1842 > events.ndjson",
+    "portreeve events export --after 1842",
     "portreeve events verify --data-dir /var/lib/portreeve",
   ]);
   addReadingVerbs(events, cli);
-  withFilters(events.command("export").description("records as NDJSON, one a line, to the end of the log"))
+  withFilters(events.command("export"), ["portreeve events export --after 1842"])
+    .description("records as NDJSON, one a line, to the end of the log")
     .option("--to <seq>", "none after this record")
     .action(async (query: Filters) => {
       for await (const piece of cli.client.stream({ path: "/events/export", query: { ...query } }))
         await cli.write(piece);
     });
-  events
-    .command("verify")
+  examples(events.command("verify"), [
+    "portreeve events verify",
+    "portreeve events verify --data-dir /var/lib/portreeve",
+  ])
     .description("read the whole log and check its chain; exits 8 if something is wrong")
     .option("--data-dir <dir>", "of this directory, on a copy, without a daemon")
     .action(async ({ dataDir }: { dataDir?: string }) => {
@@ -48,15 +51,19 @@ export function addEventVerbs(program: Command, cli: Cli): void {
   addEventRecovery(events, cli);
 }
 
-function withFilters(command: Command): Command {
-  return command
+function withFilters(command: Command, lines: readonly string[]): Command {
+  return examples(command, lines)
     .option("--type <types>", "types or families, with commas: lease.granted, mapping")
     .option("--port <id>", "only what is about this port")
     .option("--after <seq>", "only what came after this record");
 }
 
 function addReadingVerbs(events: Command, cli: Cli): void {
-  withFilters(events.command("list").description("the last records, oldest first; with --after the next ones"))
+  withFilters(events.command("list"), [
+    "portreeve events list --type mapping,lease",
+    "portreeve events list --after 1842",
+  ])
+    .description("the last records, oldest first; with --after the next ones")
     .option("--to <seq>", "none after this record")
     .option("--limit <n>", "how many; 50, and with --after up to 10000")
     .action(async (filters: Filters) => {
@@ -66,22 +73,10 @@ function addReadingVerbs(events: Command, cli: Cli): void {
         return records.length === 0 ? "No record fits.\n" : records.map((each) => recordLine(each, cli.paint)).join("");
       });
     });
-  withFilters(
-    events.command("tail").description("records as they come, until Ctrl-C; --after starts in the past"),
-  ).action(async (filters: Filters) => {
-    const pieces = cli.client.stream({ path: "/events/stream", query: { ...filters } });
-    const whole = cli.machine !== null;
-    let last = filters.after ?? null;
-    for await (const data of eventData(pieces)) {
-      const record = JSON.parse(data) as RecordDocument;
-      last = String(record.seq);
-      await cli.write(whole ? `${data}\n` : recordLine(record, cli.paint));
-    }
-    const next = `\`portreeve events tail${last === null ? "" : ` --after ${last}`}\` goes on when it is back`;
-    throw new Failure(EXIT.unreachable, "the daemon ended the stream", next);
-  });
-  events
-    .command("show")
+  withFilters(events.command("tail"), ["portreeve events tail"])
+    .description("records as they come, until Ctrl-C; --after starts in the past")
+    .action(async (filters: Filters) => await tail(cli, filters));
+  examples(events.command("show"), ["portreeve events show 1842"])
     .description("one record in full")
     .argument("<seq>", "its number")
     .action(async (seq: string) => {
@@ -93,6 +88,19 @@ function addReadingVerbs(events: Command, cli: Cli): void {
         return textFields([...fields, ["data", JSON.stringify(data, null, 2).split("\n")]], cli.paint);
       });
     });
+}
+
+async function tail(cli: Cli, filters: Filters): Promise<void> {
+  const pieces = cli.client.stream({ path: "/events/stream", query: { ...filters } });
+  const whole = cli.machine !== null;
+  let last = filters.after ?? null;
+  for await (const data of eventData(pieces)) {
+    const record = JSON.parse(data) as RecordDocument;
+    last = String(record.seq);
+    await cli.write(whole ? `${data}\n` : recordLine(record, cli.paint));
+  }
+  const next = `\`portreeve events tail${last === null ? "" : ` --after ${last}`}\` goes on when it is back`;
+  throw new Failure(EXIT.unreachable, "the daemon ended the stream", next);
 }
 
 type Check = LogCheck & { readonly witnessAhead?: number | null; readonly next?: string };

@@ -16,14 +16,13 @@ export function addReconcilerVerbs(program: Command, cli: Cli): void {
   const reconciler = noun(program, "reconciler", "what makes the kernel agree with the state");
   examples(reconciler, ["portreeve reconciler list", "portreeve reconciler pause nftables-forwards --for 10m"]);
   addReadingVerbs(reconciler, cli);
-  addPassVerb(reconciler, cli, "run", "compare everything and repair now");
-  addPassVerb(reconciler, cli, "release-brake", "let held-back deletes through, once");
+  addPassVerb(reconciler, cli, ["run", "compare everything and repair now"]);
+  addPassVerb(reconciler, cli, ["release-brake", "let held-back deletes through, once"]);
   addPauseVerbs(reconciler, cli);
 }
 
 function addReadingVerbs(reconciler: Command, cli: Cli): void {
-  reconciler
-    .command("list")
+  examples(reconciler.command("list"), ["portreeve reconciler list"])
     .description("all of them with their health")
     .action(async () => {
       const all = await cli.client.call<ReconcilerDocument[]>({ path: "/reconcilers" });
@@ -39,8 +38,7 @@ function addReadingVerbs(reconciler: Command, cli: Cli): void {
         return textTable(["RECONCILER", "HEALTH", "LAST GOOD PASS", "ERRORS", ""], rows, cli.paint);
       });
     });
-  reconciler
-    .command("show")
+  examples(reconciler.command("show"), ["portreeve reconciler show nftables-forwards"])
     .description("one of them with its last passes")
     .argument("<name>", "as `reconciler list` shows it")
     .action(async (name: string) => {
@@ -82,9 +80,9 @@ function passText({ created, updated, deleted, failed, heldBack }: PassDocument)
   return said.length === 0 ? "nothing to do" : said.join(", ");
 }
 
-function addPassVerb(reconciler: Command, cli: Cli, verb: string, description: string): void {
-  reconciler
-    .command(verb)
+function addPassVerb(reconciler: Command, cli: Cli, [verb, description]: readonly [string, string]): void {
+  const line = `portreeve reconciler ${verb} nftables-forwards`;
+  examples(reconciler.command(verb), [line, `${line} --dry-run`])
     .description(description)
     .argument("<name>", "as `reconciler list` shows it")
     .option("--dry-run", "show what it would change; exits 10 if there is something")
@@ -103,8 +101,7 @@ function addPassVerb(reconciler: Command, cli: Cli, verb: string, description: s
 }
 
 function addPauseVerbs(reconciler: Command, cli: Cli): void {
-  const pause = reconciler
-    .command("pause")
+  const pause = examples(reconciler.command("pause"), ["portreeve reconciler pause nftables-forwards --for 10m"])
     .description("leave its target alone for a while")
     .argument("<name>", "as `reconciler list` shows it")
     .option("--for <duration>", "how long", "1h");
@@ -117,8 +114,7 @@ function addPauseVerbs(reconciler: Command, cli: Cli): void {
       `${name} is paused for ${options.for}`,
     );
   });
-  const resume = reconciler
-    .command("resume")
+  const resume = examples(reconciler.command("resume"), ["portreeve reconciler resume nftables-forwards"])
     .description("end a pause")
     .argument("<name>", "as `reconciler list` shows it");
   addMutationOptions(resume).action(async (name: string, options: MutationOptions) => {

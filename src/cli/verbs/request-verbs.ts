@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { RequestDocument } from "../../api/schemas/status.ts";
 import type { Cli } from "../cli.ts";
 import { whenText } from "../duration.ts";
-import { noun } from "../program-parts.ts";
+import { examples, noun } from "../program-parts.ts";
 import { textTable } from "../text-table.ts";
 
 interface RequestOptions {
@@ -13,7 +13,8 @@ interface RequestOptions {
 }
 
 export function addRequestVerbs(program: Command, cli: Cli): void {
-  noun(program, "request", "what was asked and what was decided")
+  const request = noun(program, "request", "what was asked and what was decided");
+  const list = request
     .command("list")
     .description("the last requests, newest first; refusals too, in words")
     .option("--limit <n>", "how many", "50")
@@ -32,6 +33,8 @@ export function addRequestVerbs(program: Command, cli: Cli): void {
         );
       });
     });
+  const lines = ["portreeve request list --decision refused", "portreeve request list --pending"];
+  for (const each of [request, list]) examples(each, lines);
 }
 
 function row({ at, from, protocol, request, decision, code, message }: RequestDocument, now: number) {

@@ -3,14 +3,14 @@ import type { SnapshotCheck, SnapshotDocument } from "../../api/schemas/history.
 import type { Cli } from "../cli.ts";
 import { whenText } from "../duration.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
-import { noun } from "../program-parts.ts";
+import { examples, noun } from "../program-parts.ts";
 import { textFields, textTable } from "../text-table.ts";
 import { addSnapshotRestore } from "./recovery-verbs.ts";
 
 export function addSnapshotVerbs(program: Command, cli: Cli): void {
   const snapshot = noun(program, "snapshot", "saved states that make a start quick");
-  snapshot
-    .command("list")
+  examples(snapshot, ["portreeve snapshot create", "portreeve snapshot list"]);
+  examples(snapshot.command("list"), ["portreeve snapshot list"])
     .description("snapshots, newest first")
     .action(async () => {
       const all = await cli.client.call<SnapshotDocument[]>({ path: "/snapshots" });
@@ -21,15 +21,13 @@ export function addSnapshotVerbs(program: Command, cli: Cli): void {
         return textTable(["SEQ", "OF", "CHAIN"], rows, cli.paint);
       });
     });
-  snapshot
-    .command("create")
+  examples(snapshot.command("create"), ["portreeve snapshot create"])
     .description("save the state as it is now")
     .action(async () => {
       const made = await cli.client.call<SnapshotDocument>({ method: "POST", path: "/snapshots" });
       await cli.show(made, () => `The state at record ${made.seq} is saved.\n`);
     });
-  snapshot
-    .command("show")
+  examples(snapshot.command("show"), ["portreeve snapshot show"])
     .description("one snapshot; with --json the state it holds, too")
     .argument("[seq]", "the newest if left out")
     .action(async (seq?: string) => {
@@ -45,8 +43,7 @@ export function addSnapshotVerbs(program: Command, cli: Cli): void {
       ] as const;
       await cli.show(one, () => textFields(fields, cli.paint));
     });
-  snapshot
-    .command("verify")
+  examples(snapshot.command("verify"), ["portreeve snapshot verify"])
     .description("fold the log from its start and compare; exits 8 if the snapshot is something else")
     .argument("[seq]", "the newest if left out")
     .action(async (seq?: string) => {

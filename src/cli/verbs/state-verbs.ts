@@ -9,8 +9,7 @@ import { printable } from "../terminal.ts";
 export function addStateVerbs(program: Command, cli: Cli): void {
   const state = noun(program, "state", "what the log folds into");
   examples(state, ["portreeve state show --at '2h ago'", "portreeve state diff --from 1842"]);
-  state
-    .command("show")
+  examples(state.command("show"), ["portreeve state show --json", "portreeve state show --at '2h ago'"])
     .description("the state, now or at any moment")
     .option("--at <moment>", "a seq, a time, or `2h ago`")
     .action(async ({ at }: { at?: string }) => {
@@ -18,8 +17,7 @@ export function addStateVerbs(program: Command, cli: Cli): void {
       const document = await cli.client.call<StateDocument>({ path: "/state", query });
       await cli.show(document, () => `${JSON.stringify(document, null, 2)}\n`);
     });
-  state
-    .command("diff")
+  examples(state.command("diff"), ["portreeve state diff --from 1842"])
     .description("what differs between two moments")
     .requiredOption("--from <moment>", "a seq, a time, or `2h ago`")
     .option("--to <moment>", "now if left out")
@@ -48,8 +46,7 @@ function diffText({ from, to, changes }: StateDiff): string {
 }
 
 function addReplayVerb(program: Command, cli: Cli): void {
-  program
-    .command("replay")
+  examples(program.command("replay"), ["portreeve replay --data-dir /var/lib/portreeve --verify"])
     .description("fold a data directory's log from its first record, on a copy, without a daemon")
     .requiredOption("--data-dir <dir>", "the directory; nothing is written to it")
     .option("--to <seq>", "fold up to this record")

@@ -3,15 +3,17 @@ import type { StatusDocument } from "../../api/schemas/status.ts";
 import type { Cli } from "../cli.ts";
 import { durationText } from "../duration.ts";
 import { EXIT } from "../exit.ts";
+import { examples } from "../program-parts.ts";
 import type { Paint } from "../terminal.ts";
 import { confirmationText } from "./change-verbs.ts";
 import { textFields } from "../text-table.ts";
 
 export function addStatusVerb(program: Command, cli: Cli): void {
-  program
+  const status = program
     .command("status")
     .description("the whole gateway on one page; exits 8 while it can promise nothing")
     .action(async () => void (await showStatus(cli)));
+  examples(status, ["portreeve status", "portreeve status --json"]);
 }
 
 export async function showStatus(cli: Cli): Promise<StatusDocument> {

@@ -22,14 +22,15 @@ export function addSubnetVerbs(program: Command, cli: Cli): void {
   examples(subnet, [
     "portreeve subnet add home 10.59.7.0/24",
     "portreeve subnet list",
-    "portreeve subnet edit home --wan wan1",
+    "portreeve subnet edit home --dns 9.9.9.9,149.112.112.112",
   ]);
-  subnet
-    .command("list")
+  examples(subnet.command("list"), ["portreeve subnet list"])
     .description("subnets with their devices and the address they leave by")
     .action(async () => await list(cli));
-  const add = subnet
-    .command("add")
+  const add = examples(subnet.command("add"), [
+    "portreeve subnet add home 10.59.7.0/24",
+    "portreeve subnet add office --ipv6 fd12:3456:789a::/64",
+  ])
     .description("add a subnet; the gateway has its first address")
     .argument("<name>", "what to call it")
     .argument("[prefix]", "as in 10.59.7.0/24; without it one that nothing uses is chosen")
@@ -40,8 +41,10 @@ export function addSubnetVerbs(program: Command, cli: Cli): void {
     const body = { name, prefix: prefix ?? null, ...(await bodyOf(cli, options)) };
     await change(cli, { method: "POST", path: "/subnets", body }, options, "is ready for devices");
   });
-  const edit = subnet
-    .command("edit")
+  const edit = examples(subnet.command("edit"), [
+    "portreeve subnet edit home --dns 9.9.9.9,149.112.112.112",
+    "portreeve subnet edit office --name work --ipv6 none",
+  ])
     .description("change a subnet; what is forwarded to its devices follows its WAN")
     .argument("<subnet>", SUBNET)
     .option("--name <name>", "another name")
@@ -54,8 +57,7 @@ export function addSubnetVerbs(program: Command, cli: Cli): void {
       throw usage("nothing to change", "name at least one of --name --wan --ipv6 --dns");
     await change(cli, { method: "PATCH", path: `/subnets/${encodeURIComponent(name)}`, body }, options, "is changed");
   });
-  const remove = subnet
-    .command("remove")
+  const remove = examples(subnet.command("remove"), ["portreeve subnet remove work"])
     .description("remove a subnet with its devices and all that leads to them")
     .argument("<subnet>", SUBNET);
   addMutationOptions(remove).action(

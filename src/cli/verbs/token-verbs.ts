@@ -25,8 +25,10 @@ export function addTokenVerbs(program: Command, cli: Cli): void {
     "portreeve token remove grafana",
   ]);
   addMutationOptions(
-    token
-      .command("add")
+    examples(token.command("add"), [
+      "portreeve token add grafana --scope read",
+      "portreeve token add deploy --scope operate --for 7d",
+    ])
       .description("make a token and print it, once")
       .argument("<name>", "what it is for")
       .addOption(
@@ -37,8 +39,7 @@ export function addTokenVerbs(program: Command, cli: Cli): void {
       .option("--for <duration>", `when it ends; ${LIFETIME_DEFAULT} if left out`)
       .option("--endless", "it does not end"),
   ).action(async (name: string, options: AddOptions) => await add(cli, name, options));
-  token
-    .command("list")
+  examples(token.command("list"), ["portreeve token list"])
     .description("tokens with what they may do and when they were used")
     .action(async () => {
       const tokens = await cli.client.call<TokenDocument[]>({ path: "/tokens" });
@@ -55,7 +56,9 @@ export function addTokenVerbs(program: Command, cli: Cli): void {
       });
     });
   addMutationOptions(
-    token.command("remove").description("revoke a token, at once").argument("<token>", "its name or id"),
+    examples(token.command("remove"), ["portreeve token remove grafana"])
+      .description("revoke a token, at once")
+      .argument("<token>", "its name or id"),
   ).action(async (which: string, options: MutationOptions) => {
     const { id, name } = await find(cli, which);
     const call: Call = { method: "DELETE", path: `/tokens/${id}` };

@@ -11,23 +11,20 @@ import { textFields, textTable } from "../text-table.ts";
 export function addUserVerbs(program: Command, cli: Cli): void {
   const user = noun(program, "user", "how you sign in to the API over TCP");
   examples(user, ["portreeve user link", "portreeve user password", "portreeve user totp"]);
-  user
-    .command("show")
+  examples(user.command("show"), ["portreeve user show"])
     .description("whether a password is set, whether codes are asked for")
     .action(async () => {
       const account = await cli.client.call<AccountDocument>({ path: "/account" });
       await cli.show(account, () => accountText(account, cli));
     });
-  user
-    .command("password")
+  examples(user.command("password"), ["portreeve user password"])
     .description("set the password, typed or from standard input; ends all sessions")
     .action(async () => {
       const password = await newPassword(cli);
       const result = await cli.client.call({ method: "POST", path: "/password", body: { password } });
       await cli.show(result, () => "The password is set. Everyone who was signed in is signed out.\n");
     });
-  user
-    .command("link")
+  examples(user.command("link"), ["portreeve user link"])
     .description("a link that lets a browser set the password, once, within a day")
     .action(async () => {
       const link = await cli.client.call<LinkDocument>({ method: "POST", path: "/sign-in-link" });
@@ -38,8 +35,7 @@ export function addUserVerbs(program: Command, cli: Cli): void {
         cli.say(`The browser will ask about the certificate. Its authority's SHA-256 is\n${link.caFingerprint}`);
       }
     });
-  user
-    .command("totp")
+  examples(user.command("totp"), ["portreeve user totp", "portreeve user totp --off"])
     .description("ask for a code of an authenticator app at each sign-in")
     .option("--off", "ask for none any more")
     .action(async ({ off = false }: { off?: boolean }) => await (off ? disableTotp(cli) : enableTotp(cli)));
@@ -48,8 +44,8 @@ export function addUserVerbs(program: Command, cli: Cli): void {
 
 function addSessionVerbs(program: Command, cli: Cli): void {
   const session = noun(program, "session", "browsers that are signed in");
-  session
-    .command("list")
+  examples(session, ["portreeve session list", "portreeve session kill --all"]);
+  examples(session.command("list"), ["portreeve session list"])
     .description("who is signed in, last used first")
     .action(async () => {
       const sessions = await cli.client.call<SessionDocument[]>({ path: "/sessions" });
@@ -66,8 +62,7 @@ function addSessionVerbs(program: Command, cli: Cli): void {
         return textTable(["SESSION", "FROM", "SINCE", "LAST USED", "ENDS", "BROWSER"], rows, cli.paint);
       });
     });
-  session
-    .command("kill")
+  examples(session.command("kill"), ["portreeve session kill --all"])
     .description("end a session and what it has open")
     .argument("[session]", "its id")
     .option("--all", "end all of them")

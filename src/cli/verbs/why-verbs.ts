@@ -15,6 +15,7 @@ interface Kind {
   readonly name: string;
   readonly description: string;
   readonly key: string;
+  readonly example: string;
 }
 
 const KINDS: readonly Kind[] = [
@@ -22,16 +23,32 @@ const KINDS: readonly Kind[] = [
     name: "element",
     description: "an element of our nftables maps and sets",
     key: "as plans show it, as in `forward|ADDRESS|tcp|8443`",
+    example: "'forward|11.22.33.1|tcp|8443'",
   },
-  { name: "sysctl", description: "a kernel parameter", key: "its dotted name" },
-  { name: "device", description: "a registered device", key: "its name or id" },
-  { name: "subnet", description: "a WireGuard subnet", key: "its name or id" },
-  { name: "peer", description: "a WireGuard peer", key: "its public key" },
-  { name: "address", description: "an address on our own interface", key: "the address with its prefix length" },
-  { name: "route", description: "a route of ours", key: "its prefix" },
-  { name: "rule", description: "a routing rule of ours", key: "its priority" },
-  { name: "neighbour", description: "an address we answer for", key: "the address" },
-  { name: "block", description: "what a device may not ask for", key: "ADDRESS|tcp|PORT" },
+  { name: "sysctl", description: "a kernel parameter", key: "its dotted name", example: "net.ipv4.ip_forward" },
+  { name: "device", description: "a registered device", key: "its name or id", example: "nas" },
+  { name: "subnet", description: "a WireGuard subnet", key: "its name or id", example: "home" },
+  {
+    name: "peer",
+    description: "a WireGuard peer",
+    key: "its public key",
+    example: "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=",
+  },
+  {
+    name: "address",
+    description: "an address on our own interface",
+    key: "the address with its prefix length",
+    example: "10.59.7.1/24",
+  },
+  { name: "route", description: "a route of ours", key: "its prefix", example: "10.59.7.0/24" },
+  { name: "rule", description: "a routing rule of ours", key: "its priority", example: "1910" },
+  { name: "neighbour", description: "an address we answer for", key: "the address", example: "2001:db8::a3b:702" },
+  {
+    name: "block",
+    description: "what a device may not ask for",
+    key: "ADDRESS|tcp|PORT",
+    example: "'192.168.77.2|tcp|8080'",
+  },
 ];
 
 export function addWhyVerbs(program: Command, cli: Cli): void {
@@ -41,14 +58,12 @@ export function addWhyVerbs(program: Command, cli: Cli): void {
     "portreeve why sysctl net.ipv4.ip_forward",
     "portreeve why device nas",
   ]);
-  why
-    .command("port")
+  examples(why.command("port"), ["portreeve why port 8443/tcp", "portreeve why port 8443"])
     .description("who wants a port, since which record, and what became of each of its rows in the kernel")
     .argument("<port>", "id, or [ADDRESS:]PORT[/tcp|/udp]; no protocol means both")
     .action(async (text: string) => await whyPort(cli, text));
-  for (const { name, description, key } of KINDS) {
-    why
-      .command(name)
+  for (const { name, description, key, example } of KINDS) {
+    examples(why.command(name), [`portreeve why ${name} ${example}`])
       .description(description)
       .argument("<key>", key)
       .action(async (text: string) => {

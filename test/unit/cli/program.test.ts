@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -180,33 +179,6 @@ describe("what is started instead of asked", () => {
     expect((await run([...args, "--yes"], { programs })).code).toBe(0);
     expect((await run(["teardown", "--data-dir", "/e"], { programs, answer: "yes" })).code).toBe(0);
     expect(torn).toEqual(["/d", "/e"]);
-  });
-});
-
-describe("completion", () => {
-  it("in bash offers verbs and their options, also past arguments and option values", async () => {
-    const { out } = await run(["completion", "bash"]);
-    const script = join(folder, "completion.bash");
-    writeFileSync(script, out);
-    const offered = (...words: string[]): string[] => {
-      const probe =
-        'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _portreeve; echo "${COMPREPLY[*]}"';
-      return execFileSync("bash", ["-c", probe, "bash", script, "portreeve", ...words], { encoding: "utf8" })
-        .trim()
-        .split(" ");
-    };
-    expect(offered("")).toEqual(expect.arrayContaining(["port", "events", "status", "--json"]));
-    expect(offered("port", "re")).toEqual(["remove"]);
-    expect(offered("--socket", "/s", "snap")).toEqual(["snapshot"]);
-    expect(offered("port", "remove", "8443/tcp", "--d")).toEqual(["--dry-run"]);
-    expect(offered("events", "verify", "--data")).toEqual(["--data-dir"]);
-  });
-
-  it("in zsh and fish names every noun and verb", async () => {
-    expect((await run(["completion", "zsh"])).out).toMatch(/^#compdef portreeve\n/);
-    const fish = (await run(["completion", "fish"])).out;
-    expect(fish).toContain("-a reconciler");
-    expect(fish).toMatch(/__fish_seen_subcommand_from port; and .* -a unblock/);
   });
 });
 
