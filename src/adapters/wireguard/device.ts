@@ -34,6 +34,9 @@ const REMOVALS_AT_ONCE = 512;
 const START_USERSPACE =
   'for fd in /proc/$$/fd/*; do fd=${fd##*/}; ((fd > 2)) && exec {fd}>&-; done; exec setsid --wait wireguard-go "$0"';
 
+/** With a socket for stdin, as Node makes them, bash takes itself for a remote shell and would run root's ~/.bashrc. */
+const NO_STARTUP_FILE = "--norc";
+
 /** `wg` opens its file by name, which a socket, as Node makes them for stdin, cannot be. */
 const ADD_CONFIGURATION = 'cat | wg addconf "$0" /dev/stdin';
 
@@ -66,7 +69,7 @@ export class WireguardDevices {
       await this.#call("ip", ["link", "add", name, "type", "wireguard"], signal);
     } catch (error) {
       if (!(error instanceof ProgramError) || error.code !== "EOPNOTSUPP") throw error;
-      await this.#call("bash", ["-c", START_USERSPACE, name], signal, { blame: "wireguard-go" });
+      await this.#call("bash", [NO_STARTUP_FILE, "-c", START_USERSPACE, name], signal, { blame: "wireguard-go" });
     }
   }
 
@@ -81,7 +84,7 @@ export class WireguardDevices {
   /** Sets what is named and leaves all else: a peer that is there already is changed in place. */
   async add(name: string, settings: DeviceSettings, signal?: AbortSignal): Promise<void> {
     const options = { blame: "wg", input: formatWgQuick(settings) };
-    await this.#call("bash", ["-o", "pipefail", "-c", ADD_CONFIGURATION, name], signal, options);
+    await this.#call("bash", [NO_STARTUP_FILE, "-o", "pipefail", "-c", ADD_CONFIGURATION, name], signal, options);
   }
 
   async removePeers(name: string, publicKeys: readonly string[], signal?: AbortSignal): Promise<void> {

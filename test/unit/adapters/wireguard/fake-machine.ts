@@ -88,7 +88,7 @@ export class FakeMachine {
     else if (program === "wg" && first === "show") return this.#dump(second);
     else if (program === "wg" && first === "set") {
       for (let at = 2; at < args.length; at += 3) this.device(second).peers.delete(args[at + 1] ?? "");
-    } else if (program === "bash" && first === "-c") this.add(third, "wireguard");
+    } else if (program === "bash" && second === "-c") this.add(args.at(-1) ?? "", "wireguard");
     else if (program === "bash") this.#configure(args.at(-1) ?? "", input);
     else throw new Error(`the fake machine does not know: ${program} ${args.join(" ")}`);
     return "";
