@@ -84,10 +84,9 @@ export class ChangeNotices {
   follow(state: State, records: readonly PortreeveRecord[]): void {
     const before = this.#told;
     this.#told = state;
-    const changed = (["epochs", "topologyRevision", "devices", "subnets"] as const).some(
-      (part) => state[part] !== before[part],
-    );
-    if (changed) this.#announce(before, state);
+    const changed = (["epochs", "topologyRevision", "subnets"] as const).some((part) => state[part] !== before[part]);
+    const moved = this.#options.clients.moved(before, state);
+    if (changed || moved.length > 0) this.#announce(before, state, moved);
     const wans = new Set(
       Object.keys(state.wanAddresses).filter((wan) => {
         const last = before.wanAddresses[wan]?.reported;
@@ -104,9 +103,8 @@ export class ChangeNotices {
     this.#updateAfterSettling(state, ({ id, wan }) => wans.has(wan) || edited.has(id));
   }
 
-  #announce(before: State, state: State): void {
+  #announce(before: State, state: State, moved: ReturnType<Clients["moved"]>): void {
     const { clients } = this.#options;
-    const moved = clients.moved(before, state);
     for (const [link, { pcp, natpmp }] of this.#links) {
       const { interface: served } = link;
       const restarted = state.epochs[served]?.startedAt !== before.epochs[served]?.startedAt;

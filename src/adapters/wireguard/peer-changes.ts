@@ -1,10 +1,12 @@
 import { PortreeveError } from "../../lib/errors.ts";
-import type { Plan, ReconcileError } from "../../reconcilers/contract.ts";
+import type { Change, Plan, ReconcileError } from "../../reconcilers/contract.ts";
 import type { WireguardObservation } from "../../reconcilers/wireguard.ts";
 import type { WireguardRow } from "../../reducers/select/rows.ts";
 import { isWireguardKey } from "../../protocols/wireguard-config/fields.ts";
 import type { WireguardDevices } from "./device.ts";
-import type { SealedKeys } from "./sealed-keys.ts";
+import { OPEN_AT_ONCE, type SealedKeys } from "./sealed-keys.ts";
+
+type PeerChange = Change<WireguardRow, WireguardObservation>;
 
 /** WireGuard's own spelling of "no preshared key". */
 const NO_PRESHARED_KEY = Buffer.alloc(32).toString("base64");
@@ -42,30 +44,37 @@ export class PeerChanges {
 
   /** Opens the secrets; a row whose secret does not open sinks alone. */
   async prepare(plan: Plan<WireguardRow, WireguardObservation>, errors: Map<string, ReconcileError>): Promise<void> {
-    for (const change of plan) {
-      const spec = change.op === "delete" ? change.observed : change.desired.spec;
-      if (spec.kind !== "peer") continue;
-      if (change.op === "delete") this.#removed.push(spec.publicKey);
-      else {
-        const { publicKey, presharedKeySecret, allowedIps } = spec;
-        try {
-          const presharedKey = presharedKeySecret === null ? NO_PRESHARED_KEY : await this.#open(presharedKeySecret);
-          this.#written.push({ publicKey, presharedKey, allowedIps });
-        } catch (error) {
-          if (!(error instanceof PortreeveError)) throw error;
-          errors.set(change.key, { code: error.code, message: error.message, disposition: "terminal" });
-          continue;
-        }
-      }
-      this.keys.push(change.key);
+    for (let start = 0; start < plan.length; start += OPEN_AT_ONCE) {
+      const some = plan.slice(start, start + OPEN_AT_ONCE);
+      const keys = await Promise.all(some.map(async (change) => await this.#presharedKeyOf(change)));
+      for (const [index, change] of some.entries()) this.#take(change, keys[index] ?? null, errors);
     }
   }
 
-  /** One that is no key would sink all the rows that are written with it. */
-  async #open(secretId: string): Promise<string> {
-    const key = await this.#sealed.open(secretId);
-    if (isWireguardKey(key) && key !== NO_PRESHARED_KEY) return key;
-    throw new PortreeveError("UNAVAILABLE", `secret ${secretId} is no preshared key`, "terminal");
+  #take(change: PeerChange, key: string | PortreeveError | null, errors: Map<string, ReconcileError>): void {
+    const spec = change.op === "delete" ? change.observed : change.desired.spec;
+    if (spec.kind !== "peer") return;
+    const { publicKey, allowedIps } = spec;
+    if (key === null) this.#removed.push(publicKey);
+    else if (typeof key === "string") this.#written.push({ publicKey, presharedKey: key, allowedIps });
+    else return void errors.set(change.key, { code: key.code, message: key.message, disposition: "terminal" });
+    this.keys.push(change.key);
+  }
+
+  /** Null: none is needed. */
+  async #presharedKeyOf(change: PeerChange): Promise<string | PortreeveError | null> {
+    if (change.op === "delete" || change.desired.spec.kind !== "peer") return null;
+    const { presharedKeySecret: secretId } = change.desired.spec;
+    if (secretId === null) return NO_PRESHARED_KEY;
+    try {
+      const key = await this.#sealed.open(secretId);
+      if (isWireguardKey(key) && key !== NO_PRESHARED_KEY) return key;
+      // It would sink all the rows that are written with it.
+      return new PortreeveError("UNAVAILABLE", `secret ${secretId} is no preshared key`, "terminal");
+    } catch (error) {
+      if (error instanceof PortreeveError) return error;
+      throw error;
+    }
   }
 
   async write(name: string, signal: AbortSignal): Promise<void> {

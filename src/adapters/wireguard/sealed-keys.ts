@@ -3,7 +3,7 @@ import type { SecretStore } from "../../events/secrets.ts";
 import { textOf } from "./keys.ts";
 
 /** So many files are read at once. */
-const OPEN_AT_ONCE = 64;
+export const OPEN_AT_ONCE = 64;
 
 /**
  * Answers whether a key in the kernel is the one that a sealed secret holds, without keeping keys: what is known of a

@@ -4,7 +4,7 @@ import type { Device } from "../state.ts";
 import { subnetNamed } from "../subnet.ts";
 import type { Refusal } from "./command.ts";
 import type { Applied, SealedKeys } from "./declaration.ts";
-import { decideDeviceAdd, decideDeviceEdit, rightsOf } from "./device.ts";
+import { decideDeviceAdd, decideDeviceEdit, firstFree, rightsOf } from "./device.ts";
 import { type Draft, foreign } from "./draft.ts";
 
 interface Edit {
@@ -85,14 +85,14 @@ function addDevice(declared: DeclaredDevice, command: Applied, draft: Draft): vo
   if (subnet === null && publicKey !== null) {
     return draft.refuse(where, { code: "INVALID_REQUEST", message: "a device on a LAN has no WireGuard key" });
   }
+  // Nobody leaves while devices are added: below the last one that was chosen nothing is free.
+  const { lastChosen } = draft;
+  const choose = subnet !== null && declared.address === null;
+  const address = choose ? firstFree(draft.state, subnet, lastChosen.get(subnet.id)) : declared.address;
+  if (address !== null && typeof address !== "string") return draft.refuse(where, address);
   const managedBy = command.declaration.name;
-  const add = {
-    type: "device.add",
-    ...declared,
-    subnet: subnet?.id ?? null,
-    ...keys,
-    lifetime: null,
-    managedBy,
-  } as const;
-  draft.do(where, (envelope, state) => decideDeviceAdd({ ...envelope, ...add }, state));
+  const place = { subnet: subnet?.id ?? null, address };
+  const add = { type: "device.add", ...declared, ...place, ...keys, lifetime: null, managedBy } as const;
+  const added = draft.do(where, (envelope, state) => decideDeviceAdd({ ...envelope, ...add }, state));
+  if (added && choose) lastChosen.set(subnet.id, address as string);
 }

@@ -138,10 +138,12 @@ function usable(state: State, site: string | null, address: string, subnet?: Sub
   return value === prefix.address ? invalid(`${address} is the gateway's own address`) : address;
 }
 
-function firstFree(state: State, subnet: Subnet): string | Refusal {
+/** `after`: an address of the subnet up to which none is free. */
+export function firstFree(state: State, subnet: Subnet, after?: string): string | Refusal {
   const prefix = parseIpv4Prefix(subnet.prefix) as { address: number; length: number };
   const last = networkOf(prefix) + 2 ** (32 - prefix.length) - 2;
-  for (let value = prefix.address + 1; value <= last; value += 1) {
+  const from = after === undefined ? prefix.address : (parseIpv4(after) as number);
+  for (let value = from + 1; value <= last; value += 1) {
     const address = formatIpv4(value);
     if (deviceAt(state, null, address) === undefined) return address;
   }

@@ -17,6 +17,8 @@ export class Draft {
   readonly #refusals: { readonly where: string; readonly refusal: Refusal }[] = [];
   /** What came to nothing: what rests on it is not tried, for it would only be named as well. */
   readonly failed = new Set<string>();
+  /** Subnet id → the last address that was chosen in it. */
+  readonly lastChosen = new Map<string, string>();
   readonly state: State;
 
   constructor({ now, source, requestId, entropy }: CommandEnvelope, state: State) {

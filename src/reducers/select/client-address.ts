@@ -1,4 +1,4 @@
-import { tableGet, tableRows } from "../../lib/table.ts";
+import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt } from "../device.ts";
 import { servedInterface } from "../served.ts";
 import type { Device, State } from "../state.ts";
@@ -36,7 +36,11 @@ export const clientAddresses = {
 
   /** Registered devices that are told another address than before, by the interface they are on; null: our subnets. */
   moved(before: State, after: State): Pick<Device, "interface" | "address">[] {
-    return [...tableRows(after.devices)].filter((device) => {
+    const all = before.topologyRevision !== after.topologyRevision || before.subnets !== after.subnets;
+    const devices = all
+      ? [...tableRows(after.devices)]
+      : tableChanges(before.devices, after.devices).flatMap(({ after: device }) => device ?? []);
+    return devices.filter((device) => {
       const old = tableGet(before.devices, device.id);
       return old !== undefined && told(before, old) !== told(after, device);
     });
