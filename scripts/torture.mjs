@@ -24,7 +24,8 @@ const { values } = parseArgs({
     "no-build": { type: "boolean", default: false },
   },
 });
-const missing = missingForLab() ?? (findProgram("strace") === null ? 'the program "strace" is not installed' : null);
+const program = ["strace", "wg", "wireguard-go"].find((name) => findProgram(name) === null);
+const missing = missingForLab() ?? (program === undefined ? null : `the program "${program}" is not installed`);
 if (missing !== null) fail(missing);
 if (!values["no-build"] && !build()) fail("the build failed");
 

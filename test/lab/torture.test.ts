@@ -43,12 +43,23 @@ const DISKS = [
   "full/tmpfs/serving/3",
   "error/compact/ENOSPC/write/lasting/12",
 ];
+const REMOVALS = [
+  "removal/kill/openat/12",
+  "removal/kill/pwrite64/5",
+  "removal/step/decided/4",
+  "removal/step/after-append/3",
+  "removal/step/before-peers-leave/1",
+  "removal/step/after-interface-leaves/1",
+  "removal/step/place-overwritten/6",
+  "removal/step/settled-not-replied/6",
+];
 const SEED = Number(process.env["PORTREEVE_SEED"] ?? 20_240_501);
 const EXTENT = { seed: SEED, probes: 600, stride: 131 };
 const POWER_STRIDE = 11;
 const JOBS = 2;
 
-const missing = missingForLab() ?? (findProgram("strace") === null ? 'the program "strace" is not installed' : null);
+const program = ["strace", "wg", "wireguard-go"].find((name) => findProgram(name) === null);
+const missing = missingForLab() ?? (program === undefined ? null : `the program "${program}" is not installed`);
 
 describe("the built program under injected faults", () => {
   let folder = "";
@@ -62,6 +73,7 @@ describe("the built program under injected faults", () => {
     ["[F1] killed at a system call of its storage", KILLS],
     ["[F2] killed between two of its steps", STEPS],
     ["[F6] [F7] [F8] on a disk that fails or is full for a while", DISKS],
+    ["[F54] killed while devices and subnets go, with nothing of them left afterwards", REMOVALS],
   ] as const) {
     test(`${name}, keeps all that was acknowledged`, { timeout: 240_000 }, async (context) => {
       if (missing !== null) context.skip(missing);

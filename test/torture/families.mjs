@@ -5,6 +5,7 @@ import { diskErrors, slowSyncs } from "./disk-errors.mjs";
 import { namedSteps } from "./failpoints.mjs";
 import { fullDisks } from "./full-disk.mjs";
 import { powerLoss } from "./power-loss.mjs";
+import { removals } from "./removals.mjs";
 import { syscallKills } from "./syscall-kills.mjs";
 
 /** Faults of a running program, each point a life and a restart. */
@@ -15,6 +16,7 @@ export const allSeries = () => [
   ...diskErrors(),
   ...slowSyncs(),
   ...fullDisks(),
+  ...removals(),
 ];
 /**
  * Faults of a directory that lies still, thousands a minute, judged by the library beside this process.

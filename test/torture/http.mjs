@@ -19,6 +19,16 @@ export class Http {
     return this.#send("POST", path, body, headers);
   }
 
+  /** @param {string} path @param {object} body */
+  patch(path, body) {
+    return this.#send("PATCH", path, body, {});
+  }
+
+  /** @param {string} path */
+  delete(path) {
+    return this.#send("DELETE", path, null, {});
+  }
+
   /**
    * @param {string} method @param {string} path @param {object | null} body @param {Record<string, string>} headers
    * @returns {Promise<{ status: number; document: any }>}

@@ -2,10 +2,11 @@
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { copyAsOwn } from "./own-copy.mjs";
+import { makePeopled } from "./people.mjs";
 
 /** @typedef {import("./lane.mjs").Lane} Lane */
 export const IMAGES = /** @type {const} */ (["new", "stopped", "killed", "grown"]);
-/** "long": more records than some configurations retain. @typedef {(typeof IMAGES)[number] | "long"} ImageName */
+/** "long": more records than some configurations retain; "peopled": subnets and devices. @typedef {(typeof IMAGES)[number] | "long" | "peopled"} ImageName */
 
 /** LevelDB merges tables once it has four of them, and each start makes one. */
 const RESTARTS = 5;
@@ -21,13 +22,18 @@ const from = (/** @type {string} */ path) => import(new URL(`../../dist/${path}.
  */
 export async function makeImages(lane, folder, names = IMAGES) {
   /** @type {Record<ImageName, import("./lane.mjs").Image>} */
-  const images = { new: null, stopped: null, killed: null, grown: null, long: null };
-  const save = (/** @type {"stopped" | "killed" | "grown"} */ name) => {
+  const images = { new: null, stopped: null, killed: null, grown: null, long: null, peopled: null };
+  const save = (/** @type {"stopped" | "killed" | "grown" | "peopled"} */ name) => {
     images[name] = join(folder, name);
     lane.save(join(folder, name));
   };
   await lane.begin(null);
-  if (names.every((name) => name === "new")) return images;
+  if (names.includes("peopled")) {
+    await makePeopled(lane);
+    save("peopled");
+    await lane.begin(null);
+  }
+  if (names.every((name) => name === "new" || name === "peopled")) return images;
   await run(lane, 1, "stop");
   save("stopped");
   if (names.includes("long")) {

@@ -17,6 +17,9 @@ const ONE_DISK_THREAD = { UV_THREADPOOL_SIZE: "1" };
 /** Of a daemon whose every system call stops for strace, on a machine that is busy with other things too. */
 const READY_MS = 120_000;
 
+/** wireguard-go's sockets are files, and network namespaces share those: a name is never used twice. */
+let tunnels = 0;
+
 /** @typedef {import("../lab/topology.mjs").Host} Host */
 /** What a daemon may be started with. @typedef {{ prefix?: readonly string[]; env?: Record<string, string> }} Start */
 /** A directory with data, its master key and promises, as a stop of some kind left them; null: as before the first start. @typedef {string | null} Image */
@@ -25,6 +28,8 @@ export class Lane {
   /** @type {readonly string[]} */
   #prefix = [];
   #config;
+  /** Its WireGuard interface, where a point has one. @type {string | null} */
+  tunnel = null;
 
   /** @param {import("../lab/topology.mjs").Topology} topology @param {Readonly<Record<string, unknown>>} config */
   constructor(topology, config) {
@@ -42,6 +47,20 @@ export class Lane {
     this.http = new Http(this.gateway.socket);
     this.client = new Client(client, topology.lanGateway);
     this.promises = new Promises(this.promisesFile);
+  }
+
+  /** With a WireGuard interface of a name that nobody else on this machine has. */
+  configureTunnel() {
+    tunnels += 1;
+    this.tunnel = `w${process.pid.toString(36)}t${tunnels}`;
+    this.configure({ wireguard: { interface: this.tunnel } });
+  }
+
+  /** wireguard-go ends with its interface. */
+  async #leaveTunnel() {
+    if (this.tunnel === null) return;
+    await this.topology.gateway.exec("ip", "link", "delete", "dev", this.tunnel).catch(() => undefined);
+    this.tunnel = null;
   }
 
   /** @param {Readonly<Record<string, unknown>>} [config] */
@@ -85,6 +104,7 @@ export class Lane {
     await this.gateway.kill();
     this.configure({});
     await this.topology.gateway.exec("nft", "flush", "ruleset");
+    await this.#leaveTunnel();
     this.gateway.log.length = 0;
     this.promises.close();
     for (const path of [this.dataDir, this.masterKey, this.traceFile, this.armedFile])

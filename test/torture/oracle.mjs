@@ -59,7 +59,7 @@ export async function judge(lane, library, { damaged = false } = {}) {
 const failed = (fault) => ({ outcome: "whole", faults: [fault] });
 
 /** What is still wrong once there was time for it to come right. @param {() => Promise<string[]>} check */
-async function settled(check) {
+export async function settled(check) {
   let faults = await check();
   for (let attempt = 0; attempt < SETTLE_TRIES && faults.length > 0; attempt += 1) {
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
@@ -90,7 +90,7 @@ async function promisesBroken({ http, promises }) {
 const portKey = ({ protocol, internal }) => keyOf({ address: internal.address, protocol, internalPort: internal.port });
 
 /** @param {import("./lane.mjs").Lane} lane */
-async function kernelDiffers(lane) {
+export async function kernelDiffers(lane) {
   /** @type {import("../lab/gateway.mjs").Port[]} */
   const ports = (await lane.http.get("/api/v1/ports")).document;
   const wanted = ports
@@ -101,7 +101,7 @@ async function kernelDiffers(lane) {
 }
 
 /** @param {string} what @param {readonly string[]} expected @param {readonly string[]} found */
-function different(what, expected, found) {
+export function different(what, expected, found) {
   const missing = expected.filter((each) => !found.includes(each));
   const surplus = found.filter((each) => !expected.includes(each));
   return missing.length + surplus.length === 0
@@ -137,7 +137,7 @@ async function epochBroken({ client, promises }) {
  * `events verify` is clean, and the records fold to the state that ran.
  * @param {import("./lane.mjs").Lane} lane @param {Library} library @param {{ seq: number; hash: string }} running
  */
-async function logBroken({ dataDir }, library, running) {
+export async function logBroken({ dataDir }, library, running) {
   const { ok, fault, witnessAhead } = await library.verifyLog(dataDir);
   if (!ok) return [`\`events verify\` finds ${fault?.message}`];
   const faults = witnessAhead === null ? [] : [`the witness is ahead, at ${witnessAhead}`];

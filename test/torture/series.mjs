@@ -13,6 +13,7 @@
  * @property {import("./images.mjs").ImageName} image what each point begins with
  * @property {(lane: import("./lane.mjs").Lane, library: import("./oracle.mjs").Library, nth: number) => Promise<Result>} run
  * @property {number} [last] no further than this
+ * @property {boolean} [certain] there is a first occasion: none is a fault
  */
 /** @typedef {{ point: string; result: Result }} Reached */
 
@@ -43,6 +44,8 @@ export async function runPoint(series, nth, lane, library, image) {
 export async function* runSeries(series, lane, library, image) {
   for (let nth = 1; nth <= (series.last ?? OCCASIONS_MAX); nth += 1) {
     const reached = await runPoint(series, nth, lane, library, image);
+    const never = nth === 1 && series.certain === true && !reached.result.fired;
+    if (never) reached.result.faults.push("it never came to this step");
     // The untouched run counts as a check too: it must be whole as well.
     if (reached.result.fired || reached.result.faults.length > 0) yield reached;
     if (!reached.result.fired) return;

@@ -16,8 +16,8 @@ export type IpBatch = (
   signal: AbortSignal,
 ) => Promise<IpBatchReply>;
 
-export const ipBatch: IpBatch = (options, commands, signal) =>
-  new Promise((resolve, reject) => {
+export function ipBatch(...[options, commands, signal]: Parameters<IpBatch>): ReturnType<IpBatch> {
+  return new Promise((resolve, reject) => {
     const child = spawn("ip", [...options, "-force", "-batch", "-"], { signal, timeout: TIMEOUT_MS });
     const said = { stdout: "", stderr: "" };
     const fail = (cause: unknown): void =>
@@ -39,6 +39,7 @@ export const ipBatch: IpBatch = (options, commands, signal) =>
     child.stdin.on("error", () => undefined);
     child.stdin.end(commands.map((command) => `${command}\n`).join(""));
   });
+}
 
 /** "Cannot find device \"wg0\"\nCommand failed -:3": what was said before it, of the third line. */
 export function failedCommands(stderr: string): Map<number, string> {
