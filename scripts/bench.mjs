@@ -1,7 +1,8 @@
 // The benchmarks: a table on stdout, or one JSON document with --json. --full adds 60,000 mappings, --quick is a look.
 // --ten-million measures a log of that many events instead (a quarter of an hour, 5 GB), or of as many as are named.
-// --flood measures floods only, three times each (--quick: once).
+// --flood measures floods only, --devices a thousand WireGuard devices only, three times each (--quick: once).
 import { cpus, loadavg } from "node:os";
+import { deviceRows, measureDevices } from "../bench/devices.mjs";
 import { floodRows, measureFloods } from "../bench/flood.mjs";
 import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
 import { compareNewFlows } from "../bench/new-flows.mjs";
@@ -17,14 +18,16 @@ const sizes = process.argv.includes("--full") ? [10_000, 60_000] : [10_000];
 const mapPairs = quick ? 1 : 3;
 const flowPairs = quick ? 3 : 9;
 const floodsOnly = process.argv.includes("--flood");
-const floodRounds = quick ? 1 : 3;
+const devicesOnly = process.argv.includes("--devices");
+const rounds = quick ? 1 : 3;
 
 const longLog = process.argv.indexOf("--ten-million");
 const eventsNamed = Number(longLog < 0 ? Number.NaN : process.argv[longLog + 1]);
 const longLogEvents = Number.isNaN(eventsNamed) ? 10_000_000 : eventsNamed;
 
-const noPeer = longLog < 0 && findProgram("miniupnpd") === null;
-const missing = missingForLab() ?? (noPeer ? "the peer, miniupnpd-nftables, is not installed" : null);
+const peers = longLog >= 0 ? [] : process.argv.includes("--devices") ? ["wg", "wireguard-go"] : ["miniupnpd"];
+const noPeer = peers.find((program) => findProgram(program) === null);
+const missing = missingForLab() ?? (noPeer === undefined ? null : `the program "${noPeer}" is not installed`);
 if (missing !== null) {
   process.stderr.write(`The benchmarks need a lab: ${missing}.\n`);
   process.exit(1);
@@ -42,10 +45,17 @@ if (longLog >= 0) {
   process.exit(0);
 }
 if (floodsOnly) {
-  process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of ${floodRounds}\n`);
-  const floods = await measureFloods(floodRounds, progress);
+  process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of ${rounds}\n`);
+  const floods = await measureFloods(rounds, progress);
   if (json) say(JSON.stringify({ cores: cpus().length, floods }, null, 2));
   else printRows(floodRows(floods, n));
+  process.exit(0);
+}
+if (devicesOnly) {
+  process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of ${rounds}\n`);
+  const devices = await measureDevices(rounds, progress);
+  if (json) say(JSON.stringify({ cores: cpus().length, devices }, null, 2));
+  else printRows(deviceRows(devices, n));
   process.exit(0);
 }
 process.stderr.write(`${cpus().length} cores, ${CLIENTS} client addresses, each pair interleaved, medians\n`);
