@@ -15,6 +15,7 @@ import { describeApi, describeRoute } from "./openapi.ts";
 import { invalid, notFound, RequestProblem } from "./problem.ts";
 import { registerAccountRoutes } from "./routes/account-routes.ts";
 import { registerChangeRoutes } from "./routes/change-routes.ts";
+import { registerConfigRoutes } from "./routes/config-link-routes.ts";
 import { registerDeclarationRoutes } from "./routes/declaration-routes.ts";
 import { registerDeviceRoutes } from "./routes/device-routes.ts";
 import { registerDoctorRoutes } from "./routes/doctor-routes.ts";
@@ -95,6 +96,7 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
     registerSessionRoutes(app, door);
     registerSubnetRoutes(app, deps, mutations);
     registerDeviceRoutes(app, deps, mutations);
+    registerConfigRoutes(app, deps, mutations, door);
     registerDeclarationRoutes(app, deps, mutations);
     registerRequestRoutes(app, deps);
     registerEventRoutes(app, deps);

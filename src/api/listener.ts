@@ -9,7 +9,8 @@ import { createApp } from "./app.ts";
 import { Accounts } from "./auth/accounts.ts";
 import { FirstToken } from "./auth/first-token.ts";
 import type { ScryptCost } from "./auth/password-hash.ts";
-import { signInUrl } from "./auth/sign-in-page.ts";
+import { linkUrl } from "./auth/one-time-links.ts";
+import { SIGN_IN_PAGE } from "./auth/sign-in-page.ts";
 import { limitConnections, limitEachAddress, SERVER_LIMITS, TLS_LIMITS } from "./connection-limits.ts";
 import type { ApiDeps } from "./deps.ts";
 import { HostNames, literal } from "./host-names.ts";
@@ -107,7 +108,7 @@ export async function openApi(deps: ApiDeps, options: ApiOptions): Promise<OpenA
       const { link } = deps.controller.state.access;
       if (tcp === null || accounts.exist || (link !== null && link.expiresAt > deps.clock.now())) return null;
       const { token, expiresAt } = await accounts.issueLink("controller");
-      return { url: signInUrl(tcp.names, token), expiresAt };
+      return { url: linkUrl(tcp.names, SIGN_IN_PAGE, token), expiresAt };
     },
     close: async () => {
       care.close();

@@ -5,6 +5,7 @@ import { canonicalJson } from "../lib/canonical-json.ts";
 import type { RequestEntry } from "../lib/request-log.ts";
 import { tableGet } from "../lib/table.ts";
 import type { Command, Outcome } from "../reducers/decide/command.ts";
+import type { Actor } from "./auth/actor.ts";
 import { commandText } from "./command-text.ts";
 import type { ApiDeps } from "./deps.ts";
 import { RequestProblem } from "./problem.ts";
@@ -88,7 +89,7 @@ export class Mutations {
   }
 
   /** Logs that something is about to be done that changes nothing; refuses it if it cannot be logged. */
-  async note({ actor }: Pick<MutationRequest, "actor">, command: Command): Promise<void> {
+  async note({ actor }: { readonly actor: Pick<Actor, "source"> }, command: Command): Promise<void> {
     const outcome = await this.#deps.controller.submit({ ...command, source: actor.source, requestId: randomUUID() });
     if (!outcome.ok) throw new RequestProblem(outcome.refusal);
   }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { accountSchema, linkSchema, sessionSchema, tokenCreatedSchema, tokenSchema } from "../api/schemas/account.ts";
+import { accountSchema, oneTimeLink, sessionSchema, tokenCreatedSchema, tokenSchema } from "../api/schemas/account.ts";
 import { confirmationSchema, revertPlan, revertResult } from "../api/schemas/change.ts";
 import { deviceConfigSchema, deviceSchema } from "../api/schemas/device.ts";
 import { doctorSchema } from "../api/schemas/doctor.ts";
@@ -107,7 +107,7 @@ export const OUTPUTS = {
   "device allow": deviceSchema,
   "device ask": deviceSchema,
   "device deny": deviceSchema,
-  "device config": deviceConfigSchema,
+  "device config": z.union([deviceConfigSchema, oneTimeLink]),
   "device rekey": deviceSchema,
   "device forget-key": deviceSchema,
   apply: resultSchema,
@@ -151,7 +151,7 @@ export const OUTPUTS = {
   "snapshot restore": salvage,
   "user show": accountSchema,
   "user password": resultSchema,
-  "user link": linkSchema,
+  "user link": oneTimeLink,
   "user totp": resultSchema,
   "session list": z.array(sessionSchema),
   "session kill": z.strictObject({ ended: count }),

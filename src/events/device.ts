@@ -71,8 +71,8 @@ export const deviceRemoved = z.strictObject({ id: deviceId, reason: z.enum(["ope
 export const allowanceGranted = z.strictObject({ device: deviceId, protocol: transport, internalPort: port });
 export const allowanceWithdrawn = z.strictObject({ device: deviceId, protocol: transport, internalPort: port });
 
-/** Somebody was shown a secret; the record's source says who. Nothing of it is in here. */
-export const secretShown = z.strictObject({ device: deviceId, what: z.enum(["config", "key"]) });
+/** Somebody was shown a secret, or was given a link that shows a configuration; the record's source says who. */
+export const secretShown = z.strictObject({ device: deviceId, what: z.enum(["config", "key", "link"]) });
 
 /** The key of our own WireGuard interface. */
 export const wireguardKeyed = z.strictObject({ publicKey: wireguardKey, privateKeySecret: secretId });

@@ -69,7 +69,7 @@ export const EVENT_TYPES = {
   "mapping.restored": { v: 1, schema: mappingRestored },
   "reconciler.paused": { v: 1, schema: reconcilerPaused },
   "reconciler.resumed": { v: 1, schema: reconcilerResumed },
-  "secret.shown": { v: 1, schema: secretShown },
+  "secret.shown": { v: 2, schema: secretShown },
   "settings.changed": { v: 2, schema: settingsChanged },
   "sign-in-link.issued": { v: 1, schema: signInLinkIssued },
   "subnet.added": { v: 1, schema: subnetAdded },

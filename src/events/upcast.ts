@@ -15,6 +15,8 @@ export const UPCASTERS: readonly Upcaster[] = [
   { type: "mapping.changed", from: 1, up: (data) => data },
   // Claims did not say by which declaration; those of that time are by none.
   { type: "lease.granted", from: 1, up: (data) => data },
+  // There were no links that show a configuration; what was shown reads the same.
+  { type: "secret.shown", from: 1, up: (data) => data },
   // Before there were registered devices and WireGuard, every address of a LAN could map to itself.
   {
     type: "settings.changed",

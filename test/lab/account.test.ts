@@ -5,10 +5,14 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished } from "vitest";
 import { scenario } from "./lab.ts";
 import { LAN_GATEWAY } from "./topology.mjs";
+import { tunnelName } from "./tunnel.ts";
 
 const PASSWORD = "canary-4f1c a long password";
 const URL_BASE = `https://${LAN_GATEWAY}:8351`;
-const config = { api: { listen: `${LAN_GATEWAY}:8351`, tls: "own-ca", hosts: ["gw.home.arpa"] } };
+const config = {
+  wireguard: { interface: tunnelName() },
+  api: { listen: `${LAN_GATEWAY}:8351`, tls: "own-ca", hosts: ["gw.home.arpa"] },
+};
 
 /** What every file of a directory holds, one after the other. */
 function everythingIn(folder: string): string {
@@ -19,7 +23,7 @@ function everythingIn(folder: string): string {
 describe("an account", () => {
   scenario(
     "[A3] [A10] from the one-time link to a token with curl, over TLS with the downloaded authority; a kill changes nothing",
-    { config, needs: ["curl", "openssl"], timeoutMs: 240_000 },
+    { config, needs: ["curl", "openssl", "wg", "wireguard-go"], timeoutMs: 240_000 },
     async (lab) => {
       const folder = mkdtempSync(join(tmpdir(), "portreeve-curl-"));
       onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -74,8 +78,32 @@ describe("an account", () => {
       expect((await trusting("/api/v1/tokens", ...bearer)).status, "not an admin's").toBe(403);
       expect((await trusting("/api/v1/status", ...bearer, "-H", "Host: evil.example")).status).toBe(421);
 
+      expect((await gateway.cli("device", "add", "phone", "--no-wait")).code).toBe(0);
+      const linked = async () =>
+        String((await gateway.json<Line>("device", "config", "phone", "--link")).url).split("#");
+      const take = (key: string) => trusting("/api/v1/config-link/redeem", "-i", ...json({ token: key }));
+      const [opens, key = ""] = await linked();
+      expect(opens).toBe("https://gw.home.arpa:8351/device-config");
+      expect((await trusting("/device-config")).text).toContain('<script src="/device-config.js">');
+      const taken = await take(key);
+      expect(taken.status, "nobody signed in for it").toBe(200);
+      expect(taken.text).toMatch(/^cache-control: no-store/im);
+      const { stdout: shown } = await gateway.cli("device", "config", "phone");
+      expect(taken.text).toContain(JSON.stringify(shown));
+      expect((await take(key)).status, "a second time").toBe(403);
+      const [, plainKey = ""] = await linked();
+      const plain = await trusting(
+        "/api/v1/config-link/redeem",
+        "-H",
+        "Accept: text/plain",
+        ...json({ token: plainKey }),
+      );
+      expect(plain.text).toBe(shown);
+      const [, unused = ""] = await linked();
+
       await gateway.kill();
       await gateway.start();
+      expect((await take(unused)).status, "links are in memory").toBe(403);
       expect((await trusting("/api/v1/status", ...bearer)).status).toBe(200);
       expect((await trusting("/api/v1/status", ...asPage)).status, "sessions are in memory").toBe(401);
       const again = await trusting("/api/v1/sessions", "-c", jar, ...json({ password: PASSWORD }));
@@ -88,11 +116,16 @@ describe("an account", () => {
       expect(said).toContain(`password.set api:link:${lab.client().address}`);
       expect(said).toContain(`token.created api:session:${lab.client().address}`);
       expect(said).toContain(`mapping.granted api:token:${info.id}`);
+      expect(said).toContain("secret.shown api:socket");
+      expect(said).toContain(`secret.shown api:link:${lab.client().address}`);
       expect((await gateway.cli("port", "remove", "8443/tcp", "--yes")).code).toBe(0);
       expect((await gateway.cli("events", "list", "--limit", "5")).stdout).toContain("api:socket");
 
       const kept = everythingIn(gateway.dataDir) + gateway.log.join("\n");
-      for (const canary of [PASSWORD, secret, secret.slice(-43), "PRIVATE KEY"]) expect(kept).not.toContain(canary);
+      const privateKey = /^PrivateKey = (.*)$/m.exec(shown)?.[1] ?? "";
+      expect(privateKey).not.toBe("");
+      const canaries = [PASSWORD, secret, secret.slice(-43), "PRIVATE KEY", key, plainKey, unused, privateKey];
+      for (const canary of canaries) expect(kept).not.toContain(canary);
       expect(everythingIn(gateway.dataDir)).not.toContain(token);
     },
   );

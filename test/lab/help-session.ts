@@ -48,6 +48,7 @@ portreeve device edit laptop --forever
 portreeve device edit nas --ip 10.59.7.9 --profile split
 portreeve device config nas
 portreeve device config nas --qr
+portreeve device config nas --link
 portreeve device config nas --profile full --endpoint gw.example.org
 portreeve device promote laptop
 portreeve device demote laptop

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { Secret } from "../../events/secret.ts";
 import type { Command } from "../../reducers/decide/command.ts";
 import type { ApiDeps } from "../deps.ts";
@@ -8,24 +8,19 @@ import { BearerTokens } from "./bearer-tokens.ts";
 import { neighbourhood } from "./client-address.ts";
 import { sameSecret } from "./first-token.ts";
 import { LoginLimits, type Try } from "./login-limits.ts";
+import { linkHash, LinkVisits, newLink } from "./one-time-links.ts";
 import { PasswordHashes, type ScryptCost } from "./password-hash.ts";
 import { withSecret } from "../sealing.ts";
+import { recorded, type Visitor } from "./recorded.ts";
 import { SecondFactor } from "./second-factor.ts";
 import { type Session, Sessions } from "./sessions.ts";
 
-const LINK_BYTES = 32;
 const LINK_LIFE_MS = 24 * 3_600_000;
 
 /** One text for all that can be wrong: nothing tells which part was right. */
 const WRONG = "the password or the code is wrong";
 
 export type AccountDeps = Pick<ApiDeps, "controller" | "clock" | "wallClock" | "secrets" | "requestLog" | "log">;
-
-/** Who signs in, and from where. */
-export interface Visitor {
-  readonly address: string;
-  readonly userAgent: string;
-}
 
 export interface SignedIn {
   readonly session: Session;
@@ -39,6 +34,7 @@ export class Accounts {
   readonly tokens: BearerTokens;
   readonly secondFactor: SecondFactor;
   readonly hashes: PasswordHashes;
+  readonly links: LinkVisits;
   readonly #deps: AccountDeps;
   readonly #limits: LoginLimits;
 
@@ -49,6 +45,7 @@ export class Accounts {
     this.tokens = new BearerTokens(() => deps.controller.state.access, deps.secrets, now);
     this.secondFactor = new SecondFactor(deps);
     this.hashes = new PasswordHashes(cost);
+    this.links = new LinkVisits(deps);
     this.#limits = new LoginLimits(now);
   }
 
@@ -64,7 +61,7 @@ export class Accounts {
   }
 
   async signIn(visitor: Visitor, password: string, code: string | null): Promise<SignedIn> {
-    return await this.#recorded(visitor, "sign in", async () => {
+    return await recorded(this.#deps, visitor, { request: "sign in", done: "signed in" }, async () => {
       await this.#tried(neighbourhood(visitor.address), async (fresh) => {
         return (await this.#fits(password, fresh)) && (await this.secondFactor.accepts(code));
       });
@@ -74,9 +71,9 @@ export class Accounts {
 
   /** A link to set the password by. Its token is in the answer only; what is kept is a hash. */
   async issueLink(source: string): Promise<{ readonly token: string; readonly expiresAt: number }> {
-    const token = randomBytes(LINK_BYTES).toString("base64url");
+    const { token, hash } = newLink();
     const expiresAt = this.#deps.clock.now() + LINK_LIFE_MS;
-    await withSecret(this.#deps, "sign-in-link", new Secret(hashOf(token)), async (secretId) => {
+    await withSecret(this.#deps, "sign-in-link", new Secret(hash), async (secretId) => {
       await this.#submit({ type: "sign-in-link.issue", secretId, expiresAt }, source);
     });
     return { token, expiresAt };
@@ -84,11 +81,12 @@ export class Accounts {
 
   /** Sets the password. Null where a code has to be shown as well: then the visitor signs in with both. */
   async redeemLink(visitor: Visitor, token: string, password: string): Promise<SignedIn | null> {
-    return await this.#recorded(visitor, "set the password by link", async () => {
+    const what = { request: "set the password by link", done: "signed in" };
+    const { session } = await this.links.during(visitor, what, async () => {
       const { link } = this.#deps.controller.state.access;
       const kept = link === null ? "" : Buffer.from((await this.#deps.secrets.open(link.secretId)).expose()).toString();
-      // 256 bits need no slowing down; what is slow, hashing, only starts for who has the link.
-      if (!sameSecret(hashOf(token), kept)) throw forbidden("this link was used, has ended, or never was one");
+      // What is slow, hashing, only starts for who has the link.
+      if (!sameSecret(linkHash(token), kept)) return null;
       const hash = await this.hashes.make(password);
       await withSecret(this.#deps, "password", hash, async (secretId) => {
         const basis = link?.secretId ?? null;
@@ -96,9 +94,10 @@ export class Accounts {
         await this.#submit(command, `api:link:${visitor.address}`);
       });
       this.sessions.endAll();
-      if (this.#deps.controller.state.access.totp !== null) return null;
-      return this.sessions.open(visitor.address, visitor.userAgent);
+      const codeToo = this.#deps.controller.state.access.totp !== null;
+      return { session: codeToo ? null : this.sessions.open(visitor.address, visitor.userAgent) };
     });
+    return session;
   }
 
   /**
@@ -152,31 +151,4 @@ export class Accounts {
     const outcome = await this.#deps.controller.submit({ ...command, source, requestId: randomUUID() });
     if (!outcome.ok) throw new RequestProblem(outcome.refusal);
   }
-
-  /** Sign-ins are no events: the log of requests says who tried. */
-  async #recorded<T>(visitor: Visitor, request: string, work: () => Promise<T>): Promise<T> {
-    const started = performance.now();
-    const entry = (problem: RequestProblem["problem"] | null) =>
-      this.#deps.requestLog.add({
-        at: this.#deps.clock.now(),
-        protocol: "api",
-        from: visitor.address,
-        interface: null,
-        request,
-        decision: problem === null ? "answered" : "refused",
-        code: problem?.code ?? null,
-        message: problem?.detail ?? "signed in",
-        durationMs: performance.now() - started,
-      });
-    try {
-      const result = await work();
-      entry(null);
-      return result;
-    } catch (cause) {
-      if (cause instanceof RequestProblem) entry(cause.problem);
-      throw cause;
-    }
-  }
 }
-
-const hashOf = (token: string): string => createHash("sha256").update(token).digest("hex");

@@ -3,7 +3,6 @@ import { tooManyTries } from "../problem.ts";
 const WINDOW_MS = 60_000;
 const FAILURES_PER_ADDRESS = 5;
 const FAILURES_IN_ALL = 20;
-const DELAY_FIRST_MS = 1000;
 const DELAY_MAX_MS = 300_000;
 /** So long after its last failure an address is as good as any other. */
 const FORGOTTEN_MS = 3_600_000;
@@ -33,12 +32,16 @@ export interface Try {
  */
 export class LoginLimits {
   readonly #now: () => number;
+  readonly #what: string;
+  readonly #delayFirstMs: number;
   readonly #failures = new Map<string, Failures>();
   readonly #underway = new Set<string>();
   #recent: number[] = [];
 
-  constructor(now: () => number) {
+  constructor(now: () => number, { what = "sign-ins", delayFirstMs = 1000 } = {}) {
     this.#now = now;
+    this.#what = what;
+    this.#delayFirstMs = delayFirstMs;
   }
 
   /** `from`: whose failures count together. Throws TOO_MANY_TRIES. */
@@ -46,7 +49,9 @@ export class LoginLimits {
     const now = this.#now();
     const mine = this.#of(from, now);
     // One at a time: tries side by side would all be made before the first has failed.
-    if (this.#underway.has(from)) throw tooManyTries("a sign-in from your address is being checked; wait for it", 1);
+    if (this.#underway.has(from)) {
+      throw tooManyTries(`${this.#what} from your address are being checked; wait for them`, 1);
+    }
     if (mine !== undefined) this.#refuse(mine, now);
     this.#underway.add(from);
     const end = (then: () => void) => () => {
@@ -67,7 +72,10 @@ export class LoginLimits {
     const until = Math.max(notBefore, latest(recent, FAILURES_PER_ADDRESS), latest(this.#recent, FAILURES_IN_ALL));
     if (until <= now) return;
     const seconds = Math.ceil((until - now) / 1000);
-    throw tooManyTries(`sign-ins from your address have failed; the next try is possible in ${seconds} s`, seconds);
+    throw tooManyTries(
+      `${this.#what} from your address have failed; the next try is possible in ${seconds} s`,
+      seconds,
+    );
   }
 
   #of(from: string, now: number): Failures | undefined {
@@ -87,7 +95,7 @@ export class LoginLimits {
     const count = (before?.count ?? 0) + 1;
     // The last one stays whatever its age: it tells when the address is forgotten.
     const recent = [...(before?.recent ?? []), now].slice(-FAILURES_PER_ADDRESS);
-    const delay = Math.min(DELAY_FIRST_MS * 2 ** (count - 1), DELAY_MAX_MS);
+    const delay = Math.min(this.#delayFirstMs * 2 ** (count - 1), DELAY_MAX_MS);
     this.#failures.delete(from);
     this.#failures.set(from, { count, recent, notBefore: now + delay });
     this.#recent = [...this.#recent, now].slice(-FAILURES_IN_ALL);

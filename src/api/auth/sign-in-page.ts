@@ -1,31 +1,22 @@
-import type { HostNames } from "../host-names.ts";
+import { LINK_SCRIPT, linkPage } from "./link-page.ts";
 
-/** In the fragment, so that no server's log, no proxy and no Referer ever has the token. */
-export const signInUrl = (names: Pick<HostNames, "url">, token: string): string => `${names.url}/sign-in#${token}`;
+export const SIGN_IN_PAGE = "/sign-in";
 
-/** The page that a one-time link opens: it sets the password and needs nothing from elsewhere. */
-export const signInPage = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Portreeve: sign in</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head><body>
-<main><h1>Portreeve</h1>
-<p id="intro">Sign in.</p>
+/** The page that a one-time link opens: it sets the password. Without one it signs in. */
+export const signInPage = linkPage({
+  title: "sign in",
+  body: `<p id="intro">Sign in.</p>
 <form id="form">
 <p><label>Password<br><input id="password" type="password" minlength="10" maxlength="256" autocomplete="current-password" required autofocus></label></p>
 <p id="again-row" hidden><label>The same once more<br><input id="again" type="password" autocomplete="new-password"></label></p>
 <p id="code-row"><label>Code, if you enrolled an authenticator app<br><input id="code" inputmode="numeric" pattern="[0-9]{6}" autocomplete="one-time-code"></label></p>
 <p><button id="button">Sign in</button></p>
 </form>
-<p id="said" role="status"></p></main>
-<noscript><p>This page needs JavaScript. On the gateway, <code>portreeve user password</code> does the same.</p></noscript>
-<script src="/sign-in.js"></script>
-</body></html>
-`;
+<noscript><p>This page needs JavaScript. On the gateway, <code>portreeve user password</code> does the same.</p></noscript>`,
+  script: "/sign-in.js",
+});
 
-export const signInScript = `"use strict";
-const byId = (id) => document.getElementById(id);
-const token = location.hash.slice(1);
-// Out of the address bar and of the history.
-if (token !== "") history.replaceState(null, "", location.pathname);
+export const signInScript = `${LINK_SCRIPT}
 if (token !== "") {
   byId("intro").textContent = "Choose the password of this gateway: ten characters or more.";
   byId("password").autocomplete = "new-password";
@@ -33,16 +24,6 @@ if (token !== "") {
   byId("again").required = true;
   byId("code-row").hidden = true;
   byId("button").textContent = "Set the password";
-}
-async function send(path, body) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  const document = await answer.json();
-  if (!answer.ok) throw new Error(document.detail);
-  return document;
 }
 byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -3,7 +3,8 @@ import { z } from "zod";
 import type { State } from "../../reducers/state.ts";
 import type { Door } from "../access.ts";
 import { newToken } from "../auth/bearer-tokens.ts";
-import { signInUrl } from "../auth/sign-in-page.ts";
+import { linkUrl } from "../auth/one-time-links.ts";
+import { SIGN_IN_PAGE } from "../auth/sign-in-page.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { MutationRequest, Mutations } from "../mutation.ts";
 import { invalid } from "../problem.ts";
@@ -11,7 +12,7 @@ import {
   type AccountDocument,
   accountSchema,
   enrolmentSchema,
-  linkSchema,
+  oneTimeLink,
   passwordBody,
   personBody,
   type TokenDocument,
@@ -86,7 +87,7 @@ function passwordRoutes(app: App, deps: ApiDeps, mutations: Mutations, door: Doo
     "/api/v1/sign-in-link",
     {
       config: { scope: "local" },
-      schema: { summary: "A one-time link to set the password by", response: { 201: linkSchema } },
+      schema: { summary: "A one-time link to set the password by", response: { 201: oneTimeLink } },
     },
     async (request, reply) => {
       if (door.names === null) {
@@ -95,7 +96,7 @@ function passwordRoutes(app: App, deps: ApiDeps, mutations: Mutations, door: Doo
         );
       }
       const { token, expiresAt } = await accounts.issueLink(request.actor.source);
-      const url = signInUrl(door.names, token);
+      const url = linkUrl(door.names, SIGN_IN_PAGE, token);
       return reply
         .code(201)
         .send({ url, expiresAt: isoTime(expiresAt), caFingerprint: door.authority?.fingerprint ?? null });

@@ -1,13 +1,12 @@
 import { z } from "zod";
-import { profile } from "../../events/device.ts";
 import { tableGet } from "../../lib/table.ts";
-import { deviceNamed, profileOf } from "../../reducers/device.ts";
+import { deviceNamed } from "../../reducers/device.ts";
 import type { Device } from "../../reducers/state.ts";
 import type { ApiDeps, DeviceKeys } from "../deps.ts";
 import { deviceContext } from "../device-context.ts";
 import type { MutationRequest, Mutations } from "../mutation.ts";
 import { invalid, notFound } from "../problem.ts";
-import { allowanceSchema, deviceAdd, deviceConfigSchema, deviceEdit, deviceSchema } from "../schemas/device.ts";
+import { allowanceSchema, deviceAdd, deviceEdit, deviceSchema } from "../schemas/device.ts";
 import { waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
 import { sealing, secretsOf, unmadeKeys } from "../sealing.ts";
@@ -18,7 +17,7 @@ import { subnetFor } from "./subnet-routes.ts";
 const byId = z.strictObject({ id: z.string().max(64).describe("id or name") });
 const wait = z.strictObject(waitQuery);
 
-function deviceFor({ controller }: Pick<ApiDeps, "controller">, text: string): Device {
+export function deviceFor({ controller }: Pick<ApiDeps, "controller">, text: string): Device {
   const { state } = controller;
   const found = tableGet(state.devices, text) ?? deviceNamed(state, text);
   if (found === undefined)
@@ -139,40 +138,7 @@ function editRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
   }
 }
 
-const configQuery = z.strictObject({
-  profile: profile.optional().describe("without it the device's own"),
-  endpoint: z.string().max(255).optional().describe("HOST or HOST:PORT instead of the configured one"),
-});
-
 function keyRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
-  app.get(
-    "/api/v1/devices/:id/config",
-    {
-      config: { scope: "admin" },
-      schema: {
-        summary: "Its WireGuard configuration, with its private key",
-        params: byId,
-        querystring: configQuery,
-        response: { 200: deviceConfigSchema },
-      },
-    },
-    async (request) => {
-      const device = deviceFor(deps, request.params.id);
-      if (device.subnet === null) throw invalid(`${device.name} is on a LAN and has no WireGuard configuration`);
-      const chosen = request.query.profile ?? profileOf(device);
-      const endpoint = request.query.endpoint ?? null;
-      const config = await deps.tunnel.configOf(device, { profile: chosen, endpoint });
-      const audit = { type: "secret.show", device: device.id, what: "config" } as const;
-      await mutations.note(request, audit);
-      return {
-        name: device.name,
-        profile: chosen,
-        filename: `${device.name}.conf`,
-        ...config,
-        notes: [...config.notes],
-      };
-    },
-  );
   app.post(
     "/api/v1/devices/:id/rekey",
     {

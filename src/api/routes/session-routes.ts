@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Door } from "../access.ts";
-import type { SignedIn, Visitor } from "../auth/accounts.ts";
+import type { SignedIn } from "../auth/accounts.ts";
 import { clientAddress } from "../auth/client-address.ts";
+import type { Visitor } from "../auth/recorded.ts";
 import { clearCookie, sessionCookie, setCookie } from "../auth/session-cookie.ts";
 import type { Session } from "../auth/sessions.ts";
 import { signInPage, signInScript } from "../auth/sign-in-page.ts";
@@ -104,7 +105,7 @@ function signingIn(app: App, door: Door): void {
   });
 }
 
-function visitorOf(request: FastifyRequest): Visitor {
+export function visitorOf(request: FastifyRequest): Visitor {
   return { address: clientAddress(request.raw), userAgent: request.headers["user-agent"] ?? "" };
 }
 

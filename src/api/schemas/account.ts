@@ -15,7 +15,8 @@ const current = anyPassword.optional().describe("your password once more, in a s
 
 export const signInBody = z.strictObject({ password: anyPassword, code: code.nullish() });
 export const passwordBody = z.strictObject({ password: newPassword, current });
-export const redeemBody = z.strictObject({ token: z.string().min(1).max(256), password: newPassword });
+export const linkRedeem = z.strictObject({ token: z.string().min(1).max(256) });
+export const redeemBody = linkRedeem.extend({ password: newPassword });
 export const personBody = z.strictObject({ current });
 export const totpBody = z.strictObject({ code });
 export const tokenBody = z.strictObject({
@@ -52,10 +53,10 @@ export const accountSchema = z
   .meta({ id: "Account" });
 export type AccountDocument = z.infer<typeof accountSchema>;
 
-export const linkSchema = z
+export const oneTimeLink = z
   .strictObject({ url: z.string().describe("shown once"), expiresAt: time, caFingerprint: z.string().nullable() })
-  .meta({ id: "SignInLink" });
-export type LinkDocument = z.infer<typeof linkSchema>;
+  .meta({ id: "OneTimeLink" });
+export type LinkDocument = z.infer<typeof oneTimeLink>;
 
 export const enrolmentSchema = z
   .strictObject({

@@ -1,8 +1,10 @@
 import { type Command, Option } from "commander";
 import type { DeviceConfigDocument } from "../../api/schemas/device.ts";
+import type { LinkDocument } from "../../api/schemas/account.ts";
 import { qrLines } from "../../lib/qr.ts";
 import type { Cli } from "../cli.ts";
 import { DEVICE, devicePath } from "../device-choice.ts";
+import { sayLink } from "../one-time-link.ts";
 import { examples } from "../program-parts.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
 
@@ -10,6 +12,7 @@ interface ConfigOptions {
   readonly profile?: string;
   readonly endpoint?: string;
   readonly qr?: true;
+  readonly link?: true;
 }
 
 /** What holds or changes a device's keys. */
@@ -17,6 +20,7 @@ export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
   examples(device.command("config"), [
     "portreeve device config nas",
     "portreeve device config nas --qr",
+    "portreeve device config nas --link",
     "portreeve device config nas --profile full --endpoint gw.example.org",
   ])
     .description("its WireGuard configuration, with its private key: keep it to the device")
@@ -31,8 +35,10 @@ export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
     )
     .option("--endpoint <host[:port]>", "where the device finds the gateway, instead of the configured place")
     .option("--qr", "as a QR code, for the WireGuard app")
-    .action(async (name: string, { profile, endpoint, qr }: ConfigOptions) => {
+    .option("--link", "a link that shows it once, in a browser, within 15 minutes; with --qr a QR code of that")
+    .action(async (name: string, { profile, endpoint, qr, link }: ConfigOptions) => {
       const query = { profile, endpoint };
+      if (link === true) return await showLink(cli, name, query, qr === true);
       const config = await cli.client.call<DeviceConfigDocument>({ path: `${devicePath(name)}/config`, query });
       for (const note of config.notes) cli.say(`note: ${note}`);
       await cli.show(config, () => (qr === true ? `${qrLines(config.text).join("\n")}\n` : config.text));
@@ -52,6 +58,13 @@ export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
     const call = { method: "DELETE", path: `${devicePath(name)}/private-key` } as const;
     await keyChange(cli, call, options, `the private key of ${name} is erased`);
   });
+}
+
+async function showLink(cli: Cli, name: string, body: object, asCode: boolean): Promise<void> {
+  const path = `${devicePath(name)}/config-link`;
+  const link = await cli.client.call<LinkDocument>({ method: "POST", path, body });
+  await cli.show(link, () => (asCode ? `${qrLines(link.url).join("\n")}\n` : `${link.url}\n`));
+  sayLink(cli, link);
 }
 
 async function keyChange(

@@ -4,6 +4,7 @@ import { qrLines } from "../../lib/qr.ts";
 import type { Cli } from "../cli.ts";
 import { whenText } from "../duration.ts";
 import { usage } from "../exit.ts";
+import { sayLink } from "../one-time-link.ts";
 import { examples, noun } from "../program-parts.ts";
 import { textFields, textTable } from "../text-table.ts";
 
@@ -29,11 +30,7 @@ export function addUserVerbs(program: Command, cli: Cli): void {
     .action(async () => {
       const link = await cli.client.call<LinkDocument>({ method: "POST", path: "/sign-in-link" });
       await cli.show(link, () => `${link.url}\n`);
-      if (cli.machine !== null) return;
-      cli.say(`It works once and ends ${whenText(link.expiresAt, cli.now)}.`);
-      if (link.caFingerprint !== null) {
-        cli.say(`The browser will ask about the certificate. Its authority's SHA-256 is\n${link.caFingerprint}`);
-      }
+      sayLink(cli, link);
     });
   examples(user.command("totp"), ["portreeve user totp", "portreeve user totp --off"])
     .description("ask for a code of an authenticator app at each sign-in")

@@ -59,7 +59,7 @@ export type DeviceCommand =
       readonly allowed: boolean;
     }
   /** Somebody is about to be shown a secret. */
-  | { readonly type: "secret.show"; readonly device: string; readonly what: "config" | "key" }
+  | { readonly type: "secret.show"; readonly device: string; readonly what: "config" | "key" | "link" }
   | { readonly type: "wireguard.key"; readonly publicKey: string; readonly privateKeySecret: string };
 
 type Of<T extends DeviceCommand["type"]> = CommandEnvelope & Extract<DeviceCommand, { type: T }>;

@@ -99,11 +99,25 @@ describe("the first sign-in", () => {
 
   it("[A3] of two who use a link at once, one wins", async () => {
     const token = (await api.firstLink())?.url.split("#")[1] as string;
-    const redeem = (password: string) =>
-      send(tcp, "/api/v1/sign-in-link/redeem", { method: "POST", body: { token, password } });
-    const statuses = (await Promise.all([redeem(PASSWORD), redeem(OTHER)])).map(({ status }) => status);
+    const redeem = (password: string, from: string) =>
+      send(tcp, "/api/v1/sign-in-link/redeem", { method: "POST", body: { token, password }, from });
+    const both = [redeem(PASSWORD, "127.0.0.1"), redeem(OTHER, "127.0.0.2")];
+    const statuses = (await Promise.all(both)).map(({ status }) => status);
     expect(statuses.sort((a, b) => a - b)).toEqual([200, 403]);
     expect(kinds()).toEqual(["password"]);
+  });
+
+  it("[A3] is not found by trying: five wrong ones a minute, and sign-ins are none the worse for it", async () => {
+    await api.firstLink();
+    const redeem = () =>
+      send(tcp, "/api/v1/sign-in-link/redeem", { method: "POST", body: { token: "x", password: PASSWORD } });
+    const statuses: number[] = [];
+    for (let round = 0; round < 7; round += 1) statuses.push((await redeem()).status);
+    expect(statuses).toEqual([403, 403, 403, 403, 403, 429, 429]);
+    await send(local, "/api/v1/password", { method: "POST", body: { password: PASSWORD } });
+    expect((await send(tcp, "/api/v1/sessions", { method: "POST", body: { password: PASSWORD } })).status).toBe(201);
+    rig.clock.advance(60_000);
+    expect((await redeem()).status).toBe(403);
   });
 
   it("has a page that needs nothing from elsewhere", async () => {
@@ -111,6 +125,7 @@ describe("the first sign-in", () => {
     expect(page.headers["content-security-policy"]).toContain("default-src 'self'");
     expect(page.headers["content-security-policy"]).toContain("frame-ancestors 'none'");
     expect(page.text).not.toMatch(/style=|onclick=|<script>|https?:/);
+    expect(page.text).toContain('<script src="/sign-in.js">');
     expect((await send(tcp, "/sign-in.js")).headers["content-type"]).toContain("text/javascript");
   });
 });

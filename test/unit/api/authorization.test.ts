@@ -90,6 +90,8 @@ describe("the authorisation matrix", () => {
     const open = routes().filter(({ scope, method }) => scope === "open" && method !== "HEAD");
     expect(open.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
       "GET /api/v1/ca.pem",
+      "GET /device-config",
+      "GET /device-config.js",
       "GET /docs",
       "GET /docs.css",
       "GET /healthz",
@@ -97,6 +99,7 @@ describe("the authorisation matrix", () => {
       "GET /readyz",
       "GET /sign-in",
       "GET /sign-in.js",
+      "POST /api/v1/config-link/redeem",
       "POST /api/v1/sessions",
       "POST /api/v1/sign-in-link/redeem",
     ]);
