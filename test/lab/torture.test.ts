@@ -46,8 +46,6 @@ const DISKS = [
 const REMOVALS = [
   "removal/kill/openat/12",
   "removal/kill/pwrite64/5",
-  "removal/step/decided/4",
-  "removal/step/after-append/3",
   "removal/step/before-peers-leave/1",
   "removal/step/after-interface-leaves/1",
   "removal/step/place-overwritten/6",

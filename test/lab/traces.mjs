@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Long enough to be there by no chance, and short enough that compression keeps some of a secret whole. */
+/** Long enough to be there by no chance, and shorter than any secret. */
 const WINDOW = 12;
 
 export class Traces {
@@ -34,18 +34,34 @@ export class Traces {
   }
 }
 
-/** Every file below a folder, byte for byte, by its path; what goes while it is read is gone. @param {string} folder */
-export function filesOf(folder) {
+/**
+ * Every file below a folder, byte for byte, by its path, and what LevelDB's say once they are read as such: they are
+ * compressed, and what was deleted is in them still. What goes while it is read is gone.
+ * @param {string} folder
+ */
+export async function filesOf(folder) {
   /** @type {Map<string, string>} */
   const files = new Map();
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath ?? entry.path, entry.name);
     try {
-      files.set(path, readFileSync(path, "latin1"));
+      const bytes = readFileSync(path);
+      files.set(path, bytes.toString("latin1"));
+      if (/\.(ldb|log)$/.test(path)) files.set(`${path}, decoded`, await writtenIn(path, bytes));
     } catch (error) {
       if (/** @type {NodeJS.ErrnoException} */ (error).code !== "ENOENT") throw error;
     }
   }
   return files;
+}
+
+/** @param {string} path @param {Buffer} bytes */
+async function writtenIn(path, bytes) {
+  /** @type {typeof import("../../src/events/raw-entries.ts")} */
+  const { writesInLog, writesInTable } = await import(
+    new URL("../../dist/events/raw-entries.js", import.meta.url).href
+  );
+  const writes = path.endsWith(".ldb") ? writesInTable(bytes) : writesInLog(bytes);
+  return [...writes].map(({ key, value }) => `${key} ${value ?? ""}`).join("\n");
 }

@@ -105,7 +105,7 @@ const series = (name, faults, live) => ({
 async function ready(lane) {
   const inventory = await inventoryOf(lane);
   await untilPeers(lane, inventory.people.filter(({ publicKey }) => publicKey !== null).length);
-  const found = new Set(tracesOf(inventory.people).foundIn(filesOf(lane.dataDir)));
+  const found = new Set(tracesOf(inventory.people).foundIn(await filesOf(lane.dataDir)));
   for (const { name, secrets } of inventory.people)
     for (const { what, file } of secrets)
       if (!found.has(`the ${what} of ${name} in ${file}`))
@@ -150,7 +150,7 @@ async function removeAll(lane, before) {
   const traces = tracesOf(before.people);
   const until = performance.now() + ERASED_WITHIN_MS;
   while (lane.gateway.running && performance.now() < until) {
-    if (traces.foundIn(filesOf(lane.dataDir)).length === 0) break;
+    if (traces.foundIn(await filesOf(join(lane.dataDir, "secrets"))).length === 0) break;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   // What a kill falls into after the last erasure is over within the same moment.
@@ -168,13 +168,13 @@ async function left(lane, library, before, removed) {
   const faults = [...after.faults];
   faults.push(...(await settled(() => tunnelDiffers(lane, before, after))));
   faults.push(...(await settled(() => kernelDiffers(lane))), ...(await forwardsDiffer(lane, before, after)));
-  faults.push(...(await settled(async () => secretsLeft(lane, before, after))));
+  faults.push(...(await settled(() => secretsLeft(lane, before, after))));
   faults.push(...(await secretsLost(lane, before, after)));
   const { document } = await lane.http.get("/api/v1/state");
   await lane.gateway.kill();
   faults.push(...(await logBroken(lane, library, document)));
   // Once more: a start that leaves something to the next one would not be the end of it.
-  return [...faults, ...secretsLeft(lane, before, after)];
+  return [...faults, ...(await secretsLeft(lane, before, after))];
 }
 
 /** What was in doubt happened whole or not at all. @param {Lane} lane @param {Inventory} before @param {Removed} removed */
@@ -267,9 +267,9 @@ const erased = ({ name, secrets }, after) =>
   secrets.filter(({ what }) => after.people.has(name) || (what === "private key" && after.keys.has(name)));
 
 /** @param {Lane} lane @param {Inventory} before @param {After} after */
-function secretsLeft({ dataDir, gateway }, before, after) {
+async function secretsLeft({ dataDir, gateway }, before, after) {
   const traces = tracesOf(before.people.map((person) => ({ ...person, secrets: erased(person, after) })));
-  const places = new Map([...filesOf(dataDir), ...filesOf(join(gateway.folder, "run"))]);
+  const places = new Map([...(await filesOf(dataDir)), ...(await filesOf(join(gateway.folder, "run")))]);
   places.set("what the daemon logs", gateway.log.join("\n"));
   return traces.foundIn(places).map((found) => `left: ${found}`);
 }
