@@ -105,6 +105,21 @@ export class Agent {
     await this.#call("closeStream", { stream });
   }
 
+  /** Says a number with its instant on a stream of its own every 20 ms, and hears each back. @param {string} stream @param {Flow} flow */
+  async startTicking(stream, flow) {
+    await this.#call("startTicking", { stream, ...flow });
+  }
+
+  /**
+   * `stalledMs`: the longest that the stream stood still, beyond what this host itself was held up; `failure`: why it
+   * ended before it was stopped.
+   * @param {string} stream
+   * @returns {Promise<{ said: number; heard: number; inOrder: boolean; stalledMs: number; failure: string | null }>}
+   */
+  async stopTicking(stream) {
+    return await this.#call("stopTicking", { stream });
+  }
+
   /** A peer that goes on sending from one port, whether or not it is answered. @param {string} peer @param {Flow} flow */
   async startPeer(peer, flow) {
     await this.#call("udpStart", { peer, ...flow });

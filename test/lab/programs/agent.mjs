@@ -4,6 +4,7 @@ import { heard, listenUp, sendFromEar } from "./ears.mjs";
 import { connectOnce, closeStream, openStream, sayOnStream, udpExchange, udpStart, udpStop } from "./flows.mjs";
 import { listen, stopListening } from "./listeners.mjs";
 import { sendAndAwait } from "./pcp-socket.mjs";
+import { startTicking, stopTicking } from "./ticking.mjs";
 
 /** @type {Record<string, (args: any) => Promise<unknown>>} */
 const OPERATIONS = {
@@ -13,6 +14,8 @@ const OPERATIONS = {
   openStream,
   sayOnStream,
   closeStream,
+  startTicking,
+  stopTicking,
   udpExchange,
   udpStart,
   udpStop,
