@@ -3,6 +3,7 @@ import { withIptables } from "../adapters/firewall/iptables-rules.ts";
 import { readListeners } from "../adapters/kernel/listeners.ts";
 import type { Links } from "../adapters/kernel/links.ts";
 import * as machine from "../adapters/kernel/machine.ts";
+import { hasIpv6Default, readAdvertisements } from "../adapters/kernel/router-advertisements.ts";
 import { MARK_OURS } from "../adapters/nftables/marks.ts";
 import type { LogCondition } from "../api/deps.ts";
 import { parseListen } from "../config/schema.ts";
@@ -20,6 +21,7 @@ import { judge } from "../reducers/doctor/judge.ts";
 import type { MachineFacts, ProgramFacts, SocketFacts } from "../reducers/doctor/machine.ts";
 import type { Forward, Inside, Service, Served } from "../reducers/doctor/passages.ts";
 import { externalAddress } from "../reducers/select/external-address.ts";
+import { freePart, ipv6Place, ipv6PrefixOf } from "../reducers/select/ipv6-place.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
 import { servedInterfaces } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
@@ -132,7 +134,19 @@ function gatewayFacts({ controller, reconcilers, condition }: DoctorParts): Gate
       externalAddress: externalAddress(state, name),
     })),
     listeners: state.listeners,
+    ipv6Subnets: ipv6Subnets(state),
   };
+}
+
+function ipv6Subnets(state: State): GatewayFacts["ipv6Subnets"] {
+  const wans = state.settings.wan.interfaces;
+  const part = wans.map((wan) => freePart(state, wan)).find((each) => each !== null) ?? null;
+  return Object.values(state.subnets).flatMap((subnet) => {
+    const prefix = ipv6PrefixOf(subnet);
+    return prefix === null
+      ? []
+      : [{ name: subnet.name, prefix: subnet.ipv6Prefix ?? "", place: ipv6Place(state, prefix), part }];
+  });
 }
 
 async function machineFacts(parts: DoctorParts): Promise<MachineFacts> {
@@ -152,7 +166,8 @@ async function machineFacts(parts: DoctorParts): Promise<MachineFacts> {
     clock: { synchronised: machine.isClockSynchronised(), aheadMs: Date.now() - clock.now() },
     disk: await machine.readDisk(config.dataDir).catch(() => null),
     sockets: await socketFacts(parts),
-    routerAdvertisements: await machine.readAdvertisements(),
+    routerAdvertisements: await readAdvertisements(),
+    ipv6Default: await hasIpv6Default(),
   };
 }
 

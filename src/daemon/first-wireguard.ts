@@ -1,4 +1,4 @@
-import { readIpv4Routes } from "../adapters/kernel/links.ts";
+import { readRoutes } from "../adapters/kernel/links.ts";
 import { generateKeyPair } from "../adapters/wireguard/keys.ts";
 import type { ControllerPort } from "../controller/port.ts";
 import type { SecretStore } from "../events/secrets.ts";
@@ -17,7 +17,7 @@ export async function prepareWireguard(controller: ControllerPort, secrets: Secr
   const keyed = await controller.submit({ type: "wireguard.key", publicKey, privateKeySecret, ...by });
   if (!keyed.ok) throw new PortreeveError(keyed.refusal.code, keyed.refusal.message, "fatal");
   if (Object.keys(subnets).length > 0) return;
-  const routes = await readIpv4Routes();
+  const routes = await readRoutes();
   const dns = { mode: "system" } as const;
   // All of 10.59.0.0/16 may be in use: then there is no first subnet, and `subnet add` names one.
   await controller.submit({

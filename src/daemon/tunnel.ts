@@ -1,5 +1,5 @@
 import type { DeviceConfigText, DeviceKeys, KeyWish, Tunnel } from "../api/deps.ts";
-import { readIpv4Routes } from "../adapters/kernel/links.ts";
+import { readRoutes } from "../adapters/kernel/links.ts";
 import { generateKeyPair, generatePresharedKey, publicKeyOf, textOf } from "../adapters/wireguard/keys.ts";
 import type { Profile } from "../events/device.ts";
 import type { SecretStore } from "../events/secrets.ts";
@@ -25,7 +25,7 @@ export function createTunnel(options: TunnelOptions): Tunnel {
   const { secrets, activity } = options;
   return {
     activity,
-    routes: readIpv4Routes,
+    routes: readRoutes,
     sealKeys: async (wishes) => await sealKeys(secrets, wishes),
     publicKeyOf,
     configOf: async (device, chosen) => await configOf(options, device, chosen),

@@ -71,3 +71,20 @@ export function ipv6For({ groups, length }: Ipv6Prefix, ipv4: string): string {
     network.groups.map((group, index) => (index === 6 ? group | high : index === 7 ? group | low : group)),
   );
 }
+
+/** Whether all of `inner` lies in `outer`; a network lies in itself. */
+export const ipv6Contains = (outer: Ipv6Prefix, inner: Ipv6Prefix): boolean =>
+  outer.length <= inner.length && ipv6Network({ ...inner, length: outer.length }) === ipv6Network(outer);
+
+export const ipv6Overlap = (one: Ipv6Prefix, other: Ipv6Prefix): boolean =>
+  ipv6Contains(one, other) || ipv6Contains(other, one);
+
+const networkNamed = (text: string): Ipv6Prefix => parseIpv6Prefix(text) as Ipv6Prefix;
+/** RFC 4193 §3.1. */
+const UNIQUE_LOCAL = networkNamed("fc00::/7");
+/** RFC 4291 §2.4, as far as IANA has given any of it out. */
+const GLOBAL_UNICAST = networkNamed("2000::/3");
+
+/** Addresses that no provider routes: good between hosts of one site. */
+export const isUniqueLocalIpv6 = (prefix: Ipv6Prefix): boolean => ipv6Contains(UNIQUE_LOCAL, prefix);
+export const isGlobalUnicastIpv6 = (prefix: Ipv6Prefix): boolean => ipv6Contains(GLOBAL_UNICAST, prefix);

@@ -8,7 +8,7 @@ export function sysctls(): ReconcilerDefinition<State, SysctlRow, string> {
   return {
     name: "sysctls",
     select: selectSysctls(),
-    matches: (spec, observed) => spec.value === observed,
+    matches: (spec, observed) => spec.value === observed || spec.unless === observed,
     // A value is never put back: it may have become somebody else's.
     policy: "upsert-only",
     refreshMs: 30_000,

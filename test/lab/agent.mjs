@@ -50,7 +50,10 @@ export class Agent {
     return this.host.address;
   }
 
-  /** Echo servers that answer "name|peer|payload". @param {{ tcp?: number[]; udp?: number[] }} ports */
+  /**
+   * Echo servers that answer "name|peer|payload", of IPv4 unless an address says otherwise.
+   * @param {{ tcp?: number[]; udp?: number[]; address?: string }} ports
+   */
   async listen(ports) {
     await this.#call("listen", { name: this.host.name, ...ports });
     for (const port of ports.tcp ?? []) this.listening.add(`tcp/${port}`);
@@ -186,6 +189,6 @@ export class Agent {
 /** @param {unknown} answer @returns {Echo} */
 function parseEcho(answer) {
   const [by = "", saw = "", payload = ""] = String(answer).split("|");
-  const [sawAddress = "", sawPort = ""] = saw.split(":");
-  return { by, sawAddress, sawPort: Number(sawPort), payload };
+  const colon = saw.lastIndexOf(":");
+  return { by, sawAddress: saw.slice(0, colon), sawPort: Number(saw.slice(colon + 1)), payload };
 }

@@ -1,4 +1,5 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { z } from "zod";
 import { PortreeveError } from "../../lib/errors.ts";
@@ -63,14 +64,26 @@ export async function readLinks(): Promise<Links> {
   return { links, defaultRoutes: [...new Set(routes.map((route) => route.dev as string))] };
 }
 
-/** The IPv4 routes of the main table, by prefix. */
-export async function readIpv4Routes(): Promise<{ prefix: string; interface: string }[]> {
-  const routes = z.array(routeSchema).parse(await ipJson(["-4", "route", "show"]));
-  return routes.flatMap(({ dst, dev }) => {
-    if (dev === undefined) return [];
-    const prefix = dst === "default" ? "0.0.0.0/0" : dst.includes("/") ? dst : `${dst}/32`;
-    return [{ prefix, interface: dev }];
-  });
+const FAMILIES = [
+  { option: "-4", everything: "0.0.0.0/0", host: 32 },
+  { option: "-6", everything: "::/0", host: 128 },
+] as const;
+
+/** The routes of the main table, by prefix. */
+export async function readRoutes(): Promise<{ prefix: string; interface: string }[]> {
+  // A kernel without IPv6 has no such file, and refuses to be asked.
+  const present = existsSync("/proc/net/if_inet6") ? FAMILIES : FAMILIES.slice(0, 1);
+  const families = await Promise.all(
+    present.map(async ({ option, everything, host }) => {
+      const routes = z.array(routeSchema).parse(await ipJson([option, "route", "show"]));
+      return routes.flatMap(({ dst, dev }) => {
+        if (dev === undefined) return [];
+        const prefix = dst === "default" ? everything : dst.includes("/") ? dst : `${dst}/${host}`;
+        return [{ prefix, interface: dev }];
+      });
+    }),
+  );
+  return families.flat();
 }
 
 function toLink(link: z.infer<typeof linkSchema>): Link {

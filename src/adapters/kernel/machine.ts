@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { access, constants, readdir, readFile, readlink, statfs } from "node:fs/promises";
 import { release } from "node:os";
 import koffi from "koffi";
-import type { AdvertisementFacts, DiskFacts, SysctlFacts } from "../../reducers/doctor/machine.ts";
+import type { DiskFacts, SysctlFacts } from "../../reducers/doctor/machine.ts";
 import type { SysctlRow } from "../../reducers/select/rows.ts";
 import { sysctlPath } from "./sysctl-target.ts";
 
@@ -10,9 +10,10 @@ import { sysctlPath } from "./sysctl-target.ts";
 
 export async function readSysctls(rows: Iterable<SysctlRow>): Promise<SysctlFacts[]> {
   return await Promise.all(
-    [...rows].map(async ({ name, value, reason }) => {
-      const found = await readFile(sysctlPath(name), "utf8").catch(() => null);
-      return { name, wanted: value, found: found?.trim() ?? null, reason };
+    [...rows].map(async ({ name, value, unless, reason }) => {
+      const found = (await readFile(sysctlPath(name), "utf8").catch(() => null))?.trim() ?? null;
+      const wanted = found !== null && found === unless ? found : value;
+      return { name, wanted, found, reason };
     }),
   );
 }
@@ -63,31 +64,6 @@ export async function readDisk(path: string): Promise<DiskFacts> {
     totalBytes: blocks * bsize,
     freeFiles: files === 0 ? null : ffree,
   };
-}
-
-/** include/uapi/linux/ipv6_route.h: learnt from a router's advertisement by the kernel itself. */
-const RTF_ADDRCONF = 0x00040000;
-
-/** Interfaces with an IPv6 default route that the kernel keeps by router advertisements. */
-export async function readAdvertisements(): Promise<AdvertisementFacts[]> {
-  const text = await readFile("/proc/net/ipv6_route", "utf8").catch(() => "");
-  const facts: AdvertisementFacts[] = [];
-  for (const name of advertisedDefaults(text)) {
-    const value = async (parameter: string): Promise<number> =>
-      Number(await readFile(`/proc/sys/net/ipv6/conf/${name}/${parameter}`, "utf8").catch(() => "0"));
-    facts.push({ interface: name, forwarding: (await value("forwarding")) > 0, acceptRa: await value("accept_ra") });
-  }
-  return facts;
-}
-
-/** Destination, its length, source, its length, next hop, metric, counters, flags, interface: net/ipv6/route.c. */
-export function advertisedDefaults(text: string): string[] {
-  const names = text.split("\n").flatMap((line) => {
-    const [destination = "", length, , , , , , , flags = "0", name] = line.trim().split(/\s+/);
-    const learnt = (Number.parseInt(flags, 16) & RTF_ADDRCONF) !== 0;
-    return /^0+$/.test(destination) && length === "00" && learnt && name !== undefined ? [name] : [];
-  });
-  return [...new Set(names)];
 }
 
 /** "miniupnpd (pid 812)"; null if no process that we may look at has the socket open. */

@@ -92,18 +92,38 @@ function forwardRules({ wans, lans, tunnel }: SkeletonRow): string[] {
   const severed = `ct mark & ${hex(MARK_SEVERED)} != 0`;
   const rules = [`${severed} meta l4proto tcp reject with tcp reset`, `${severed} drop`];
   if (tunnel !== undefined) {
+    // WireGuard lets a device have its own addresses only; a packet from elsewhere that has one of them is forged.
+    rules.push(`meta nfproto ipv6 iifname != "${tunnel}" fib saddr oifname "${tunnel}" drop`);
     // Before what is accepted: the answer to a SYN is clamped too. The route's MTU is the smaller of both directions'.
     const clamp = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu";
     rules.push(`iifname "${tunnel}" ${clamp}`, `oifname "${tunnel}" ${clamp}`);
   }
   rules.push("ct state established,related accept");
-  if (wans.length === 0 || lans.length === 0) return rules;
+  if (lans.length === 0) return rules;
   // RFC 4890 §4.3.1: without these errors IPv6 paths break; neighbour discovery is never ours to judge.
   const vital =
     "destination-unreachable, packet-too-big, time-exceeded, parameter-problem, nd-router-solicit, nd-router-advert, " +
     "nd-neighbor-solicit, nd-neighbor-advert";
   rules.push(`icmpv6 type { ${vital} } accept`);
-  // Also what another program DNATed: a served segment is reached from a WAN by our mappings alone.
-  rules.push(`iifname ${interfaces(wans)} oifname ${interfaces(lans)} ${UNMARKED} drop`);
+  rules.push(`icmpv6 type echo-request limit rate ${ECHOES_PER_SECOND}/second accept`);
+  if (wans.length > 0) {
+    // Also what another program DNATed: a served segment is reached from a WAN by our mappings alone.
+    rules.push(`iifname ${interfaces(wans)} oifname ${interfaces(lans)} ${UNMARKED} drop`);
+  }
+  if (tunnel !== undefined) rules.push(...tunnelIpv6Rules(tunnel, interfaces(lans)));
   return rules;
 }
+
+/** RFC 4890 §4.3.1 lets strangers ping, as nobody can try all addresses of a /64; as many as OpenWrt does. */
+const ECHOES_PER_SECOND = 1000;
+
+/** No NAT stands before a device's IPv6 address: whoever is not served begins nothing there, by whatever interface. */
+function tunnelIpv6Rules(tunnel: string, served: string): string[] {
+  return [
+    `meta nfproto ipv6 oifname "${tunnel}" iifname != ${served} drop`,
+    // RFC 4193 §4.3: unique local addresses stay within the site; the sender hears of it and takes IPv4.
+    `iifname "${tunnel}" oifname != ${served} ip6 saddr ${UNIQUE_LOCAL} reject with icmpv6 type admin-prohibited`,
+  ];
+}
+
+const UNIQUE_LOCAL = "fc00::/7";

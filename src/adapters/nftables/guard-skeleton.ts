@@ -97,6 +97,8 @@ function outputRules({ lans }: { lans: readonly string[] }): string[] {
 function inputRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {
   const rules = ['iifname "lo" accept', "ct state established,related accept", "ct status dnat accept"];
   if (wans.length > 0) {
+    // What a neighbour asks for a device that the gateway answers for (NDP proxy) has the device's address.
+    rules.push("icmpv6 type nd-neighbor-solicit accept");
     // Linux answers at any of its addresses on any interface, so binding to a LAN address keeps no WAN out.
     const own = "{ local, broadcast, multicast, anycast }";
     rules.push(`iifname ${interfaces(wans)} fib daddr . iif type != ${own} drop`);

@@ -56,7 +56,8 @@ export function registerSubnetRoutes(app: App, deps: ApiDeps, mutations: Mutatio
     async (request, reply) => {
       const { id } = subnetFor(deps, request.params.id);
       const given = Object.entries(request.body).filter(([, value]) => value !== undefined);
-      return await mutations.run(request, reply, { type: "subnet.edit", id, ...Object.fromEntries(given) });
+      const routes = await deps.tunnel.routes();
+      return await mutations.run(request, reply, { type: "subnet.edit", id, ...Object.fromEntries(given), routes });
     },
   );
   app.delete(

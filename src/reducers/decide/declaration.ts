@@ -97,7 +97,7 @@ function putSubnet(declared: DeclaredSubnet, { declaration, routes }: Applied, d
   const { id } = present;
   draft.do(where, (envelope, state) =>
     decideSubnetEdit(
-      { ...envelope, type: "subnet.edit", id, name, wan, ipv6Prefix, ...(early && { dns: early }) },
+      { ...envelope, type: "subnet.edit", id, name, wan, ipv6Prefix, routes, ...(early && { dns: early }) },
       state,
     ),
   );

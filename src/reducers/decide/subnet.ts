@@ -9,6 +9,7 @@ import { removal, rekeyed } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
+import { badIpv6Prefix, canonicalPrefix } from "./subnet-ipv6.ts";
 import { unknownWan } from "./wan.ts";
 
 /** A route of the machine, as far as a new subnet must not hide it. */
@@ -32,7 +33,12 @@ export type SubnetCommand =
       /** The declaration that it is of. */
       readonly managedBy?: string;
     }
-  | ({ readonly type: "subnet.edit"; readonly id: string } & Partial<SubnetFields>)
+  | ({
+      readonly type: "subnet.edit";
+      readonly id: string;
+      /** What the kernel routes now, for a new IPv6 prefix. */
+      readonly routes?: readonly KnownRoute[];
+    } & Partial<SubnetFields>)
   | { readonly type: "subnet.remove"; readonly id: string };
 
 type SubnetFields = Pick<Subnet, "name" | "wan" | "ipv6Prefix" | "dns">;
@@ -44,11 +50,12 @@ const LENGTH_MAX = 30;
 const SUBNETS_MAX = 256;
 
 export function decideSubnetAdd(command: Of<"subnet.add">, state: State): Decision {
-  const { name, wan, ipv6Prefix, dns } = command;
+  const { name, wan, dns, routes } = command;
+  const ipv6Prefix = command.ipv6Prefix === null ? null : canonicalPrefix(command.ipv6Prefix);
   if (Object.keys(state.subnets).length >= SUBNETS_MAX) {
     return refuse("QUOTA_EXCEEDED", `there are ${SUBNETS_MAX} subnets, as many as there may be; remove one first`);
   }
-  const bad = badName(state, name, null) ?? badFields(state, { wan, ipv6Prefix, dns }, null);
+  const bad = badName(state, name, null) ?? badFields(state, { wan, ipv6Prefix, dns }, null, routes);
   if (bad !== null) return { ok: false, refusal: bad };
   const chosen = command.prefix === null ? freePrefix(command, state) : placeOf(command.prefix);
   if ("code" in chosen) return { ok: false, refusal: chosen };
@@ -112,7 +119,8 @@ export function decideSubnetEdit(command: Of<"subnet.edit">, state: State): Deci
   const answer = { kind: "ids", ids: [subnet.id] } as const;
   if (Object.keys(fields).length === 0) return accept([], answer);
   const bad =
-    (fields.name === undefined ? null : badName(state, fields.name, subnet.id)) ?? badFields(state, fields, subnet.id);
+    (fields.name === undefined ? null : badName(state, fields.name, subnet.id)) ??
+    badFields(state, fields, subnet.id, command.routes ?? []);
   if (bad !== null) return { ok: false, refusal: bad };
   const moved = fields.wan === undefined ? [] : rekeyed(state, devicesOf(state, subnet.id), { ...subnet, ...fields });
   if ("code" in moved) return { ok: false, refusal: moved };
@@ -121,10 +129,12 @@ export function decideSubnetEdit(command: Of<"subnet.edit">, state: State): Deci
 
 function changedFields(command: Of<"subnet.edit">, subnet: Subnet): Partial<SubnetFields> {
   const fields = ["name", "wan", "ipv6Prefix", "dns"] as const;
+  const prefix = command.ipv6Prefix;
+  const wanted = { ...command, ...(typeof prefix === "string" && { ipv6Prefix: canonicalPrefix(prefix) }) };
   const changed = fields.filter(
-    (field) => command[field] !== undefined && JSON.stringify(command[field]) !== JSON.stringify(subnet[field]),
+    (field) => wanted[field] !== undefined && JSON.stringify(wanted[field]) !== JSON.stringify(subnet[field]),
   );
-  return Object.fromEntries(changed.map((field) => [field, command[field]])) as Partial<SubnetFields>;
+  return Object.fromEntries(changed.map((field) => [field, wanted[field]])) as Partial<SubnetFields>;
 }
 
 /** Its devices, and what leads to them, go with it. */
@@ -148,15 +158,20 @@ function badName(state: State, name: string, self: string | null): Refusal | nul
   return { code: "CONFLICT", message: `there is a subnet ${same.name} (${same.prefix}) already; names are unique` };
 }
 
-function badFields(state: State, fields: Partial<SubnetFields>, self: string | null): Refusal | null {
+function badFields(
+  state: State,
+  fields: Partial<SubnetFields>,
+  self: string | null,
+  routes: readonly KnownRoute[],
+): Refusal | null {
   const { wan, ipv6Prefix, dns } = fields;
   if (wan !== undefined && wan !== null) {
     const bad = unknownWan(state, wan);
     if (bad !== null) return bad;
   }
   if (ipv6Prefix !== undefined && ipv6Prefix !== null) {
-    const taken = Object.values(state.subnets).find((other) => other.id !== self && other.ipv6Prefix === ipv6Prefix);
-    if (taken !== undefined) return { code: "CONFLICT", message: `${ipv6Prefix} is the prefix of ${taken.name}` };
+    const bad = badIpv6Prefix(state, ipv6Prefix, self, routes);
+    if (bad !== null) return bad;
   }
   if (dns?.mode === "device" && (self === null || !devicesOf(state, self).some(({ id }) => id === dns.device))) {
     return invalid(`${dns.device} is no device of this subnet, so it cannot answer its queries`);

@@ -1,4 +1,5 @@
 import { parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
+import type { Ipv6SubnetFacts } from "./ipv6.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 
 /** What the controller knows of itself. */
@@ -10,6 +11,7 @@ export interface GatewayFacts {
   readonly wans: readonly WanFacts[];
   /** Sockets of this machine's programs that a WAN reaches. */
   readonly listeners: readonly { readonly protocol: "tcp" | "udp"; readonly port: number }[];
+  readonly ipv6Subnets: readonly Ipv6SubnetFacts[];
 }
 
 export interface ReconcilerFacts {

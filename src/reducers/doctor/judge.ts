@@ -1,6 +1,7 @@
 import type { Finding } from "./finding.ts";
 import { type FirewallFacts, judgeFirewalls } from "./firewalls.ts";
 import { type GatewayFacts, judgeGateway } from "./gateway.ts";
+import { judgeIpv6Subnets } from "./ipv6.ts";
 import { judgeMachine, type MachineFacts } from "./machine.ts";
 import { warning } from "./finding.ts";
 
@@ -17,5 +18,11 @@ export function judge({ gateway, machine, firewalls, unknown }: Facts): Finding[
   const unread = unknown.map(({ check, reason }) =>
     warning(check, `this could not be checked: ${reason}`, "run the daemon as root, or with CAP_NET_ADMIN"),
   );
-  return [...judgeGateway(gateway), ...judgeMachine(machine), ...judgeFirewalls(firewalls), ...unread];
+  return [
+    ...judgeGateway(gateway),
+    ...judgeMachine(machine),
+    ...judgeIpv6Subnets(gateway.ipv6Subnets, machine.ipv6Default),
+    ...judgeFirewalls(firewalls),
+    ...unread,
+  ];
 }

@@ -11,6 +11,8 @@ export interface MachineFacts {
   readonly disk: DiskFacts | null;
   readonly sockets: readonly SocketFacts[];
   readonly routerAdvertisements: readonly AdvertisementFacts[];
+  /** Whether there is any IPv6 default route. */
+  readonly ipv6Default: boolean;
 }
 
 export interface SysctlFacts {

@@ -3,7 +3,9 @@ import { subnetChanged } from "../../events/subnet.ts";
 import { type Ipv4Prefix, parseIpv4Prefix } from "../../lib/ip.ts";
 import { devicesOf, overlapOf } from "../decide/subnet.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
+import { ipv6Rival } from "../decide/subnet-ipv6.ts";
 import { wanOf } from "../select/device-wan.ts";
+import { ipv6PrefixOf } from "../select/ipv6-place.ts";
 import type { Mapping, Subnet } from "../state.ts";
 import { subnetNamed } from "../subnet.ts";
 import {
@@ -62,7 +64,13 @@ export const subnets = objectKind<Subnet>({
 
 const changedSince = ({ id }: Subnet): Hindrance => ({ why: CHANGED_SINCE, by: [refOf(KIND, id)] });
 
-function rivalOf({ id, name }: Pick<Subnet, "id" | "name">, { now }: RevertTerms): Hindrance | null {
+function rivalOf(subnet: Pick<Subnet, "id" | "name" | "ipv6Prefix">, { now }: RevertTerms): Hindrance | null {
+  const { id, name, ipv6Prefix } = subnet;
+  const prefix = ipv6PrefixOf(subnet);
+  const rival = prefix === null ? null : ipv6Rival(now, prefix, id);
+  if (rival !== null) {
+    return { why: `${ipv6Prefix} overlaps what the subnet ${rival.name} has now`, by: [refOf(KIND, rival.id)] };
+  }
   const other = subnetNamed(now, name);
   return other === undefined || other.id === id
     ? null

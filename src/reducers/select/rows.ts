@@ -102,6 +102,8 @@ export type GuardRow =
 export interface SysctlRow {
   readonly name: string;
   readonly value: string;
+  /** With this value it is left alone. */
+  readonly unless?: string;
   /** Why it is needed, for `status` when it cannot be set. */
   readonly reason: string;
 }

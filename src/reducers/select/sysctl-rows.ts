@@ -1,6 +1,7 @@
-import type { State } from "../state.ts";
-import { servedInterfaces } from "../served.ts";
+import type { State, Subnet } from "../state.ts";
+import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Desired, DesiredTable } from "./desired.ts";
+import { ipv6Place, ipv6PrefixOf } from "./ipv6-place.ts";
 import type { SysctlRow } from "./rows.ts";
 
 /** A small desired table that is built whole for each state it depends on. */
@@ -11,20 +12,45 @@ class SysctlTable implements DesiredTable<SysctlRow> {
     const { settings, mappings } = state;
     const lans = servedInterfaces(state).map((served) => served.interface);
     if (lans.length === 0 && mappings.size === 0) return;
-    this.#add(state, "net.ipv4.ip_forward", "1", "without it the kernel forwards nothing between interfaces");
-    for (const name of [...lans, ...settings.wan.interfaces].filter((each) => state.interfaces[each] !== undefined)) {
+    const there = (name: string): boolean => state.interfaces[name] !== undefined;
+    const add = (name: string, reason: string): void =>
+      this.#add({ name, value: "1", reason }, ["settings"], state.topologyRevision);
+    add("net.ipv4.ip_forward", "without it the kernel forwards nothing between interfaces");
+    for (const name of [...lans, ...settings.wan.interfaces].filter(there)) {
       const reason = "a packet is taken only from the interface its source is reached by, so nobody borrows an address";
-      this.#add(state, `net.ipv4.conf.${name}.rp_filter`, "1", reason);
+      add(`net.ipv4.conf.${name}.rp_filter`, reason);
     }
+    if (tunnelInterface(state) !== null) this.#addIpv6(state, settings.wan.interfaces.filter(there));
   }
 
-  #add(state: State, name: string, value: string, reason: string): void {
-    this.#rows.set(name, {
-      key: name,
-      spec: { name, value, reason },
-      owners: ["settings"],
-      revision: state.topologyRevision,
+  /** Wanted by the subnets that have an IPv6 prefix. */
+  #addIpv6(state: State, wans: readonly string[]): void {
+    const subnets = Object.values(state.subnets).filter((subnet) => ipv6PrefixOf(subnet) !== null);
+    if (subnets.length === 0) return;
+    const add = (owners: readonly Subnet[], spec: SysctlRow): void => {
+      const revision = Math.max(state.topologyRevision, ...owners.map((subnet) => subnet.revision));
+      this.#add(spec, owners.map(({ id }) => id).sort(), revision);
+    };
+    for (const wan of wans) {
+      const reason =
+        "once the machine forwards, its IPv6 default route ends if routers are not listened to all the same";
+      // 0: another program keeps the route, as systemd-networkd does.
+      add(subnets, { name: `net.ipv6.conf.${wan}.accept_ra`, value: "2", unless: "0", reason });
+    }
+    const forwarding = "net.ipv6.conf.all.forwarding";
+    add(subnets, { name: forwarding, value: "1", reason: "without it the kernel forwards no IPv6" });
+    const proxied = subnets.filter((subnet) => {
+      const prefix = ipv6PrefixOf(subnet);
+      return prefix !== null && ipv6Place(state, prefix).kind === "on-link";
     });
+    if (proxied.length === 0) return;
+    // Of all, not of the WAN: only then are questions to a device's own address answered here (ip6_forward of the kernel).
+    const reason = "the WAN's neighbours ask the gateway for devices in their network";
+    add(proxied, { name: "net.ipv6.conf.all.proxy_ndp", value: "1", reason });
+  }
+
+  #add(spec: SysctlRow, owners: readonly string[], revision: number): void {
+    this.#rows.set(spec.name, { key: spec.name, spec, owners, revision });
   }
 
   get(key: string): Desired<SysctlRow> | undefined {
@@ -40,13 +66,14 @@ class SysctlTable implements DesiredTable<SysctlRow> {
   }
 }
 
-/** The same topology gives the same table object. */
+/** The same topology and subnets give the same table object. */
 export function selectSysctls(): (state: State) => DesiredTable<SysctlRow> {
-  let last: { revision: number; any: boolean; table: SysctlTable } | null = null;
+  let last: { revision: number; any: boolean; subnets: State["subnets"]; table: SysctlTable } | null = null;
   return (state) => {
+    const { topologyRevision: revision, subnets } = state;
     const any = state.mappings.size > 0;
-    if (last === null || last.revision !== state.topologyRevision || last.any !== any) {
-      last = { revision: state.topologyRevision, any, table: new SysctlTable(state) };
+    if (last === null || last.revision !== revision || last.any !== any || last.subnets !== subnets) {
+      last = { revision, any, subnets, table: new SysctlTable(state) };
     }
     return last.table;
   };

@@ -1,7 +1,17 @@
 import fc from "fast-check";
 import { isIPv6 } from "node:net";
 import { describe, expect, it } from "vitest";
-import { formatIpv6, ipv6Network, parseIpv6, parseIpv6Prefix } from "../../../src/lib/ipv6.ts";
+import {
+  formatIpv6,
+  ipv6Contains,
+  ipv6Network,
+  ipv6Overlap,
+  type Ipv6Prefix,
+  isGlobalUnicastIpv6,
+  isUniqueLocalIpv6,
+  parseIpv6,
+  parseIpv6Prefix,
+} from "../../../src/lib/ipv6.ts";
 
 describe("IPv6 text", () => {
   /** RFC 5952 §1 and §4, RFC 4291 §2.2. */
@@ -70,4 +80,39 @@ describe("IPv6 prefixes", () => {
   it.each(["fd12::", "fd12::/129", "fd12::/", "fd12::/064", "fd12::/-1", "/64", "10.0.0.0/8"])("refuses %j", (text) =>
     expect(parseIpv6Prefix(text)).toBeNull(),
   );
+});
+
+describe("IPv6 networks", () => {
+  const prefix = (text: string): Ipv6Prefix => parseIpv6Prefix(text) as Ipv6Prefix;
+
+  it.each([
+    ["2001:db8::/32", "2001:db8:5:1:59::/80", true, true],
+    ["2001:db8:5:1:59::/80", "2001:db8::/32", false, true],
+    ["2001:db8:5:1::7/64", "2001:db8:5:1::/64", true, true],
+    ["2001:db8:5:1::/64", "2001:db8:5:2::/64", false, false],
+    ["2001:db8:5:8000::/49", "2001:db8:5:ffff::1/128", true, true],
+    ["2001:db8:5:8000::/49", "2001:db8:5:7fff::1/128", false, false],
+    ["::/0", "fd00::/8", true, true],
+  ])("%s and %s", (one, other, contains, overlap) => {
+    expect([ipv6Contains(prefix(one), prefix(other)), ipv6Overlap(prefix(one), prefix(other))]).toEqual([
+      contains,
+      overlap,
+    ]);
+    expect(ipv6Overlap(prefix(other), prefix(one))).toBe(overlap);
+  });
+
+  it("are global, unique local (RFC 4193), or of no use to hosts elsewhere", () => {
+    const kinds = [
+      "2001:db8::/64",
+      "3fff:1::/48",
+      "fd12::/64",
+      "fc00::/8",
+      "fe80::/64",
+      "ff02::/16",
+      "::/96",
+      "4000::/3",
+    ];
+    expect(kinds.filter((text) => isGlobalUnicastIpv6(prefix(text)))).toEqual(["2001:db8::/64", "3fff:1::/48"]);
+    expect(kinds.filter((text) => isUniqueLocalIpv6(prefix(text)))).toEqual(["fd12::/64", "fc00::/8"]);
+  });
 });

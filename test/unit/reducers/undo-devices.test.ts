@@ -199,4 +199,17 @@ describe("undo of what is done with subnets and devices", () => {
       `2000/tcp lead to it by now: record ${mapped[0]?.seq} (mapping.granted by natpmp:10.59.1.2)`,
     );
   });
+
+  it("[W7] gives no IPv6 prefix back that another subnet has part of by now", () => {
+    const gateway = router();
+    const add = commandOf(gateway, { verb: "subnet.add", pick: 1 }) as Extract<Command, { type: "subnet.add" }>;
+    gateway.do({ ...add, ipv6Prefix: "2001:db8:7::/64" });
+    const [subnet] = Object.values(gateway.state.subnets);
+    gateway.do({ type: "subnet.edit", id: subnet?.id ?? "", ipv6Prefix: null });
+    const change = gateway.change();
+    gateway.do({ ...add, name: "rival", prefix: "10.60.0.0/24", ipv6Prefix: "2001:db8:7:0:1::/80" });
+    const undone = gateway.revert({ ...change, later: gateway.records.slice(-1) });
+    expect(refusalOf(undone).code).toBe("UNDO_CONFLICT");
+    expect(messageOf(undone)).toContain("the subnet rival has now");
+  });
 });

@@ -50,6 +50,21 @@ describe("skeletons", () => {
     expect(mapped.every((rule) => rule.includes("meta nfproto ipv4"))).toBe(true);
   });
 
+  it("[W7] let nobody begin an IPv6 flow to a tunnel but who is served, nor borrow an address of it", () => {
+    const rules = forwards([], ["wg0", "lan0"])
+      .text.split("\n")
+      .flatMap((line) => /^add rule inet portreeve forward (.*)/.exec(line)?.[1] ?? []);
+    const at = (part: string): number => rules.findIndex((rule) => rule.includes(part));
+    const forged = at('iifname != "wg0" fib saddr oifname "wg0" drop');
+    const [flows, errors, echo] = [at("established,related accept"), at("packet-too-big"), at("echo-request limit")];
+    const refused = at('meta nfproto ipv6 oifname "wg0" iifname != { "wg0", "lan0" } drop');
+    const order = [forged, flows, errors, echo, refused];
+    expect(order).not.toContain(-1);
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+    expect(at("ip6 saddr fc00::/7 reject")).toBeGreaterThan(flows);
+    expect(guard(["wan0"], ["lan0"]).text).toMatch(/nd-neighbor-solicit accept\n.*fib daddr \. iif type/);
+  });
+
   it("filter nothing while nothing is served", () => {
     expect(forwards(["wan0"], []).text).not.toMatch(/add rule .*(?<!severed.*)oifname .* drop$/m);
     expect(guard([], []).text).not.toMatch(/(?:prerouting|output|input) .*drop/);

@@ -3,6 +3,7 @@ import type { Finding } from "../../../../src/reducers/doctor/finding.ts";
 import type { GatewayFacts, WanFacts } from "../../../../src/reducers/doctor/gateway.ts";
 import { judge } from "../../../../src/reducers/doctor/judge.ts";
 import type { MachineFacts } from "../../../../src/reducers/doctor/machine.ts";
+import type { Ipv6Place } from "../../../../src/reducers/select/ipv6-place.ts";
 
 const WAN: WanFacts = { interface: "wan0", up: true, addresses: ["11.22.33.1"], externalAddress: "11.22.33.1" };
 const GATEWAY: GatewayFacts = {
@@ -11,6 +12,7 @@ const GATEWAY: GatewayFacts = {
   reconcilers: [{ name: "sysctls", level: "ok", message: "in sync", heldBack: 0 }],
   wans: [WAN],
   listeners: [{ protocol: "tcp", port: 22 }],
+  ipv6Subnets: [],
 };
 const DISK = { path: "/var/lib/portreeve", freeBytes: 2 ** 33, totalBytes: 2 ** 34, freeFiles: 1000 };
 const MACHINE: MachineFacts = {
@@ -21,6 +23,7 @@ const MACHINE: MachineFacts = {
   disk: DISK,
   sockets: [{ name: "port control", address: "192.168.7.1", port: 5351, bound: true, holder: null }],
   routerAdvertisements: [],
+  ipv6Default: true,
 };
 const NO_FIREWALLS = {
   chains: [],
@@ -35,6 +38,9 @@ function findings(gateway: Partial<GatewayFacts>, machine: Partial<MachineFacts>
 
 const wan = (changes: Partial<WanFacts>): Partial<GatewayFacts> => ({
   wans: [{ ...WAN, externalAddress: null, ...changes }],
+});
+const ipv6 = (place: Ipv6Place, part: string | null = null): Partial<GatewayFacts> => ({
+  ipv6Subnets: [{ name: "home", prefix: "2001:db8:5::/64", place, part }],
 });
 const EVERYTHING_FINE = {};
 
@@ -100,6 +106,20 @@ describe("the doctor", () => {
       /accept_ra=2/,
     ],
     [
+      "a prefix that an interface has an address in",
+      ipv6({ kind: "taken", interface: "wan0", address: "2001:db8:5::7/64" }, "2001:db8:5:0:59::/80"),
+      {},
+      /wan0 has 2001:db8:5::7\/64 in it/,
+      /subnet edit home --ipv6 2001:db8:5:0:59::\/80/,
+    ],
+    [
+      "a prefix without a way out",
+      ipv6({ kind: "on-link", wans: ["wan0"] }),
+      { ipv6Default: false },
+      /no IPv6 default route/,
+      /subnet edit home --ipv6 none/,
+    ],
+    [
       "a full disk",
       {},
       { disk: { path: "/d", freeBytes: 2 ** 20, totalBytes: 2 ** 30, freeFiles: null } },
@@ -129,6 +149,18 @@ describe("the doctor", () => {
     const [finding] = findings({}, machine);
     expect(finding?.level).toBe("warning");
     expect(finding?.message).toMatch(message);
+  });
+
+  it("warns of a prefix that only the provider can route here, and names one that needs no route", () => {
+    const [finding, ...more] = findings(ipv6({ kind: "routed" }, "2001:db8:9:0:59::/80"), {});
+    expect(more).toEqual([]);
+    expect(finding).toMatchObject({ level: "warning", check: "ipv6-subnet" });
+    expect(finding?.fix).toContain("--ipv6 2001:db8:9:0:59::/80");
+  });
+
+  it("is content with unique local addresses wherever the machine is, and with a part of a WAN's network", () => {
+    expect(findings(ipv6({ kind: "local" }), { ipv6Default: false })).toEqual([]);
+    expect(findings(ipv6({ kind: "on-link", wans: ["wan0"] }), {})).toEqual([]);
   });
 
   it("leaves an IPv6 route alone that lasts: accept_ra=2, no forwarding, or kept by another program", () => {
