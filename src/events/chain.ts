@@ -88,6 +88,11 @@ async function fetchPage(storage: () => Promise<ReadableStorage>, first: Seq, la
     return await (await storage()).range(eventKey(first), eventKey(last), { limit: PAGE });
   } catch (cause) {
     if (cause instanceof PortreeveError) throw cause;
+    if (isPassing(cause)) {
+      throw new PortreeveError("UNAVAILABLE", `the records from ${first} on could not be read now`, "transient", {
+        cause,
+      });
+    }
     throw corrupt(first, `the records from ${first} on cannot be read`, cause);
   }
 }
@@ -114,4 +119,10 @@ async function findWriter(storage: ReadableStorage, seq: Seq): Promise<string | 
     }
   }
   return null;
+}
+
+/** What the machine lacks for the moment, such as files to open or memory: it says nothing of what is on the disk. */
+function isPassing(cause: unknown): boolean {
+  const { syscall, code } = cause as NodeJS.ErrnoException;
+  return syscall !== undefined && code !== "EIO";
 }

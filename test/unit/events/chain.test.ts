@@ -69,6 +69,23 @@ describe("readChain", () => {
     expect(await read(storage, head, 0, RECORDS)).toEqual([[], 1]);
   });
 
+  it("[F6] [F32] takes what the machine lacks for a moment for no damage, and a disk that cannot read for one", async () => {
+    const { head } = makeChain();
+    const reading = async (code: string): Promise<unknown> => {
+      const range = async () => await Promise.reject(Object.assign(new Error(code), { code, syscall: "open" }));
+      const storage = async () => ({ get: async () => undefined, range });
+      const records = readChain(storage, { after: 0, to: RECORDS, base: EMPTY_HEAD, head });
+      try {
+        for await (const _record of records) expect.unreachable();
+        return null;
+      } catch (cause) {
+        return (cause as { code: string }).code;
+      }
+    };
+    const said = await Promise.all(["EMFILE", "ENOSPC", "ENOMEM", "EIO"].map(reading));
+    expect(said).toEqual(["UNAVAILABLE", "UNAVAILABLE", "UNAVAILABLE", "LOG_CORRUPT"]);
+  });
+
   it("finds the head by its key", async () => {
     const { storage, head } = makeChain();
     expect(await findHead(storage, EMPTY_HEAD)).toEqual(head);
