@@ -114,14 +114,14 @@ export class Controller implements ControllerPort {
   }
 
   /** Timers do not run in a suspend: after one, requests are read before the lease clock has had its turn. */
-  #endDueBefore({ now }: Submission): void {
+  #endDueBefore({ now, requestId }: Submission): void {
     const next = this.leases.next();
     if (next === null || next >= now || now < this.#endDueFrom) return;
     this.#endDueFrom = now + END_DUE_AGAIN_MS;
     const expire = {
       type: "leases.expire",
       source: "clock",
-      requestId: `due-${now}`,
+      requestId: `before ${requestId}`,
       now,
       entropy: 0,
     } as const;
