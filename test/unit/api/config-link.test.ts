@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Script } from "node:vm";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type OpenApi, openApi } from "../../../src/api/listener.ts";
 import type { RecordDocument } from "../../../src/api/schemas/history.ts";
 import { PortreeveError } from "../../../src/lib/errors.ts";
@@ -81,13 +81,13 @@ describe("a link to the configuration of a device", () => {
   it("[W3] is still good when what it is for could not be made, and of two who use it at once one wins", async () => {
     const token = await issue();
     const tunnel = rig.deps.tunnel as FakeTunnel;
-    const { configOf } = tunnel;
-    tunnel.configOf = () => Promise.reject(new PortreeveError("NO_EXTERNAL_ADDRESS", "no address", "transient"));
+    const refused = new PortreeveError("NO_EXTERNAL_ADDRESS", "no address", "transient");
+    const without = vi.spyOn(tunnel, "configOf").mockRejectedValue(refused);
     expect((await send(local, "/api/v1/devices/phone/config-link", { method: "POST" })).status, "said at once").toBe(
       503,
     );
     expect((await redeem(token)).status).toBe(503);
-    tunnel.configOf = configOf;
+    without.mockRestore();
     const from = ["127.0.0.1", "127.0.0.2"].map((address) =>
       send(tcp, "/api/v1/config-link/redeem", { method: "POST", body: { token }, from: address }),
     );
