@@ -235,14 +235,13 @@ describe("PCP server on real sockets", () => {
       stdio: ["ignore", "pipe", "inherit"],
     });
     let output = "";
+    listener.stdout?.on("data", (chunk) => (output += String(chunk)));
     const printed = (text: string): Promise<void> =>
       new Promise((resolve, reject) => {
-        const look = (): void => void (output.includes(text) && resolve());
-        listener.stdout?.on("data", (chunk) => {
-          output += String(chunk);
-          look();
-        });
+        // The collector above was added first: what arrives is in the output by then, and once.
+        listener.stdout?.on("data", () => output.includes(text) && resolve());
         listener.on("exit", () => reject(new Error(`the listener ended: ${output}`)));
+        if (output.includes(text)) resolve();
       });
     await printed("listening");
     await server.serve([lan0]);
