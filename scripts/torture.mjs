@@ -1,4 +1,4 @@
-// `npm run torture -- [--only REGEX] [--point NAME/N …] [--jobs N] [--seed N] [--probes N]`: every fault of
+// `npm run torture -- [--only REGEX] [--point NAME/N]… [--jobs N] [--seed N] [--probes N]`: every fault of
 // test/torture on the built program, with what came of each. A point that fails prints how to run it alone.
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -56,8 +56,9 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
     if (!(await logExists(dir, reading))) await beginLog(dir, reading, openStorage);
     // While a fault is open its evidence is the last that is kept: a restart loop must not push it out.
     else if (!existsSync(dir.clean) && !suspected) await setAside(dir.log, dir.evidence);
-    const scanned = await openScanned(dir, openStorage, await bytesToScan(dir, suspected));
-    return await openAs(dir, reading, scanned, { ...options, verify: options.verify || options.accept || suspected });
+    const scanBytes = await bytesToScan(dir, suspected);
+    const checked = { ...options, verify: options.verify || options.accept || suspected };
+    return await lookTwice(async () => openAs(dir, reading, await openScanned(dir, openStorage, scanBytes), checked));
   } catch (cause) {
     const error = await asLogError(cause, dir);
     if (error instanceof LogFault) await suspectLog(root, error);
@@ -68,6 +69,20 @@ export async function openAndCheck(root: string, options: OpenOptions): Promise<
 /** Makes the next open check the whole chain, unless the disk does not even take that. */
 export async function suspectLog(root: string, fault: LogFault): Promise<void> {
   await writeFile(dataDirAt(root).suspect, `${fault.message}\n`, { mode: 0o600 }).catch(() => {});
+}
+
+/**
+ * A disk that refuses one call looks through LevelDB like a damaged file, or like a file of the log that ends too early;
+ * damage is still there at a second look. What LevelDB has dropped is not: it drops it once.
+ */
+async function lookTwice(open: () => Promise<Opened>): Promise<Opened> {
+  try {
+    return await open();
+  } catch (cause) {
+    const endsEarly = cause instanceof LogFault && cause.remedy === "accept";
+    if (endsEarly || !isOurs(cause)) return await open();
+    throw cause;
+  }
 }
 
 async function openAs(
@@ -95,7 +110,7 @@ async function openAs(
 
 /** What the file system refused says so; whatever else goes wrong while a log is opened is the log's damage. */
 async function asLogError(cause: unknown, dir: DataDir): Promise<Error> {
-  if (cause instanceof PortreeveError || cause instanceof AssertionError) return cause;
+  if (isOurs(cause)) return cause;
   const momentary = diskRefusal(cause);
   if (momentary !== null) return writeFailed(`the data directory cannot be used: ${momentary}`, cause);
   // LevelDB may report a full disk as it reports a damaged file; the file system itself knows the difference.
@@ -105,6 +120,10 @@ async function asLogError(cause: unknown, dir: DataDir): Promise<Error> {
   if (code === "EACCES" || code === "EPERM") return new PortreeveError("PERMISSION", message, "fatal", { cause });
   return writeFailed(`the data directory cannot be used: ${message}`, cause);
 }
+
+/** Said by code of ours, which knew what it saw; not by LevelDB or the file system. */
+const isOurs = (cause: unknown): cause is PortreeveError | AssertionError =>
+  cause instanceof PortreeveError || cause instanceof AssertionError;
 
 const isSystemError = (cause: unknown): cause is NodeJS.ErrnoException =>
   (cause as NodeJS.ErrnoException | null)?.syscall !== undefined;

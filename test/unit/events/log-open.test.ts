@@ -146,6 +146,39 @@ describe("an open that LevelDB refuses", () => {
     });
   }
 
+  it("[F6] [F8] is looked at again: a disk that refused one call damaged nothing", async () => {
+    const dir = temporaryDirectory();
+    await (await openLevelLog(dir)).close();
+    let looks = 0;
+    const openStorage: OpenStorage = (place) => {
+      looks += 1;
+      const cause = new Error("Corruption: CURRENT file does not end with newline");
+      return looks === 1 ? Promise.reject(new Error("Database failed to open", { cause })) : openLevelStorage(place);
+    };
+    const log = await openLevelLog(dir, { openStorage });
+    expect(looks).toBe(2);
+    expect(existsSync(join(dir, "suspect"))).toBe(false);
+    await log.close();
+  });
+
+  it("[F6] [F8] is looked at again when a file of the log could not be read and the log ends too early", async () => {
+    const dir = temporaryDirectory();
+    const empty = temporaryDirectory();
+    for (const place of [dir, empty]) {
+      const log = await openLevelLog(place);
+      if (place === dir) await append(log, 0, 3);
+      await log.close();
+    }
+    let looks = 0;
+    const openStorage: OpenStorage = (place) => {
+      looks += 1;
+      return openLevelStorage(looks === 1 ? join(empty, "log") : place);
+    };
+    const log = await openLevelLog(dir, { openStorage });
+    expect([looks, log.head.seq]).toEqual([2, 3]);
+    await log.close();
+  });
+
   it("is damage when a file is missing or its bytes are wrong", async () => {
     for (const reason of [
       "IO error: /var/lib/portreeve/log/000011.ldb: No such file or directory",
