@@ -306,10 +306,14 @@ export class Simulation {
     await this.elapse(1500);
     const process = this.process;
     if (process?.running !== true || this.#waits(process, 0) || this.networkUnread) return;
-    if (this.machine.uptimeMs - this.#appendedAt < GUARD_LAG_MS) return;
+    if (this.#guardLags()) return;
     if (process.controller?.mode !== "running" || this.kernel.callsUnderWay > 0) return;
     if (process.reconcilers.some(({ health }) => health.level !== "ok") || this.kernel.refusals.size > 0) return;
     this.#compare("at rest");
+  }
+
+  #guardLags(): boolean {
+    return this.machine.uptimeMs - this.#appendedAt < GUARD_LAG_MS;
   }
 
   #waits(process: GatewayProcess, longerThanMs: number): boolean {
@@ -344,6 +348,8 @@ export class Simulation {
     const process = this.process as GatewayProcess;
     if (!process.life.alive) return this.witness.fail("the process died in the quiet");
     await this.#trouble.releaseBrake();
+    // A lease may have ended this very moment.
+    while (this.#guardLags()) await this.elapse(GUARD_LAG_MS);
     for (const { name, health } of process.reconcilers) {
       if (health.level !== "ok") this.witness.fail(`in quiet ${name} is ${health.level}: ${health.message}`);
     }
