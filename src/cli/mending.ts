@@ -11,6 +11,8 @@ export function mendingStep(remedy: Remedy, dataDir: string): string {
       return `put a newer copy of the directory in its place if there is one; if not, stop the daemon, and \`portreeve events accept ${inDir}\` goes on from where the log ends and makes clients ask again`;
     case "upgrade":
       return `run that version again, or a newer one: this one leaves the log in ${dataDir} as it is`;
+    case "restore":
+      return `run the version that read it before, and report this: it is a fault of Portreeve. Or stop the daemon, and \`portreeve snapshot restore ${inDir}\` goes back to a saved state`;
     default:
       return unreachable(remedy);
   }

@@ -6,7 +6,7 @@ import type { SnapshotHeader, SnapshotStore } from "../events/snapshot.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { changeOf, lastOfOperator } from "./change.ts";
 import type { Change } from "../reducers/decide/undo.ts";
-import { foldInto, replay } from "../reducers/fold.ts";
+import { replay } from "../reducers/fold.ts";
 import { stateFromJson } from "../reducers/state-json.ts";
 import { stateFromLines } from "../reducers/state-lines.ts";
 import { liftState } from "../reducers/state-lift.ts";
@@ -83,7 +83,7 @@ export async function salvageState(
   let state = initialState();
   try {
     state = await firstState(log, snapshots, log.head.seq);
-    for await (const record of log.read(state.seq)) foldInto(state, record);
+    await replay(log.read(state.seq), state);
     return { state, fault: null };
   } catch (cause) {
     if (cause instanceof PortreeveError) return { state, fault: cause };

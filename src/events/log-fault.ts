@@ -3,9 +3,10 @@ import type { Seq } from "./envelope.ts";
 
 /**
  * What mends a log. `salvage`: make a whole one of what can be read. `accept`: the log is whole as far as it goes, and
- * an operator can confirm that it is to go on from there. `upgrade`: run the version that wrote it.
+ * an operator can confirm that it is to go on from there. `upgrade`: run the version that wrote it. `restore`: its bytes
+ * are whole, but no state follows from them: go back to one that was saved.
  */
-export type Remedy = "salvage" | "accept" | "upgrade";
+export type Remedy = "salvage" | "accept" | "upgrade" | "restore";
 
 interface FaultOptions {
   readonly cause?: unknown;
@@ -33,6 +34,10 @@ export const tailLost = (seq: Seq, message: string): LogFault =>
 
 export const corrupt = (seq: Seq, message: string, cause?: unknown): LogFault =>
   new LogFault("LOG_CORRUPT", seq, message, { cause });
+
+/** A bug of ours, now or when it was written: the record is whole, and does not fit what comes before it. */
+export const unfoldable = (seq: Seq, message: string, cause: unknown): LogFault =>
+  new LogFault("LOG_CORRUPT", seq, message, { cause, remedy: "restore" });
 
 export const movedOn = (expected: Seq, head: Seq): PortreeveError =>
   new PortreeveError(

@@ -11,6 +11,7 @@ import {
   onTotpEnabled,
 } from "./account.ts";
 import { onConfirmationAwaited, onConfirmationEnded } from "./confirmation.ts";
+import { unfoldable } from "../events/log-fault.ts";
 import { sealState } from "./fork.ts";
 import {
   onBlockLifted,
@@ -96,12 +97,25 @@ export function foldInto(draft: State, record: PortreeveRecord): void {
   draft.at = record.at;
 }
 
-/** Replay: the same handlers on one state, sealed at the end; a fork for each record would cost several times as much. */
+/**
+ * The same handlers on one state, sealed at the end; a fork for each record would cost several times as much. Throws a
+ * `LogFault` that names the record which does not fit; `from` is then the state before it.
+ */
 export async function replay(
   records: AsyncIterable<PortreeveRecord> | Iterable<PortreeveRecord>,
   from: State = initialState(),
 ): Promise<State> {
   const state = from;
-  for await (const record of records) foldInto(state, record);
+  for await (const record of records) foldReplayed(state, record);
   return sealState(state);
+}
+
+function foldReplayed(state: State, record: PortreeveRecord): void {
+  try {
+    foldInto(state, record);
+  } catch (cause) {
+    const { seq, event } = record;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw unfoldable(seq, `record ${seq}, "${event.type}", does not fit what comes before it: ${why}`, cause);
+  }
 }

@@ -23,20 +23,33 @@ const GONE: Record<string, (lab: Lab) => void> = {
   "the MANIFEST": removeManifest,
 };
 
-/** A program of before the grants of this one: it knows everything but them. */
-const OLDER = environment(
+interface Edit {
+  readonly module: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The environment of a program that is this one but for the edits. */
+const programWith = (edits: readonly Edit[]): Record<string, string> =>
+  environment(
+    { name: "none", module: "events/log-open", of: "openAndCheck", when: "after", edits },
+    Number.MAX_SAFE_INTEGER,
+  );
+
+/** Of before the grants of this one: it knows everything but them. */
+const OLDER = programWith([
+  { module: "events/index", from: '"mapping.granted": {', to: '"mapping.bestowed": {' },
+  { module: "events/upcast", from: 'type: "mapping.granted"', to: 'type: "mapping.bestowed"' },
+]);
+
+/** With a bug: its fold takes no grant. */
+const STUMBLING = programWith([
   {
-    name: "none",
-    module: "events/log-open",
-    of: "openAndCheck",
-    when: "after",
-    edits: [
-      { module: "events/index", from: '"mapping.granted": {', to: '"mapping.bestowed": {' },
-      { module: "events/upcast", from: 'type: "mapping.granted"', to: 'type: "mapping.bestowed"' },
-    ],
+    module: "reducers/mapping",
+    from: "assert(tableGet(draft.mappings, data.id) === undefined",
+    to: "assert(tableGet(draft.mappings, data.id) !== undefined",
   },
-  Number.MAX_SAFE_INTEGER,
-);
+]);
 
 describe("a data directory of which a part is gone", () => {
   for (const [what, remove] of Object.entries(GONE)) {
@@ -86,7 +99,7 @@ describe("a data directory of which a part is gone", () => {
 
 describe("a log that this program may not write", () => {
   scenario(
-    "[E1] of a newer version: the older one waits and names it, and that version goes on as if nothing had been",
+    "[E1] [F14] [F15] of a newer version, or with a record that its fold does not take: it waits and names it, and the right version goes on as if nothing had been",
     { timeoutMs: 120_000 },
     async (lab) => {
       await servePort(lab, PORT);
@@ -95,6 +108,11 @@ describe("a log that this program may not write", () => {
       const next = "run that version again, or a newer one";
       await expectSafeMode(lab, { code: "LOG_NEWER_VERSION", next, openPort: PORT, env: OLDER });
       expect(lab.gateway.log.join("\n")).toContain(`Portreeve ${version} wrote it`);
+      await expectServing(lab, PORT);
+      await lab.gateway.kill();
+      const restore = `portreeve snapshot restore --data-dir ${lab.gateway.dataDir}`;
+      await expectSafeMode(lab, { code: "LOG_CORRUPT", next: restore, verify: 0, openPort: PORT, env: STUMBLING });
+      expect(lab.gateway.log.join("\n")).toContain('"mapping.granted\\", does not fit what comes before it');
       await expectServing(lab, PORT);
     },
   );

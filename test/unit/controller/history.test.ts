@@ -101,6 +101,20 @@ describe("salvageState", () => {
     expect(salvaged.fault).toBe(fault);
     expect(salvaged.state.seq).toBe(5);
   });
+
+  it("[F15] names the record that does not fit, and goes back to before it", async () => {
+    await grow(2);
+    const before = log.head.seq;
+    const event = { type: "lease.expired", v: 1, data: { mappingId: "m000000000000", claimKey: "natpmp" } } as const;
+    const record = { at: 1_800_000_000_000, source: "system", requestId: "r1", causedBy: null, event } as const;
+    await log.append({ expectedHead: before, records: [record], answers: [] });
+    const { fault, state } = await salvageState(log, snapshots);
+    expect(fault).toMatchObject({ code: "LOG_CORRUPT", seq: before + 1, remedy: "restore" });
+    expect(fault?.message).toContain("no mapping m000000000000");
+    expect(state.seq).toBe(before);
+    await expect(stateAt(log, snapshots, log.head.seq)).rejects.toMatchObject({ seq: before + 1 });
+    expect(stateHash(await stateAt(log, snapshots, before))).toBe(stateHash(gateway.state));
+  });
 });
 
 describe("SnapshotKeeper", () => {
