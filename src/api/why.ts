@@ -7,6 +7,7 @@ import { forkState } from "../reducers/fork.ts";
 import { kindNamed, objectsOf } from "../reducers/objects/index.ts";
 import { type Description, type ObjectKind, refOf } from "../reducers/objects/kind.ts";
 import type { Desired, DesiredTable } from "../reducers/select/desired.ts";
+import { type Unanswered, unansweredTo } from "../reducers/unanswered.ts";
 import type { State } from "../reducers/state.ts";
 import { subnetNamed } from "../reducers/subnet.ts";
 import type { ApiDeps, DesiredSource } from "./deps.ts";
@@ -26,6 +27,8 @@ export interface Found {
   readonly owners: readonly Owner[];
   readonly records: readonly PortreeveRecord[];
   readonly gone: PortreeveRecord | null;
+  /** What keeps it from working as it stands. */
+  readonly unanswered: readonly Unanswered[];
   /** Rows of reconcilers that it is, or that it owns. */
   readonly rows: readonly { readonly reconciler: string; readonly desired: Desired<unknown> }[];
 }
@@ -75,7 +78,7 @@ async function presentRow(deps: Deps, sources: readonly DesiredSource[], kind: s
     const all = new Map([...records, ...(asked === undefined ? [] : [asked])].map((record) => [record.seq, record]));
     const inOrder = [...all.values()].sort((a, b) => a.seq - b.seq);
     const rows = [{ reconciler: source.reconciler, desired }];
-    return { kind, key: desired.key, name: desired.key, owners, records: inOrder, gone: null, rows };
+    return { kind, key: desired.key, name: desired.key, owners, records: inOrder, gone: null, unanswered: [], rows };
   }
   return null;
 }
@@ -115,6 +118,7 @@ async function goneRow(deps: Deps, sources: readonly DesiredSource[], kind: stri
     owners: last.owners,
     records: records.slice(-RECORDS_MAX),
     gone,
+    unanswered: [],
     rows: [],
   };
 }
@@ -151,6 +155,7 @@ async function findObject(deps: Deps, kind: ObjectKind, text: string): Promise<F
   const before = described === null ? await describedBefore(deps, kind, key, records.found) : null;
   const name = described?.name ?? before?.name ?? text;
   const says = described ?? before;
+  const device = kind.name === "device" ? tableGet(state.devices, key) : undefined;
   return {
     kind: kind.name,
     key,
@@ -158,6 +163,7 @@ async function findObject(deps: Deps, kind: ObjectKind, text: string): Promise<F
     owners: says === null ? [] : [{ kind: kind.name, id: key, described: says }],
     records: records.found,
     gone: described === null ? (records.found.at(-1) ?? null) : null,
+    unanswered: device === undefined ? [] : unansweredTo(state, device),
     rows: described === null ? [] : await rowsOwnedBy(deps, key),
   };
 }

@@ -23,6 +23,7 @@ import type { Forward, Inside, Service, Served } from "../reducers/doctor/passag
 import { externalAddress } from "../reducers/select/external-address.ts";
 import { freePart, ipv6Place, ipv6PrefixOf } from "../reducers/select/ipv6-place.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
+import { unansweredOf } from "../reducers/unanswered.ts";
 import { servedInterfaces } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
 import { portControlListeners } from "./served-addresses.ts";
@@ -135,6 +136,7 @@ function gatewayFacts({ controller, reconcilers, condition }: DoctorParts): Gate
     })),
     listeners: state.listeners,
     ipv6Subnets: ipv6Subnets(state),
+    unanswered: [...tableRows(state.mappings)].flatMap((mapping) => unansweredOf(state, mapping) ?? []),
   };
 }
 

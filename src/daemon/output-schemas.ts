@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { accountSchema, oneTimeLink, sessionSchema, tokenCreatedSchema, tokenSchema } from "../api/schemas/account.ts";
 import { confirmationSchema, revertPlan, revertResult } from "../api/schemas/change.ts";
-import { deviceConfigSchema, deviceSchema } from "../api/schemas/device.ts";
+import { deviceConfigSchema, deviceSchema, trafficSchema } from "../api/schemas/device.ts";
 import { doctorSchema } from "../api/schemas/doctor.ts";
 import { seq, time } from "../api/schemas/fields.ts";
 import {
@@ -99,6 +99,7 @@ export const OUTPUTS = {
   "subnet edit": subnetSchema,
   "subnet remove": subnetSchema,
   "device list": z.array(deviceSchema),
+  "device show": deviceSchema.extend({ traffic: trafficSchema.nullable().describe("null on a LAN") }),
   "device add": deviceSchema,
   "device edit": deviceSchema,
   "device remove": deviceSchema,

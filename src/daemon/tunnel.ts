@@ -100,10 +100,17 @@ function notesOn(device: Device, profile: Profile): string[] {
   if (device.privateKeySecret === null) {
     notes.push("the private key is not kept here: put the device's own in its place");
   }
-  if (profile === "starttunnel" || profile === "split") {
+  const inbound = "with the profile inbound it sees visitors as they are, and answers them";
+  if (profile === "starttunnel") {
     notes.push(
-      "only StartOS takes forwarded connections from the internet with this profile: elsewhere AllowedIPs drops them, " +
-        "so use the profile inbound, or forwards with the source `gateway`",
+      "of what is forwarded from the internet only StartOS takes packets with the addresses of visitors: on anything else " +
+        `AllowedIPs drops them, so give its forwards \`--source gateway\`, as in \`portreeve port edit 8443/tcp --source gateway\`; ${inbound}`,
+    );
+  }
+  if (profile === "split") {
+    notes.push(
+      "AllowedIPs drops packets with the addresses of visitors, so its forwards show it the gateway's (`--source gateway`) " +
+        `unless you say otherwise; ${inbound}`,
     );
   }
   return notes;

@@ -23,9 +23,12 @@ export interface PeerHistory {
   readonly slots: readonly TrafficSlot[];
 }
 
+/** How far back a history goes: in steps of 10 s, or of 5 minutes. */
+export const TRAFFIC_SPANS = ["quarter-hour", "day"] as const;
+export type TrafficSpan = (typeof TRAFFIC_SPANS)[number];
+
 /** Who can tell of the peers of our WireGuard interface; by public key. */
 export interface PeerActivitySource {
   activity(publicKey: string): PeerActivity | undefined;
-  /** The last quarter of an hour in steps of 10 s, the last day in steps of 5 minutes. */
-  history(publicKey: string, span: "quarter-hour" | "day"): PeerHistory | undefined;
+  history(publicKey: string, span: TrafficSpan): PeerHistory | undefined;
 }

@@ -46,6 +46,8 @@ portreeve device add tv --lan lan0 --ip 192.168.77.30
 portreeve device list
 portreeve device edit laptop --forever
 portreeve device edit nas --ip 10.59.7.9 --profile split
+portreeve device show nas
+portreeve device show nas --span quarter-hour
 portreeve device config nas
 portreeve device config nas --qr
 portreeve device config nas --link

@@ -1,9 +1,12 @@
 import { describe, expect } from "vitest";
+import type { TrafficDocument } from "../../src/api/schemas/device.ts";
 import { eventually, type Lab, scenario } from "./lab.ts";
 import { encodeMap } from "./programs/pcp-wire.mjs";
 import { batch, WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
 import { TunnelPeer, tunnelName } from "./tunnel.ts";
 
+/** Twice a second, on a machine that is busy with other labs. */
+const SAMPLED_WITHIN_MS = 20_000;
 const NEEDS = ["wg", "wg-quick", "wireguard-go", "natpmpc"];
 
 interface SubnetJson {
@@ -53,6 +56,11 @@ describe("[W1] [W2] [W3] a device with nothing but its configuration", () => {
       expect(echo).toMatchObject({ sawAddress: WAN_STRANGER, payload: "ping" });
       const [device] = await lab.gateway.json<{ tunnel: { handshakeAt: string | null } }[]>("device", "list");
       expect(device?.tunnel.handshakeAt).not.toBeNull();
+      await eventually(async () => {
+        const { traffic } = await lab.gateway.json<{ traffic: TrafficDocument }>("device", "show", "nas");
+        const { receivedBytes = 0, sentBytes = 0 } = traffic.slots.at(-1) ?? {};
+        expect([traffic.slots.length, receivedBytes > 100, sentBytes > 100]).toEqual([288, true, true]);
+      }, SAMPLED_WITHIN_MS);
     });
   });
 

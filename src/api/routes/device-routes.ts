@@ -6,12 +6,19 @@ import type { ApiDeps, DeviceKeys } from "../deps.ts";
 import { deviceContext } from "../device-context.ts";
 import type { MutationRequest, Mutations } from "../mutation.ts";
 import { invalid, notFound } from "../problem.ts";
-import { allowanceSchema, deviceAdd, deviceEdit, deviceSchema } from "../schemas/device.ts";
+import {
+  allowanceSchema,
+  deviceAdd,
+  deviceEdit,
+  deviceSchema,
+  trafficQuery,
+  trafficSchema,
+} from "../schemas/device.ts";
 import { waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
 import { sealing, secretsOf, unmadeKeys } from "../sealing.ts";
 import type { App } from "../typed-app.ts";
-import { devicesView, deviceView } from "../views/device.ts";
+import { devicesView, deviceView, trafficView } from "../views/device.ts";
 import { subnetFor } from "./subnet-routes.ts";
 
 const byId = z.strictObject({ id: z.string().max(64).describe("id or name") });
@@ -45,6 +52,23 @@ export function registerDeviceRoutes(app: App, deps: ApiDeps, mutations: Mutatio
       schema: { summary: "One device", params: byId, querystring: wait, response: { 200: deviceSchema } },
     },
     async (request) => deviceView(deviceContext(deps), deviceFor(deps, request.params.id)),
+  );
+  app.get(
+    "/api/v1/devices/:id/traffic",
+    {
+      config: { scope: "read" },
+      schema: {
+        summary: "What it received and sent through the tunnel, over the last day or quarter of an hour",
+        params: byId,
+        querystring: trafficQuery,
+        response: { 200: trafficSchema },
+      },
+    },
+    async (request) => {
+      const device = deviceFor(deps, request.params.id);
+      if (device.publicKey === null) throw invalid(`${device.name} is on a LAN, where its traffic is not counted`);
+      return trafficView(deps.tunnel.activity, device.publicKey, request.query.span);
+    },
   );
   addRoute(app, deps, mutations);
   editRoutes(app, deps, mutations);

@@ -10,6 +10,7 @@ import {
   wanName,
   wireguardKey,
 } from "../../events/fields.ts";
+import { TRAFFIC_SPANS } from "../../lib/peer-activity.ts";
 import { managedBy, seq, time } from "./fields.ts";
 
 const traffic = z
@@ -48,6 +49,21 @@ export const deviceSchema = z
   })
   .meta({ id: "Device" });
 export type DeviceDocument = z.infer<typeof deviceSchema>;
+
+export const trafficQuery = z.strictObject({
+  span: z.enum(TRAFFIC_SPANS).default("day").describe("day if left out; quarter-hour has finer steps"),
+});
+
+export const trafficSchema = z
+  .strictObject({
+    span: z.enum(TRAFFIC_SPANS),
+    slotSeconds: z.number().int(),
+    slots: z
+      .array(z.strictObject({ at: time, receivedBytes: z.number().nonnegative(), sentBytes: z.number().nonnegative() }))
+      .describe("oldest first, the last one not full yet; none before its first handshake. Sampled, in memory only"),
+  })
+  .meta({ id: "Traffic" });
+export type TrafficDocument = z.infer<typeof trafficSchema>;
 
 const fields = {
   ports: right.describe("may it open ports: auto, ask first, or off"),

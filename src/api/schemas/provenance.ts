@@ -8,6 +8,7 @@ import { portSchema } from "./port.ts";
 export const provenanceSchema = z
   .strictObject({
     port: portSchema,
+    notes: z.array(z.string()).describe("what keeps it from working as it stands: sentences"),
     claims: z.array(
       z.strictObject({
         key: z.string(),

@@ -1,6 +1,6 @@
 import { parseIpv4 } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6Prefix } from "../../lib/ipv6.ts";
-import type { PeerActivitySource } from "../../lib/peer-activity.ts";
+import type { PeerActivitySource, TrafficSpan } from "../../lib/peer-activity.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { wanOf } from "../../reducers/select/device-wan.ts";
 import { deviceAt, profileOf } from "../../reducers/device.ts";
@@ -8,8 +8,8 @@ import { externalAddress, preferredWan } from "../../reducers/select/external-ad
 import { siteInterface, tunnelInterface } from "../../reducers/served.ts";
 import { type Device, type State, type Usage, usageKey } from "../../reducers/state.ts";
 import { tokensOf } from "../../reducers/usage.ts";
-import type { DeviceDocument } from "../schemas/device.ts";
-import { isoTimeOrNull } from "../schemas/fields.ts";
+import type { DeviceDocument, TrafficDocument } from "../schemas/device.ts";
+import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
 
 export interface DeviceContext {
   readonly state: State;
@@ -109,6 +109,16 @@ function tunnelOf({ activity }: DeviceContext, publicKey: string | null): Device
     endpoint: known?.endpoint ?? null,
     receivedBytes: known?.received ?? 0,
     sentBytes: known?.sent ?? 0,
+  };
+}
+
+/** "received" is what we had from it. */
+export function trafficView(activity: PeerActivitySource, publicKey: string, span: TrafficSpan): TrafficDocument {
+  const { slotMs = 0, slots = [] } = activity.history(publicKey, span) ?? {};
+  return {
+    span,
+    slotSeconds: slotMs / 1000,
+    slots: slots.map(({ at, received, sent }) => ({ at: isoTime(at), receivedBytes: received, sentBytes: sent })),
   };
 }
 

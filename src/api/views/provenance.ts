@@ -1,5 +1,6 @@
 import type { PortreeveRecord } from "../../events/index.ts";
 import type { Mapping } from "../../reducers/state.ts";
+import { type Unanswered, unansweredOf, unansweredText } from "../../reducers/unanswered.ts";
 import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
 import type { Provenance } from "../schemas/provenance.ts";
 import { type PortContext, portView } from "./port.ts";
@@ -12,8 +13,10 @@ export function provenanceView(
   { records, unread }: { readonly records: readonly PortreeveRecord[]; readonly unread: Provenance["unread"] },
   context: PortContext,
 ): Provenance {
+  const unanswered = unansweredOf(context.state, mapping);
   return {
     port: portView(mapping, context),
+    notes: unanswered === null ? [] : [noteText(unanswered)],
     claims: mapping.claims.map((claim) => {
       const made = records.findLast((record) => claimMadeBy(record) === claim.key);
       const end = context.deadlines.deadlineOf(mapping.id, claim.key) ?? claim.expiresAt;
@@ -32,6 +35,11 @@ export function provenanceView(
     unread,
     rows: context.rowsOf(mapping).map((row) => rowView(row, context.now)),
   };
+}
+
+export function noteText(unanswered: Unanswered): string {
+  const { what, fix } = unansweredText(unanswered);
+  return `${what}. ${fix}.`;
 }
 
 function claimMadeBy({ event }: PortreeveRecord): string | null {

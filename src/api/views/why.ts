@@ -3,7 +3,7 @@ import type { Reconciler } from "../../reconcilers/contract.ts";
 import { isoTime } from "../schemas/fields.ts";
 import type { WhyDocument } from "../schemas/why.ts";
 import type { Found, Owner } from "../why.ts";
-import { rowView } from "./provenance.ts";
+import { noteText, rowView } from "./provenance.ts";
 import { recordView } from "./record.ts";
 import { rowError, rowSync } from "./rows.ts";
 
@@ -28,6 +28,7 @@ export function whyView(
     ...owners
       .filter((owner) => owner.id === key)
       .map((owner) => `${gone === null ? "It is" : "It was"} ${saysText(owner)}.`),
+    ...found.unanswered.map(noteText),
     ...(asked === undefined ? [] : [`It came about by ${recordText(asked)}.`]),
     ...rows.map((row) => {
       const state = { done: "is in the kernel", pending: "is not in the kernel yet", error: "" }[rowSync(row)];

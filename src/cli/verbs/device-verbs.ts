@@ -1,8 +1,10 @@
 import { Argument, type Command, Option } from "commander";
-import type { DeviceDocument } from "../../api/schemas/device.ts";
+import type { DeviceDocument, TrafficDocument } from "../../api/schemas/device.ts";
+import { TRAFFIC_SPANS } from "../../lib/peer-activity.ts";
 import type { Cli } from "../cli.ts";
 import type { Call } from "../client.ts";
 import { DEVICE, devicePath } from "../device-choice.ts";
+import { deviceDetails } from "../device-view.ts";
 import { parseDuration, whenText } from "../duration.ts";
 import { usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
@@ -34,6 +36,7 @@ export function addDeviceVerbs(program: Command, cli: Cli): void {
   examples(device.command("list"), ["portreeve device list"])
     .description("devices with their addresses, rights and tunnels")
     .action(async () => await list(cli));
+  addShowVerb(device, cli);
   addAddVerb(device, cli);
   addEditVerb(device, cli);
   addRemoveVerb(device, cli);
@@ -62,6 +65,22 @@ async function list(cli: Cli): Promise<void> {
       cli.paint,
     );
   });
+}
+
+function addShowVerb(device: Command, cli: Cli): void {
+  examples(device.command("show"), ["portreeve device show nas", "portreeve device show nas --span quarter-hour"])
+    .description("one device in full, with its traffic of the last day")
+    .argument("<device>", DEVICE)
+    .addOption(new Option("--span <span>", "how far back its traffic goes").choices(TRAFFIC_SPANS).default("day"))
+    .action(async (name: string, { span }: { span: string }) => {
+      const path = devicePath(name);
+      const found = await cli.client.call<DeviceDocument>({ path });
+      const counted = found.tunnel !== null;
+      const traffic = counted
+        ? await cli.client.call<TrafficDocument>({ path: `${path}/traffic`, query: { span } })
+        : null;
+      await cli.show({ ...found, traffic }, () => deviceDetails(found, traffic, cli.now, cli.paint));
+    });
 }
 
 function seenText({ tunnel }: DeviceDocument, now: number): string {

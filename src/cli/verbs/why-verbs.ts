@@ -93,7 +93,7 @@ function whyText({ text, events }: WhyDocument, cli: Cli): string {
   return `${text.map((line) => `${printable(line)}\n`).join("")}${records === "" ? "" : `\n${records}`}`;
 }
 
-function portText({ port, claims, events, unread, rows }: Provenance, cli: Cli): string {
+function portText({ port, notes, claims, events, unread, rows }: Provenance, cli: Cli): string {
   const claimLines = claims.map(({ key, by, seq, expiresAt }) => {
     const since = seq === null ? "" : `, since record ${seq}`;
     return `  ${printable(key)} by ${by ?? "an operator"}${since}, ends ${whenText(expiresAt, cli.now)}\n`;
@@ -105,6 +105,7 @@ function portText({ port, claims, events, unread, rows }: Provenance, cli: Cli):
   );
   return [
     `${portDetails(port, cli.now, cli.paint)}\n`,
+    notes.map((note) => `${cli.paint("yellow", "!")} ${note}\n\n`).join(""),
     `${externalText(port)} is there because of\n${claimLines.join("")}\n`,
     `It came about by\n${events.map((each) => recordLine(each, cli.paint)).join("")}\n`,
     unread === null ? "" : `Records ${unread.first} to ${unread.last} were not looked through.\n\n`,

@@ -1,6 +1,7 @@
 import { parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
-import type { Ipv6SubnetFacts } from "./ipv6.ts";
+import { type Unanswered, unansweredText } from "../unanswered.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
+import type { Ipv6SubnetFacts } from "./ipv6.ts";
 
 /** What the controller knows of itself. */
 export interface GatewayFacts {
@@ -12,6 +13,8 @@ export interface GatewayFacts {
   /** Sockets of this machine's programs that a WAN reaches. */
   readonly listeners: readonly { readonly protocol: "tcp" | "udp"; readonly port: number }[];
   readonly ipv6Subnets: readonly Ipv6SubnetFacts[];
+  /** Visitors that devices cannot answer, forward by forward. */
+  readonly unanswered: readonly Unanswered[];
 }
 
 export interface ReconcilerFacts {
@@ -31,7 +34,13 @@ export interface WanFacts {
 }
 
 export function judgeGateway(facts: GatewayFacts): Finding[] {
-  return [judgeLog(facts), ...judgeReconcilers(facts), ...judgeWans(facts), judgeListeners(facts)];
+  return [
+    judgeLog(facts),
+    ...judgeReconcilers(facts),
+    ...judgeWans(facts),
+    judgeListeners(facts),
+    ...judgeVisitors(facts),
+  ];
 }
 
 function judgeLog({ fault, verification }: GatewayFacts): Finding {
@@ -107,3 +116,17 @@ function judgeListeners({ listeners }: GatewayFacts): Finding {
 }
 
 const SHOWN_MAX = 12;
+
+/** A warning where it cannot work; where it depends on what the device is, it is said and no more. */
+function judgeVisitors({ unanswered }: GatewayFacts): Finding[] {
+  const inOrder = [...unanswered].sort((a, b) => Number(b.profile === "split") - Number(a.profile === "split"));
+  const found = inOrder.slice(0, SHOWN_MAX).map((each) => {
+    const { what, fix } = unansweredText(each);
+    return each.profile === "split" ? warning("visitors", what, fix) : ok("visitors", `${what}. ${fix}`);
+  });
+  const [next] = inOrder.slice(SHOWN_MAX);
+  if (next === undefined) return found;
+  const what = `the same is so of ${inOrder.length - SHOWN_MAX} more forwards to devices in the tunnel`;
+  const fix = "`portreeve why device NAME` says which";
+  return [...found, next.profile === "split" ? warning("visitors", what, fix) : ok("visitors", `${what}: ${fix}`)];
+}

@@ -16,6 +16,7 @@ import type { Snapshot, SnapshotHeader, SnapshotStore, SnapshotText } from "../.
 import { History } from "../../../src/controller/history.ts";
 import { SnapshotKeeper } from "../../../src/controller/snapshot-keeper.ts";
 import { ManualClock } from "../../../src/lib/manual-clock.ts";
+import type { PeerActivitySource, PeerHistory } from "../../../src/lib/peer-activity.ts";
 import { createMetrics } from "../../../src/lib/metrics.ts";
 import { RequestLog } from "../../../src/lib/request-log.ts";
 import type { Health, PassReport, Reconciler, RowStatus, Settlement } from "../../../src/reconcilers/contract.ts";
@@ -178,7 +179,12 @@ export class FakeTunnel implements Tunnel {
   readonly #secrets: MemorySecrets;
   #made = 0;
   readonly wishes: KeyWish[] = [];
-  readonly activity = { activity: () => undefined, history: () => undefined };
+  /** What WireGuard would have counted, by public key. */
+  readonly counted = new Map<string, PeerHistory>();
+  readonly activity: PeerActivitySource = {
+    activity: () => undefined,
+    history: (publicKey) => this.counted.get(publicKey),
+  };
 
   constructor(secrets: MemorySecrets) {
     this.#secrets = secrets;

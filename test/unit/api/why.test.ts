@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Problem } from "../../../src/api/problem.ts";
 import type { ResultDocument } from "../../../src/api/schemas/plan.ts";
 import type { WhyDocument } from "../../../src/api/schemas/why.ts";
+import { NO_SECRET } from "../../../src/api/sealing.ts";
 import { asDevice, makeRig, type Rig, WEB } from "./rig.ts";
 
 let rig: Rig;
@@ -33,6 +34,27 @@ describe("why", () => {
       `nftables-forwards: ${ELEMENT} is in the kernel`,
     ]);
     expect(await why("nftables-forwards", ELEMENT)).toMatchObject({ present: true });
+  });
+
+  it("[W3] [F8] says of a device and of its forward what AllowedIPs make of visitors, and what helps", async () => {
+    const { settings } = rig.controller.state;
+    const wireguard = { interface: "wg0", listenPort: 51820, nonce: "same-host" } as const;
+    await rig.submit({ type: "settings.set", settings: { ...settings, wireguard } });
+    await rig.submit({ type: "wireguard.key", publicKey: `${"A".repeat(43)}=`, privateKeySecret: NO_SECRET });
+    await rig.call("POST", "/api/v1/subnets", { body: { name: "home", prefix: "10.59.7.0/24" } });
+    const { body } = await rig.call<ResultDocument>("POST", "/api/v1/devices", {
+      body: { name: "nas", profile: "split" },
+    });
+    const port = { ...WEB, internalAddress: body.device?.address, sourceAddress: "keep" };
+    const { body: made } = await rig.call<ResultDocument>("POST", "/api/v1/ports", { body: port });
+    const note = expect.stringMatching(
+      /^nas answers no visitor of 8443\/tcp.*port edit 8443\/tcp --source gateway/,
+    ) as string;
+    expect((await why("device", "nas")).text).toContainEqual(note);
+    expect(await why("port", made.port?.id ?? "")).toMatchObject({ notes: [note] });
+    await rig.call("PATCH", `/api/v1/ports/${made.port?.id}`, { body: { sourceAddress: "gateway" } });
+    expect((await why("device", "nas")).text).not.toContainEqual(note);
+    expect(await why("port", made.port?.id ?? "")).toMatchObject({ notes: [] });
   });
 
   it("[E6] says of a row of the settings which record set them", async () => {

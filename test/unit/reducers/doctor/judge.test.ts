@@ -13,6 +13,7 @@ const GATEWAY: GatewayFacts = {
   wans: [WAN],
   listeners: [{ protocol: "tcp", port: 22 }],
   ipv6Subnets: [],
+  unanswered: [],
 };
 const DISK = { path: "/var/lib/portreeve", freeBytes: 2 ** 33, totalBytes: 2 ** 34, freeFiles: 1000 };
 const MACHINE: MachineFacts = {
@@ -47,6 +48,16 @@ const EVERYTHING_FINE = {};
 describe("the doctor", () => {
   it("is content where all is as it should be", () => {
     expect(findings(EVERYTHING_FINE, EVERYTHING_FINE)).toEqual([]);
+  });
+
+  it("[W3] says what only StartOS can do, and finds no fault with it", () => {
+    const unanswered = [{ device: "nas", profile: "starttunnel", port: "8443/tcp", manual: false }] as const;
+    const facts = { gateway: { ...GATEWAY, unanswered }, machine: MACHINE, firewalls: NO_FIREWALLS, unknown: [] };
+    const found = judge(facts).find(({ check }) => check === "visitors");
+    expect(found?.level).toBe("ok");
+    expect(found?.message).toMatch(
+      /visitors of 8443\/tcp only if it is StartOS.*`portreeve port keep 8443\/tcp` and then/,
+    );
   });
 
   it.each<[string, Partial<GatewayFacts>, Partial<MachineFacts>, RegExp, RegExp]>([
@@ -161,6 +172,36 @@ describe("the doctor", () => {
   it("is content with unique local addresses wherever the machine is, and with a part of a WAN's network", () => {
     expect(findings(ipv6({ kind: "local" }), { ipv6Default: false })).toEqual([]);
     expect(findings(ipv6({ kind: "on-link", wans: ["wan0"] }), {})).toEqual([]);
+  });
+
+  it("[W3] warns of visitors whom a device cannot answer, and says what helps", () => {
+    const unanswered = [{ device: "nas", profile: "split", port: "8443/tcp", manual: true }] as const;
+    expect(findings({ unanswered }, {})).toMatchObject([
+      {
+        level: "warning",
+        message: expect.stringContaining("nas answers no visitor of 8443/tcp: it has the profile split") as string,
+        fix: expect.stringMatching(/^`portreeve port edit 8443\/tcp --source gateway`/) as string,
+      },
+    ]);
+  });
+
+  it("[W3] puts visitors for whom there is no hope first, and counts those it does not show", () => {
+    const to = (profile: "split" | "starttunnel", count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        device: "nas",
+        profile,
+        port: `${8000 + index}/tcp`,
+        manual: true,
+      }));
+    const found = findings({ unanswered: [...to("starttunnel", 12), ...to("split", 2)] }, {});
+    expect(found.map(({ message }) => message)).toEqual([
+      expect.stringContaining("nas answers no visitor of 8000/tcp"),
+      expect.stringContaining("nas answers no visitor of 8001/tcp"),
+    ]);
+    expect(findings({ unanswered: to("split", 20) }, {})).toMatchObject([
+      ...to("split", 12).map(() => ({ level: "warning" })),
+      { level: "warning", message: "the same is so of 8 more forwards to devices in the tunnel" },
+    ]);
   });
 
   it("leaves an IPv6 route alone that lasts: accept_ra=2, no forwarding, or kept by another program", () => {
