@@ -64,16 +64,21 @@ export function parseSelector(text: string): Selector {
   return { port: portNumber(place.slice(colon + 1), SELECTOR_HELP), protocol, address };
 }
 
-/** The host that packets go to. */
-export function parseTarget(text: string): string {
-  if (isHostIpv4(text)) return text;
-  const next = "`portreeve device list` shows the addresses that have asked for ports";
-  throw usage(`${text} is not the IPv4 address of a host; devices have no names yet`, next);
+/** The host that packets go to: its address, or a registered device's name or id. */
+export type Target = { readonly address: string } | { readonly device: string };
+
+export function parseTarget(text: string): Target {
+  if (isHostIpv4(text)) return { address: text };
+  if (/^(?=.*[a-z])[a-z0-9-]{1,63}$/i.test(text)) return { device: text };
+  throw usage(
+    `${text} is neither a device nor the IPv4 address of a host`,
+    "`portreeve device list` shows the devices",
+  );
 }
 
-/** `ADDRESS[:PORT]`. */
-export function parseDestination(text: string): { readonly address: string; readonly port: number | null } {
+/** `TARGET[:PORT]`. */
+export function parseDestination(text: string): { readonly target: Target; readonly port: number | null } {
   const colon = text.indexOf(":");
-  if (colon < 0) return { address: parseTarget(text), port: null };
-  return { address: parseTarget(text.slice(0, colon)), port: portNumber(text.slice(colon + 1), FORWARD_HELP) };
+  if (colon < 0) return { target: parseTarget(text), port: null };
+  return { target: parseTarget(text.slice(0, colon)), port: portNumber(text.slice(colon + 1), FORWARD_HELP) };
 }

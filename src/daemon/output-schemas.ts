@@ -112,7 +112,7 @@ export const OUTPUTS = {
   "device rekey": deviceSchema,
   "device forget-key": deviceSchema,
   apply: resultSchema,
-  "bring-over": z.union([planSchema, resultSchema]),
+  import: z.union([planSchema, resultSchema]),
   "request list": z.array(requestSchema),
   "events list": z.array(recordSchema),
   "events tail": recordSchema,

@@ -24,9 +24,9 @@ portreeve doctor --fix
 portreeve doctor --unfix --yes
 
 portreeve subnet remove home
-portreeve bring-over starttunnel dump.json                           # exits 10
-portreeve bring-over miniupnpd /var/lib/misc/upnp.leases             # exits 10
-portreeve bring-over wg-quick /etc/wireguard --apply
+portreeve import starttunnel dump.json                           # exits 10
+portreeve import miniupnpd /var/lib/misc/upnp.leases             # exits 10
+portreeve import wg-quick /etc/wireguard --apply
 portreeve undo
 portreeve plan --file gateway.yaml                                   # exits 10
 portreeve plan --file gateway.yaml --prune                           # exits 10
@@ -68,13 +68,14 @@ portreeve why address 10.59.7.1/24
 portreeve why route 10.59.7.0/24                                     # exits 0 or 3
 portreeve why rule 1910                                              # exits 0 or 3
 portreeve why neighbour 2001:db8::a3b:702                            # exits 0 or 3
+portreeve port add 25565/tcp nas
+portreeve port remove 25565/tcp
 portreeve device remove tv
 portreeve device remove nas
 portreeve device remove laptop
 
 portreeve plan port add 8443:443/tcp 192.168.7.2                     # exits 10
 portreeve port add 8443:443/tcp 192.168.7.2 --label web
-portreeve port add 25565/tcp 192.168.7.20
 portreeve port add 49152-49251/udp 192.168.7.9 --for 2h
 portreeve port add 22022:22/tcp 192.168.7.2 --from 203.0.113.0/24
 portreeve port add 5000 192.168.7.2 --disabled
@@ -97,7 +98,6 @@ portreeve undo
 portreeve revert 1842 --dry-run                                      # exits 10
 portreeve revert 1842
 portreeve port remove 8443/tcp
-portreeve port remove 25565/tcp
 portreeve port remove 49152/udp
 portreeve port remove 22022/tcp
 portreeve port remove 5000

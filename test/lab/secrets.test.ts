@@ -205,8 +205,8 @@ async function bringOver({ gateway, topology }: Lab, canaries: Canaries, file: F
   canaries.key("a brought private key", client.privateKey);
   canaries.key("a brought preshared key", preSharedKey);
   const path = file("wg0.json", JSON.stringify(dump));
-  await ok(gateway.cli("bring-over", "wg-easy", path), 10);
-  await ok(gateway.cli("bring-over", "wg-easy", path, "--apply"));
+  await ok(gateway.cli("import", "wg-easy", path), 10);
+  await ok(gateway.cli("import", "wg-easy", path, "--apply"));
   await eventually(async () => expect(await topology.gateway.exec("wg", "show")).toContain(server.publicKey));
 }
 

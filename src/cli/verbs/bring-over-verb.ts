@@ -8,15 +8,15 @@ import { carryOut } from "./declaration-verbs.ts";
 /** The plan first: nothing is changed without `--apply`. */
 export function addBringOverVerb(program: Command, cli: Cli): void {
   const verb = program
-    .command("bring-over")
+    .command("import")
     .description("show what another program's set-up would be here, keys and all; --apply makes it so")
     .addArgument(new Argument("<program>", "whose set-up it is").choices(BRING_OVER_SOURCES))
     .argument("<path>", "its file; of wg-quick the server's file, or the folder with those of its clients")
     .option("--apply", "make it so");
   examples(verb, [
-    "portreeve bring-over starttunnel dump.json",
-    "portreeve bring-over wg-quick /etc/wireguard --apply",
-    "portreeve bring-over miniupnpd /var/lib/misc/upnp.leases",
+    "portreeve import starttunnel dump.json",
+    "portreeve import wg-quick /etc/wireguard --apply",
+    "portreeve import miniupnpd /var/lib/misc/upnp.leases",
   ]);
   addMutationOptions(verb).action(
     async (source: BringOverSource, path: string, options: MutationOptions & { apply?: boolean }) => {

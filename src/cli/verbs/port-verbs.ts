@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Block, Port, PortChange } from "../../api/schemas/port.ts";
 import type { Cli } from "../cli.ts";
+import { addressOf } from "../device-choice.ts";
 import { parseDuration } from "../duration.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
@@ -15,7 +16,7 @@ const PORT = "id, or [ADDRESS:]PORT[/tcp|/udp]; no protocol means both";
 export function addPortVerbs(program: Command, cli: Cli): void {
   const port = noun(program, "port", "forwards, made by hand or asked for by devices");
   examples(port, [
-    "portreeve port add 25565/tcp 192.168.7.20",
+    "portreeve port add 25565/tcp nas",
     "portreeve port add 8443:443/tcp 192.168.7.2 --label web",
     "portreeve port add 49152-49251/udp 192.168.7.9 --for 2h",
     "portreeve port add 22022:22/tcp 192.168.7.2 --from 203.0.113.0/24",
@@ -32,11 +33,11 @@ export function addPortVerbs(program: Command, cli: Cli): void {
 function addReadingVerbs(port: Command, cli: Cli): void {
   examples(port.command("list"), ["portreeve port list --device 192.168.7.2", "portreeve port list --blocked"])
     .description("all ports, by number")
-    .option("--device <address>", "only those to this address")
+    .option("--device <host>", "only those to this device, by name or address")
     .option("--blocked", "what devices may not ask for, instead")
     .action(async ({ device, blocked }: { device?: string; blocked?: true }) => {
       if (blocked === true) return await showBlocks(cli);
-      const query = { device: device === undefined ? null : parseTarget(device) };
+      const query = { device: device === undefined ? null : await addressOf(cli.client, parseTarget(device)) };
       const ports = await cli.client.call<Port[]>({ path: "/ports", query });
       await cli.show(ports, () => portTable(ports, cli.now, cli.paint));
     });
@@ -69,7 +70,7 @@ function addAddVerb(port: Command, cli: Cli): void {
   ])
     .description("forward an external port to a host")
     .argument("<ports>", "EXTERNAL[-LAST][:INTERNAL][/tcp|/udp]; no protocol means both")
-    .argument("<address>", "IPv4 address of the host")
+    .argument("<host>", "the device's name, or any host's IPv4 address")
     .option("--label <text>", "what it is for")
     .option("--for <duration>", "how long: 30m, 2h, 7d; without it until it is removed")
     .option("--wan <interface>", "the WAN it is on; without it the preferred one")
@@ -78,7 +79,7 @@ function addAddVerb(port: Command, cli: Cli): void {
     .option("--disabled", "add it without opening it");
   addMutationOptions(add).action(async (ports: string, target: string, options: AddOptions) => {
     const { protocols, externalPort, internalPort, count } = parseForward(ports);
-    const internalAddress = parseTarget(target);
+    const internalAddress = await addressOf(cli.client, parseTarget(target));
     const { label = null, wan = null } = options;
     const lifetime = options.for === undefined ? null : parseDuration(options.for);
     const enabled = options.disabled !== true;
@@ -130,14 +131,14 @@ function addEditVerb(port: Command, cli: Cli): void {
     .description("change a port of yours; live flows of what it was end")
     .argument("<port>", PORT)
     .option("--external <ports>", "another external port, or PORT-LAST")
-    .option("--to <address[:port]>", "another host, or another port of it")
+    .option("--to <host[:port]>", "another host, or another port of it")
     .option("--from <networks>", FROM)
     .option("--source <which>", SOURCE)
     .option("--label <text>", 'what it is for; "" removes the label')
     .option("--for <duration>", "let it end after this long, from now")
     .option("--forever", "let it end no more");
   addMutationOptions(edit).action(async (text: string, options: EditOptions) => {
-    const body = editBody(options);
+    const body = await editBody(cli, options);
     if (Object.keys(body).length === 0)
       throw usage("nothing to change", "name at least one of --external --to --from --source --label --for --forever");
     const ports = await choosePorts(cli.client, text);
@@ -146,7 +147,7 @@ function addEditVerb(port: Command, cli: Cli): void {
   });
 }
 
-function editBody(options: EditOptions): Record<string, unknown> {
+async function editBody(cli: Cli, options: EditOptions): Promise<Record<string, unknown>> {
   const body: Record<string, unknown> = visitorsBody(options);
   if (options.external !== undefined) {
     if (/[:/]/.test(options.external)) throw usage("--external takes a port or PORT-LAST, without protocol");
@@ -154,8 +155,11 @@ function editBody(options: EditOptions): Record<string, unknown> {
     Object.assign(body, { externalPort, count });
   }
   if (options.to !== undefined) {
-    const { address, port } = parseDestination(options.to);
-    Object.assign(body, { internalAddress: address, ...(port !== null && { internalPort: port }) });
+    const { target, port } = parseDestination(options.to);
+    Object.assign(body, {
+      internalAddress: await addressOf(cli.client, target),
+      ...(port !== null && { internalPort: port }),
+    });
   }
   if (options.label !== undefined) body["label"] = options.label === "" ? null : options.label;
   if (options.for !== undefined && options.forever === true) throw usage("--for and --forever exclude each other");

@@ -9,7 +9,7 @@ import type { FakeTunnel } from "../api/rig.ts";
 import type { MemorySecrets } from "../api/memory-secrets.ts";
 import { openShell, type Shell } from "./shell.ts";
 
-describe("bring-over", () => {
+describe("import", () => {
   let shell: Shell;
   let folder: string;
   beforeEach(async () => {
@@ -41,11 +41,11 @@ describe("bring-over", () => {
     );
     const { controller, deps } = shell.rig;
     const { seq } = controller.state;
-    const planned = await run(`bring-over wg-easy ${file}`);
+    const planned = await run(`import wg-easy ${file}`);
     expect([planned.code, controller.state.seq]).toEqual([10, seq]);
     expect(planned.out).toContain("+ device phone");
     expect(planned.err).toContain("note: Phone is called phone here");
-    const done = await run(`bring-over wg-easy ${file} --apply`);
+    const done = await run(`import wg-easy ${file} --apply`);
     expect([done.code, done.out]).toEqual([0, expect.stringContaining("+ device phone")]);
     expect([...tableRows(controller.state.devices)]).toEqual([
       expect.objectContaining({ name: "phone", publicKey: phone.publicKey, managedBy: "wg-easy" }),
@@ -59,7 +59,7 @@ describe("bring-over", () => {
     const sealed = (deps.secrets as MemorySecrets).kept.get(controller.state.wireguard?.privateKeySecret ?? "");
     expect(sealed && textOf(sealed.material)).toBe(textOf(server.privateKey));
     const after = controller.state.seq;
-    expect((await run(`bring-over wg-easy ${file} --apply`)).out).toContain("It is so already");
+    expect((await run(`import wg-easy ${file} --apply`)).out).toContain("It is so already");
     expect(controller.state.seq).toBe(after);
     for (const text of [planned.out, planned.err, done.out, done.err, JSON.stringify(controller.state)]) {
       for (const key of [textOf(phone.privateKey), textOf(server.privateKey), psk]) expect(text).not.toContain(key);
@@ -69,11 +69,11 @@ describe("bring-over", () => {
   it("says what is wrong with a file, and of which there is none", async () => {
     const file = join(folder, "leases");
     writeFileSync(file, "TCP:0:192.168.77.2:443:0:\n");
-    const wrong = await run(`bring-over miniupnpd ${file}`);
+    const wrong = await run(`import miniupnpd ${file}`);
     expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining("line 1: must be like TCP:8443")]);
-    expect((await run(`bring-over miniupnpd ${join(folder, "none")}`)).code).toBe(3);
-    expect((await run(`bring-over starttunnel ${folder}`)).err).toContain("one file is expected");
-    expect((await run(`bring-over openvpn ${file}`)).code).toBe(2);
+    expect((await run(`import miniupnpd ${join(folder, "none")}`)).code).toBe(3);
+    expect((await run(`import starttunnel ${folder}`)).err).toContain("one file is expected");
+    expect((await run(`import openvpn ${file}`)).code).toBe(2);
   });
 
   it("takes no private key that is not of the public key it comes with", async () => {

@@ -80,6 +80,24 @@ describe("portreeve port", () => {
     expect(await shell.json("port list --blocked")).toEqual([]);
   });
 
+  it("[F1] [W2] a registered device is named instead of its address", async () => {
+    await shell.run("device add nas --lan lan0 --ip 192.168.77.8");
+    await shell.run("device add tv --lan lan0 --ip 192.168.77.9");
+    expect((await shell.run("port add 25565/tcp NAS")).out).toBe(
+      "11.22.33.1 25565/tcp forwards to 192.168.77.8:25565\n",
+    );
+    await shell.run("port add 80/tcp tv");
+    expect((await shell.json<Port[]>("port list --device nas")).map(({ device }) => device?.name)).toEqual(["nas"]);
+    expect(await shell.json<Port>("port edit 25565/tcp --to tv:81")).toMatchObject({
+      internal: { address: "192.168.77.9", port: 81 },
+    });
+    expect(await shell.run("plan port add 81/tcp nas")).toMatchObject({ code: 10 });
+    expect(await shell.run("port add 81/tcp nobody")).toMatchObject({
+      code: 3,
+      err: "error: there is no device nobody; `portreeve device list` shows those there are (NOT_FOUND)\n",
+    });
+  });
+
   it("asks a person before it removes, and wants --yes where nobody can answer", async () => {
     await shell.run("port add 8443/tcp 192.168.77.2");
     const alone = await shell.run("port remove 8443/tcp");
@@ -122,7 +140,8 @@ describe("portreeve port", () => {
     expect(await code("port show 1/tcp")).toBe(3);
     expect(await code("port show m000000000000")).toBe(3);
     expect(await code("port add 70000/tcp 192.168.77.2")).toBe(2);
-    expect(await code("port add 80/tcp nas")).toBe(2);
+    expect(await code("port add 80/tcp nas")).toBe(3);
+    expect(await code("port add 80/tcp 127.0.0.1")).toBe(2);
     expect(await code("port edit 80/tcp")).toBe(2);
     expect(await code("port add 22/tcp 192.168.77.2")).toBe(4);
     shell.rig.controller.enter("safe");

@@ -68,10 +68,11 @@ describe("a PORT on the command line", () => {
 
 describe("a host on the command line", () => {
   it("is an IPv4 address that a host can have, with a port where one fits", () => {
-    expect(parseTarget("192.168.7.2")).toBe("192.168.7.2");
-    expect(parseDestination("192.168.7.2:80")).toEqual({ address: "192.168.7.2", port: 80 });
-    expect(parseDestination("192.168.7.2")).toEqual({ address: "192.168.7.2", port: null });
-    for (const text of ["nas", "127.0.0.1", "224.0.0.1", "192.168.7", "192.168.07.2"]) {
+    expect(parseTarget("192.168.7.2")).toEqual({ address: "192.168.7.2" });
+    expect(parseDestination("192.168.7.2:80")).toEqual({ target: { address: "192.168.7.2" }, port: 80 });
+    expect(parseDestination("nas")).toEqual({ target: { device: "nas" }, port: null });
+    expect(parseTarget("nas")).toEqual({ device: "nas" });
+    for (const text of ["nas/tcp", "127.0.0.1", "224.0.0.1", "192.168.7", "192.168.07.2"]) {
       expect(refusal(() => parseTarget(text)).exitCode, text).toBe(2);
     }
   });
