@@ -20,6 +20,11 @@ ${interfacesSeen()}
 lan: []
 #  - interface: lan0
 
+# Private networks over WireGuard: \`bin/portreeve device add nas --kind server\` begins one. \`wireguard: null\`: none.
+#wireguard:
+#  listenPort: 51820
+#  endpoint: auto         # host or address that devices are told to find this gateway at; auto: the WAN's address
+
 api:
   listen: 127.0.0.1:8351   # null: the local socket only
 `;

@@ -65,9 +65,10 @@ function sayNextSteps({ socket, api, tokenFile, caFingerprint, sockets, degraded
     "Next:",
     serving.length === 0
       ? "  · it serves no interface yet: name one under `lan:` in the config, then start again"
-      : "  · on a device of that LAN:  natpmpc -a 8080 8080 tcp 3600",
+      : "  · on a device of that network:  natpmpc -a 8080 8080 tcp 3600",
+    `  · or let a device into a private network over WireGuard:  ${cli} device add nas --kind server`,
     `  · ${cli} status`,
-    `  · ${cli} port add 8080/tcp ADDRESS`,
+    `  · ${cli} port add 8080/tcp HOST`,
     `  · ${cli} events tail`,
     `  · Ctrl-C stops the controller; forwards stay. ${cli} teardown --config var/portreeve.yaml removes them.`,
     "",

@@ -84,7 +84,7 @@ export class Cli {
     if (this.#options.yes === true) return;
     const { terminal } = this.outside;
     if (!terminal.interactive)
-      throw new Failure(EXIT.usage, `${what} needs a yes`, "add --yes to do it without being asked");
+      throw new Failure(EXIT.usage, `this needs a yes: ${what}`, "add --yes to do it without being asked");
     const answer = await terminal.ask(`${what}? [y/N] `);
     if (!/^y(es)?$/i.test(answer.trim())) throw new Failure(EXIT.error, "nothing was changed");
   }

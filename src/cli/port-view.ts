@@ -22,7 +22,7 @@ function stateCell(port: Port): Cell {
 
 export function portTable(ports: readonly Port[], now: number, paint: Paint): string {
   if (ports.length === 0) {
-    return "No port is open. Open one with `portreeve port add 8080/tcp ADDRESS`, or let a device ask by PCP or NAT-PMP.\n";
+    return "No port is open. Open one with `portreeve port add 8080/tcp HOST`, or let a device ask by PCP or NAT-PMP.\n";
   }
   const rows = ports.map((port) => [
     externalText(port),
@@ -50,13 +50,18 @@ export function portDetails(port: Port, now: number, paint: Paint): string {
     ["from", port.from.length === 0 ? "anywhere" : port.from],
     ["source", port.sourceAddress === "keep" ? "visitors' own addresses" : "the gateway's address"],
     ["label", label ?? "none"],
-    ["device", device?.id ?? "not on a served segment"],
+    ["device", deviceText(device)],
     ["claims", claims.map((claim) => claimText(claim, now))],
     ["enabled", enabled ? "yes" : "no"],
     ["state", `${port.sync}: ${port.error ?? conditions[0]?.message ?? ""}`],
     ["revision", `${port.revision}, observed ${port.observedRevision}`],
   ];
   return textFields(fields, paint);
+}
+
+function deviceText(device: Port["device"]): string {
+  if (device === null) return "none: the address is on no network that is served";
+  return device.id.startsWith(device.name) ? device.id : `${device.name} (${device.id})`;
 }
 
 function claimText({ source, device, expiresAt }: Port["claims"][number], now: number): string {

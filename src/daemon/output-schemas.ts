@@ -109,6 +109,7 @@ export const OUTPUTS = {
   "device ask": deviceSchema,
   "device deny": deviceSchema,
   "device config": z.union([deviceConfigSchema, oneTimeLink]),
+  "device key": deviceSchema.pick({ name: true, publicKey: true, privateKeyKept: true }),
   "device rekey": deviceSchema,
   "device forget-key": deviceSchema,
   apply: resultSchema,

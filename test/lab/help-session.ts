@@ -59,6 +59,7 @@ portreeve device ask laptop ports
 portreeve device allow laptop 8080/tcp
 portreeve device deny laptop 8080/tcp
 portreeve device deny laptop dns
+portreeve device key nas
 portreeve device rekey laptop
 portreeve device forget-key nas
 portreeve why device nas

@@ -82,6 +82,16 @@ export const statusSchema = z
         nonce: z.enum(["strict", "same-host"]),
       }),
     ),
+    tunnel: z
+      .strictObject({
+        interface: z.string(),
+        up: z.boolean().describe("false as long as no device is on a subnet, too"),
+        listenPort: z.number().int(),
+        subnets: z.number().int(),
+        devices: z.number().int(),
+      })
+      .nullable()
+      .describe("WireGuard; null while it is off"),
     ports: z.strictObject({ total: z.number().int(), devices: z.number().int(), failing: z.number().int() }),
     sockets: z.array(z.string()),
     reconcilers: z.array(reconcilerSchema.pick({ name: true, level: true, message: true })),

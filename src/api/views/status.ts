@@ -42,6 +42,7 @@ export function statusView({ state, mode, reconcilers, readiness, info, base, no
       const { up = false, addresses = [] } = interfaces[name] ?? {};
       return { interface: name, up, addresses: [...addresses], nonce };
     }),
+    tunnel: tunnelView(state),
     ports: {
       total: state.mappings.size,
       devices: [...tableRows(state.usages)].filter((device) => device.mappingIds.length > 0).length,
@@ -51,4 +52,11 @@ export function statusView({ state, mode, reconcilers, readiness, info, base, no
     reconcilers: reconcilers.map(({ name, health }) => ({ name, level: health.level, message: health.message })),
     confirmations: confirmationsView(state),
   };
+}
+
+function tunnelView({ settings, interfaces, subnets, tunnelled }: State): StatusDocument["tunnel"] {
+  if (settings.wireguard === null) return null;
+  const { interface: name, listenPort } = settings.wireguard;
+  const up = interfaces[name]?.up ?? false;
+  return { interface: name, up, listenPort, subnets: Object.keys(subnets).length, devices: tunnelled };
 }

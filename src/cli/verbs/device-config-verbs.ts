@@ -1,9 +1,10 @@
 import { type Command, Option } from "commander";
-import type { DeviceConfigDocument } from "../../api/schemas/device.ts";
+import type { DeviceConfigDocument, DeviceDocument } from "../../api/schemas/device.ts";
 import type { LinkDocument } from "../../api/schemas/account.ts";
 import { qrLines } from "../../lib/qr.ts";
 import type { Cli } from "../cli.ts";
 import { DEVICE, devicePath } from "../device-choice.ts";
+import { usage } from "../exit.ts";
 import { sayLink } from "../one-time-link.ts";
 import { examples } from "../program-parts.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
@@ -43,6 +44,17 @@ export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
       for (const note of config.notes) cli.say(`note: ${note}`);
       await cli.show(config, () => (qr === true ? `${qrLines(config.text).join("\n")}\n` : config.text));
     });
+  examples(device.command("key"), ["portreeve device key nas"])
+    .description("its public key, and where its private key is")
+    .argument("<device>", DEVICE)
+    .action(async (name: string) => {
+      const found = await cli.client.call<DeviceDocument>({ path: devicePath(name) });
+      const { publicKey, privateKeyKept } = found;
+      if (publicKey === null)
+        throw usage(`${found.name} is on a LAN and has no WireGuard keys`, "only devices on a subnet have them");
+      await cli.show({ name: found.name, publicKey, privateKeyKept }, () => `${publicKey}\n`);
+      if (cli.machine === null) cli.say(privateKeyKept ? KEPT : NOT_KEPT);
+    });
   const rekey = examples(device.command("rekey"), ["portreeve device rekey laptop"])
     .description("give it new keys; its configuration has to be made anew")
     .argument("<device>", DEVICE);
@@ -59,6 +71,10 @@ export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
     await keyChange(cli, call, options, `the private key of ${name} is erased`);
   });
 }
+
+const KEPT =
+  "Its private key is kept here, sealed: `device config` shows it, `device forget-key` erases it, `device rekey` makes new keys.";
+const NOT_KEPT = "Its private key is on the device alone; `device rekey` makes new keys here.";
 
 async function showLink(cli: Cli, name: string, body: object, asCode: boolean): Promise<void> {
   const path = `${devicePath(name)}/config-link`;

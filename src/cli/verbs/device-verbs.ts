@@ -9,6 +9,7 @@ import { parseDuration, whenText } from "../duration.ts";
 import { usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
 import { examples, noun } from "../program-parts.ts";
+import { foreseeRemoval } from "../removal.ts";
 import { textTable } from "../text-table.ts";
 import { addDeviceConfigVerbs } from "./device-config-verbs.ts";
 
@@ -168,14 +169,11 @@ function addRemoveVerb(device: Command, cli: Cli): void {
   addMutationOptions(remove).action(async (name: string, options: MutationOptions) => {
     const path = devicePath(name);
     const found = await cli.client.call<DeviceDocument>({ path });
-    const ports = await cli.client.call<{ external: { port: number }; protocol: string }[]>({
-      path: "/ports",
-      query: { device: found.address },
-    });
-    const names = ports.map(({ external, protocol }) => `${external.port}/${protocol}`);
-    const along = names.length === 0 ? "" : `, and with it what is forwarded to it: ${names.join(", ")}`;
-    if (options.dryRun !== true) await cli.confirm(`remove ${found.name} (${found.address})${along}`);
-    await change(cli, { method: "DELETE", path }, options, `is removed${along}`, found);
+    const call = { method: "DELETE", path } as const;
+    if (options.dryRun === true) return await showPlan(cli, [call], options);
+    const { question, along } = await foreseeRemoval(cli, call, found.id, `${found.name} (${found.address})`);
+    await cli.confirm(question);
+    await change(cli, call, options, `is removed${along}`, found);
   });
 }
 
@@ -198,7 +196,7 @@ function addRightVerbs(device: Command, cli: Cli): void {
   for (const [verb, right, description, said, what] of [
     ["allow", "auto", "let it open ports, or publish names, by itself", "may now use", ["ports", "8080/tcp"]],
     ["ask", "ask", "let it ask: each request waits for a yes", "has to ask for", ["ports"]],
-    ["deny", "off", "refuse it, and end what it made", "may no more use", ["8080/tcp", "dns"]],
+    ["deny", "off", "refuse it, and end what it made", "may use no more", ["8080/tcp", "dns"]],
   ] as const) {
     const lines = what.map((each) => `portreeve device ${verb} laptop ${each}`);
     const command = examples(device.command(verb), lines)

@@ -24,10 +24,12 @@ export async function showStatus(cli: Cli): Promise<StatusDocument> {
 }
 
 /** What one does next, after `portreeve` alone. */
-export function nextSteps(status: Pick<StatusDocument, "ports">): string {
-  const { total } = status.ports;
+export function nextSteps({ ports, tunnel }: Pick<StatusDocument, "ports" | "tunnel">): string {
   const steps: [string, string][] = [
-    total === 0 ? ["portreeve port add 8080/tcp ADDRESS", "open a port"] : ["portreeve port list", "what is open"],
+    ...(tunnel?.devices === 0
+      ? ([["portreeve device add NAME", "let a device into the private network"]] satisfies [string, string][])
+      : []),
+    ports.total === 0 ? ["portreeve port add 8080/tcp HOST", "open a port"] : ["portreeve port list", "what is open"],
     ["portreeve events tail", "what happens"],
     ["portreeve --help", "everything else"],
   ];
@@ -41,10 +43,12 @@ export function statusText(status: StatusDocument, paint: Paint, now: number): s
     : paint("red", status.mode === "safe" ? "in safe mode" : "not ready");
   const head = `Portreeve ${status.version} is ${how}, up ${durationText(status.uptime)}, at record ${status.seq}\n\n`;
   const { total, devices, failing } = status.ports;
-  const open = `${total} ${total === 1 ? "port" : "ports"}, ${devices} ${devices === 1 ? "device" : "devices"}`;
+  const open =
+    total === 0 ? "none open" : `${total} open${devices === 0 ? "" : `, of ${counted(devices, "device")} that asked`}`;
   const fields: [string, string[]][] = [
     ["wan", status.wans.map((wan) => `${wan.interface}  ${addressText(wan)}`)],
     ["lan", status.lans.map(lanText)],
+    ["wireguard", tunnelTexts(status.tunnel)],
     ["ports", [failing === 0 ? open : `${open}, ${failing} rows failing`]],
     [
       "reconcilers",
@@ -68,6 +72,16 @@ function logTexts({ log: { base, verification } }: StatusDocument): string[] {
   const archived = base === 0 ? [] : [`records up to ${base} are in the archive`];
   const check = verification === null || verification.state === "ok" ? [] : [verification.message];
   return [...archived, ...check];
+}
+
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+
+function tunnelTexts(tunnel: StatusDocument["tunnel"]): string[] {
+  if (tunnel === null) return [];
+  const { interface: name, up, listenPort, subnets, devices } = tunnel;
+  const members = `${counted(devices, "device")} in ${counted(subnets, "subnet")}`;
+  if (devices === 0) return [`${members}; ${name} comes with the first device`];
+  return [`${name}  ${up ? `port ${listenPort}/udp` : "down"}  ${members}`];
 }
 
 function addressText({ up, externalAddress }: StatusDocument["wans"][number]): string {

@@ -6,6 +6,7 @@ import type { Call } from "../client.ts";
 import { usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
 import { examples, noun } from "../program-parts.ts";
+import { foreseeRemoval } from "../removal.ts";
 import { textTable } from "../text-table.ts";
 
 const SUBNET = "name or id of the subnet";
@@ -84,11 +85,11 @@ async function list(cli: Cli): Promise<void> {
 async function removeOne(cli: Cli, name: string, options: MutationOptions): Promise<void> {
   const path = `/subnets/${encodeURIComponent(name)}`;
   const subnet = await cli.client.call<SubnetDocument>({ path });
-  const all = await cli.client.call<DeviceDocument[]>({ path: "/devices" });
-  const devices = all.filter((device) => device.subnet?.id === subnet.id).map((device) => device.name);
-  const along = devices.length === 0 ? "" : `, and with it ${devices.length} device(s): ${devices.join(", ")}`;
-  if (options.dryRun !== true) await cli.confirm(`remove ${subnet.name} (${subnet.prefix})${along}`);
-  await change(cli, { method: "DELETE", path }, options, `is removed${along}`, subnet);
+  const call = { method: "DELETE", path } as const;
+  if (options.dryRun === true) return await showPlan(cli, [call], options);
+  const { question, along } = await foreseeRemoval(cli, call, subnet.id, `${subnet.name} (${subnet.prefix})`);
+  await cli.confirm(question);
+  await change(cli, call, options, `is removed${along}`, subnet);
 }
 
 async function bodyOf(cli: Cli, options: SubnetOptions): Promise<Record<string, unknown>> {

@@ -43,6 +43,7 @@ describe("the status", () => {
       seq: 4,
       wans: [{ interface: "wan0", up: true, externalAddress: "11.22.33.1" }],
       lans: [{ interface: "lan0", up: true, addresses: ["192.168.77.1/24"], nonce: "strict" }],
+      tunnel: null,
       ports: { total: 1, devices: 1, failing: 2 },
       sockets: ["api socket"],
       reconcilers: [{ name: FORWARDS, level: "degraded", message: "2 rows fail" }],

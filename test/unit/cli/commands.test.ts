@@ -154,7 +154,7 @@ describe("portreeve", () => {
     const ran = await shell.run("");
     expect(ran.code).toBe(0);
     expect(ran.out).toMatch(/^Portreeve 1\.2\.3 is ready, up 0 s, at record 3\n/);
-    expect(ran.err).toContain("portreeve port add 8080/tcp ADDRESS");
+    expect(ran.err).toContain("portreeve port add 8080/tcp HOST");
     expect(await shell.json("status")).toMatchObject({ version: "1.2.3", ready: true });
   });
 

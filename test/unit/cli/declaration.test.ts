@@ -68,7 +68,7 @@ describe("plan and apply of a file", () => {
     expect((await shell.run(`apply -f ${fewer}`)).out).toContain("nothing was changed");
     const asked = await shell.run(`apply -f ${fewer} --prune`);
     expect(asked.code).toBe(2);
-    expect(asked.err).toContain("remove device nas needs a yes");
+    expect(asked.err).toContain("remove device nas");
     expect(names()).toEqual(["nas", "tv"]);
     const done = await shell.run(`apply -f ${fewer} --prune --yes`);
     expect([done.code, names()]).toEqual([0, ["tv"]]);
