@@ -75,12 +75,14 @@ export class Mutations {
     const key = request.headers["idempotency-key"];
     const requestId = key === undefined ? randomUUID() : this.#requestIdOf(key, request, secretBody);
     const started = performance.now();
+    // As it is named before: a removal leaves no name.
+    const said = commandText(command, this.#deps.controller.state);
     const ask = () => {
       const submission = { ...envelope, requestId };
       return wait ? this.#deps.controller.submitSettled(submission) : this.#deps.controller.submit(submission);
     };
     const { outcome, replayed } = await this.#once(key === undefined ? null : requestId, ask, wait);
-    this.#remember(command, source, outcome, performance.now() - started);
+    this.#remember(said, { command, source, outcome, durationMs: performance.now() - started });
     if (!outcome.ok) throw new RequestProblem(outcome.refusal);
     reply.header("portreeve-seq", outcome.seq);
     if (replayed) reply.header("idempotency-replayed", "true");
@@ -196,13 +198,21 @@ export class Mutations {
     return remembered;
   }
 
-  #remember(command: Command, source: string, outcome: Outcome, durationMs: number): void {
+  #remember(
+    request: string,
+    {
+      command,
+      source,
+      outcome,
+      durationMs,
+    }: { readonly command: Command; readonly source: string; readonly outcome: Outcome; readonly durationMs: number },
+  ): void {
     this.#deps.requestLog.add({
       at: this.#deps.clock.now(),
       protocol: "api",
       from: source.slice("api:".length),
       interface: null,
-      request: commandText(command),
+      request,
       decision: outcome.ok ? decisionOf(command) : "refused",
       code: outcome.ok ? null : outcome.refusal.code,
       message: outcome.ok

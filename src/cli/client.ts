@@ -97,6 +97,10 @@ function problem(status: number, text: string): Failure {
   if (typeof code !== "string" || !Object.hasOwn(ERROR_CODES, code)) {
     return new Failure(EXIT.error, `the daemon answered ${status}: ${text.slice(0, 200)}`);
   }
-  const message = typeof detail === "string" ? detail : ERROR_CODES[code as ErrorCode];
+  // Where in the request a mistake is says less than what it is called there.
+  const message =
+    typeof detail === "string"
+      ? detail.replaceAll(/(^|; )(body|querystring|params)\//g, "$1")
+      : ERROR_CODES[code as ErrorCode];
   return new Failure(exitOf(code as ErrorCode), `${message} (${code})`);
 }

@@ -8,7 +8,7 @@ const newPassword = z.string().min(10).max(256).describe("10 characters or more"
 const anyPassword = z.string().min(1).max(1024);
 const code = z
   .string()
-  .regex(/^\d{6}$/)
+  .regex(/^\d{6}$/, "six digits, as the authenticator app shows them")
   .describe("six digits of the authenticator app");
 /** In a session only; the socket has shown enough. */
 const current = anyPassword.optional().describe("your password once more, in a session");

@@ -55,7 +55,10 @@ function addPlanVerb(program: Command, cli: Cli): void {
 async function takeBack(cli: Cli, call: Call, options: MutationOptions): Promise<void> {
   if (options.dryRun === true) return await showPlan(cli, [call], options);
   const plan = await cli.client.call<PlanDocument>({ ...call, query: { dryRun: true } });
-  if (!plan.undoable) await cli.confirm(`go on, though this can't be undone (${plan.because})`);
+  if (!plan.undoable) {
+    const what = plan.objects.map(({ op, kind, name }) => `${op} ${kind} ${name}`).join(", ");
+    await cli.confirm(`${what}, which can't be undone (${plan.because})`);
+  }
   const [result] = (await mutate(cli, [call], options)) as (ResultDocument & { reverts: number })[];
   await cli.show(result, () => {
     return `Record ${result?.reverts} is undone by record ${result?.seq}:\n${plan.objects.map(objectText).join("\n")}\n`;

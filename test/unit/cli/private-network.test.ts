@@ -80,3 +80,44 @@ describe("what is said of a device", () => {
     expect(err).toContain("portreeve device add NAME");
   });
 });
+
+describe("what is asked and refused is said in words", () => {
+  it("[P11] request list says it as it is typed, with names", async () => {
+    await shell.run("device deny nas ports");
+    await shell.run("device allow tv 8080/tcp");
+    await shell.run("device rekey tv --yes");
+    await shell.run("port disable 9000/udp");
+    await shell.run("subnet edit home --name house");
+    await shell.run("device remove tv --yes");
+    await shell.run("subnet remove house --yes");
+    const requests = await shell.json<{ request: string }[]>("request list");
+    expect(requests.map(({ request }) => request).reverse()).toEqual([
+      "subnet add home 10.59.7.0/24",
+      "device add nas, a server",
+      "device add tv, a client",
+      "port add tcp 25565 → 10.59.7.2:25565",
+      "port add udp 9000 → 10.59.7.3:9000",
+      "device edit nas: ports off",
+      "device allow tv 8080/tcp",
+      "device edit tv: new keys",
+      "port edit 9000/udp: enabled false",
+      "subnet edit home: name house",
+      "device remove tv",
+      "subnet remove house",
+    ]);
+  });
+
+  it("[A4] a mistake is named without the place in the request", async () => {
+    expect((await shell.run("device add 'my nas'")).err).toMatch(/^error: name: letters, digits and hyphens/);
+    expect((await shell.run("user totp", { secrets: ["12"] })).err).toContain("error: code: six digits, as the auth");
+  });
+
+  it("[E5] undo of what can't come back says what it is", async () => {
+    await shell.run("token add grafana --scope read");
+    const asked = await shell.run("undo");
+    expect(asked).toMatchObject({ code: 2 });
+    expect(asked.err).toContain(
+      "remove token grafana, which can't be undone (the secret of grafana is erased with it)",
+    );
+  });
+});
