@@ -38,9 +38,12 @@ export function procHex(address: string): string {
   return octets.reverse().join("").toUpperCase();
 }
 
+type ReadText = (path: string) => Promise<string>;
+const fromDisk: ReadText = (path) => readFile(path, "utf8");
+
 /** Only a kernel without IPv6 lacks one of these files. Any other failure is not to pass for "nothing listens". */
-async function readOr(path: string, fallback: string): Promise<string> {
-  return readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+async function readOr(read: ReadText, path: string, fallback: string): Promise<string> {
+  return read(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return fallback;
     throw cause;
   });
@@ -55,8 +58,11 @@ export interface ListeningSocket extends Listener {
 }
 
 /** What of this network namespace can be reached at one of the addresses: wildcard sockets and those bound to it. */
-export async function readListeners(addresses: readonly string[]): Promise<ListeningSocket[]> {
-  const [low = 32768, high = 60999] = (await readOr("/proc/sys/net/ipv4/ip_local_port_range", "32768 60999"))
+export async function readListeners(
+  addresses: readonly string[],
+  read: ReadText = fromDisk,
+): Promise<ListeningSocket[]> {
+  const [low = 32768, high = 60999] = (await readOr(read, "/proc/sys/net/ipv4/ip_local_port_range", "32768 60999"))
     .trim()
     .split(/\s+/)
     .map(Number);
@@ -67,7 +73,7 @@ export async function readListeners(addresses: readonly string[]): Promise<Liste
   const found: ListeningSocket[] = [];
   for (const protocol of ["tcp", "udp"] as const) {
     for (const family of ["", "6"]) {
-      const sockets = parseProcNet(await readOr(`/proc/net/${protocol}${family}`, ""), protocol);
+      const sockets = parseProcNet(await readOr(read, `/proc/net/${protocol}${family}`, ""), protocol);
       for (const { address, port, inode } of sockets) {
         if (!/^0+$/.test(address) && !own.has(address)) continue;
         found.push({ protocol, port, inode, maybeClient: protocol === "udp" && port >= low && port <= high });
@@ -81,15 +87,17 @@ export async function readListeners(addresses: readonly string[]): Promise<Liste
 export class ListenerObserver {
   readonly #controller: ControllerPort;
   readonly #wanAddresses: () => readonly string[];
+  readonly #readText: ReadText;
   #timer: NodeJS.Timeout | null = null;
   #count = 0;
   /** Inodes of the sockets of the last look; null before the first. */
   #seen: ReadonlySet<string> | null = null;
 
   /** `wanAddresses`: what packets to the WANs carry now. */
-  constructor(controller: ControllerPort, wanAddresses: () => readonly string[]) {
+  constructor(controller: ControllerPort, wanAddresses: () => readonly string[], readText = fromDisk) {
     this.#controller = controller;
     this.#wanAddresses = wanAddresses;
+    this.#readText = readText;
   }
 
   async start(): Promise<void> {
@@ -103,7 +111,7 @@ export class ListenerObserver {
 
   async #read(): Promise<void> {
     // No file can be opened, for example: what was known stands until the next look.
-    const sockets = await readListeners(this.#wanAddresses()).catch(() => null);
+    const sockets = await readListeners(this.#wanAddresses(), this.#readText).catch(() => null);
     if (sockets === null) return;
     // Clients are gone by the next look; whoever is still there is a server. At the start the benefit of doubt is theirs.
     const known = this.#seen;

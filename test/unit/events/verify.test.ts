@@ -1,7 +1,7 @@
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Level } from "level";
-import { afterAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { eventKey } from "../../../src/events/keys.ts";
 import { copyForReading } from "../../../src/events/log-copy.ts";
 import { openLevelLog } from "../../../src/events/log-level.ts";
@@ -21,7 +21,8 @@ function stateOf(directory: string): Record<string, string> {
 
 /** Where copies are made: a place of this file's own, so that what is left there is ours. */
 const copies = temporaryDirectory(afterAll);
-vi.stubEnv("TMPDIR", copies);
+beforeAll(() => void vi.stubEnv("TMPDIR", copies));
+afterAll(() => void vi.unstubAllEnvs());
 const leftovers = () => readdirSync(copies);
 
 /** Rewrites one stored record behind the log's back, with LevelDB's own checksums in order. */

@@ -1,24 +1,19 @@
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { ListenerObserver } from "../../../../src/adapters/kernel/listeners.ts";
 import { listenersObserved } from "../../../../src/events/interface.ts";
 import type { ControllerPort, SubmissionInput } from "../../../../src/controller/port.ts";
 
-const proc = vi.hoisted(() => ({ failure: "", tcp: "" }));
-vi.mock("node:fs/promises", () => ({
-  readFile: async (path: string) => {
-    if (path === "/proc/net/tcp" && proc.tcp !== "") return proc.tcp;
-    throw Object.assign(new Error("no"), { code: proc.failure });
-  },
-}));
-
 async function submitted(failure: string, tcp = ""): Promise<SubmissionInput[]> {
-  Object.assign(proc, { failure, tcp });
+  const read = (path: string): Promise<string> =>
+    path === "/proc/net/tcp" && tcp !== ""
+      ? Promise.resolve(tcp)
+      : Promise.reject(Object.assign(new Error("no"), { code: failure }));
   const commands: SubmissionInput[] = [];
   const submit = async (command: SubmissionInput) => {
     commands.push(command);
     return { ok: true, seq: 1, changed: false, answer: { kind: "done" } } as const;
   };
-  const observer = new ListenerObserver({ submit } as unknown as ControllerPort, () => ["11.22.33.1"]);
+  const observer = new ListenerObserver({ submit } as unknown as ControllerPort, () => ["11.22.33.1"], read);
   await observer.start();
   observer.close();
   return commands;
