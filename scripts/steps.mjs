@@ -89,7 +89,8 @@ export function missingSystemPackages(file) {
 }
 
 /**
- * Installs Debian packages so that none of them starts a service on this machine.
+ * Installs Debian packages so that none of them starts a service on this machine, now or when it boots: firewalld's
+ * would filter its traffic.
  * @param {readonly string[]} packages
  * @returns {boolean}
  */
@@ -105,6 +106,11 @@ export function installSystemPackages(packages) {
     return runProgram("apt-get", ["update", "-q"], { env, quiet: true }) && runProgram("apt-get", install, { env });
   } finally {
     undo();
+    // ufw and nftables.service filter nothing before they are told to; this one would from the next boot on.
+    const firewalld = "/etc/systemd/system/multi-user.target.wants/firewalld.service";
+    if (packages.includes("firewalld") && existsSync(firewalld)) {
+      runProgram("systemctl", ["disable", "firewalld.service"], { quiet: true });
+    }
   }
 }
 

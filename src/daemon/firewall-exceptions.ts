@@ -3,7 +3,8 @@ import { withIptables } from "../adapters/firewall/iptables-rules.ts";
 import { openNftables } from "../adapters/nftables/nftables.ts";
 import { exceptionSchema, type ExceptionDocument } from "../api/schemas/doctor.ts";
 import type { FilterChain } from "../lib/packet-filter.ts";
-import { EXCEPTION_COMMENT, FIREWALLD_POLICIES, stepsFor } from "../reducers/doctor/exception.ts";
+import { EXCEPTION_COMMENT, stepsFor } from "../reducers/doctor/exception.ts";
+import { FIREWALLD_POLICIES } from "../reducers/doctor/firewalld.ts";
 
 /** By whoever runs the command line: other firewalls' files are not the daemon's to write. */
 export async function addException(exception: ExceptionDocument): Promise<void> {

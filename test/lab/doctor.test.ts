@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import type { DoctorDocument, FindingDocument } from "../../src/api/schemas/doctor.ts";
+import { Firewalld } from "./firewalld.ts";
 import type { CliResult } from "./gateway.mjs";
 import { eventually, type Lab, scenario } from "./lab.ts";
 import { adminTable, cliOn, dockerLike, ownRuleset, Ufw } from "./other-firewalls.ts";
@@ -75,7 +76,11 @@ const unfix = async (doctor: Doctor): Promise<void> => {
 
 describe("other firewalls", () => {
   const ufw = new Ufw();
-  afterAll(() => ufw.close());
+  const firewalld = new Firewalld();
+  afterAll(() => {
+    ufw.close();
+    firewalld.close();
+  });
   const plain =
     (lab: Lab): Doctor =>
     (...args) =>
@@ -105,6 +110,44 @@ describe("other firewalls", () => {
       expect(dropped(await findings(doctor)), "they outlive a reload").toEqual([]);
       expect(await lab.map(lab.client(), request)).toMatchObject({ result: 0 });
       await lab.map(lab.client(), { ...request, lifetime: 0 });
+    },
+  );
+
+  const besideFirewalld =
+    (lab: Lab): Doctor =>
+    (...args) =>
+      cliOn(lab.gateway, args, (...command) => firewalld.exec(lab.topology.gateway, ...command));
+  scenario(
+    "[F7] names what firewalld drops, adds policies that it keeps, and takes them back",
+    {
+      others: (gateway) => firewalld.start(gateway),
+      restoreOthers: (lab) => unfix(besideFirewalld(lab)),
+      needs: ["firewalld", "dbus-daemon"],
+      timeoutMs: TIMEOUT_MS,
+    },
+    async (lab) => {
+      const doctor = besideFirewalld(lab);
+      const client = lab.client();
+      const request = { protocol: "tcp", internalPort: 8080, suggestedPort: 8080, lifetime: 3600 } as const;
+      await client.listen({ tcp: [8080] });
+      await lab.internet.listen({ tcp: [9090] });
+      expect(await lab.map(client, request, 1000), "port control is rejected").toBeNull();
+      expect(await passes(lab)).toEqual({ forwarded: false, outward: false });
+      const sick = await doctor("doctor");
+      expect(sick.code).toBe(8);
+      expect(sick.stdout).toContain("firewalld drops requests to port control on lan0 (5351/udp)");
+      expect(sick.stdout).toContain("firewalld drops what devices send from lan0 out to wan0");
+      expect(sick.stdout).toContain("firewall-cmd --permanent --policy=portreeve-in --add-port=5351/udp");
+
+      const mended = await doctor("doctor", "--fix", "--yes");
+      expect(mended, mended.stderr).toMatchObject({ code: 0 });
+      expect(await lab.map(client, request)).toMatchObject({ result: 0 });
+      expect(await passes(lab)).toEqual({ forwarded: true, outward: true });
+      const ruleset = await lab.topology.gateway.exec("nft", "-s", "list", "table", "inet", "firewalld");
+      await firewalld.exec(lab.topology.gateway, "firewall-cmd", "--reload");
+      expect(await passes(lab), "they outlive a reload").toEqual({ forwarded: true, outward: true });
+      expect((await doctor("doctor", "--fix", "--yes")).code, "a second time adds nothing").toBe(0);
+      expect(await lab.topology.gateway.exec("nft", "-s", "list", "table", "inet", "firewalld")).toBe(ruleset);
     },
   );
 

@@ -4,6 +4,7 @@ import type { FilterChain } from "../../lib/packet-filter.ts";
 import { words } from "../../protocols/iptables-save/rule.ts";
 import type { ExceptionStep } from "../../reducers/doctor/exception.ts";
 import { command, succeeds } from "./command.ts";
+import { bindInterface, firewalldPolicies } from "./firewalld-policies.ts";
 import { legacyTables } from "./iptables-rules.ts";
 import { withoutUfwRules, withUfwRule } from "./ufw-rules.ts";
 
@@ -30,6 +31,9 @@ export async function addException(steps: readonly ExceptionStep[]): Promise<voi
         break;
       case "nft-rule":
         await addNftRule(step);
+        break;
+      case "firewalld-bind":
+        await bindInterface(step);
         break;
       case "ufw-rule":
         await rewriteUfwRules((text) => withUfwRule(text, step.line));
@@ -131,14 +135,6 @@ function inNftables(comment: string, chains: readonly FilterChain[]): FoundExcep
 }
 
 async function inFirewalld(policies: readonly string[]): Promise<FoundException[]> {
-  const listed = (await command(["firewall-cmd", "--permanent", "--get-policies"]).catch(() => "")).split(/\s+/);
-  return policies
-    .filter((policy) => listed.includes(policy))
-    .map((policy) => ({
-      text: `firewalld policy ${policy}`,
-      remove: [
-        { kind: "run", command: ["firewall-cmd", "--permanent", `--delete-policy=${policy}`] },
-        { kind: "run", command: ["firewall-cmd", "--reload"] },
-      ],
-    }));
+  const found = await firewalldPolicies(policies);
+  return found.map(({ text, remove }) => ({ text, remove: remove.map((words) => ({ kind: "run", command: words })) }));
 }

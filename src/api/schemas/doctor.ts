@@ -4,6 +4,8 @@ import { interfaceName, port, transport } from "../../events/fields.ts";
 /** Names that become words of a command: none can be taken for an option. */
 const word = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}$/);
 
+const nic = interfaceName.regex(/^[^-]/);
+
 const place = z
   .discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("ufw") }),
@@ -13,11 +15,14 @@ const place = z
       chain: word,
     }),
     z.strictObject({ kind: z.literal("nft"), family: z.enum(["ip", "ip6", "inet"]), table: word, chain: word }),
-    z.strictObject({ kind: z.literal("firewalld"), from: word, to: word }),
+    z.strictObject({
+      kind: z.literal("firewalld"),
+      from: word,
+      to: word,
+      bind: z.array(z.strictObject({ interface: nic, zone: word })).max(2),
+    }),
   ])
   .meta({ id: "ExceptionPlace" });
-
-const nic = interfaceName.regex(/^[^-]/);
 
 const allow = z
   .discriminatedUnion("kind", [

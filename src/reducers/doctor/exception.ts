@@ -1,7 +1,8 @@
 import { unreachable } from "../../lib/assert.ts";
 import type { FilterChain } from "../../lib/packet-filter.ts";
+import { bindNote, type FirewalldPlace, firewalldPlace, type FirewalldStep, firewalldSteps } from "./firewalld.ts";
 import type { Owner } from "./owner.ts";
-import type { Allow } from "./passages.ts";
+import type { Allow, Served } from "./passages.ts";
 
 /** What all that we add to others' rules bears, so that it can be found again. */
 export const EXCEPTION_COMMENT = "portreeve";
@@ -11,8 +12,7 @@ export type ExceptionPlace =
   /** Rules by an iptables program, at the head of a chain. */
   | { readonly kind: "iptables"; readonly program: string; readonly chain: string }
   | { readonly kind: "nft"; readonly family: string; readonly table: string; readonly chain: string }
-  /** A policy from one zone to another, or to the host. */
-  | { readonly kind: "firewalld"; readonly from: string; readonly to: string };
+  | FirewalldPlace;
 
 /** A hole in another's firewall: how, where, for what. Everything that is typed follows from it. */
 export interface Exception {
@@ -22,8 +22,7 @@ export interface Exception {
 }
 
 export type ExceptionStep =
-  /** Not where the second command succeeds: then it is there. */
-  | { readonly kind: "run"; readonly command: readonly string[]; readonly unless: readonly string[] | null }
+  | FirewalldStep
   | {
       readonly kind: "nft-rule";
       readonly family: string;
@@ -40,15 +39,17 @@ export function exceptionFor(
   base: FilterChain,
   chains: readonly FilterChain[],
   allow: Allow,
-  mark: number,
+  { forwardMark: mark, wans }: Pick<Served, "forwardMark" | "wans">,
 ): Exception | null {
-  const place = placeOf(owner, base, chains, allow);
+  const place =
+    owner === "firewalld" && base.writtenBy === "nft"
+      ? firewalldPlace(base, chains, allow, wans)
+      : placeOf(owner, base, chains);
   return place === null ? null : { place, allow, mark };
 }
 
-function placeOf(owner: Owner, base: FilterChain, chains: readonly FilterChain[], allow: Allow): ExceptionPlace | null {
+function placeOf(owner: Owner, base: FilterChain, chains: readonly FilterChain[]): ExceptionPlace {
   if (owner === "ufw") return { kind: "ufw" };
-  if (owner === "firewalld" && base.writtenBy === "nft") return firewalldPlace(base, chains, allow);
   if (base.writtenBy === "nft") return { kind: "nft", family: base.family, table: base.table, chain: base.name };
   const inDockers = owner === "docker" && chains.some(({ name }) => name === DOCKER_USER);
   return { kind: "iptables", program: base.writtenBy, chain: inDockers ? DOCKER_USER : base.name };
@@ -56,26 +57,6 @@ function placeOf(owner: Owner, base: FilterChain, chains: readonly FilterChain[]
 
 /** Docker leaves it to the administrator: its own rules come after it and it never changes any there. */
 const DOCKER_USER = "DOCKER-USER";
-
-function firewalldPlace(base: FilterChain, chains: readonly FilterChain[], allow: Allow): ExceptionPlace | null {
-  // It lets pass what was DNATed, by whomever; a version that does not cannot be told about a mark.
-  if (allow.kind === "forwarded") return null;
-  const from = zoneOf(base, chains, allow.kind === "service" ? allow.interface : allow.from);
-  const to = allow.kind === "service" ? "HOST" : zoneOf(base, chains, allow.to);
-  return from === null || to === null ? null : { kind: "firewalld", from, to };
-}
-
-/** As its rules have it: `iifname "lan0" goto filter_IN_internal`; the last rule is the default zone's. */
-function zoneOf(base: FilterChain, chains: readonly FilterChain[], name: string): string | null {
-  const zones = chains.find((each) => each.table === base.table && each.name === "filter_INPUT_ZONES");
-  for (const { matches, verdict } of zones?.rules ?? []) {
-    const zone = verdict !== null && "chain" in verdict ? /^filter_IN_(.+)$/.exec(verdict.chain)?.[1] : undefined;
-    if (zone === undefined) continue;
-    const fits = matches.every(({ field, values }) => field === "iif" && values.includes(name));
-    if (fits) return zone;
-  }
-  return null;
-}
 
 /** What to do, in order. Running it twice adds nothing more. */
 export function stepsFor({ place, allow, mark }: Exception): ExceptionStep[] {
@@ -94,7 +75,7 @@ export function stepsFor({ place, allow, mark }: Exception): ExceptionStep[] {
         return { kind: "nft-rule", family, table, chain, rule };
       });
     case "firewalld":
-      return firewalldSteps(place.from, place.to, allow);
+      return firewalldSteps(place, allow);
     default:
       return unreachable(place);
   }
@@ -159,33 +140,12 @@ function nftRules(allow: Allow, mark: number): string[] {
   }
 }
 
-/** Policies bear our name, as nothing else in firewalld can bear a comment; it allows 17 characters. */
-export const FIREWALLD_POLICIES = { out: `${EXCEPTION_COMMENT}-out`, in: `${EXCEPTION_COMMENT}-in` } as const;
-
-function firewalldSteps(from: string, to: string, allow: Allow): ExceptionStep[] {
-  const policy = to === "HOST" ? FIREWALLD_POLICIES.in : FIREWALLD_POLICIES.out;
-  const permanent = (...words: string[]): string[] => ["firewall-cmd", "--permanent", ...words];
-  const onPolicy = (word: string): ExceptionStep => {
-    return { kind: "run", command: permanent(`--policy=${policy}`, word), unless: null };
-  };
-  return [
-    {
-      kind: "run",
-      command: permanent(`--new-policy=${policy}`),
-      unless: permanent(`--info-policy=${policy}`),
-    },
-    onPolicy(`--add-ingress-zone=${from}`),
-    onPolicy(`--add-egress-zone=${to}`),
-    onPolicy(allow.kind === "service" ? `--add-port=${allow.port}/${allow.protocol}` : "--set-target=ACCEPT"),
-    { kind: "run", command: ["firewall-cmd", "--reload"], unless: null },
-  ];
-}
-
 /** The lines a person would type or write. */
 export function exceptionLines(exception: Exception): string[] {
   return stepsFor(exception).map((step) => {
     switch (step.kind) {
       case "run":
+      case "firewalld-bind":
         return step.command.map(shellWord).join(" ");
       case "nft-rule":
         return `nft insert rule ${step.family} ${step.table} ${step.chain} '${step.rule}'`;
@@ -204,6 +164,7 @@ export function lastingNote({ place, allow, mark }: Exception): string | null {
   if (place.kind === "iptables") {
     return `${place.program} forgets it at a reboot: run \`portreeve doctor --fix --yes\` again, or let netfilter-persistent save it`;
   }
+  if (place.kind === "firewalld") return bindNote(place);
   if (place.kind !== "nft") return null;
   const rules = nftRules(allow, mark).map((rule) => `\`${rule}\``);
   return `it lasts until that table is loaded anew: put ${rules.join(" and ")} at the head of chain ${place.chain} in the file it comes from, /etc/nftables.conf as a rule`;

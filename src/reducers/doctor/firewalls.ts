@@ -2,6 +2,7 @@ import { unreachable } from "../../lib/assert.ts";
 import type { FilterChain } from "../../lib/packet-filter.ts";
 import { exceptionFor } from "./exception.ts";
 import { type Finding, ok } from "./finding.ts";
+import { firewalldAdvice } from "./firewalld.ts";
 import { type Owner, ownerOf, ownerText } from "./owner.ts";
 import { type Allow, type Passage, passagesOf, type Served } from "./passages.ts";
 import { type Drop, dropOf } from "./walk.ts";
@@ -68,7 +69,8 @@ function findingOf({ owner, base, allow, hits }: Case, { chains, served }: Firew
   const certain = shown.some(({ drop }) => drop.certain);
   const allPass = allow.kind === "forwarded" && served.forwards.length > 0 && forwards.length === 0;
   const { drop } = shown.find((hit) => hit.drop.certain) ?? first;
-  const exception = exceptionFor(owner, base, chains, allow, served.forwardMark);
+  const exception = exceptionFor(owner, base, chains, allow, served);
+  const advice = owner === "firewalld" ? firewalldAdvice(base, chains, allow, served.wans) : null;
   const named = forwards.map(({ passage }) => forwardText(passage)).slice(0, NAMED_MAX);
   return {
     check: CHECK,
@@ -77,7 +79,8 @@ function findingOf({ owner, base, allow, hits }: Case, { chains, served }: Firew
     details: [dropText(drop), ...(named.length === 0 ? [] : [`among it ${[...new Set(named)].join(", ")}`])],
     fix:
       exception === null
-        ? `let it pass in ${ownerText(owner, drop.chain)}: flows that Portreeve forwards bear connection mark ${hexMark(served.forwardMark)}`
+        ? (advice ??
+          `let it pass in ${ownerText(owner, drop.chain)}: flows that Portreeve forwards bear connection mark ${hexMark(served.forwardMark)}`)
         : "`portreeve doctor --fix` adds an exception for that and nothing more",
     exception,
   };

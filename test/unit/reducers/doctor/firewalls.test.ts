@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { FilterChain } from "../../../../src/lib/packet-filter.ts";
-import { exceptionLines } from "../../../../src/reducers/doctor/exception.ts";
+import { exceptionLines, lastingNote } from "../../../../src/reducers/doctor/exception.ts";
 import { judgeFirewalls } from "../../../../src/reducers/doctor/firewalls.ts";
 import type { Served, Service } from "../../../../src/reducers/doctor/passages.ts";
 import { recorded } from "./recorded.ts";
@@ -84,6 +84,48 @@ describe("rulesets that real programs wrote", () => {
         firewall-cmd --reload",
       ]
     `);
+  });
+
+  /** Without the rules that zones have for interfaces they name: these are then in the default one, public. */
+  const unnamed = (...names: string[]) =>
+    recorded("firewalld").map((chain) => {
+      const named = ({ values }: { values: readonly unknown[] }) => names.includes(String(values[0]));
+      return { ...chain, rules: chain.rules.filter(({ matches }) => !matches.some(named)) };
+    });
+
+  it("names a WAN to its zone where firewalld's policies would not see it", () => {
+    const typed = judged(unnamed("wan0")).at(-1);
+    expect(typed).toContain(
+      "--set-target=ACCEPT\n  firewall-cmd --permanent --zone=public --add-interface=wan0\n  firewall-cmd --reload",
+    );
+    const [exception] = judgeFirewalls({ chains: unnamed("wan0"), configured: [], served: SERVED }).flatMap((each) =>
+      each.exception?.allow.kind === "between" ? each.exception : [],
+    );
+    expect(exception === undefined ? null : lastingNote(exception)).toContain("wan0 (zone public) stays in its zone");
+    expect(judged(unnamed("wan0")).at(0), "nor more than is needed").not.toContain("--add-interface");
+  });
+
+  it("opens nothing in a zone that devices share with a WAN, and says what to do first", () => {
+    const found = judgeFirewalls({ chains: unnamed("wan0", "lan0"), configured: [], served: SERVED });
+    expect(found.map(({ exception }) => exception)).toEqual([null, null, null]);
+    for (const { fix } of found) {
+      expect(fix).toContain("lan0 is in the same firewalld zone as wan0");
+      expect(fix).toContain("`firewall-cmd --permanent --zone=internal --change-interface=lan0`");
+    }
+  });
+
+  it("has a policy of its own for devices of the tunnel among themselves", () => {
+    const inside = [{ interface: "lan0", address: null, kind: "wireguard" } as const];
+    const found = judgeFirewalls({
+      chains: recorded("firewalld").map((chain) =>
+        chain.name === "filter_FWD_internal_allow" ? { ...chain, rules: [] } : chain,
+      ),
+      configured: [],
+      served: { ...SERVED, inside, services: [] },
+    });
+    const lines = found.flatMap(({ exception }) => (exception === null ? [] : exceptionLines(exception)));
+    const policies = lines.map((line) => /policy=(\S+)/.exec(line)?.[1]).filter((name) => name !== undefined);
+    expect([...new Set(policies)].sort()).toEqual(["portreeve-out", "portreeve-within"]);
   });
 
   it("names nftables.service's table, and drops nothing that it accepts", () => {
