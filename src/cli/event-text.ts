@@ -1,5 +1,6 @@
 import type { RecordDocument } from "../api/schemas/history.ts";
 import type { EventData, EventType } from "../events/index.ts";
+import { UNMADE_KEY } from "../lib/wireguard-key.ts";
 import { type Paint, printable } from "./terminal.ts";
 
 /** One record on one line. */
@@ -30,7 +31,7 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "controller.started": (data) => `version ${data.version}${data.afterCleanStop ? "" : ", after an unclean stop"}`,
   "controller.stopped": () => "cleanly",
   "device.added": (data) => `${data.name} ${data.address}, a ${data.kind} (${data.id})`,
-  "device.changed": ({ id, ...fields }) => `${id} ${JSON.stringify(fields)}`,
+  "device.changed": ({ id, ...fields }) => `${id}: ${fieldsText(fields)}`,
   "device.removed": (data) => `${data.id} by ${data.reason}`,
   "epoch.advanced": (data) =>
     `by ${Math.round(data.byMs / 1000)} s, as much as clients may have been told beyond the log`,
@@ -44,7 +45,7 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "lease.released": (data) => `${data.mappingId} ${data.claimKey} by ${data.reason}`,
   "leases.renewed": (data) => `${data.deadlines.length} deadlines`,
   "listeners.observed": (data) => `${data.listeners.length} listeners of the gateway`,
-  "mapping.changed": ({ id, ...fields }) => `${id} ${JSON.stringify(fields)}`,
+  "mapping.changed": ({ id, ...fields }) => `${id}: ${fieldsText(fields)}`,
   "mapping.granted": (data) => {
     const ports =
       data.count === 1 ? `${data.externalPort}` : `${data.externalPort}-${data.externalPort + data.count - 1}`;
@@ -67,9 +68,22 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "settings.changed": (data) =>
     `wan ${data.settings.wan.interfaces.join(",")} lan ${data.settings.lan.map((lan) => lan.interface).join(",")}`,
   "subnet.added": (data) => `${data.name} ${data.prefix} (${data.id})`,
-  "subnet.changed": ({ id, ...fields }) => `${id} ${JSON.stringify(fields)}`,
+  "subnet.changed": ({ id, ...fields }) => `${id}: ${fieldsText(fields)}`,
   "subnet.removed": (data) => data.id,
   "wireguard.keyed": (data) => `our public key is ${data.publicKey}`,
 };
 
 const lifetimeText = (seconds: number | null): string => (seconds === null ? "without end" : `for ${seconds} s`);
+
+/** "ports off, dns off". Which secret holds a key says nothing to a person; that none does any more, does. */
+function fieldsText(fields: Readonly<Record<string, unknown>>): string {
+  const said = Object.entries(fields).flatMap(([field, value]) => {
+    if (field === "publicKey")
+      return [`key ${value === null ? "none" : String(value).replace(UNMADE_KEY, "a new one")}`];
+    if (field === "privateKeySecret") return value === null ? ["its private key erased here"] : [];
+    if (field === "presharedKeySecret") return [];
+    if (value === null) return [`${field} none`];
+    return [`${field} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`];
+  });
+  return said.join(", ");
+}

@@ -1,4 +1,5 @@
 import type { ObjectChange, PlanDocument } from "../api/schemas/plan.ts";
+import { UNMADE_KEY } from "../lib/wireguard-key.ts";
 import { eventText } from "./event-text.ts";
 import { printable } from "./terminal.ts";
 
@@ -14,7 +15,10 @@ export function planText(plan: PlanDocument): string {
     `${objects.length === 0 ? `At record ${seq} this would` : "It would"} log`,
     ...events.map(({ type, data }) => `  ${type}  ${printable(eventText(type, data))}`),
     changes.length === 0 ? "and change nothing in the kernel." : "and change in the kernel",
-    ...changes.map(({ op, reconciler, key }) => `  ${ROW_SIGNS[op]} ${reconciler}  ${printable(key)}`),
+    ...changes.map(
+      ({ op, reconciler, key }) =>
+        `  ${ROW_SIGNS[op]} ${reconciler}  ${printable(key.replace(UNMADE_KEY, "(a new key)"))}`,
+    ),
     ...checkLines(plan),
     undoable ? "It can be undone." : `It can't be undone: ${printable(because ?? "")}.`,
   ];

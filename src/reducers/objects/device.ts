@@ -1,6 +1,7 @@
 import { type DeviceChanged, deviceChanged } from "../../events/device.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
+import { UNMADE_KEY } from "../../lib/wireguard-key.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { wanOf } from "../select/device-wan.ts";
@@ -74,6 +75,7 @@ const changedSince = ({ id }: Device): Hindrance => ({ why: CHANGED_SINCE, by: [
 function describe(device: Device, state: State): Description {
   const { name, kind, address, subnet, interface: lan, ports, dns, wan, expiresAt, profile, publicKey } = device;
   const made = device.privateKeySecret === null ? "its own" : "made here";
+  const key = UNMADE_KEY.test(publicKey ?? "") ? "a new one" : publicKey;
   return {
     name,
     says: {
@@ -85,7 +87,7 @@ function describe(device: Device, state: State): Description {
       "leaves by": wan ?? "its subnet's WAN",
       ends: timeText(expiresAt),
       configuration: profile ?? "as its kind has it",
-      key: publicKey === null ? "none" : `${publicKey}, ${made}`,
+      key: key === null ? "none" : `${key}, ${made}`,
       ...saysManaged(device),
     },
   };

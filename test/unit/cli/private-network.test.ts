@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { generateKeyPair } from "../../../src/adapters/wireguard/keys.ts";
 import { openShell, type Shell } from "./shell.ts";
 
 let shell: Shell;
@@ -57,6 +58,15 @@ describe("what is said of a device", () => {
     expect(await shell.run("device key bulb")).toMatchObject({ code: 2 });
   });
 
+  it("[E4] a plan shows no key that nobody has made", async () => {
+    await shell.run(`device add box --public-key ${generateKeyPair().publicKey}`);
+    for (const line of ["plan device add phone", "plan device rekey box"]) {
+      const { out } = await shell.run(line);
+      expect(out, line).toMatch(/\bkey .*\ba new one, made here\b/);
+      expect(out, line).not.toMatch(/A{20}/);
+    }
+  });
+
   it("[F2] port show names it", async () => {
     await shell.run("device add bulb --lan lan0 --ip 192.168.77.9");
     await shell.run("port add 80/tcp bulb");
@@ -82,6 +92,18 @@ describe("what is said of a device", () => {
 });
 
 describe("what is asked and refused is said in words", () => {
+  it("[A4] so is what changed", async () => {
+    await shell.run("device rekey nas --yes");
+    await shell.run("device demote nas");
+    await shell.run("device forget-key nas --yes");
+    await shell.run("port edit 9000/udp --label tv");
+    const { out } = await shell.run("events list --limit 8");
+    for (const each of [": key [^{,]+", ": kind client, ports off, dns off", ": its private key erased here"])
+      expect(out).toMatch(new RegExp(`device\\.changed +d[0-9a-f]{12}${each}$`, "m"));
+    expect(out).toMatch(/mapping\.changed +m[0-9a-f]{12}: label tv$/m);
+    expect(out).not.toContain("Secret");
+  });
+
   it("[P11] request list says it as it is typed, with names", async () => {
     await shell.run("device deny nas ports");
     await shell.run("device allow tv 8080/tcp");
