@@ -69,7 +69,7 @@ function editText(command: Extract<Command, { type: "subnet.edit" | "device.edit
 }
 
 const valueText = (value: unknown): string =>
-  value === null ? "none" : typeof value === "object" ? JSON.stringify(value) : String(value);
+  value === null ? "none" : typeof value === "string" ? value : JSON.stringify(value);
 
 function nameOf(id: string, state: State): string {
   const mapping = tableGet(state.mappings, id);

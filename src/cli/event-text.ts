@@ -79,11 +79,13 @@ const lifetimeText = (seconds: number | null): string => (seconds === null ? "wi
 function fieldsText(fields: Readonly<Record<string, unknown>>): string {
   const said = Object.entries(fields).flatMap(([field, value]) => {
     if (field === "publicKey")
-      return [`key ${value === null ? "none" : String(value).replace(UNMADE_KEY, "a new one")}`];
+      return [`key ${value === null ? "none" : textOf(value).replace(UNMADE_KEY, "a new one")}`];
     if (field === "privateKeySecret") return value === null ? ["its private key erased here"] : [];
     if (field === "presharedKeySecret") return [];
     if (value === null) return [`${field} none`];
-    return [`${field} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`];
+    return [`${field} ${textOf(value)}`];
   });
   return said.join(", ");
 }
+
+const textOf = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
