@@ -21,6 +21,7 @@ import { addSubnetVerbs } from "./verbs/subnet-verbs.ts";
 import { addReconcilerVerbs } from "./verbs/reconciler-verbs.ts";
 import { addSnapshotVerbs } from "./verbs/snapshot-verbs.ts";
 import { addStateVerbs } from "./verbs/state-verbs.ts";
+import { addTopVerb } from "./verbs/top-verb.ts";
 import { addTokenVerbs } from "./verbs/token-verbs.ts";
 import { addWhyVerbs } from "./verbs/why-verbs.ts";
 import { addUserVerbs } from "./verbs/user-verbs.ts";
@@ -64,6 +65,7 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
     "portreeve run --config /etc/portreeve/portreeve.yaml",
   ]);
   addStatusVerb(program, cli);
+  addTopVerb(program, cli);
   addDoctorVerb(program, cli);
   addPortVerbs(program, cli);
   addSubnetVerbs(program, cli);

@@ -74,6 +74,17 @@ const offlineLogCheck = logCheck.extend({
 const configCheck = z.strictObject({ ok: z.literal(true), file: z.string().nullable(), notes: z.array(z.string()) });
 const removed = z.strictObject({ removed: z.array(z.string()).describe("with --unfix: a line for each exception") });
 
+const rateOf = z.number().int().describe("each second, over the last minute");
+const top = deviceSchema.pick({ address: true }).extend({
+  device: deviceSchema.pick({ id: true, name: true }),
+  endpoint: z.string().nullable(),
+  handshakeAt: time.nullable(),
+  receivedBytesPerSecond: rateOf,
+  sentBytesPerSecond: rateOf,
+  receivedBytes: z.number().int(),
+  sentBytes: z.number().int(),
+});
+
 /** A port that is named without its protocol is two, and then there are two documents. */
 const onePortOrMore = z.union([portSchema, z.array(portSchema)]);
 
@@ -83,6 +94,7 @@ const onePortOrMore = z.union([portSchema, z.array(portSchema)]);
  */
 export const OUTPUTS = {
   status: statusSchema,
+  top: z.array(top),
   doctor: z.union([doctorSchema, removed]),
   "port list": z.union([z.array(portSchema), z.array(blockSchema)]),
   "port show": onePortOrMore,

@@ -47,6 +47,7 @@ portreeve device list
 portreeve device edit laptop --forever
 portreeve device edit nas --ip 10.59.7.9 --profile split
 portreeve device show nas
+portreeve top
 portreeve device show nas --span quarter-hour
 portreeve device config nas
 portreeve device config nas --qr

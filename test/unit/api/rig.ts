@@ -16,7 +16,7 @@ import type { Snapshot, SnapshotHeader, SnapshotStore, SnapshotText } from "../.
 import { History } from "../../../src/controller/history.ts";
 import { SnapshotKeeper } from "../../../src/controller/snapshot-keeper.ts";
 import { ManualClock } from "../../../src/lib/manual-clock.ts";
-import type { PeerActivitySource, PeerHistory } from "../../../src/lib/peer-activity.ts";
+import type { PeerActivity, PeerActivitySource, PeerHistory } from "../../../src/lib/peer-activity.ts";
 import { createMetrics } from "../../../src/lib/metrics.ts";
 import { RequestLog } from "../../../src/lib/request-log.ts";
 import type { Health, PassReport, Reconciler, RowStatus, Settlement } from "../../../src/reconcilers/contract.ts";
@@ -181,8 +181,10 @@ export class FakeTunnel implements Tunnel {
   readonly wishes: KeyWish[] = [];
   /** What WireGuard would have counted, by public key. */
   readonly counted = new Map<string, PeerHistory>();
+  /** What it would say of a peer now. */
+  readonly lately = new Map<string, PeerActivity>();
   readonly activity: PeerActivitySource = {
-    activity: () => undefined,
+    activity: (publicKey) => this.lately.get(publicKey),
     history: (publicKey) => this.counted.get(publicKey),
   };
 

@@ -52,6 +52,36 @@ describe("portreeve device show", () => {
   });
 });
 
+describe("portreeve top", () => {
+  it("[W8] is the devices that were seen, the busiest first, with the rates of the last whole minute", async () => {
+    expect((await shell.run("top")).out).toMatch(/^No device has been seen yet/);
+    const tunnel = shell.rig.deps.tunnel as FakeTunnel;
+    const endpoint = "198.51.100.7:51820";
+    for (const [name, each] of [
+      ["quiet", 0],
+      ["busy", 20_480],
+    ] as const) {
+      const { publicKey } = await shell.json<DeviceDocument>(`device add ${name}`);
+      tunnel.lately.set(publicKey ?? "", { handshakeAt: T0 - 5000, endpoint, received: each * 9, sent: 7 });
+      const slots = Array.from({ length: 9 }, (_, index) => {
+        // Of the oldest and of the one that is not over nothing is counted.
+        return { at: T0 + index * 10_000, received: index === 0 || index === 8 ? 1_000_000 : each, sent: 0 };
+      });
+      tunnel.counted.set(publicKey ?? "", { slotMs: 10_000, slots });
+    }
+    await shell.run("device add never");
+    await shell.run("device add tv --lan lan0 --ip 192.168.77.9");
+    const rows = (await shell.run("top")).out.split("\n");
+    expect(rows[1]).toMatch(/^busy +10\.59\.7\.3 +2\.0 KiB\/s +0 B\/s +180 KiB +7 B +198\.51\.100\.7:51820 +5 s ago$/);
+    expect(rows[2]).toMatch(/^quiet +10\.59\.7\.2 +0 B\/s/);
+    expect(rows.slice(3)).toEqual([""]);
+    expect(await shell.json("top")).toMatchObject([
+      { device: { name: "busy" }, receivedBytesPerSecond: 2048, sentBytesPerSecond: 0, receivedBytes: 184_320 },
+      { device: { name: "quiet" } },
+    ]);
+  });
+});
+
 describe("traffic as text", () => {
   it.each([
     [0, "0 B"],
