@@ -27,18 +27,16 @@ const bus = (
 
 /**
  * The real firewalld of the machine on the gateway, with a system bus, a configuration and a /run of its own. It and its
- * bus end with the gateway's namespace. The LAN is in the zone work, the WAN in the default one, public.
+ * bus end with the gateway's namespace. As on a fresh Debian, no zone names an interface: all are in the default one.
  */
 export class Firewalld {
   readonly #folder = mkdtempSync(join(tmpdir(), "portreeve-firewalld-"));
   readonly #socket = join(this.#folder, "bus");
 
   async start(gateway: Host): Promise<void> {
-    const config = join(this.#folder, "etc");
-    cpSync("/etc/firewalld", config, { recursive: true });
+    cpSync("/etc/firewalld", join(this.#folder, "etc"), { recursive: true });
     writeFileSync(join(this.#folder, "bus.conf"), bus(this.#socket));
     const daemons = { stdio: "ignore", env: this.#env } as const;
-    await gateway.exec("firewall-offline-cmd", "--system-config", config, "--zone=work", "--add-interface=lan0");
     gateway.spawn(
       ["dbus-daemon", `--config-file=${join(this.#folder, "bus.conf")}`, "--nofork", "--nopidfile"],
       daemons,
@@ -52,6 +50,12 @@ export class Firewalld {
   /** A program that sees this firewalld. */
   async exec(gateway: Host, ...command: string[]): Promise<string> {
     return await gateway.exec("env", `DBUS_SYSTEM_BUS_ADDRESS=unix:path=${this.#socket}`, ...command);
+  }
+
+  /** The LAN in or out of a zone of its own; public has the WAN. */
+  async zone(gateway: Host, change: "--add-interface" | "--remove-interface"): Promise<void> {
+    await this.exec(gateway, "firewall-cmd", "--permanent", "--zone=work", `${change}=lan0`);
+    await this.exec(gateway, "firewall-cmd", "--reload");
   }
 
   get #env(): NodeJS.ProcessEnv {
