@@ -1,3 +1,5 @@
+import { sha256 } from "@noble/hashes/sha2.js";
+import { utf8ToBytes } from "@noble/hashes/utils.js";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { SubnetDns } from "../../events/subnet.ts";
 import { firstHost, formatIpv4, type Ipv4Prefix, parseIpv4Prefix, prefixText, prefixesOverlap } from "../../lib/ip.ts";
@@ -78,10 +80,14 @@ function placeOf(text: string): Ipv4Prefix | Refusal {
   return firstHost(prefix);
 }
 
-/** 10.59.x.0/24, as the reference has it; x by entropy, then the next one that is free. */
-function freePrefix({ entropy, routes }: Of<"subnet.add">, state: State): Ipv4Prefix | Refusal {
+/**
+ * 10.59.x.0/24, as the reference has it; x by the gateway's key, so that two gateways hardly choose the same and that a
+ * plan chooses what is then done; from there the next one that is free.
+ */
+function freePrefix({ routes }: Of<"subnet.add">, state: State): Ipv4Prefix | Refusal {
+  const [first = 0] = sha256(utf8ToBytes(state.wireguard?.publicKey ?? ""));
   for (let step = 0; step < 256; step += 1) {
-    const prefix = firstHost(parseIpv4Prefix(`10.59.${(entropy + step) % 256}.0/24`) as Ipv4Prefix);
+    const prefix = firstHost(parseIpv4Prefix(`10.59.${(first + step) % 256}.0/24`) as Ipv4Prefix);
     if (overlapOf(state, prefix, routes) === null) return prefix;
   }
   return { code: "CONFLICT", message: "all of 10.59.0.0/16 is in use; name a prefix that is free" };

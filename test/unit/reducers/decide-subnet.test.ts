@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { event } from "../../../src/events/index.ts";
 import { selectRoutes } from "../../../src/reducers/select/route-rows.ts";
 import { eventsOf, portAdd, refusalOf } from "./given.ts";
-import { Router } from "./router.ts";
+import { keyOf, Router, secretOf } from "./router.ts";
 
 describe("[W1] a subnet", () => {
   it("has the first host of its network for the gateway, whatever address of it was named", () => {
@@ -10,16 +11,29 @@ describe("[W1] a subnet", () => {
     expect(router.state.subnets[router.idOfSubnet("lab")]?.prefix).toBe("10.60.4.1/22");
   });
 
-  it("gets a prefix of 10.59.0.0/16 that nothing uses if none is named", () => {
-    const router = new Router();
-    const routes = [{ prefix: "10.59.8.0/24", interface: "docker0" }];
-    router.do(
-      { type: "subnet.add", name: "auto", prefix: null, wan: null, ipv6Prefix: null, dns: { mode: "system" }, routes },
-      "test",
-      7,
+  it("gets a prefix of 10.59.0.0/16 that nothing uses if none is named: the same whenever it is asked", () => {
+    const chosen = (taken: string[], entropy: number, key = 1): number => {
+      const router = new Router();
+      router.append([event("wireguard.keyed", { publicKey: keyOf(key), privateKeySecret: secretOf(1) })]);
+      const routes = taken.map((prefix) => ({ prefix, interface: "docker0" }));
+      const auto = {
+        name: "auto",
+        prefix: null,
+        wan: null,
+        ipv6Prefix: null,
+        dns: { mode: "system" },
+        routes,
+      } as const;
+      router.do({ type: "subnet.add", ...auto }, "test", entropy);
+      const prefix = router.state.subnets[router.idOfSubnet("auto")]?.prefix ?? "";
+      return Number(/^10\.59\.(\d+)\.1\/24$/.exec(prefix)?.[1]);
+    };
+    const first = chosen([], 0);
+    expect(chosen([], 7), "a plan draws nothing").toBe(first);
+    expect(chosen([`10.59.${first}.0/24`], 7)).toBe((first + 1) % 256);
+    expect(new Set([1, 2, 3, 4].map((key) => chosen([], 0, key))).size, "another gateway has another").toBeGreaterThan(
+      1,
     );
-    // 10.59.7 is "home", 10.59.8 a route of the machine.
-    expect(router.state.subnets[router.idOfSubnet("auto")]?.prefix).toBe("10.59.9.1/24");
   });
 
   it.each([
