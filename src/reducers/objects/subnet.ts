@@ -39,6 +39,9 @@ export const subnets = objectKind<Subnet>({
       ...saysManaged({ managedBy }),
     },
   }),
+  // What all of them are reached by: it comes with the subnets of another gateway.
+  erases: ({ type }, { wireguard }) =>
+    type === "wireguard.keyed" && wireguard !== null ? "the gateway's key before it is erased with it" : null,
   takeAway(made, now, { now: state, own }) {
     if (!unchanged(made, now, FIELDS)) return changedSince(now);
     const there = devicesOf(state, now.id).filter(({ id }) => !own.has(refOf("device", id)));

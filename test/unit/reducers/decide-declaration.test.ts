@@ -35,7 +35,7 @@ let keyed = 100;
 function apply(
   made: Gateway,
   document: object,
-  options: Partial<Extract<Command, { type: "declaration.apply" }>> = {},
+  options: Partial<Extract<Command, { type: "declaration.apply" }>> & { readonly confirmWithin?: number } = {},
 ) {
   const parsed = declaration.parse({ name: "site", ...document });
   const keys = new Map(
@@ -262,6 +262,20 @@ describe("a declaration", () => {
     expect(messageOf(apply(made, SITE, { gatewayKey: other }))).toMatch(
       /^CONFLICT the gateway's key: there are 2 devices/,
     );
+  });
+
+  it("[E5] that brings the gateway's key is not undone, nor due to be confirmed: the key before it is erased", () => {
+    const made = gateway();
+    const { state: before, records } = made;
+    const first = records.length;
+    const gatewayKey = { publicKey: key(40), privateKeySecret: secret(40) };
+    expect(messageOf(apply(made, SITE, { gatewayKey, confirmWithin: 60 }))).toContain(
+      "gateway's key before it is erased",
+    );
+    apply(made, SITE, { gatewayKey });
+    const change = { records: made.records.slice(first), before, later: [] };
+    const undone = made.do({ type: "change.revert", change }, "api:root");
+    expect(messageOf(undone)).toMatch(/^NOT_UNDOABLE .*the gateway's key before it is erased with it$/);
   });
 
   it("is undone as a whole", () => {
