@@ -77,7 +77,7 @@ export function onDeviceChanged(draft: State, record: PortreeveRecord<"device.ch
   index(draft, tableGet(draft.devices, id) as Device);
 }
 
-/** Its ports have ended before, in the same commit; its allowances go with it. */
+/** Its ports and allowances have ended before, in the same commit; in older logs the allowances went without a word. */
 export function onDeviceRemoved(draft: State, record: PortreeveRecord<"device.removed">): void {
   const device = tableGet(draft.devices, record.event.data.id);
   assert(device !== undefined, `no device ${record.event.data.id}`);

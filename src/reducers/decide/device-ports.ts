@@ -41,7 +41,15 @@ export function removal(state: State, device: Device, reason: "operator" | "expi
     .map(({ device: address, protocol, internalPort }) =>
       event("block.lifted", { device: address, protocol, internalPort }),
     );
-  return [...releaseAll(state, device), ...blocks, event("device.removed", { id: device.id, reason })];
+  const gone = event("device.removed", { id: device.id, reason });
+  return [...releaseAll(state, device), ...blocks, ...withdrawAllowances(state, device), gone];
+}
+
+/** Ends every yes to a port that it asked for. */
+export function withdrawAllowances({ allowances }: State, { id }: Device): PortreeveEvent[] {
+  return Object.values(allowances)
+    .filter(({ device }) => device === id)
+    .map(({ device, protocol, internalPort }) => event("allowance.withdrawn", { device, protocol, internalPort }));
 }
 
 /**

@@ -14,7 +14,7 @@ import { tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { allowanceKey, type Device, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
-import { mappingsOf, rekeyed, releaseOwn, removal } from "./device-ports.ts";
+import { mappingsOf, rekeyed, releaseOwn, removal, withdrawAllowances } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
@@ -178,15 +178,9 @@ export function decideDeviceEdit(command: Of<"device.edit">, state: State): Deci
 
 /** The right to open ports goes, and with it what it opened and what was allowed. */
 function withdrawPorts(state: State, device: Device, { address }: Changes): PortreeveEvent[] {
-  const allowances = Object.values(state.allowances).filter((allowance) => allowance.device === device.id);
   // A device that moves has lost its own ports by that already.
   const released = address === undefined ? releaseOwn(state, device) : [];
-  return [
-    ...released,
-    ...allowances.map(({ device: id, protocol, internalPort }) =>
-      event("allowance.withdrawn", { device: id, protocol, internalPort }),
-    ),
-  ];
+  return [...released, ...withdrawAllowances(state, device)];
 }
 
 /** At another address the device asks anew; what an operator forwards to it follows it. */

@@ -117,6 +117,14 @@ describe("[P11] what a device asks for", () => {
     expect(refusalOf(router.map({ interface: "wg0", device: "10.59.7.99" })).code).toBe("NOT_AUTHORIZED");
   });
 
+  it("says of each yes that it goes with the device, so that a plan shows it", () => {
+    const router = new Router();
+    router.device("pad", { ports: "ask" });
+    const { id } = router.find("pad");
+    router.do({ type: "device.allow", id, protocol: "tcp", internalPort: 8080, allowed: true });
+    expect(eventsOf(router.do({ type: "device.remove", id }))).toEqual(["allowance.withdrawn", "device.removed"]);
+  });
+
   it("works the moment it is allowed, and ends the moment it is not", () => {
     const router = new Router();
     router.device("pad", { kind: "client" });
