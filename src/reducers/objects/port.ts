@@ -158,7 +158,8 @@ function hindranceOf(mapping: Mapping, returning: readonly Claim[], terms: Rever
 function withoutRight(mapping: Mapping, { before, now, own }: RevertTerms): Hindrance | null {
   const { internalAddress, internalPort, protocol } = mapping;
   const key = internalKey(internalAddress, protocol, internalPort);
-  if (now.blocks[key] !== undefined && !own.has(refOf("block", key))) {
+  // One that was there before was no reason then: it says no to new ones only.
+  if (now.blocks[key] !== undefined && before.blocks[key] === undefined && !own.has(refOf("block", key))) {
     return { why: `${internalAddress} may not ask for ${internalPort}/${protocol}`, by: [refOf("block", key)] };
   }
   const served = mapping.interface === null ? undefined : servedInterface(now, mapping.interface);

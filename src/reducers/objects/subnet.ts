@@ -1,6 +1,7 @@
 import { event } from "../../events/index.ts";
 import { subnetChanged } from "../../events/subnet.ts";
 import { type Ipv4Prefix, parseIpv4Prefix } from "../../lib/ip.ts";
+import { tableGet } from "../../lib/table.ts";
 import { devicesOf, overlapOf } from "../decide/subnet.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
 import { ipv6Rival } from "../decide/subnet-ipv6.ts";
@@ -91,9 +92,13 @@ function leftBehind(subnet: Subnet, fields: Partial<Subnet>, terms: RevertTerms)
   return openedSince(stranded, terms);
 }
 
-/** Ports that the change itself has nothing to do with. */
-export function openedSince(mappings: readonly Mapping[], { own }: RevertTerms): Hindrance | null {
-  const opened = mappings.filter(({ id }) => !own.has(refOf("port", id)));
+/** Ports that the change itself has nothing to do with, and that were not where they are before it. */
+export function openedSince(mappings: readonly Mapping[], { own, before }: RevertTerms): Hindrance | null {
+  const opened = mappings.filter((mapping) => {
+    const was = tableGet(before.mappings, mapping.id);
+    const stayed = was !== undefined && was.internalAddress === mapping.internalAddress && was.wan === mapping.wan;
+    return !stayed && !own.has(refOf("port", mapping.id));
+  });
   if (opened.length === 0) return null;
   const names = opened.map(({ externalPort, protocol }) => `${externalPort}/${protocol}`).join(", ");
   return { why: `${names} lead to it by now`, by: opened.map(({ id }) => refOf("port", id)) };

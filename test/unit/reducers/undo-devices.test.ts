@@ -212,4 +212,13 @@ describe("undo of what is done with subnets and devices", () => {
     expect(refusalOf(undone).code).toBe("UNDO_CONFLICT");
     expect(messageOf(undone)).toContain("the subnet rival has now");
   });
+
+  it("[E5] of a registration goes through where a port led to that address before", () => {
+    const gateway = router();
+    gateway.do(portAdd({ externalPort: 2000, internalPort: 2000, internalAddress: "192.168.77.2" }));
+    const hash = contentHash(gateway.state);
+    gateway.do(commandOf(gateway, { verb: "device.add lan", pick: 0 }) as Command);
+    expect(messageOf(gateway.revert(gateway.change()))).toBe("accepted");
+    expect(contentHash(gateway.state)).toBe(hash);
+  });
 });

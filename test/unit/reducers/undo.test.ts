@@ -120,6 +120,18 @@ describe("undo", () => {
     expect(tried).toBeGreaterThan(200);
   });
 
+  it("[E5] gives back a port that a device had in spite of a block: that says no to new ones", () => {
+    const gateway = new Remembering({}, "same-host");
+    gateway.byDevice({ internalPort: 2000, suggestedPort: 2001 });
+    gateway.do(portAdd({ externalPort: 2000, internalPort: 2000 }), OPERATOR);
+    gateway.do({ type: "port.block", id: gateway.idAt(2000) }, OPERATOR);
+    const hash = contentHash(gateway.state);
+    expect(gateway.mapping(2001)).toBeDefined();
+    gateway.do(portAdd({ externalPort: 2000, internalPort: 2000, count: 3 }), OPERATOR);
+    expect(messageOf(gateway.revert(gateway.change()))).toBe("accepted");
+    expect(contentHash(gateway.state)).toBe(hash);
+  });
+
   it("[E5] of any change, however long ago, keeps the invariants or refuses", () => {
     let [reverted, refused] = [0, 0];
     fc.assert(
