@@ -33,10 +33,14 @@ export async function applyDeclaration(
     : await deps.tunnel.sealKeys(wanting.map(({ name, publicKey }) => ({ publicKey, ...given.get(name) })));
   const keys = new Map(wanting.map(({ name }, index) => [name, made[index] as DeviceKeys]));
   const gatewayKey = ownKey === null ? null : await sealGatewayKey(deps, ownKey, dry);
-  const sealed = [...made.flatMap(secretsOf), ...(gatewayKey === null ? [] : [gatewayKey.privateKeySecret])];
+  const named = [...made.flatMap(secretsOf), ...(gatewayKey === null ? [] : [gatewayKey.privateKeySecret])];
   const command = { type: "declaration.apply", declaration, prune, keys, routes, gatewayKey } as const;
   const secretBody = given.size > 0 || gatewayKey !== null;
-  return await sealing(deps, sealed, async () => await mutations.run(request, reply, command, { secretBody }));
+  return await sealing(
+    deps,
+    dry ? [] : named,
+    async () => await mutations.run(request, reply, command, { secretBody }),
+  );
 }
 
 /** The key that it has already is not sealed a second time. */
@@ -47,8 +51,7 @@ async function sealGatewayKey(
 ): Promise<NonNullable<DeclarationCommand["gatewayKey"]>> {
   const publicKey = tunnel.publicKeyOf(key);
   const { wireguard } = controller.state;
-  if (dry || wireguard?.publicKey === publicKey) {
-    return { publicKey, privateKeySecret: wireguard?.privateKeySecret ?? NO_SECRET };
-  }
+  if (wireguard?.publicKey === publicKey) return { publicKey, privateKeySecret: wireguard.privateKeySecret };
+  if (dry) return { publicKey, privateKeySecret: NO_SECRET };
   return { publicKey, privateKeySecret: await secrets.put("wireguard-key", key) };
 }

@@ -4,8 +4,9 @@ import type { ApiDeps, DeviceKeys } from "./deps.ts";
 
 type Deps = Pick<ApiDeps, "controller" | "secrets" | "log">;
 
-/** What a dry run names instead of a secret that it does not make. */
-export const NO_SECRET = `s${"0".repeat(32)}`;
+/** The n-th id that a dry run names instead of that of a secret, which it does not make. */
+const unsealed = (n: number): string => `s${n.toString(16).padStart(32, "0")}`;
+export const NO_SECRET = unsealed(0);
 
 /**
  * Lets `submit` name secrets that were sealed for it, and erases at once those that nothing names after it: these, if it
@@ -47,13 +48,13 @@ export function secretsOf({ privateKeySecret, presharedKeySecret }: DeviceKeys):
   return privateKeySecret === null ? [presharedKeySecret] : [privateKeySecret, presharedKeySecret];
 }
 
-/** Keys for the plan of the n-th device: different for each, and none that anybody could use. */
+/** Keys for the plan of the n-th device: others for each, and none that anybody could use. */
 export function unmadeKeys(publicKey: string | null, n = 0): DeviceKeys {
   const bytes = Buffer.alloc(32);
   bytes.writeUInt32BE(n);
   return {
     publicKey: publicKey ?? bytes.toString("base64"),
-    privateKeySecret: publicKey === null ? NO_SECRET : null,
-    presharedKeySecret: NO_SECRET,
+    privateKeySecret: publicKey === null ? unsealed(2 * n + 1) : null,
+    presharedKeySecret: unsealed(2 * n + 2),
   };
 }

@@ -199,7 +199,8 @@ export class FakeTunnel implements Tunnel {
   #keysFor(publicKey: string | null): DeviceKeys {
     this.#made += 1;
     const bytes = Buffer.alloc(32);
-    bytes.writeUInt32BE(this.#made);
+    // Not where a plan counts the keys that it does not make.
+    bytes.writeUInt32BE(this.#made, 4);
     return {
       publicKey: publicKey ?? bytes.toString("base64"),
       privateKeySecret: publicKey === null ? this.#keep("wireguard-key", this.#made * 2) : null,
@@ -208,7 +209,7 @@ export class FakeTunnel implements Tunnel {
   }
 
   #keep(kind: string, n: number): string {
-    const secretId = `s${n.toString(16).padStart(32, "0")}`;
+    const secretId = `s1${n.toString(16).padStart(31, "0")}`;
     this.#secrets.kept.set(secretId, { kind, material: new Secret(secretId) });
     return secretId;
   }
