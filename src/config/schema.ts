@@ -61,10 +61,7 @@ const role = z
 
 const lan = z.strictObject({
   interface: interfaceName,
-  devices: z
-    .enum(["any", "known"])
-    .default("any")
-    .refine((value) => value !== "known", notYet("devices can't be registered; `any` lets each address map to itself")),
+  devices: z.enum(["any", "known"]).default("any"),
   nonce: z.enum(["strict", "same-host"]).default("strict"),
   dns: z
     .boolean()

@@ -80,11 +80,14 @@ describe("the configuration file", () => {
   });
 
   it.each([
-    ["lan: [{ interface: lan0, devices: known }]", "lan[0].devices"],
     ["lan: [{ interface: lan0, dns: true }]", "lan[0].dns"],
     ["roles: [gateway, host]", "roles[1]"],
   ])("refuses %j as not built yet", (text, key) => {
     expect(errorsOf(text)).toEqual([expect.stringContaining(`\`${key}\` is not built yet: `)]);
+  });
+
+  it("[P13] takes `known`: only registered devices of that network may ask", () => {
+    expect(parse("lan: [{ interface: lan0, devices: known }]").config.lan[0]?.devices).toBe("known");
   });
 
   it("accepts what the contract has as default although it is not served yet, and notes what was asked for", () => {
