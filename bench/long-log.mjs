@@ -44,7 +44,7 @@ export async function writeLongLog(
   const addresses = ["11.22.33.1/24"];
   await append([
     event("settings.changed", { settings }),
-    event("interface.observed", { name: "wan0", up: true, addresses }),
+    event("interface.observed", { name: "wan0", up: true, addresses, gateway: null }),
   ]);
   let granted = 0;
   let released = 0;

@@ -38,7 +38,10 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "epoch.reset": (data) => data.reason,
   "instance.taken-over": (data) => `from ${data.from}`,
   "interface.lost": (data) => data.name,
-  "interface.observed": (data) => `${data.name} ${data.up ? data.addresses.join(" ") || "without address" : "down"}`,
+  "interface.observed": ({ name, up, addresses, gateway }) => {
+    const leads = gateway === null ? "" : gateway === "link" ? " leads on by itself" : ` via ${gateway}`;
+    return `${name} ${up ? addresses.join(" ") || "without address" : "down"}${leads}`;
+  },
   "lease.changed": (data) => `${data.mappingId} ${data.claimKey} ${lifetimeText(data.lifetime)}`,
   "lease.expired": (data) => `${data.mappingId} ${data.claimKey}`,
   "lease.granted": (data) => `${data.mappingId} ${data.claim.key} ${lifetimeText(data.claim.lifetime)}`,

@@ -119,7 +119,7 @@ function addressesOf(state: State, name: string): string[] {
   return addresses.map((cidr) => cidr.slice(0, cidr.indexOf("/")));
 }
 
-function gatewayFacts({ controller, reconcilers, condition }: DoctorParts): GatewayFacts {
+function gatewayFacts({ controller, config, reconcilers, condition }: DoctorParts): GatewayFacts {
   const { state } = controller;
   const { fault, verification } = condition();
   return {
@@ -133,7 +133,9 @@ function gatewayFacts({ controller, reconcilers, condition }: DoctorParts): Gate
       up: state.interfaces[name]?.up ?? false,
       addresses: addressesOf(state, name),
       externalAddress: externalAddress(state, name),
+      gateway: state.interfaces[name]?.gateway ?? null,
     })),
+    wansNamed: config.wan.interfaces.length > 0,
     listeners: state.listeners,
     ipv6Subnets: ipv6Subnets(state),
     unanswered: [...tableRows(state.mappings)].flatMap((mapping) => unansweredOf(state, mapping) ?? []),

@@ -10,7 +10,7 @@ import { routes } from "../reconcilers/routes.ts";
 import { secrets } from "../reconcilers/secrets.ts";
 import { sysctls } from "../reconcilers/sysctls.ts";
 import { type WireguardObservation, wireguard } from "../reconcilers/wireguard.ts";
-import { forwardKeysOf } from "../reducers/select/forward-rows.ts";
+import { forwardKeysOf } from "../reducers/select/forward-keys.ts";
 import type { ForwardRow, GuardRow, RouteRow, SysctlRow, WireguardRow } from "../reducers/select/rows.ts";
 import type { SecretRow } from "../reducers/select/secret-rows.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";

@@ -1,3 +1,4 @@
+import { removeRoutes } from "../adapters/kernel/route-target.ts";
 import { openNftables } from "../adapters/nftables/nftables.ts";
 import { removeWireguard } from "../adapters/wireguard/target.ts";
 import type { ReplayReport } from "../cli/programs.ts";
@@ -38,7 +39,7 @@ export function plan(dataDir: string, restore: Seq | "newest" | null): Promise<S
   return planSalvage(dataDir, { foldVersion: REDUCER_VERSION, ...(restore !== null && { restore }) });
 }
 
-/** Removes every nftables table and WireGuard interface that the instance of this data directory made, and nothing else. */
+/** Removes every nftables table, WireGuard interface and route that the instance of this data directory made, and nothing else. */
 export async function teardown(dataDir: string): Promise<void> {
   const copy = await copyForReading(dataDir);
   const { instanceId } = copy;
@@ -52,6 +53,7 @@ export async function teardown(dataDir: string): Promise<void> {
     }
     await nftables.removeAllOurs();
     await removeWireguard(instanceId);
+    await removeRoutes();
   } finally {
     await nftables.close();
   }

@@ -37,6 +37,9 @@ export const hostLabel = z
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "letters, digits and hyphens, as in nas or front-door");
 /** A WAN: an interface, for its first public address, or one address of a WAN interface. */
 export const wanName = z.union([ipv4, interfaceName]);
+/** By whom an interface's default route leads on: a router, or nobody on a point-to-point link. */
+export const routeGateway = z.union([ipv4, z.literal("link")]);
+export type RouteGateway = z.infer<typeof routeGateway>;
 /** A WireGuard key: 32 bytes in base64. */
 export const wireguardKey = z.string().regex(WIREGUARD_KEY, "32 bytes in base64");
 /** Where sealed material is; never the material. */

@@ -56,7 +56,7 @@ export const EVENT_TYPES = {
   "epoch.reset": { v: 1, schema: epochReset },
   "instance.taken-over": { v: 1, schema: instanceTakenOver },
   "interface.lost": { v: 1, schema: interfaceLost },
-  "interface.observed": { v: 1, schema: interfaceObserved },
+  "interface.observed": { v: 2, schema: interfaceObserved },
   "lease.changed": { v: 1, schema: leaseChanged },
   "lease.expired": { v: 1, schema: leaseExpired },
   "lease.granted": { v: 2, schema: leaseGranted },

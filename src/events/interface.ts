@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cidr, interfaceName, port, transport } from "./fields.ts";
+import { cidr, interfaceName, port, routeGateway, transport } from "./fields.ts";
 
 /** What the kernel says of an interface that is configured as WAN or LAN, settled for 2 s. */
 export const interfaceObserved = z.strictObject({
@@ -7,6 +7,8 @@ export const interfaceObserved = z.strictObject({
   up: z.boolean(),
   /** In the kernel's order: the first global address of a WAN is its external address. */
   addresses: z.array(cidr).max(64),
+  /** Of a WAN: where its IPv4 default route leads; null while it has none. */
+  gateway: routeGateway.nullable(),
 });
 
 /** The interface is gone from the kernel. */

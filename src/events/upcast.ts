@@ -17,6 +17,8 @@ export const UPCASTERS: readonly Upcaster[] = [
   { type: "lease.granted", from: 1, up: (data) => data },
   // There were no links that show a configuration; what was shown reads the same.
   { type: "secret.shown", from: 1, up: (data) => data },
+  // All traffic left by the machine's default route, whichever WAN that was of.
+  { type: "interface.observed", from: 1, up: (data) => ({ ...(data as object), gateway: null }) },
   // Before there were registered devices and WireGuard, every address of a LAN could map to itself.
   {
     type: "settings.changed",

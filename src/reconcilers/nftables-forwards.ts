@@ -1,4 +1,5 @@
-import { forwardDeletionExplained, selectForwards } from "../reducers/select/forward-rows.ts";
+import { forwardDeletionExplained } from "../reducers/select/forward-keys.ts";
+import { selectForwards } from "../reducers/select/forward-rows.ts";
 import type { ForwardRow } from "../reducers/select/rows.ts";
 import type { State } from "../reducers/state.ts";
 import type { ReconcilerDefinition } from "./contract.ts";

@@ -6,8 +6,9 @@ import { wanAddress } from "./select/external-address.ts";
 import type { State, WanAddress } from "./state.ts";
 
 export function onInterfaceObserved(draft: State, record: PortreeveRecord<"interface.observed">): void {
-  const { name, up, addresses } = record.event.data;
-  draft.interfaces = { ...draft.interfaces, [name]: { name, up, addresses: [...addresses], revision: record.seq } };
+  const { name, up, addresses, gateway } = record.event.data;
+  const observed = { name, up, addresses: [...addresses], gateway, revision: record.seq };
+  draft.interfaces = { ...draft.interfaces, [name]: observed };
   followTopology(draft, record);
 }
 

@@ -11,6 +11,10 @@ interface FirstState {
   readonly settings: { readonly lan: object[] };
 }
 
+interface ThirdState {
+  readonly interfaces: Record<string, object>;
+}
+
 interface SecondState {
   readonly devices: Record<string, { readonly name: string; readonly publicKey: string | null }>;
 }
@@ -77,6 +81,12 @@ export const STATE_LIFTS: readonly StateLift[] = [
       deviceNamed: Object.fromEntries(named) as unknown,
       deviceKeyed: Object.fromEntries(keyed) as unknown,
     };
+  },
+  // The gateway of a WAN was not looked at.
+  (state) => {
+    const { interfaces, ...rest } = state as ThirdState;
+    const links = Object.entries(interfaces).map(([name, link]) => [name, { ...link, gateway: null }]);
+    return { ...rest, interfaces: Object.fromEntries(links) as unknown };
   },
 ];
 

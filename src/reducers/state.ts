@@ -1,6 +1,6 @@
 import type { TokenCreated } from "../events/account.ts";
 import type { Seq } from "../events/envelope.ts";
-import type { Transport } from "../events/fields.ts";
+import type { RouteGateway, Transport } from "../events/fields.ts";
 import type { DeviceAdded } from "../events/device.ts";
 import type { Claim } from "../events/mapping.ts";
 import type { Settings } from "../events/settings.ts";
@@ -8,7 +8,7 @@ import type { SubnetAdded } from "../events/subnet.ts";
 import { emptyTable, type Table } from "../lib/table.ts";
 
 /** Bumped when the same log would fold into another state: snapshots of an older fold are then not used. */
-export const REDUCER_VERSION = 3;
+export const REDUCER_VERSION = 4;
 
 export interface Mapping {
   id: string;
@@ -66,6 +66,8 @@ export interface Interface {
   name: string;
   up: boolean;
   addresses: string[];
+  /** Where its default route leads; null: it has none, or is no WAN. */
+  gateway: RouteGateway | null;
   revision: Seq;
 }
 

@@ -36,6 +36,8 @@ export class Lab {
   readonly internet: Agent;
   readonly clients: readonly Agent[];
   readonly lan1Client: Agent | null;
+  /** Where there are two providers, a host that both reach. */
+  readonly remote: Agent | null;
   /** An agent on the gateway itself: hairpin from there, listeners there. */
   readonly onGateway: Agent;
   /** The gateway's address on the WAN; a scenario that changes it says so here. */
@@ -50,6 +52,7 @@ export class Lab {
     this.internet = new Agent(topology.internet);
     this.clients = topology.clients.map((host) => new Agent(host));
     this.lan1Client = topology.lan1Client === null ? null : new Agent(topology.lan1Client);
+    this.remote = topology.remote === null ? null : new Agent(topology.remote);
     this.onGateway = new Agent(topology.gateway);
   }
 
@@ -77,6 +80,7 @@ export class Lab {
   async close(): Promise<void> {
     for (const agent of [this.internet, this.onGateway, ...this.clients]) agent.close();
     this.lan1Client?.close();
+    this.remote?.close();
     await this.gateway.close();
     await this.topology.close();
   }

@@ -14,6 +14,10 @@ const NETNS_DIR = "/run/netns";
 /** Looks public, and is in no list of documentation prefixes: real clients refuse those. */
 export const WAN_GATEWAY = "11.22.33.1";
 export const WAN_STRANGER = "11.22.33.2";
+export const WAN1_GATEWAY = "11.22.44.1";
+export const WAN1_STRANGER = "11.22.44.2";
+/** A host that is reached by both providers. */
+export const REMOTE = "11.22.99.2";
 export const LAN_GATEWAY = "192.168.77.1";
 export const LAN1_GATEWAY = "192.168.78.1";
 export const LAN1_CLIENT = "192.168.78.2";
@@ -24,6 +28,8 @@ export const LAN1_CLIENT = "192.168.78.2";
  * @property {boolean} [lan1] A second served segment with one client. Default false.
  * @property {string} [lan] Address of the gateway on lan0, in CIDR. Default 192.168.77.1/24.
  * @property {number} [peers] Hosts somewhere in the internet, each behind the stranger in a network of its own. Default 0.
+ * @property {boolean} [wan1] A second provider, on wan1, and a host in the internet that both reach. Each provider drops
+ *   what comes from a source that is not its customer's. Default false.
  * @property {string[]} [clientAddresses] More addresses (CIDR) of the first client.
  */
 
@@ -197,6 +203,8 @@ export async function createTopology(options = {}) {
     }
     if (peers.length > 0) await internet.exec("sysctl", "-qw", "net.ipv4.ip_forward=1");
 
+    const second = options.wan1 === true ? await addSecondProvider({ host, gateway, internet }) : null;
+
     let lan1Client = null;
     if (options.lan1 === true) {
       lan1Client = await host("l1", LAN1_CLIENT);
@@ -211,11 +219,50 @@ export async function createTopology(options = {}) {
         `route add default via ${LAN1_GATEWAY} dev eth0`,
       ]);
     }
-    return { prefix, internet, gateway, lanSwitch, clients, peers, lan1Client, lanGateway, close };
+    const { provider = null, remote = null } = second ?? {};
+    return { prefix, internet, provider, remote, gateway, lanSwitch, clients, peers, lan1Client, lanGateway, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/**
+ * @param {{ host: (name: string, address: string) => Promise<Host>; gateway: Host; internet: Host }} parts
+ */
+async function addSecondProvider({ host, gateway, internet }) {
+  const provider = await host("isp1", WAN1_STRANGER);
+  const remote = await host("remote", REMOTE);
+  const uplinks = [
+    { by: internet, wan: "wan0", ours: WAN_GATEWAY, near: "11.22.91.1", far: "11.22.91.2" },
+    { by: provider, wan: "wan1", ours: WAN1_GATEWAY, near: "11.22.92.1", far: "11.22.92.2" },
+  ];
+  await batch(gateway.namespace, [
+    `link add wan1 type veth peer name wan1 netns ${provider.namespace}`,
+    `address add ${WAN1_GATEWAY}/24 dev wan1`,
+    "link set wan1 up",
+    `route add default via ${WAN1_STRANGER} dev wan1 metric 200`,
+  ]);
+  await batch(provider.namespace, [`address add ${WAN1_STRANGER}/24 dev wan1`, "link set wan1 up"]);
+  await batch(remote.namespace, [`address add ${REMOTE}/32 dev lo`]);
+  for (const { by, wan, ours, near, far } of uplinks) {
+    await batch(by.namespace, [
+      `link add remote type veth peer name ${wan} netns ${remote.namespace}`,
+      `address add ${near}/24 dev remote`,
+      "link set remote up",
+    ]);
+    await batch(remote.namespace, [
+      `address add ${far}/24 dev ${wan}`,
+      `link set ${wan} up`,
+      `route add ${network(`${ours}/24`)} via ${near} dev ${wan} src ${REMOTE}`,
+    ]);
+    await batch(by.namespace, [`route add ${REMOTE}/32 via ${far} dev remote`]);
+    await by.exec("sysctl", "-qw", "net.ipv4.ip_forward=1");
+    const customer = `iifname "${wan}" ip saddr != ${network(`${ours}/24`)}`;
+    const hook = "type filter hook prerouting priority 0; policy accept;";
+    await by.exec("nft", `table ip provider {\nchain in {\n${hook}\n${customer} counter drop\n}\n}`);
+  }
+  return { provider, remote };
 }
 
 /** @typedef {Awaited<ReturnType<typeof createTopology>>} Topology */

@@ -197,7 +197,8 @@ export class GatewayProcess {
     for (const name of [...settings.wan.interfaces, ...settings.lan.map((lan) => lan.interface)]) {
       const link = network.links.get(name);
       if (link === undefined) commands.push({ type: "interface.lose", name });
-      else commands.push({ type: "interface.observe", name, up: link.up, addresses: [...link.addresses] });
+      else
+        commands.push({ type: "interface.observe", name, up: link.up, addresses: [...link.addresses], gateway: null });
     }
     commands.push({ type: "listeners.observe", listeners: [...network.listeners] });
     let all = true;

@@ -94,10 +94,12 @@ export class LinkObserver {
     const byName = new Map(links.links.map((link) => [link.name, link]));
     for (const name of new Set([...wans, ...this.#options.servedWith(settings)])) {
       const link = byName.get(name);
-      const eager = atStart || !wans.has(name);
-      if (!this.#settled(name, { seen: textOf(link), recorded: textOf(state.interfaces[name]), eager })) continue;
-      if (link === undefined) await this.#submit({ type: "interface.lose", name });
-      else await this.#submit({ type: "interface.observe", name, up: link.up, addresses: addressesOf(link) });
+      const isWan = wans.has(name);
+      const eager = atStart || !isWan;
+      const sight = link === undefined ? undefined : sightOf(link, isWan);
+      if (!this.#settled(name, { seen: textOf(sight), recorded: textOf(state.interfaces[name]), eager })) continue;
+      if (sight === undefined) await this.#submit({ type: "interface.lose", name });
+      else await this.#submit({ type: "interface.observe", name, ...sight });
     }
   }
 
@@ -114,10 +116,12 @@ export class LinkObserver {
   }
 }
 
-type Sight = Pick<Link, "up" | "addresses">;
-const addressesOf = ({ addresses }: Sight): string[] => addresses.slice(0, ADDRESSES_MAX);
-const textOf = (link: Sight | undefined): string =>
-  link === undefined ? "gone" : JSON.stringify([link.up, addressesOf(link)]);
+type Sight = Pick<Link, "up" | "addresses" | "gateway">;
+const sightOf = ({ up, addresses, gateway }: Link, isWan: boolean): Sight => {
+  return { up, addresses: addresses.slice(0, ADDRESSES_MAX), gateway: isWan ? gateway : null };
+};
+const textOf = (sight: Sight | undefined): string =>
+  sight === undefined ? "gone" : JSON.stringify([sight.up, sight.addresses, sight.gateway]);
 
 type Without<C> = C extends unknown ? Omit<C, "source" | "requestId"> : never;
 type ObserverCommand = Without<

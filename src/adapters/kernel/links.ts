@@ -2,7 +2,9 @@ import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { z } from "zod";
+import type { RouteGateway } from "../../events/fields.ts";
 import { PortreeveError } from "../../lib/errors.ts";
+import { ROUTE_PROTOCOL } from "./route-protocol.ts";
 
 const run = promisify(execFile);
 
@@ -21,7 +23,20 @@ const linkSchema = z.object({
   flags: z.array(z.string()),
   addr_info: z.array(z.union([addressSchema, z.object({}).strict()])).default([]),
 });
-const routeSchema = z.object({ dst: z.string(), dev: z.string().optional(), metric: z.number().optional() });
+const hopSchema = z.object({
+  dev: z.string().optional(),
+  gateway: z.string().optional(),
+  /** A next hop of another family. */
+  via: z.unknown().optional(),
+  flags: z.array(z.string()).default([]),
+});
+const routeSchema = hopSchema.extend({
+  dst: z.string(),
+  metric: z.number().optional(),
+  table: z.union([z.string(), z.number()]).optional(),
+  protocol: z.union([z.string(), z.number()]).optional(),
+  nexthops: z.array(hopSchema).optional(),
+});
 
 export interface Link {
   readonly name: string;
@@ -30,6 +45,8 @@ export interface Link {
   readonly up: boolean;
   /** "192.168.7.1/24", in the kernel's order; global scope, no temporary or tentative ones. */
   readonly addresses: readonly string[];
+  /** Where its IPv4 default route leads; null while it has none. */
+  readonly gateway: RouteGateway | null;
 }
 
 export interface Links {
@@ -53,15 +70,42 @@ async function ipJson(args: readonly string[]): Promise<unknown> {
 export async function readLinks(): Promise<Links> {
   const [rawLinks, rawRoutes] = await Promise.all([
     ipJson(["addr", "show"]),
-    ipJson(["-4", "route", "show", "default"]),
+    ipJson(["-4", "route", "show", "table", "all", "default"]),
   ]);
-  const links = z.array(linkSchema).parse(rawLinks).map(toLink);
+  const hops = defaultHops(rawRoutes);
+  const gateways = new Map(hops.toReversed().flatMap(({ dev, gateway }) => (gateway === null ? [] : [[dev, gateway]])));
+  const links = z.array(linkSchema).parse(rawLinks);
+  return {
+    links: links.map((link) => ({ ...toLink(link), gateway: gateways.get(link.ifname) ?? null })),
+    defaultRoutes: [...new Set(hops.filter(({ main }) => main).map(({ dev }) => dev))],
+  };
+}
+
+interface DefaultHop {
+  readonly dev: string;
+  /** Null: it leads nowhere now, or by another family. */
+  readonly gateway: RouteGateway | null;
+  readonly main: boolean;
+}
+
+/**
+ * Ways out that others have set up, of the main table before all others, lowest metric first. A second uplink's may be
+ * in a table of its own.
+ */
+export function defaultHops(raw: unknown): DefaultHop[] {
   const routes = z
     .array(routeSchema)
-    .parse(rawRoutes)
-    .filter((route) => route.dev !== undefined);
-  routes.sort((left, right) => (left.metric ?? 0) - (right.metric ?? 0));
-  return { links, defaultRoutes: [...new Set(routes.map((route) => route.dev as string))] };
+    .parse(raw)
+    .filter(({ protocol }) => Number(protocol) !== ROUTE_PROTOCOL)
+    .map((route) => ({ ...route, main: route.table === undefined || route.table === "main" }));
+  routes.sort((left, right) => Number(right.main) - Number(left.main) || (left.metric ?? 0) - (right.metric ?? 0));
+  return routes.flatMap(({ main, nexthops, ...route }) =>
+    (nexthops ?? [route]).flatMap(({ dev, gateway, via, flags }): DefaultHop[] => {
+      if (dev === undefined) return [];
+      const leads = via === undefined && !flags.includes("linkdown") && !flags.includes("dead");
+      return [{ dev, gateway: leads ? (gateway ?? "link") : null, main }];
+    }),
+  );
 }
 
 const FAMILIES = [
@@ -86,7 +130,7 @@ export async function readRoutes(): Promise<{ prefix: string; interface: string 
   return families.flat();
 }
 
-function toLink(link: z.infer<typeof linkSchema>): Link {
+function toLink(link: z.infer<typeof linkSchema>): Omit<Link, "gateway"> {
   const addresses = link.addr_info.flatMap((address) => {
     if (!("local" in address) || address.scope !== "global") return [];
     if (address.temporary || address.deprecated || address.tentative) return [];

@@ -3,13 +3,15 @@ import type { Change, Outcome, ReconcileError, Target } from "../../reconcilers/
 import type { RouteRow } from "../../reducers/select/rows.ts";
 import { type IpBatch, ipBatch } from "./ip-batch.ts";
 import { watchLinks } from "./links.ts";
+import { ROUTE_PROTOCOL } from "./route-protocol.ts";
 
-/** Marks our routes and rules: rtnetlink's protocol numbers from 128 on are free for programs; others leave these alone. */
-export const ROUTE_PROTOCOL = 191;
 /** rtnetlink's RT_SCOPE_LINK: of an address that the kernel gave itself. */
 const SCOPE_LINK = "253";
 /** An interface that another reconciler is making is there within moments; no promise waits longer than for 5 s. */
 const ARRIVAL_MAX_MS = 4000;
+/** rtnetlink's RTN_UNREACHABLE, and the last metric there is: any other route of the table comes before it. */
+const UNREACHABLE = "7";
+const LAST_METRIC = 4_294_967_295;
 /** In case no hint comes. */
 const ARRIVAL_LOOK_MS = 500;
 /** One interface that comes up makes a dozen hints. */
@@ -24,10 +26,24 @@ const addressesSchema = z.array(
 );
 const number = z.union([z.string(), z.number()]).optional();
 const routesSchema = z.array(
-  z.object({ dst: z.string(), dev: z.string().optional(), gateway: z.string().optional(), table: number }),
+  z.object({
+    dst: z.string(),
+    dev: z.string().optional(),
+    gateway: z.string().optional(),
+    table: number,
+    type: z.string().optional(),
+  }),
 );
 const rulesSchema = z.array(
-  z.object({ priority: z.number(), fwmark: number, fwmask: number, table: number, protocol: number }),
+  z.object({
+    priority: z.number(),
+    src: z.string().optional(),
+    fwmark: number,
+    fwmask: number,
+    table: number,
+    suppress_prefixlen: z.number().optional(),
+    protocol: number,
+  }),
 );
 const neighboursSchema = z.array(z.object({ dst: z.string(), dev: z.string().optional(), protocol: number }));
 
@@ -88,6 +104,17 @@ export function createRouteTarget({ tunnel, keyOf, ip = ipBatch }: RouteTargetOp
   };
 }
 
+/** All that bears our protocol number; what is on an interface of ours goes with it. */
+export async function removeRoutes(ip: IpBatch = ipBatch): Promise<void> {
+  const { signal } = new AbortController();
+  const rows = await observeRows(ip, null, signal);
+  await applyAll(
+    ip,
+    rows.map((observed, index) => ({ op: "delete", key: `${index}`, observed })),
+    signal,
+  );
+}
+
 async function soonest(hint: Promise<void>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
@@ -108,14 +135,19 @@ async function observeRows(ip: IpBatch, tunnel: string | null, signal: AbortSign
     .filter((line) => line.trim() !== "")
     .map((line): unknown => JSON.parse(line));
   return [
-    ...routesSchema.parse(routes).map(({ dst, dev = "", gateway = null, table }): RouteRow => {
+    ...routesSchema.parse(routes).map(({ dst, dev = "", gateway = null, table, type }): RouteRow => {
       const prefix = dst === "default" ? (gateway?.includes(":") ? "::/0" : "0.0.0.0/0") : withLength(dst);
+      if (type === UNREACHABLE) return { kind: "unreachable", table: Number(table ?? MAIN_TABLE), prefix };
       return { kind: "route", table: Number(table ?? MAIN_TABLE), prefix, interface: dev, gateway };
     }),
     ...rulesSchema
       .parse(rules)
       .filter(({ protocol }) => Number(protocol) === ROUTE_PROTOCOL)
-      .map(({ priority, fwmark, fwmask, table }): RouteRow => {
+      .map(({ priority, src = "all", fwmark, fwmask, table, suppress_prefixlen: suppressed }): RouteRow => {
+        if (src !== "all") {
+          const specific = suppressed === 0;
+          return { kind: "source", priority, from: src, table: Number(table ?? MAIN_TABLE), specific };
+        }
         const [mark, mask] = [Number(fwmark ?? 0), Number(fwmask ?? 0xffffffff)];
         return { kind: "rule", priority, mark, mask, table: Number(table ?? MAIN_TABLE) };
       }),
@@ -150,7 +182,15 @@ function commandOf(row: RouteRow, op: "add" | "delete"): string {
       return `address ${replace} ${row.address} dev ${row.interface}`;
     case "route": {
       const via = row.gateway === null ? "" : `via ${row.gateway} `;
-      return `route ${replace} ${row.prefix} ${via}dev ${row.interface} table ${row.table} proto ${ours}`;
+      // The main table has a route to the gateway, or says the same of it: another look at that would only fail.
+      const onLink = op === "add" && row.gateway !== null ? " onlink" : "";
+      return `route ${replace} ${row.prefix} ${via}dev ${row.interface} table ${row.table} proto ${ours}${onLink}`;
+    }
+    case "unreachable":
+      return `route ${replace} unreachable ${row.prefix} table ${row.table} metric ${LAST_METRIC} proto ${ours}`;
+    case "source": {
+      const only = row.specific ? " suppress_prefixlength 0" : "";
+      return `rule ${op} priority ${row.priority} from ${row.from} lookup ${row.table}${only} protocol ${ours}`;
     }
     case "rule": {
       const mark = `${hex(row.mark)}/${hex(row.mask)}`;
@@ -170,8 +210,11 @@ async function applyAll(
 ): Promise<Outcome[]> {
   const steps: { readonly change: Change<RouteRow, RouteRow>; readonly command: string; readonly op: string }[] = [];
   for (const change of plan) {
-    // A rule or route of another content under the same key goes first: `ip rule add` would keep both.
-    if (change.op !== "create") steps.push({ change, command: commandOf(change.observed, "delete"), op: "delete" });
+    // What is there of another content under the same key goes first: `ip rule add` would keep both. A route is replaced
+    // where it is: no packet meets the table without it.
+    const replaced = change.op === "update" && change.observed.kind === "route";
+    if (change.op !== "create" && !replaced)
+      steps.push({ change, command: commandOf(change.observed, "delete"), op: "delete" });
     if (change.op !== "delete") steps.push({ change, command: commandOf(change.desired.spec, "add"), op: "add" });
   }
   const commands = steps.map(({ command }) => command);

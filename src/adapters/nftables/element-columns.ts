@@ -10,8 +10,16 @@ export interface SetLayout {
   readonly data: readonly Field[];
 }
 
-/** `ports`: an interval of ports, `port`: one. `source`: a network, which is in `toAddress`, with its length in `toPort`. */
-export type Field = "address" | "protocol" | "port" | "ports" | "source";
+/**
+ * `ports`: an interval of ports, `port`: one. `source`: a network, which is in `toAddress`, with its length in `toPort`.
+ * `via`: the verdict to go on in the chain of that way out, whose number is in `toPort`.
+ */
+export type Field = "address" | "protocol" | "port" | "ports" | "source" | "via";
+
+/** The chain that sends packets out by a way. */
+export const viaChain = (number: number): string => `via_${number}`;
+/** 0 for a chain that is none of these. */
+export const viaOfChain = (name: string): number => Number(/^via_([1-9]\d?)$/.exec(name)?.[1] ?? 0);
 
 const ADDRESS_KEY = ["address", "protocol", "port"] as const;
 
@@ -25,6 +33,8 @@ export const FORWARD_SETS: readonly SetLayout[] = [
   { name: "restricted", key: ["address", "protocol", "ports"], data: [] },
   { name: "allowed", key: ["address", "protocol", "ports", "source"], data: [] },
   { name: "visited", key: ADDRESS_KEY, data: [] },
+  { name: "host_via", key: ["address"], data: ["via"] },
+  { name: "port_via", key: ADDRESS_KEY, data: ["via"] },
 ];
 
 export const GUARD_SETS: readonly SetLayout[] = [{ name: "holders", key: ["address"], data: [] }];

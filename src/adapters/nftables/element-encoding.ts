@@ -1,6 +1,6 @@
 import { formatIpv4 } from "../../lib/ip.ts";
 import type { Element, ElementChange, Part } from "../../protocols/nftables-json/element.ts";
-import type { ElementFields, Field, SetLayout } from "./element-columns.ts";
+import { type ElementFields, type Field, type SetLayout, viaChain } from "./element-columns.ts";
 import { TCP, UDP } from "./set-elements.ts";
 
 /** `replace`: the key is there with other data; removed and added within one transaction. */
@@ -28,8 +28,13 @@ export function elementChanges(
 
 function elementOf(table: string, layout: SetLayout, fields: ElementFields): Element {
   const key = layout.key.map((field) => keyPart(field, fields));
-  const data = layout.data.map((field) => (field === "address" ? formatIpv4(fields.toAddress) : fields.toPort));
+  const data = layout.data.map((field) => dataPart(field, fields));
   return { table, set: layout.name, key, data: data.length === 0 ? null : data };
+}
+
+function dataPart(field: Field, { toAddress, toPort }: ElementFields): Part {
+  if (field === "via") return { goto: viaChain(toPort) };
+  return field === "address" ? formatIpv4(toAddress) : toPort;
 }
 
 function keyPart(field: Field, fields: ElementFields): Part {

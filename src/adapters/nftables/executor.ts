@@ -7,7 +7,7 @@ import {
   reconcileError,
   withExactIntervals,
 } from "./element-commit.ts";
-import { ElementColumns, type ElementFields, type SetLayout } from "./element-columns.ts";
+import { ElementColumns, type ElementFields, type SetLayout, viaChain } from "./element-columns.ts";
 import { type FieldsChange, OPERATIONS, type Operation } from "./element-encoding.ts";
 import { listChain, listChains } from "./filter-listing.ts";
 import { endFlows, type ExternalPorts } from "./flow-ending.ts";
@@ -176,7 +176,12 @@ export class Executor {
       if (alone.skeletonError === null) return { ...alone, refused: commitElements(target, changes) };
     }
     const rebuilt = this.#rebuild(target, skeleton);
-    return { ...rebuilt, refused: commitElements(target, changes) };
+    // What led to a chain that went is gone with it, and need not be looked for one by one.
+    const left = changes.map((change): FieldsChange => {
+      const gone = change.operation === "delete" && !leadsSomewhere(target, skeleton, change.fields);
+      return gone ? { ...change, operation: "none" } : change;
+    });
+    return { ...rebuilt, refused: commitElements(target, left) };
   }
 
   /** Nothing in the table that writing the skeleton over it would leave there. */
@@ -191,7 +196,11 @@ export class Executor {
     const present = ElementColumns.empty();
     this.#elements(target.table, target.sets, present);
     const kept: FieldsChange[] = [];
-    for (let index = 0; index < present.length; index += 1) kept.push({ operation: "add", fields: present.at(index) });
+    for (let index = 0; index < present.length; index += 1) {
+      const fields = present.at(index);
+      // What leads to a chain that goes would keep all of it from being written.
+      if (leadsSomewhere(target, skeleton, fields)) kept.push({ operation: "add", fields });
+    }
     const clear = `add table inet ${target.table}\ndelete table inet ${target.table}\n`;
     return this.#transactSkeleton(target.table, clear + skeleton.text + elementsText(target, kept));
   }
@@ -217,6 +226,11 @@ export class Executor {
     const result = this.#nft.transact(commands);
     return result.ok ? null : reconcileError(result.error);
   }
+}
+
+/** False for a verdict that names a chain which the skeleton does not have. */
+function leadsSomewhere({ sets }: ElementTarget, { chains }: Skeleton, { set, toPort }: ElementFields): boolean {
+  return sets[set]?.data[0] !== "via" || chains.includes(viaChain(toPort));
 }
 
 /** Maps of external ports that lead somewhere. */

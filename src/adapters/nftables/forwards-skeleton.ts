@@ -2,6 +2,7 @@ import { RESERVED_FIRST, RESERVED_LAST } from "../../lib/reserved-ports.ts";
 import type { ForwardRow } from "../../reducers/select/rows.ts";
 import { hex, MARK_OURS, MARK_SEVERED } from "./marks.ts";
 import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
+import { addWaysOut } from "./ways-out-chains.ts";
 
 export const FORWARDS_TABLE = "portreeve";
 
@@ -30,6 +31,8 @@ export function forwardsSkeleton(row: SkeletonRow): Skeleton {
   builder.set("restricted", `type ${ADDRESS_KEY}; flags interval;`);
   builder.set("allowed", `type ${ADDRESS_KEY} . ipv4_addr; flags interval;`);
   builder.set("visited", `type ${ADDRESS_KEY};`);
+  builder.map("host_via", "type ipv4_addr : verdict;");
+  builder.map("port_via", `type ${ADDRESS_KEY} : verdict;`);
 
   const external = "ip daddr . meta l4proto . th dport";
   builder.chain("inward", null, [
@@ -45,6 +48,7 @@ export function forwardsSkeleton(row: SkeletonRow): Skeleton {
   builder.chain("postrouting", "nat hook postrouting priority 100", postroutingRules(row));
   builder.chain("shadow", "filter hook postrouting priority 101", shadowRules(row));
   builder.chain("forward", "filter hook forward priority 0", forwardRules(row));
+  addWaysOut(builder, row);
   return builder.build();
 }
 

@@ -1,6 +1,8 @@
-import type { ElementFields, Field, SetLayout } from "./element-columns.ts";
+import { type ElementFields, type Field, type SetLayout, viaOfChain } from "./element-columns.ts";
 import {
   attribute,
+  attributeText,
+  attributeUint32,
   eachAttribute,
   endOf,
   findAttribute,
@@ -33,6 +35,11 @@ const NFTA_SET_ELEM_DATA = 2;
 const NFTA_SET_ELEM_TIMEOUT = 4;
 const NFTA_SET_ELEM_KEY_END = 10;
 const NFTA_DATA_VALUE = 1;
+const NFTA_DATA_VERDICT = 2;
+const NFTA_VERDICT_CODE = 1;
+const NFTA_VERDICT_CHAIN = 2;
+/** As the unsigned number it is read as; -4. */
+const NFT_GOTO = 0xfffffffc;
 
 /** Each part of a concatenation fills a register of 32 bits, from its first byte. */
 const REGISTER_BYTES = 4;
@@ -94,8 +101,11 @@ function decodeElement(
   if (key < 0 || findAttribute(bytes, start, end, NFTA_SET_ELEM_TIMEOUT) >= 0) return null;
   // Absent in a set without intervals.
   const keyEnd = valueOf(bytes, start, end, NFTA_SET_ELEM_KEY_END, layout.key.length);
-  const data = layout.data.length === 0 ? 0 : valueOf(bytes, start, end, NFTA_SET_ELEM_DATA, layout.data.length);
-  if (data < 0) return null;
+  const isVerdict = layout.data[0] === "via";
+  const via = isVerdict ? viaOf(bytes, start, end) : 0;
+  const hasValue = layout.data.length > 0 && !isVerdict;
+  const data = hasValue ? valueOf(bytes, start, end, NFTA_SET_ELEM_DATA, layout.data.length) : 0;
+  if (data < 0 || via === null) return null;
   const fields = { set, address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0 };
   for (let part = 0; part < layout.key.length; part += 1) {
     const at = key + part * REGISTER_BYTES;
@@ -115,13 +125,25 @@ function decodeElement(
       fields.lastPort = bytes.readUInt16BE(last);
     }
   }
-  for (let part = 0; part < layout.data.length; part += 1) {
+  if (isVerdict) fields.toPort = via;
+  for (let part = 0; hasValue && part < layout.data.length; part += 1) {
     const at = data + part * REGISTER_BYTES;
     if (layout.data[part] === "address") fields.toAddress = bytes.readUInt32BE(at);
     else fields.toPort = bytes.readUInt16BE(at);
   }
   const transport = fields.protocol === TCP || fields.protocol === UDP || !layout.key.includes("protocol");
   return transport ? fields : null;
+}
+
+/** The way out that the verdict of an element leads to; null for any other verdict. */
+function viaOf(bytes: Buffer, start: number, end: number): number | null {
+  const holder = findAttribute(bytes, start, end, NFTA_SET_ELEM_DATA);
+  if (holder < 0) return null;
+  const verdict = findAttribute(bytes, offsetOf(holder), endOf(holder), NFTA_DATA_VERDICT);
+  if (verdict < 0) return null;
+  const [from, to] = [offsetOf(verdict), endOf(verdict)];
+  if (attributeUint32(bytes, from, to, NFTA_VERDICT_CODE) !== NFT_GOTO) return null;
+  return viaOfChain(attributeText(bytes, from, to, NFTA_VERDICT_CHAIN) ?? "") || null;
 }
 
 /** Address and length of the network that is exactly these addresses; null if none is. */

@@ -18,6 +18,8 @@ const SET_OF: Record<ElementRow["kind"], number> = {
   restricted: 5,
   allowed: 6,
   visited: 7,
+  hostVia: 8,
+  portVia: 9,
 };
 const KINDS = Object.keys(SET_OF) as ElementRow["kind"][];
 
@@ -52,7 +54,7 @@ function dataOf(row: ElementRow): Pick<ElementFields, "toAddress" | "toPort"> {
   }
   return {
     toAddress: "toAddress" in row ? addressNumber(row.toAddress) : 0,
-    toPort: "toPort" in row ? row.toPort : 0,
+    toPort: "toPort" in row ? row.toPort : "via" in row ? row.via : 0,
   };
 }
 
@@ -63,6 +65,11 @@ export function rowOfFields(fields: ElementFields): { key: string; row: ElementR
   if (kind === "ours") return { key: `ours|${protocol}|${firstPort}`, row: { kind, protocol, port: firstPort } };
   const [address, toAddress] = [formatIpv4(fields.address), formatIpv4(fields.toAddress)];
   if (kind === "egress") return { key: `egress|${address}`, row: { kind, address, toAddress } };
+  if (kind === "hostVia") return { key: `hostVia|${address}`, row: { kind, address, via: toPort } };
+  if (kind === "portVia") {
+    const row = { kind, address, protocol, port: firstPort, via: toPort } as const;
+    return { key: `portVia|${address}|${protocol}|${firstPort}`, row };
+  }
   if (kind === "visited") {
     return { key: `visited|${address}|${protocol}|${firstPort}`, row: { kind, address, protocol, port: firstPort } };
   }

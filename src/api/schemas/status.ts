@@ -73,7 +73,14 @@ export const statusSchema = z
     startedAt: time,
     uptime: z.number().int().describe("seconds"),
     seq,
-    wans: z.array(z.strictObject({ interface: z.string(), up: z.boolean(), externalAddress: z.string().nullable() })),
+    wans: z.array(
+      z.strictObject({
+        interface: z.string(),
+        up: z.boolean(),
+        externalAddress: z.string().nullable(),
+        gateway: z.string().nullable().describe("where its default route leads: an address, or link; null: nowhere"),
+      }),
+    ),
     lans: z.array(
       z.strictObject({
         interface: z.string(),

@@ -36,7 +36,8 @@ export function statusView({ state, mode, reconcilers, readiness, info, base, no
     uptime: Math.max(0, Math.floor((now - info.startedAt) / 1000)),
     seq: state.seq,
     wans: settings.wan.interfaces.map((name) => {
-      return { interface: name, up: interfaces[name]?.up ?? false, externalAddress: externalAddress(state, name) };
+      const { up = false, gateway = null } = interfaces[name] ?? {};
+      return { interface: name, up, externalAddress: externalAddress(state, name), gateway };
     }),
     lans: settings.lan.map(({ interface: name, nonce }) => {
       const { up = false, addresses = [] } = interfaces[name] ?? {};

@@ -46,7 +46,7 @@ export function statusText(status: StatusDocument, paint: Paint, now: number): s
   const open =
     total === 0 ? "none open" : `${total} open${devices === 0 ? "" : `, of ${counted(devices, "device")} that asked`}`;
   const fields: [string, string[]][] = [
-    ["wan", status.wans.map((wan) => `${wan.interface}  ${addressText(wan)}`)],
+    ["wan", status.wans.map((wan) => `${wan.interface}  ${addressText(wan)}${wayText(wan, status.wans.length > 1)}`)],
     ["lan", status.lans.map(lanText)],
     ["wireguard", tunnelTexts(status.tunnel)],
     ["ports", [failing === 0 ? open : `${open}, ${failing} rows failing`]],
@@ -87,6 +87,12 @@ function tunnelTexts(tunnel: StatusDocument["tunnel"]): string[] {
 function addressText({ up, externalAddress }: StatusDocument["wans"][number]): string {
   if (!up) return "down";
   return externalAddress ?? "no public address; ports open when it has one";
+}
+
+/** With one WAN its address says enough. */
+function wayText({ up, gateway }: StatusDocument["wans"][number], several: boolean): string {
+  if (!several || !up || gateway === "link") return "";
+  return gateway === null ? "  leads nowhere: it has no default route" : `  via ${gateway}`;
 }
 
 function lanText({ interface: name, up, addresses, nonce }: StatusDocument["lans"][number]): string {

@@ -1,6 +1,9 @@
 import type { Value, ValuePart } from "./schema.ts";
 
-/** One member of a named set or map of family `inet`. Parts of a concatenation are listed; a port range is a pair, a network "203.0.113.0/24". */
+/**
+ * One member of a named set or map of family `inet`. Parts of a concatenation are listed; a port range is a pair, a network
+ * "203.0.113.0/24", a verdict the chain to go on in.
+ */
 export interface Element {
   readonly table: string;
   readonly set: string;
@@ -9,7 +12,7 @@ export interface Element {
   readonly data: readonly Part[] | null;
 }
 
-export type Part = string | number | readonly [number, number];
+export type Part = string | number | readonly [number, number] | { readonly goto: string };
 
 export interface ElementChange {
   readonly op: "add" | "delete";
@@ -42,6 +45,7 @@ export function encodeElementsJson(changes: readonly ElementChange[]): string {
 
 function jsonValue(parts: readonly Part[]): Value {
   const values = parts.map((part): ValuePart => {
+    if (isVerdict(part)) return { goto: { target: part.goto } };
     if (typeof part === "object") return { range: [part[0], part[1]] };
     const [addr = "", length] = typeof part === "string" ? part.split("/") : [];
     return length === undefined ? part : { prefix: { addr, len: Number(length) } };
@@ -65,5 +69,11 @@ export function encodeElementsText(changes: readonly ElementChange[]): string {
     .join("");
 }
 
-const textValue = (parts: readonly Part[]): string =>
-  parts.map((part) => (typeof part === "object" ? `${part[0]}-${part[1]}` : String(part))).join(" . ");
+const textValue = (parts: readonly Part[]): string => parts.map(partText).join(" . ");
+
+export function partText(part: Part): string {
+  if (isVerdict(part)) return `goto ${part.goto}`;
+  return typeof part === "object" ? `${part[0]}-${part[1]}` : String(part);
+}
+
+export const isVerdict = (part: Part): part is { readonly goto: string } => typeof part === "object" && "goto" in part;

@@ -1,5 +1,5 @@
 import { formatIpv4, parseIpv4 } from "../../lib/ip.ts";
-import type { Part } from "./element.ts";
+import { isVerdict, type Part, partText } from "./element.ts";
 
 /** What the kernel answers, as libnftables words it. */
 export class FakeRefusal extends Error {
@@ -98,6 +98,7 @@ export class FakeSet {
 }
 
 function partFits(part: Part, type: string): boolean {
+  if (isVerdict(part)) return type === "verdict";
   if (typeof part === "object") return partFits(part[0], type) && partFits(part[1], type) && part[0] < part[1];
   if (type === "ipv4_addr")
     return typeof part === "string" && IPV4.test(part.replace(/\/(?:[0-9]|[12][0-9]|3[0-2])$/, ""));
@@ -108,11 +109,11 @@ function partFits(part: Part, type: string): boolean {
 }
 
 const isInterval = (part: Part): boolean =>
-  typeof part === "object" || (typeof part === "string" && part.includes("/"));
+  (typeof part === "object" && !isVerdict(part)) || (typeof part === "string" && part.includes("/"));
 
 const edge = (key: readonly Part[], side: 0 | 1): Part[] =>
   key.map((part) => {
-    if (typeof part === "object") return part[side];
+    if (typeof part === "object" && !isVerdict(part)) return part[side];
     return isInterval(part) ? formatIpv4(bounds(part)[side] as number) : part;
   });
 
@@ -125,13 +126,13 @@ function overlap(left: readonly Part[], right: readonly Part[]): boolean {
 }
 
 function bounds(part: Part): readonly [string | number, string | number] {
+  if (isVerdict(part)) return [part.goto, part.goto];
   if (typeof part === "object") return part;
   const [address = "", length = "32"] = typeof part === "string" ? part.split("/") : [];
   const first = parseIpv4(address);
   return first === null ? [part, part] : [first, first + 2 ** (32 - Number(length)) - 1];
 }
 
-const partText = (part: Part): string => (typeof part === "object" ? `${part[0]}-${part[1]}` : String(part));
 export const keyText = (parts: readonly Part[]): string => parts.map(partText).join(" . ");
 
 const sameParts = (left: readonly Part[] | null, right: readonly Part[] | null): boolean =>
@@ -150,5 +151,6 @@ const parseParts = (text: string): Part[] =>
   text.split(" . ").map((part): Part => {
     const range = /^(\d+)-(\d+)$/.exec(part);
     if (range !== null) return [Number(range[1]), Number(range[2])];
+    if (part.startsWith("goto ")) return { goto: part.slice("goto ".length) };
     return /^\d+$/.test(part) ? Number(part) : part;
   });

@@ -1,4 +1,4 @@
-import type { Part } from "./element.ts";
+import { isVerdict, type Part } from "./element.ts";
 import { type FakeElement, FakeRefusal, FakeSet, keyText, parseElements } from "./fake-set.ts";
 import type { Value, ValuePart } from "./schema.ts";
 
@@ -166,7 +166,7 @@ function runLine(tables: Tables, line: string, owner: number): void {
       return;
     case "delete chain":
       found(table.chains, name);
-      if (refersTo(table, new RegExp(`\\b(?:jump|goto) ${name}\\b`))) throw busy();
+      if (refersTo(table, new RegExp(`\\b(?:jump|goto) ${name}\\b`)) || isTarget(table, name)) throw busy();
       table.chains.delete(name);
       return;
     case "add rule":
@@ -186,7 +186,7 @@ function runLine(tables: Tables, line: string, owner: number): void {
       return;
     case "add element":
     case "create element":
-      for (const element of parseElements(body)) found(table.sets, name).add(element, verb === "create");
+      for (const element of parseElements(body)) addElement(table, name, element, verb === "create");
       return;
     case "delete element":
       for (const { key } of parseElements(body)) found(table.sets, name).remove(key);
@@ -195,6 +195,18 @@ function runLine(tables: Tables, line: string, owner: number): void {
       throw new FakeRefusal("EINVAL", "Invalid argument");
   }
 }
+
+function addElement(table: FakeTable, name: string, element: FakeElement, exclusive: boolean): void {
+  const set = found(table.sets, name);
+  for (const part of element.data ?? []) if (isVerdict(part)) found(table.chains, part.goto);
+  set.add(element, exclusive);
+}
+
+/** An element leads there. */
+const isTarget = (table: FakeTable, chain: string): boolean =>
+  [...table.sets.values()].some(({ elements }) =>
+    [...elements.values()].some(({ data }) => data?.some((part) => isVerdict(part) && part.goto === chain)),
+  );
 
 const busy = (): FakeRefusal => new FakeRefusal("EBUSY", "Device or resource busy");
 
@@ -222,7 +234,7 @@ function addChain(table: FakeTable, name: string, base: string): void {
 }
 
 function addRule(table: FakeTable, chain: FakeChain, text: string): void {
-  for (const [, target = ""] of text.matchAll(/\b(?:jump|goto) (\S+)/g)) found(table.chains, target);
+  for (const [, target = ""] of text.matchAll(/\b(?:jump|goto) ([^\s,]+)/g)) found(table.chains, target);
   for (const [, set = ""] of text.matchAll(/@(\w+)/g)) found(table.sets, set);
   chain.rules.push(text);
 }
@@ -244,11 +256,15 @@ function runJson(tables: Tables, text: string, owner: number): void {
   for (const command of nftables) {
     for (const [verb, { element }] of Object.entries(command)) {
       if (element === undefined) throw new FakeRefusal("EINVAL", "Invalid argument");
-      const set = found(tableOf(tables, element.table, owner).sets, element.name);
+      const table = tableOf(tables, element.table, owner);
+      const set = found(table.sets, element.name);
       for (const each of element.elem) {
         const [key, data] = Array.isArray(each) ? (each as [Value, Value]) : [each as Value, null];
         if (verb === "delete") set.remove(parts(key));
-        else set.add({ key: parts(key), data: data === null ? null : parts(data), comment: null }, verb === "create");
+        else {
+          const added = { key: parts(key), data: data === null ? null : parts(data), comment: null };
+          addElement(table, element.name, added, verb === "create");
+        }
       }
     }
   }
@@ -258,12 +274,16 @@ function parts(value: Value): Part[] {
   if (typeof value !== "object") return [value];
   if ("concat" in value) return value.concat.flatMap(parts);
   if ("range" in value) return [[Number(value.range[0]), Number(value.range[1])]];
+  if ("goto" in value) return [{ goto: value.goto.target }];
   if ("prefix" in value) return [`${value.prefix.addr}/${value.prefix.len}`];
   return value satisfies never;
 }
 
 function jsonValue(key: readonly Part[]): Value {
-  const values = key.map((part): ValuePart => (typeof part === "object" ? { range: [part[0], part[1]] } : part));
+  const values = key.map((part): ValuePart => {
+    if (isVerdict(part)) return { goto: { target: part.goto } };
+    return typeof part === "object" ? { range: [part[0], part[1]] } : part;
+  });
   return values.length === 1 ? (values[0] as ValuePart) : { concat: values };
 }
 

@@ -11,6 +11,7 @@ const part = z.union([
   scalar,
   z.strictObject({ range: z.tuple([scalar, scalar]) }),
   z.strictObject({ prefix: z.strictObject({ addr: z.string(), len: z.number().int().min(0).max(128) }) }),
+  z.strictObject({ goto: z.strictObject({ target: z.string() }) }),
 ]);
 /** A value in a set: a part, or several of them concatenated. */
 export const value = z.union([part, z.strictObject({ concat: z.array(part).min(2).max(8) })]);

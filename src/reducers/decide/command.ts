@@ -1,7 +1,7 @@
 import type { Seq } from "../../events/envelope.ts";
 import type { TokenScope } from "../../events/account.ts";
 import type { PortreeveEvent } from "../../events/index.ts";
-import type { Transport } from "../../events/fields.ts";
+import type { RouteGateway, Transport } from "../../events/fields.ts";
 import type { Settings } from "../../events/settings.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
 import type { DeclarationCommand } from "./declaration.ts";
@@ -120,6 +120,7 @@ export type Command =
       readonly name: string;
       readonly up: boolean;
       readonly addresses: readonly string[];
+      readonly gateway: RouteGateway | null;
     }
   | { readonly type: "interface.lose"; readonly name: string }
   | {

@@ -17,12 +17,13 @@ const TOLD_AHEAD_MAX_MS = 15 * 60_000;
 const sameJson = (left: unknown, right: unknown): boolean => JSON.stringify(left) === JSON.stringify(right);
 
 export function decideInterfaceObserve(command: CommandOf<"interface.observe">, state: State): Decision {
-  const { name, up } = command;
+  const { name, up, gateway } = command;
   const addresses = [...command.addresses];
   const known = state.interfaces[name];
   // Adapters repeat what they see; only a difference is a fact worth keeping.
-  if (known !== undefined && known.up === up && sameJson(known.addresses, addresses)) return accept([], DONE);
-  return accept([event("interface.observed", { name, up, addresses })], DONE);
+  const seen = [up, addresses, gateway];
+  if (known !== undefined && sameJson([known.up, known.addresses, known.gateway], seen)) return accept([], DONE);
+  return accept([event("interface.observed", { name, up, addresses, gateway })], DONE);
 }
 
 export function decideInterfaceLose(command: CommandOf<"interface.lose">, state: State): Decision {

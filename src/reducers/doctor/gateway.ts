@@ -10,6 +10,8 @@ export interface GatewayFacts {
   readonly verification: { readonly state: "running" | "ok" | "damaged" | "failed"; readonly message: string } | null;
   readonly reconcilers: readonly ReconcilerFacts[];
   readonly wans: readonly WanFacts[];
+  /** They are named in the configuration, and not just those that have a default route now. */
+  readonly wansNamed: boolean;
   /** Sockets of this machine's programs that a WAN reaches. */
   readonly listeners: readonly { readonly protocol: "tcp" | "udp"; readonly port: number }[];
   readonly ipv6Subnets: readonly Ipv6SubnetFacts[];
@@ -31,6 +33,8 @@ export interface WanFacts {
   readonly addresses: readonly string[];
   /** What clients are told; null while they can't be told any. */
   readonly externalAddress: string | null;
+  /** Where its default route leads; null while it has none. */
+  readonly gateway: string | null;
 }
 
 export function judgeGateway(facts: GatewayFacts): Finding[] {
@@ -38,6 +42,7 @@ export function judgeGateway(facts: GatewayFacts): Finding[] {
     judgeLog(facts),
     ...judgeReconcilers(facts),
     ...judgeWans(facts),
+    ...judgeWaysOut(facts),
     judgeListeners(facts),
     ...judgeVisitors(facts),
   ];
@@ -79,6 +84,24 @@ function judgeWans({ wans }: GatewayFacts): Finding[] {
     return [problem("wan-address", "there is no WAN", next)];
   }
   return wans.map(judgeWan);
+}
+
+/** With one WAN its address says enough. */
+function judgeWaysOut({ wans, wansNamed }: GatewayFacts): Finding[] {
+  if (wans.length < 2) return [];
+  const dead = wans.filter(({ gateway }) => gateway === null).map(({ interface: name }) => name);
+  if (dead.length > 0) {
+    const names = dead.join(", ");
+    const message = `${names} ${dead.length === 1 ? "leads" : "lead"} nowhere: no default route in any table`;
+    const next = `look with \`ip route show table all default\`; until there is one, devices on it leave by another WAN, and its live flows wait`;
+    return [problem("wan-route", message, next)];
+  }
+  if (!wansNamed) {
+    const next = `set wan.interfaces to [${wans.map((each) => each.interface).join(", ")}], the preferred one first`;
+    return [warning("wan-route", "a WAN that loses its default route is forgotten, as none is named", next)];
+  }
+  const ways = wans.map(({ interface: name, gateway }) => (gateway === "link" ? name : `${name} via ${gateway}`));
+  return [ok("wan-route", `what has a WAN's address leaves by that WAN: ${ways.join(", ")}`)];
 }
 
 function judgeWan({ interface: name, up, addresses, externalAddress }: WanFacts): Finding {

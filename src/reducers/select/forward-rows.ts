@@ -4,11 +4,12 @@ import { mappingsOf } from "../decide/device-ports.ts";
 import { deviceAt, profileOf } from "../device.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
-import { type Device, externalKey, type Mapping, type State } from "../state.ts";
+import type { Device, Mapping, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import { chosenWan } from "./device-wan.ts";
-import { knownWans, wanAddress } from "./external-address.ts";
+import { addressesOf, deviceKeysOf, externalPorts, isRange, keysOf, namedWans } from "./forward-keys.ts";
 import type { ForwardRow } from "./rows.ts";
+import { type WaysOut, waysOut } from "./ways-out.ts";
 
 type Row = Desired<ForwardRow>;
 
@@ -23,11 +24,13 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   /** WANs by each address that packets to them may carry; several only where one was named in two ways. */
   readonly #wansAt = new Map<string, string[]>();
   readonly #addressOf = new Map<string, readonly string[]>();
+  readonly #ways: WaysOut;
 
   constructor(state: State, instanceId: string) {
     this.#state = state;
     this.#instanceId = instanceId;
     this.#wans = namedWans(state);
+    this.#ways = waysOut(state);
     for (const wan of this.#wans) {
       const addresses = addressesOf(state, wan);
       if (addresses.length === 0) continue;
@@ -57,6 +60,10 @@ class ForwardTable implements DesiredTable<ForwardRow> {
         return this.#visited(key, first, second as Transport, Number(third));
       case "egress":
         return this.#egress(key, first);
+      case "hostVia":
+        return this.#hostVia(key, first);
+      case "portVia":
+        return this.#portVia(key, first, second as Transport, Number(third));
       case "severed":
         return this.#severed(key, `${first}|${second}|${third}`);
       default:
@@ -68,7 +75,9 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     const keys = new Set<string>(["skeleton"]);
     for (const mapping of tableRows(this.#state.mappings)) for (const key of this.keysOf(mapping)) keys.add(key);
     for (const { protocol, port } of this.#state.listeners) keys.add(`ours|${protocol}|${port}`);
-    for (const { address } of tableRows(this.#state.devices)) keys.add(`egress|${address}`);
+    for (const { address } of tableRows(this.#state.devices)) keys.add(`egress|${address}`).add(`hostVia|${address}`);
+    for (const { addresses } of this.#ways.vias)
+      for (const cidr of addresses) keys.add(`hostVia|${withoutLength(cidr)}`);
     for (const [key] of tableEntries(this.#state.severed)) keys.add(`severed|${key}`);
     for (const key of keys) {
       const row = this.get(key);
@@ -87,9 +96,11 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       if (now !== undefined) for (const key of this.keysOf(now)) keys.add(key);
     }
     for (const device of devicesChanged(before, after)) {
-      keys.add(`egress|${device.address}`);
+      keys.add(`egress|${device.address}`).add(`hostVia|${device.address}`);
       for (const state of [before, after]) {
-        for (const mapping of mappingsOf(state, device)) for (const key of visitedKeysOf(mapping)) keys.add(key);
+        for (const mapping of mappingsOf(state, device)) {
+          for (const key of deviceKeysOf(mapping, this.#isRouted)) keys.add(key);
+        }
       }
     }
     for (const { key } of tableChanges(before.severed, after.severed)) keys.add(`severed|${key}`);
@@ -99,7 +110,12 @@ class ForwardTable implements DesiredTable<ForwardRow> {
 
   /** Keys of the rows a mapping may own while it is enabled and its WAN has an address. */
   keysOf(mapping: Mapping): Generator<string> {
-    return keysOf(mapping, this.#addressOf.get(mapping.wan) ?? []);
+    return keysOf(mapping, this.#addressOf.get(mapping.wan) ?? [], this.#isRouted);
+  }
+
+  /** There are several ways out, and we say which. */
+  get #isRouted(): boolean {
+    return this.#ways.vias.length > 0;
   }
 
   /** With nothing to serve there is no table at all: no packet's fate changes. */
@@ -114,6 +130,8 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       wans: settings.wan.interfaces,
       lans,
       ...(tunnel !== null && { tunnel }),
+      ...(this.#isRouted && { vias: this.#ways.vias.map(({ number }) => number) }),
+      ...(this.#ways.usual !== undefined && { usualVia: this.#ways.usual.number }),
     } as const;
     return { key: "skeleton", spec, owners: ["settings"], revision: topologyRevision };
   }
@@ -148,15 +166,17 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     return { key, spec, owners: [mapping.id], revision: this.#revision(mapping) };
   }
 
-  /** Where several external ports hang on one internal port, what leaves it has the oldest's. */
+  /** Where several external ports hang on one internal port, what leaves it has the oldest's: the first. */
+  #leaving(address: string, protocol: Transport, port: number): Mapping[] {
+    const leading = mappingsTo(this.#state, address, protocol, port).filter(
+      ({ enabled, wan }) => enabled && this.#addressOf.has(wan) && this.#ways.leads(wan),
+    );
+    return leading.sort((a, b) => a.createdSeq - b.createdSeq);
+  }
+
   #outbound(key: string, address: string, protocol: Transport, port: number): Row | undefined {
-    const enabled = mappingsTo(this.#state, address, protocol, port).filter(
-      (mapping) => mapping.enabled && this.#addressOf.has(mapping.wan),
-    );
-    const oldest = enabled.reduce<Mapping | undefined>(
-      (best, mapping) => (best === undefined || mapping.createdSeq < best.createdSeq ? mapping : best),
-      undefined,
-    );
+    const enabled = this.#leaving(address, protocol, port);
+    const [oldest] = enabled;
     if (oldest === undefined) return undefined;
     const toAddress = this.#addressOf.get(oldest.wan)?.[0] as string;
     const toPort = oldest.externalPort + (port - oldest.internalPort);
@@ -217,15 +237,53 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     return { key, spec, owners: visited.map((mapping) => mapping.id).sort(), revision };
   }
 
-  /** While the WAN it was given has no address it leaves like the others. */
+  /** While the WAN it was given has no address, or leads nowhere, it leaves like the others. */
   #egress(key: string, address: string): Row | undefined {
     const device = servedDevice(this.#state, address);
     const wan = device === undefined ? null : chosenWan(this.#state, device);
-    const toAddress = wan === null ? undefined : this.#addressOf.get(wan)?.[0];
+    const toAddress = wan === null || !this.#ways.leads(wan) ? undefined : this.#addressOf.get(wan)?.[0];
     if (device === undefined || toAddress === undefined) return undefined;
+    const spec = { kind: "egress", address, toAddress } as const;
+    return { key, spec, owners: [device.id], revision: this.#revisionOf(device) };
+  }
+
+  /** What has no row leaves by the usual way. */
+  #hostVia(key: string, address: string): Row | undefined {
+    const own = this.#ways.with(address);
+    if (own !== undefined) {
+      const spec = { kind: "hostVia", address, via: own.number } as const;
+      return own.gateway === null
+        ? undefined
+        : { key, spec, owners: ["settings"], revision: this.#state.topologyRevision };
+    }
+    const device = servedDevice(this.#state, address);
+    const via = this.#viaOf(device);
+    if (device === undefined || via === undefined) return undefined;
+    const spec = { kind: "hostVia", address, via } as const;
+    return { key, spec, owners: [device.id], revision: this.#revisionOf(device) };
+  }
+
+  /** A mapped port whose packets have to leave by another WAN than the rest of its host's. */
+  #portVia(key: string, address: string, protocol: Transport, port: number): Row | undefined {
+    const [mapping] = this.#leaving(address, protocol, port);
+    const via = mapping === undefined ? undefined : this.#ways.by(mapping.wan)?.number;
+    if (mapping === undefined || via === undefined) return undefined;
+    const device = servedDevice(this.#state, address);
+    // Behind an interface that is not served nothing leaves the usual way by our doing.
+    const usual = mapping.interface === null ? undefined : this.#ways.usual?.number;
+    if (via === (this.#viaOf(device) ?? usual)) return undefined;
+    const revision = Math.max(this.#revision(mapping), device === undefined ? 0 : this.#revisionOf(device));
+    return { key, spec: { kind: "portVia", address, protocol, port, via }, owners: [mapping.id], revision };
+  }
+
+  #viaOf(device: Device | undefined): number | undefined {
+    const wan = device === undefined ? null : chosenWan(this.#state, device);
+    return wan === null ? undefined : this.#ways.by(wan)?.number;
+  }
+
+  #revisionOf(device: Device): number {
     const subnet = device.subnet === null ? undefined : this.#state.subnets[device.subnet];
-    const revision = Math.max(device.revision, subnet?.revision ?? 0, this.#state.topologyRevision);
-    return { key, spec: { kind: "egress", address, toAddress }, owners: [device.id], revision };
+    return Math.max(device.revision, subnet?.revision ?? 0, this.#state.topologyRevision);
   }
 
   #severed(key: string, stateKey: string): Row | undefined {
@@ -269,17 +327,7 @@ function* devicesChanged(before: State, after: State): Generator<Device> {
   }
 }
 
-let named: { readonly interfaces: State["interfaces"]; readonly settings: State["settings"]; wans: string[] } | null =
-  null;
-
-/** Remembered: it is asked for at each state, and changes with the interfaces alone. */
-function namedWans(state: State): string[] {
-  const { interfaces, settings } = state;
-  if (named?.interfaces !== interfaces || named.settings !== settings) {
-    named = { interfaces, settings, wans: knownWans(state) };
-  }
-  return named.wans;
-}
+const withoutLength = (cidr: string): string => cidr.slice(0, cidr.indexOf("/"));
 
 /** What a mapping's host sees of visitors. In the profile `split` a device answers nobody outside of the tunnel. */
 export function seenSource(mapping: Mapping, device: Device | undefined): "keep" | "gateway" {
@@ -287,78 +335,6 @@ export function seenSource(mapping: Mapping, device: Device | undefined): "keep"
   return device !== undefined && profileOf(device) === "split" ? "gateway" : "keep";
 }
 
-const externalPorts = ({ externalPort, count }: Mapping): string => `${externalPort}-${externalPort + count - 1}`;
-
-/** Consecutive ports that keep their numbers are one interval; with an offset each port is an element of its own. */
-const isRange = (mapping: Mapping): boolean => mapping.count > 1 && mapping.externalPort === mapping.internalPort;
-
 export function selectForwards(instanceId: string): (state: State) => DesiredTable<ForwardRow> {
   return remembering((state) => new ForwardTable(state, instanceId));
-}
-
-/** Keys of every row a mapping stands behind, for its status. */
-export function forwardKeysOf(state: State, mapping: Mapping): string[] {
-  return [...keysOf(mapping, addressesOf(state, mapping.wan))];
-}
-
-/** Behind 1:1 NAT packets carry the interface's own address, and hosts inside use the reported one (hairpin). */
-function addressesOf(state: State, wan: string): readonly string[] {
-  const address = wanAddress(state, wan);
-  return address === null ? [] : [...new Set([address.matched, address.reported])];
-}
-
-function* keysOf(mapping: Mapping, addresses: readonly string[]): Generator<string> {
-  const { protocol, externalPort, internalPort, internalAddress, count } = mapping;
-  for (const address of addresses) {
-    const ports = `${address}|${protocol}|${externalPorts(mapping)}`;
-    if (mapping.from.length > 0) yield `restricted|${ports}`;
-    for (const from of mapping.from) yield `allowed|${ports}|${from}`;
-    if (isRange(mapping)) yield `range|${address}|${protocol}|${externalPort}-${externalPort + count - 1}`;
-    else for (let i = 0; i < count; i += 1) yield `forward|${address}|${protocol}|${externalPort + i}`;
-  }
-  for (let i = 0; i < count; i += 1) {
-    yield `outbound|${internalAddress}|${protocol}|${internalPort + i}`;
-    yield `ours|${protocol}|${externalPort + i}`;
-  }
-  yield* visitedKeysOf(mapping);
-}
-
-function* visitedKeysOf({ internalAddress, protocol, internalPort, count }: Mapping): Generator<string> {
-  for (let i = 0; i < count; i += 1) yield `visited|${internalAddress}|${protocol}|${internalPort + i}`;
-}
-
-/** A deletion that an event explains although no earlier table held the row: its port was released a while ago. */
-export function forwardDeletionExplained(state: State, key: string): boolean {
-  const [kind, address = "", protocol = "", ports = ""] = key.split("|");
-  switch (kind) {
-    case "severed":
-      return true;
-    case "outbound":
-    case "ours":
-    case "restricted":
-    case "allowed":
-    case "visited":
-      // Nothing records when these went; a state that still has mappings has not lost its source.
-      return state.mappings.size > 0;
-    case "egress":
-      return state.devices.size > 0;
-    case "forward":
-    case "range":
-      return externalDeletionExplained(state, address, protocol as Transport, Number(ports.split("-")[0]));
-    default:
-      return false;
-  }
-}
-
-function externalDeletionExplained(state: State, address: string, protocol: Transport, port: number): boolean {
-  const wan = namedWans(state).find((name) => addressesOf(state, name).includes(address));
-  if (wan === undefined) {
-    const known = Object.values(state.wanAddresses);
-    return known.every(({ matched, reported }) => matched !== address && reported !== address);
-  }
-  const matched = wanAddress(state, wan)?.matched;
-  return (
-    tableGet(state.quarantine, externalKey(wan, protocol, port)) !== undefined ||
-    tableGet(state.severed, `${matched}|${protocol}|${port}`) !== undefined
-  );
 }

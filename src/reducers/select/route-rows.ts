@@ -1,12 +1,14 @@
+import { formatIpv4, parseIpv4Prefix, prefixText } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6 } from "../../lib/ipv6.ts";
-import { formatIpv4 } from "../../lib/ip.ts";
 import { tableChanges, tableRows } from "../../lib/table.ts";
+import { VIA_MASK, viaMark } from "../../lib/via-mark.ts";
 import { deviceAt } from "../device.ts";
-import { tunnelInterface } from "../served.ts";
+import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Device, State, Subnet } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import { ipv6Place, ipv6PrefixOf } from "./ipv6-place.ts";
 import type { RouteRow } from "./rows.ts";
+import { type Via, waysOut } from "./ways-out.ts";
 
 type Row = Desired<RouteRow>;
 
@@ -25,7 +27,43 @@ export const routeKey = (row: RouteRow): string =>
       ? `route|${row.table}|${row.prefix}`
       : row.kind === "rule"
         ? `rule|${row.priority}|${row.mark}`
-        : `neighbour|${row.interface}|${row.address}`;
+        : row.kind === "source"
+          ? `rule|${row.priority}|${row.from}`
+          : row.kind === "unreachable"
+            ? `unreachable|${row.table}|${row.prefix}`
+            : `neighbour|${row.interface}|${row.address}`;
+
+/** Of table ids and rule priorities: before the main table's 32766, and before those that wg-quick makes. */
+const VIA_BASE = 19_100;
+const MAIN_TABLE = 254;
+
+function* rowsOfVia({ number, interface: name, up, gateway, addresses }: Via): Generator<RouteRow> {
+  const table = VIA_BASE + number;
+  yield { kind: "rule", priority: VIA_BASE, mark: viaMark(number), mask: VIA_MASK, table };
+  yield { kind: "unreachable", table, prefix: DEFAULT };
+  if (!up) return;
+  for (const prefix of new Set(addresses.flatMap(networkText))) {
+    yield { kind: "route", table, prefix, interface: name, gateway: null };
+  }
+  if (gateway !== null) {
+    const by = gateway === "link" ? null : gateway;
+    yield { kind: "route", table, prefix: DEFAULT, interface: name, gateway: by };
+  }
+  for (const cidr of addresses) {
+    const from = cidr.slice(0, cidr.indexOf("/"));
+    // Served networks are reached as ever; only what would leave by a default route leaves by this one's.
+    yield { kind: "source", priority: VIA_BASE + 1, from, table: MAIN_TABLE, specific: true };
+    yield { kind: "source", priority: VIA_BASE + 2, from, table, specific: false };
+  }
+}
+
+const DEFAULT = "0.0.0.0/0";
+
+/** The network an address is in; none for one that is alone. */
+function networkText(cidr: string): string[] {
+  const prefix = parseIpv4Prefix(cidr);
+  return prefix === null || prefix.length === 32 ? [] : [prefixText(prefix)];
+}
 
 /** What depends on the subnets and the topology, and on no device: built once for all states that have the same. */
 class Ground {
@@ -34,6 +72,7 @@ class Ground {
   readonly proxies = new Map<string, readonly string[]>();
 
   constructor(state: State) {
+    this.#addWays(state);
     const name = tunnelInterface(state);
     if (name === null) return;
     for (const subnet of Object.values(state.subnets)) {
@@ -46,6 +85,17 @@ class Ground {
       const prefix = ipv6PrefixOf(subnet);
       const place = prefix === null ? null : ipv6Place(state, prefix);
       if (place?.kind === "on-link") this.proxies.set(subnet.id, place.wans);
+    }
+  }
+
+  /** A table for each WAN, where there are several; what is marked with its number, or has its address, leaves by it. */
+  #addWays(state: State): void {
+    if (servedInterfaces(state).length === 0 && state.mappings.size === 0) return;
+    for (const via of waysOut(state).vias) {
+      for (const spec of rowsOfVia(via)) {
+        const key = routeKey(spec);
+        this.rows.set(key, { key, spec, owners: ["settings"], revision: state.topologyRevision });
+      }
     }
   }
 }
@@ -103,11 +153,12 @@ class RouteTable implements DesiredTable<RouteRow> {
 
 /** Tables of states with the same subnets on the same interfaces share all but their devices. */
 export function selectRoutes(): (state: State) => DesiredTable<RouteRow> {
-  let last: { readonly subnets: State["subnets"]; readonly topology: number; readonly ground: Ground } | null = null;
+  let last: { subnets: State["subnets"]; topology: number; any: boolean; ground: Ground } | null = null;
   return remembering((state) => {
     const { subnets, topologyRevision: topology } = state;
-    if (last === null || last.subnets !== subnets || last.topology !== topology) {
-      last = { subnets, topology, ground: new Ground(state) };
+    const any = state.mappings.size > 0;
+    if (last === null || last.subnets !== subnets || last.topology !== topology || last.any !== any) {
+      last = { subnets, topology, any, ground: new Ground(state) };
     }
     return new RouteTable(state, last.ground);
   });

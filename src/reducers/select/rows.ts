@@ -9,7 +9,8 @@ import type { Transport } from "../../events/fields.ts";
 /**
  * Table `portreeve`. Keys: "skeleton"; `forward|address|protocol|port`; `range|address|protocol|first-last`;
  * `outbound|address|protocol|port`; `ours|protocol|port`; `egress|address`; `restricted|address|protocol|first-last`;
- * `allowed|address|protocol|first-last|prefix`; `visited|address|protocol|port`; `severed|address|protocol|port`.
+ * `allowed|address|protocol|first-last|prefix`; `visited|address|protocol|port`; `hostVia|address`;
+ * `portVia|address|protocol|port`; `severed|address|protocol|port`.
  */
 export type ForwardRow =
   /** Chains, rules, sets and maps, without elements. */
@@ -20,6 +21,10 @@ export type ForwardRow =
       readonly lans: readonly string[];
       /** Our WireGuard interface, which is one of `lans`, while there is one. */
       readonly tunnel?: string;
+      /** Where there are several ways out: the number of each of `wans`. */
+      readonly vias?: readonly number[];
+      /** By which of them what has no WAN of its own leaves, while one leads out. */
+      readonly usualVia?: number;
     }
   /** DNAT of one external port. `address` is what packets carry: the WAN interface's own address. */
   | {
@@ -72,6 +77,16 @@ export type ForwardRow =
   | { readonly kind: "visited"; readonly address: string; readonly protocol: Transport; readonly port: number }
   /** SNAT of all that a device with a WAN of its own sends out, but for its mapped ports. */
   | { readonly kind: "egress"; readonly address: string; readonly toAddress: string }
+  /** New flows of a device with a WAN of its own, or with the address of a WAN, leave by that WAN. */
+  | { readonly kind: "hostVia"; readonly address: string; readonly via: number }
+  /** A mapped port whose new flows leave by another WAN than the rest of its host's. */
+  | {
+      readonly kind: "portVia";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly port: number;
+      readonly via: number;
+    }
   /** Live flows that came in by this external side end, but those that reach the target it has now. */
   | {
       readonly kind: "severed";
@@ -136,12 +151,23 @@ export type RouteRow =
       readonly interface: string;
       readonly gateway: string | null;
     }
+  /** Where no other route of the table leads: packets are refused, and go no other way. */
+  | { readonly kind: "unreachable"; readonly table: number; readonly prefix: string }
   | {
       readonly kind: "rule";
       readonly priority: number;
       readonly mark: number;
       readonly mask: number;
       readonly table: number;
+    }
+  /** Of the machine's own packets with this source address. */
+  | {
+      readonly kind: "source";
+      readonly priority: number;
+      readonly from: string;
+      readonly table: number;
+      /** Routes of the table that are more than a default one. */
+      readonly specific: boolean;
     }
   /** An IPv6 address that the gateway answers for on another interface (NDP proxy). */
   | { readonly kind: "neighbour"; readonly interface: string; readonly address: string };

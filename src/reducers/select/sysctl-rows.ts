@@ -3,6 +3,16 @@ import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Desired, DesiredTable } from "./desired.ts";
 import { ipv6Place, ipv6PrefixOf } from "./ipv6-place.ts";
 import type { SysctlRow } from "./rows.ts";
+import { waysOut } from "./ways-out.ts";
+
+const STRICT = [
+  "1",
+  "a packet is taken only from the interface its source is reached by, so nobody borrows an address",
+] as const;
+const LOOSE = [
+  "2",
+  "there are several WANs, and what comes in by one is taken wherever its source is reached",
+] as const;
 
 /** A small desired table that is built whole for each state it depends on. */
 class SysctlTable implements DesiredTable<SysctlRow> {
@@ -13,12 +23,13 @@ class SysctlTable implements DesiredTable<SysctlRow> {
     const lans = servedInterfaces(state).map((served) => served.interface);
     if (lans.length === 0 && mappings.size === 0) return;
     const there = (name: string): boolean => state.interfaces[name] !== undefined;
-    const add = (name: string, reason: string): void =>
-      this.#add({ name, value: "1", reason }, ["settings"], state.topologyRevision);
-    add("net.ipv4.ip_forward", "without it the kernel forwards nothing between interfaces");
+    const add = (name: string, [value, reason]: readonly [string, string]): void =>
+      this.#add({ name, value, reason }, ["settings"], state.topologyRevision);
+    add("net.ipv4.ip_forward", ["1", "without it the kernel forwards nothing between interfaces"]);
+    // With several ways out the kernel's own choice for a source need not be the one that its packets come by.
+    const loose = new Set(waysOut(state).vias.map((via) => via.interface));
     for (const name of [...lans, ...settings.wan.interfaces].filter(there)) {
-      const reason = "a packet is taken only from the interface its source is reached by, so nobody borrows an address";
-      add(`net.ipv4.conf.${name}.rp_filter`, reason);
+      add(`net.ipv4.conf.${name}.rp_filter`, loose.has(name) ? LOOSE : STRICT);
     }
     if (tunnelInterface(state) !== null) this.#addIpv6(state, settings.wan.interfaces.filter(there));
   }

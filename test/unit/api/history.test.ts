@@ -46,7 +46,7 @@ describe("the records of the log", () => {
 
   it("finds the last ones also where they are far back", async () => {
     for (let index = 0; index < 1500; index += 1) {
-      await rig.submit({ type: "interface.observe", name: "lan0", up: index % 2 === 0, addresses: [] });
+      await rig.submit({ type: "interface.observe", name: "lan0", up: index % 2 === 0, addresses: [], gateway: null });
     }
     expect(await events("?type=settings&limit=1")).toEqual(["1 settings.changed"]);
   });

@@ -62,7 +62,7 @@ describe("questions about ten million events", { timeout: 60_000 }, () => {
 
   it("for a whole state fold no more than they may, and say which command folds the rest", async () => {
     const log = memoryLog();
-    const seen = event("interface.observed", { name: "wan0", up: true, addresses: [] });
+    const seen = event("interface.observed", { name: "wan0", up: true, addresses: [], gateway: null });
     const record = { at: T0, source: "kernel", requestId: "link", causedBy: null, event: seen };
     await log.append({ expectedHead: 0, records: Array.from({ length: 30 }, () => record), answers: [] });
     const snapshots = openSnapshots(temporaryDirectory());

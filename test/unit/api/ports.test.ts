@@ -201,7 +201,7 @@ describe("what became of a port in the kernel", () => {
 
   it("is pending while the WAN has no address", async () => {
     await add();
-    await rig.submit({ type: "interface.observe", name: "wan0", up: true, addresses: [] });
+    await rig.submit({ type: "interface.observe", name: "wan0", up: true, addresses: [], gateway: null });
     expect((await rig.ports())[0]).toMatchObject({
       external: { address: null },
       sync: "pending",

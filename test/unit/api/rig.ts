@@ -21,7 +21,8 @@ import { createMetrics } from "../../../src/lib/metrics.ts";
 import { RequestLog } from "../../../src/lib/request-log.ts";
 import type { Health, PassReport, Reconciler, RowStatus, Settlement } from "../../../src/reconcilers/contract.ts";
 import type { Command } from "../../../src/reducers/decide/command.ts";
-import { forwardKeysOf, selectForwards } from "../../../src/reducers/select/forward-rows.ts";
+import { forwardKeysOf } from "../../../src/reducers/select/forward-keys.ts";
+import { selectForwards } from "../../../src/reducers/select/forward-rows.ts";
 import type { Finding } from "../../../src/reducers/doctor/finding.ts";
 import { initialState } from "../../../src/reducers/state.ts";
 import { Gateway, mapRequest, T0 } from "../reducers/given.ts";
@@ -302,8 +303,14 @@ export async function makeRig(): Promise<Rig> {
   controller.settleWith({ settled: (seq, signal) => rig.settle(seq, signal), effect: () => rig.effect() });
   const { settings } = new Gateway().state;
   await rig.submit({ type: "settings.set", settings });
-  await rig.submit({ type: "interface.observe", name: "lan0", up: true, addresses: ["192.168.77.1/24"] });
-  await rig.submit({ type: "interface.observe", name: "wan0", up: true, addresses: ["11.22.33.1/24"] });
+  await rig.submit({
+    type: "interface.observe",
+    name: "lan0",
+    up: true,
+    addresses: ["192.168.77.1/24"],
+    gateway: null,
+  });
+  await rig.submit({ type: "interface.observe", name: "wan0", up: true, addresses: ["11.22.33.1/24"], gateway: null });
   controller.enter("running");
   return rig;
 }

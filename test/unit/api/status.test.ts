@@ -41,7 +41,7 @@ describe("the status", () => {
       startedAt: new Date(T0).toISOString(),
       uptime: 90,
       seq: 4,
-      wans: [{ interface: "wan0", up: true, externalAddress: "11.22.33.1" }],
+      wans: [{ interface: "wan0", up: true, externalAddress: "11.22.33.1", gateway: null }],
       lans: [{ interface: "lan0", up: true, addresses: ["192.168.77.1/24"], nonce: "strict" }],
       tunnel: null,
       ports: { total: 1, devices: 1, failing: 2 },

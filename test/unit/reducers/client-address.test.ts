@@ -53,7 +53,12 @@ it("[W6] names the devices whose address became another, by an edit of theirs, o
   expect(movedBy(() => router.edit("nas", { name: "store" }))).toEqual([]);
   expect(movedBy(() => router.edit("store", { wan: "wan1" }))).toEqual([nas]);
   expect(movedBy(() => router.do({ type: "subnet.edit", id: router.idOfSubnet("home"), wan: OWN }))).toEqual([box]);
-  const readdressed = event("interface.observed", { name: "wan1", up: true, addresses: ["11.22.44.7/24"] });
+  const readdressed = event("interface.observed", {
+    name: "wan1",
+    up: true,
+    addresses: ["11.22.44.7/24"],
+    gateway: null,
+  });
   expect(movedBy(() => router.append([readdressed]))).toEqual([nas]);
   expect(movedBy(() => router.device("new", { wan: "wan1" }))).toEqual([]);
 });

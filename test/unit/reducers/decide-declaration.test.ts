@@ -23,7 +23,7 @@ function gateway(): Gateway {
         wireguard: { interface: "wg-portreeve", listenPort: 51820, nonce: "same-host" },
       },
     }),
-    event("interface.observed", { name: "wan1", up: true, addresses: ["11.22.44.1/24"] }),
+    event("interface.observed", { name: "wan1", up: true, addresses: ["11.22.44.1/24"], gateway: null }),
     event("wireguard.keyed", { publicKey: key(1), privateKeySecret: secret(1) }),
   ]);
   return made;

@@ -188,7 +188,7 @@ describe("decide map", () => {
   it("[P1] PCP-S-46 refuses while the WAN has no public address", () => {
     const gateway = new Gateway();
     for (const address of ["10.0.0.2/8", "100.64.3.2/10", "169.254.1.1/16", "203.0.113.5/24"]) {
-      gateway.append([event("interface.observed", { name: "wan0", up: true, addresses: [address] })]);
+      gateway.append([event("interface.observed", { name: "wan0", up: true, addresses: [address], gateway: null })]);
       expect(refusalOf(gateway.map()).code).toBe("NO_EXTERNAL_ADDRESS");
     }
   });

@@ -59,7 +59,7 @@ describe("[W1] a subnet", () => {
   it("takes the network of one that is gone, whatever our own interface had when it was last looked at", () => {
     const router = new Router();
     const name = router.state.settings.wireguard?.interface ?? "";
-    router.do({ type: "interface.observe", name, up: true, addresses: ["10.61.0.1/24"] });
+    router.do({ type: "interface.observe", name, up: true, addresses: ["10.61.0.1/24"], gateway: null });
     expect(eventsOf(router.subnet("other", "10.61.0.0/24"))).toEqual(["subnet.added"]);
   });
 

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { tableEntries, tableRows } from "../../../src/lib/table.ts";
 import { event } from "../../../src/events/index.ts";
 import type { DesiredTable } from "../../../src/reducers/select/desired.ts";
-import { forwardDeletionExplained, selectForwards } from "../../../src/reducers/select/forward-rows.ts";
+import { forwardDeletionExplained } from "../../../src/reducers/select/forward-keys.ts";
+import { selectForwards } from "../../../src/reducers/select/forward-rows.ts";
 import type { ForwardRow } from "../../../src/reducers/select/rows.ts";
 import { DEVICE, Gateway, mapped, OTHER_DEVICE, OTHER_NONCE, portAdd, refusalOf, WAN_ADDRESS } from "./given.ts";
 import { Router } from "./router.ts";
@@ -64,7 +65,7 @@ describe("forward rows", () => {
     gateway.do({ type: "port.edit", id: mappingId, enabled: false });
     expect(select(gateway.state).get(`forward|${WAN_ADDRESS}|tcp|9000`)).toBeUndefined();
     gateway.do({ type: "port.edit", id: mappingId, enabled: true });
-    gateway.append([event("interface.observed", { name: "wan0", up: false, addresses: [] })]);
+    gateway.append([event("interface.observed", { name: "wan0", up: false, addresses: [], gateway: null })]);
     expect(select(gateway.state).get(`forward|${WAN_ADDRESS}|tcp|9000`)).toBeUndefined();
   });
 
@@ -83,7 +84,7 @@ describe("forward rows", () => {
     settings.wan.externalAddress = "11.99.0.7";
     gateway.append([
       event("settings.changed", { settings }),
-      event("interface.observed", { name: "wan0", up: true, addresses: ["10.0.0.5/24"] }),
+      event("interface.observed", { name: "wan0", up: true, addresses: ["10.0.0.5/24"], gateway: null }),
     ]);
     expect(mapped(gateway.map({ suggestedPort: 9000 })).externalAddress).toBe("11.99.0.7");
     const table = select(gateway.state);
@@ -96,7 +97,9 @@ describe("forward rows", () => {
     const gateway = new Gateway();
     for (const port of [9000, 9001, 9002]) gateway.map({ internalPort: port, suggestedPort: port });
     const before = select(gateway.state);
-    gateway.later(5).append([event("interface.observed", { name: "wan0", up: true, addresses: ["11.22.33.7/24"] })]);
+    gateway
+      .later(5)
+      .append([event("interface.observed", { name: "wan0", up: true, addresses: ["11.22.33.7/24"], gateway: null })]);
     const after = select(gateway.state);
     expect(keys(after).filter((key) => key.includes(`|${WAN_ADDRESS}|`))).toEqual([`severed|${WAN_ADDRESS}|tcp|0`]);
     expect(keys(after).filter((key) => key.startsWith("forward|11.22.33.7|"))).toHaveLength(3);
@@ -108,7 +111,9 @@ describe("forward rows", () => {
     const gateway = new Gateway();
     gateway.map({ suggestedPort: 9000 });
     const at = (address: string): string[] => {
-      gateway.later(60).append([event("interface.observed", { name: "wan0", up: true, addresses: [`${address}/24`] })]);
+      gateway
+        .later(60)
+        .append([event("interface.observed", { name: "wan0", up: true, addresses: [`${address}/24`], gateway: null })]);
       return keys(select(gateway.state)).filter((key) => key.startsWith("severed|"));
     };
     expect(at("11.22.33.7")).toEqual([`severed|${WAN_ADDRESS}|tcp|0`]);
@@ -120,7 +125,9 @@ describe("forward rows", () => {
     const gateway = new Gateway();
     const epoch = gateway.state.epochs["lan0"];
     gateway.later(60).append([event("interface.lost", { name: "wan0" })]);
-    gateway.append([event("interface.observed", { name: "wan0", up: true, addresses: [`${WAN_ADDRESS}/24`] })]);
+    gateway.append([
+      event("interface.observed", { name: "wan0", up: true, addresses: [`${WAN_ADDRESS}/24`], gateway: null }),
+    ]);
     expect(gateway.state.epochs["lan0"]).toEqual(epoch);
     expect(gateway.state.severed.size).toBe(0);
   });

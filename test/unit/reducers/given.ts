@@ -50,8 +50,8 @@ export class Gateway {
           portControl: { ...DEFAULT_SETTINGS.portControl, ...settings },
         },
       }),
-      event("interface.observed", { name: "lan0", up: true, addresses: ["192.168.77.1/24"] }),
-      event("interface.observed", { name: "wan0", up: true, addresses: [`${WAN_ADDRESS}/24`] }),
+      event("interface.observed", { name: "lan0", up: true, addresses: ["192.168.77.1/24"], gateway: null }),
+      event("interface.observed", { name: "wan0", up: true, addresses: [`${WAN_ADDRESS}/24`], gateway: null }),
     ]);
   }
 

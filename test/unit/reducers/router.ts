@@ -34,8 +34,9 @@ export class Router extends Gateway {
         name: "wan0",
         up: true,
         addresses: [`${WAN_ADDRESS}/24`, "11.22.33.9/24"],
+        gateway: null,
       }),
-      event("interface.observed", { name: "wan1", up: true, addresses: ["11.22.44.1/24"] }),
+      event("interface.observed", { name: "wan1", up: true, addresses: ["11.22.44.1/24"], gateway: null }),
       event("wireguard.keyed", { publicKey: OWN_KEY, privateKeySecret: secretOf(1) }),
     ]);
     this.subnet("home", "10.59.7.0/24");

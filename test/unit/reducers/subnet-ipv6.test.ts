@@ -20,7 +20,7 @@ function router(addresses: readonly string[] = [WAN_IPV6]): Router {
 }
 
 const observe = (made: Router, name: string, addresses: readonly string[]): void =>
-  made.append([event("interface.observed", { name, up: true, addresses: [...addresses] })]);
+  made.append([event("interface.observed", { name, up: true, addresses: [...addresses], gateway: null })]);
 
 const give = (made: Router, ipv6Prefix: string | null, routes: readonly KnownRoute[] = []) =>
   made.do({ type: "subnet.edit", id: made.idOfSubnet("home"), ipv6Prefix, routes });

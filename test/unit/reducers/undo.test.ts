@@ -272,7 +272,7 @@ describe("undo", () => {
 
   it("[E5] is refused for what nobody decided", () => {
     const gateway = new Remembering();
-    gateway.do({ type: "interface.observe", name: "wan0", up: false, addresses: [] }, "kernel");
+    gateway.do({ type: "interface.observe", name: "wan0", up: false, addresses: [], gateway: null }, "kernel");
     expect(messageOf(gateway.revert(gateway.change()))).toContain("nobody decided it");
   });
 });

@@ -1,5 +1,5 @@
-import { expect, it } from "vitest";
-import { subjectOf } from "../../../../src/adapters/kernel/links.ts";
+import { describe, expect, it } from "vitest";
+import { defaultHops, subjectOf } from "../../../../src/adapters/kernel/links.ts";
 
 it("[F24] a line of `ip monitor` names its interface or the default routes, and nothing else does", () => {
   // As iproute2 6.1 prints them.
@@ -16,4 +16,35 @@ it("[F24] a line of `ip monitor` names its interface or the default routes, and 
     ["", null],
   ];
   expect(lines.map(([line]) => subjectOf(line))).toEqual(lines.map(([, subject]) => subject));
+});
+
+describe("default routes", () => {
+  it("[W5] of others are ways out: by the main table first, by metric; also of several hops, and in other tables", () => {
+    // As iproute2 6.1 prints `ip -json -4 route show table all default`.
+    const hops = defaultHops([
+      { dst: "default", gateway: "11.22.44.2", dev: "wan1", table: "19107", protocol: "191", flags: ["onlink"] },
+      { type: "unreachable", dst: "default", table: "19107", protocol: "191", metric: 4294967295, flags: [] },
+      { dst: "default", dev: "ppp0", table: "78", protocol: "77", scope: "link", flags: [] },
+      { dst: "default", gateway: "11.22.33.2", dev: "wan0", metric: 5, flags: [] },
+      {
+        dst: "default",
+        metric: 9,
+        flags: [],
+        nexthops: [
+          { gateway: "11.22.33.3", dev: "wan0", weight: 1, flags: [] },
+          { gateway: "11.22.44.3", dev: "wan1", weight: 1, flags: [] },
+        ],
+      },
+      { dst: "default", gateway: "11.22.55.2", dev: "wan2", flags: ["linkdown"] },
+      { dst: "default", via: { family: "inet6", host: "fe80::1" }, dev: "wan3", metric: 20, flags: [] },
+    ]);
+    expect(hops.map(({ dev, gateway, main }) => `${dev} ${gateway} ${main}`)).toEqual([
+      "wan2 null true",
+      "wan0 11.22.33.2 true",
+      "wan0 11.22.33.3 true",
+      "wan1 11.22.44.3 true",
+      "wan3 null true",
+      "ppp0 link false",
+    ]);
+  });
 });

@@ -53,11 +53,50 @@ describe("route target", () => {
     expect(asked).toEqual([
       [
         "address replace 10.59.7.1/24 dev wg0",
-        "route replace 0.0.0.0/0 via 11.22.44.2 dev wan1 table 1001 proto 191",
+        "route replace 0.0.0.0/0 via 11.22.44.2 dev wan1 table 1001 proto 191 onlink",
         "rule add priority 1001 fwmark 0x100000/0xf00000 lookup 1001 protocol 191",
         "neigh replace proxy 2001:db8::5 dev wan0 protocol 191",
       ],
     ]);
+  });
+
+  it("reads and writes what sends a source or a mark nowhere else", async () => {
+    const refused: RouteRow = { kind: "unreachable", table: 1001, prefix: "0.0.0.0/0" };
+    const source = { kind: "source", from: "11.22.44.1" } as const;
+    const specific: RouteRow = { ...source, priority: 1002, table: 254, specific: true };
+    const any: RouteRow = { ...source, priority: 1003, table: 1001, specific: false };
+    // As iproute2 6.1 prints them with -N.
+    const { target } = played({
+      stdout: [
+        '[{"type":"7","dst":"default","table":"1001","metric":4294967295,"flags":[]}]',
+        '[{"priority":1002,"src":"11.22.44.1","table":"254","suppress_prefixlen":0,"protocol":"191"},{"priority":1003,"src":"11.22.44.1","table":"1001","protocol":"191"}]',
+        "[]",
+        "[]",
+      ].join("\n"),
+    });
+    expect([...(await target.observe(signal)).values()]).toEqual([refused, specific, any]);
+    const written = played({});
+    await written.target.apply([...create(refused, specific, any), ...remove(refused, specific)], signal);
+    expect(written.asked).toEqual([
+      [
+        "route replace unreachable 0.0.0.0/0 table 1001 metric 4294967295 proto 191",
+        "rule add priority 1002 from 11.22.44.1 lookup 254 suppress_prefixlength 0 protocol 191",
+        "rule add priority 1003 from 11.22.44.1 lookup 1001 protocol 191",
+        "route delete unreachable 0.0.0.0/0 table 1001 metric 4294967295 proto 191",
+        "rule delete priority 1002 from 11.22.44.1 lookup 254 suppress_prefixlength 0 protocol 191",
+      ],
+    ]);
+  });
+
+  it("replaces a route where it is, so that no packet meets the table without it", async () => {
+    const { asked, target } = played({});
+    const key = routeKey(ROUTE);
+    const spec = { ...ROUTE, gateway: "11.22.44.3" } as RouteRow;
+    await target.apply(
+      [{ op: "update", key, observed: ROUTE, desired: { key, spec, owners: ["test"], revision: 2 } }],
+      signal,
+    );
+    expect(asked).toEqual([["route replace 0.0.0.0/0 via 11.22.44.3 dev wan1 table 1001 proto 191 onlink"]]);
   });
 
   it("lets a refused row fail alone, and takes what is gone or there already as done", async () => {

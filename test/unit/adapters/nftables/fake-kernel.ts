@@ -1,12 +1,12 @@
 import type { Flow } from "../../../../src/adapters/nftables/conntrack-message.ts";
-import type { ElementFields, SetLayout } from "../../../../src/adapters/nftables/element-columns.ts";
+import { type ElementFields, type SetLayout, viaOfChain } from "../../../../src/adapters/nftables/element-columns.ts";
 import { Executor } from "../../../../src/adapters/nftables/executor.ts";
 import type { Netfilter } from "../../../../src/adapters/nftables/netfilter.ts";
 import type { Nft, NftResult } from "../../../../src/adapters/nftables/nft-library.ts";
 import { type KernelLink, Nftables, type TableWatch } from "../../../../src/adapters/nftables/nftables.ts";
 import { NetlinkError } from "../../../../src/adapters/nftables/netlink-socket.ts";
 import { formatIpv4, parseIpv4 } from "../../../../src/lib/ip.ts";
-import type { Part } from "../../../../src/protocols/nftables-json/element.ts";
+import { isVerdict, type Part, partText } from "../../../../src/protocols/nftables-json/element.ts";
 import { FakeRuleset } from "../../../../src/protocols/nftables-json/fake.ts";
 import type { FakeElement } from "../../../../src/protocols/nftables-json/fake-set.ts";
 
@@ -158,16 +158,23 @@ function fieldsOf({ key, data }: FakeElement, set: number, layout: SetLayout): E
     const part = key[index] as Part;
     if (field === "address") fields.address = parseIpv4(part as string) ?? 0;
     else if (field === "source") {
-      const [address = "", length] = String(part).split("/");
+      const [address = "", length] = partText(part).split("/");
       [fields.toAddress, fields.toPort] = [parseIpv4(address) ?? 0, Number(length)];
     } else if (field === "protocol") {
-      if (NUMBERS[String(part)] === undefined) return null;
-      fields.protocol = NUMBERS[String(part)] as number;
-    } else [fields.firstPort, fields.lastPort] = typeof part === "object" ? part : [Number(part), Number(part)];
+      if (NUMBERS[partText(part)] === undefined) return null;
+      fields.protocol = NUMBERS[partText(part)] as number;
+    } else
+      [fields.firstPort, fields.lastPort] = Array.isArray(part)
+        ? (part as [number, number])
+        : [Number(part), Number(part)];
   }
   for (const [index, field] of layout.data.entries()) {
-    if (field === "address") fields.toAddress = parseIpv4(String(data?.[index])) ?? 0;
-    else fields.toPort = Number(data?.[index]);
+    const part = data?.[index] ?? 0;
+    if (field === "address") fields.toAddress = parseIpv4(partText(part)) ?? 0;
+    else if (field === "via") {
+      fields.toPort = isVerdict(part) ? viaOfChain(part.goto) : 0;
+      if (fields.toPort === 0) return null;
+    } else fields.toPort = Number(part);
   }
   return fields;
 }

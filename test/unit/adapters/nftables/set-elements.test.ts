@@ -26,6 +26,14 @@ const DUMPS = {
   ours: "48000000 0c0a0200 01000000 d01692f3 01000003 0e000100 706f7274 72656576 65000000 09000200 6f757273 00000000 18000300 14000100 10000100 0c000100 06000000 00500000",
   holders:
     "44000000 0c0a0200 01000000 d01692f3 01000003 0e000100 706f7274 72656576 65000000 0c000200 686f6c64 65727300 14000300 10000100 0c000100 08000100 01020304",
+  host_via:
+    "b0000000 0c0a0200 01000000 59720000 01000004 0e000100 706f7274 72656576 65000000 0d000200 686f7374 5f766961 00000000 7c000300 " +
+    "2c000100 0c000100 08000100 01020305 1c000200 18000200 08000100 fffffffd 0a000200 7669615f 37000000 " +
+    "2c000100 0c000100 08000100 01020304 1c000200 18000200 08000100 fffffffc 0a000200 7669615f 37000000 " +
+    "20000100 0c000100 08000100 01020306 10000200 0c000200 08000100 00000000",
+  port_via:
+    "6c000000 0c0a0200 01000000 59720000 01000004 0e000100 706f7274 72656576 65000000 0d000200 706f7274 5f766961 00000000 38000300 " +
+    "34000100 14000100 10000100 01020304 11000000 00350000 1c000200 18000200 08000100 fffffffc 0a000200 7669615f 37000000",
 } as const;
 
 function decode(hex: string, set: number, of: SetLayout): (ElementFields | null)[] {
@@ -59,6 +67,20 @@ describe("elements from the kernel", () => {
       { ...none, set: 3, protocol: 6, firstPort: 80, lastPort: 80 },
     ]);
     expect(decode(DUMPS.holders, 0, GUARD_SETS[0] as SetLayout)).toEqual([{ ...none, set: 0, address: base.address }]);
+  });
+
+  it("[W5] are read from maps of verdicts, and only those that go on in the chain of a way out", () => {
+    const none = { protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0 };
+    expect(decode(DUMPS.host_via, ...layout("host_via"))).toEqual([
+      null,
+      { ...none, set: 8, address: base.address, toPort: 7 },
+      null,
+    ]);
+    expect(decode(DUMPS.port_via, ...layout("port_via"))).toEqual([
+      { set: 9, address: base.address, protocol: 17, firstPort: 53, lastPort: 53, toAddress: 0, toPort: 7 },
+    ]);
+    const elsewhere = DUMPS.port_via.replace("7669615f 37000000", "61646d69 6e000000");
+    expect(decode(elsewhere, ...layout("port_via"))).toEqual([null]);
   });
 
   it("are null where no row of ours can be: another protocol, an address range, a timeout, another type", () => {

@@ -27,6 +27,21 @@ describe("skeletons", () => {
     }
   });
 
+  it("[W5] send flows out by several WANs, and keep the bits of the mark that are others'", () => {
+    const row = { kind: "skeleton", instanceId, wans: ["wan0", "wan1"], lans: ["lan0"] } as const;
+    const several = forwardsSkeleton({ ...row, vias: [3, 63], usualVia: 3 });
+    const kernel = new FakeRuleset();
+    expect(kernel.run(several.text)).toBeNull();
+    const marks = several.text.split("\n").filter((line) => /(?:ct|meta) mark set/.test(line));
+    expect(marks.length).toBeGreaterThan(6);
+    for (const line of marks) expect(line).toMatch(/mark set (ct|meta) mark (?:& 0x0[3-9a-f]ffffff|& 0xfeffffff|\|)/);
+    expect(several.text).toContain("meta mark set meta mark & 0x03ffffff | 0xfc000000");
+    // With one WAN nothing of it is there.
+    const single = forwardsSkeleton({ ...row, wans: ["wan0"] });
+    expect(single.chains.filter((name) => /via|leaving|arriving|own/.test(name))).toEqual([]);
+    expect(single.text).not.toMatch(/meta mark|vmap/);
+  });
+
   it("name every chain and set they make", () => {
     for (const skeleton of [forwards(["wan0"], ["lan0"]), guard(["wan0"], ["lan0"]), anchorSkeleton(instanceId)]) {
       const made = [...skeleton.text.matchAll(/^add (chain|set|map) inet \S+ (\S+)/gm)].map(([, , name]) => name);

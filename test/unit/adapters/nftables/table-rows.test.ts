@@ -6,6 +6,7 @@ import { type ElementRow, fieldsOfRow, rowOfFields } from "../../../../src/adapt
 const address = fc.ipV4();
 const protocol = fc.constantFrom("tcp" as const, "udp" as const);
 const port = fc.integer({ min: 1, max: 65_535 });
+const via = fc.integer({ min: 1, max: 63 });
 const single = { address, protocol, port, toAddress: address, toPort: port };
 const row: fc.Arbitrary<ElementRow> = fc.oneof(
   fc.record({ kind: fc.constant("forward" as const), ...single }),
@@ -30,12 +31,14 @@ const row: fc.Arbitrary<ElementRow> = fc.oneof(
     from: fc.tuple(address, fc.integer({ min: 1, max: 32 })).map(([network, length]) => `${network}/${length}`),
   }),
   fc.record({ kind: fc.constant("visited" as const), address, protocol, port }),
+  fc.record({ kind: fc.constant("hostVia" as const), address, via }),
+  fc.record({ kind: fc.constant("portVia" as const), address, protocol, port, via }),
 );
 
 const keyOf = (of: ElementRow): string => {
   if (of.kind === "ours") return `ours|${of.protocol}|${of.port}`;
   if (of.kind === "range") return `range|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}`;
-  if (of.kind === "egress") return `egress|${of.address}`;
+  if (of.kind === "egress" || of.kind === "hostVia") return `${of.kind}|${of.address}`;
   if (of.kind === "restricted") return `restricted|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}`;
   if (of.kind === "allowed") return `allowed|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}|${of.from}`;
   return `${of.kind}|${of.address}|${of.protocol}|${of.port}`;

@@ -5,12 +5,20 @@ import { judge } from "../../../../src/reducers/doctor/judge.ts";
 import type { MachineFacts } from "../../../../src/reducers/doctor/machine.ts";
 import type { Ipv6Place } from "../../../../src/reducers/select/ipv6-place.ts";
 
-const WAN: WanFacts = { interface: "wan0", up: true, addresses: ["11.22.33.1"], externalAddress: "11.22.33.1" };
+const WAN: WanFacts = {
+  interface: "wan0",
+  up: true,
+  addresses: ["11.22.33.1"],
+  externalAddress: "11.22.33.1",
+  gateway: "11.22.33.2",
+};
+const SECOND: WanFacts = { ...WAN, interface: "wan1", gateway: "link" };
 const GATEWAY: GatewayFacts = {
   fault: null,
   verification: { state: "ok", message: "every record is the one that was written" },
   reconcilers: [{ name: "sysctls", level: "ok", message: "in sync", heldBack: 0 }],
   wans: [WAN],
+  wansNamed: true,
   listeners: [{ protocol: "tcp", port: 22 }],
   ipv6Subnets: [],
   unanswered: [],
@@ -66,6 +74,13 @@ describe("the doctor", () => {
     ["a WAN without an address", wan({ addresses: [] }), {}, /no IPv4 address/, /DHCP/],
     ["carrier NAT", wan({ addresses: ["100.72.1.9"] }), {}, /100\.72\.1\.9.*CGNAT/, /provider/],
     ["1:1 NAT", wan({ addresses: ["10.0.0.4"] }), {}, /10\.0\.0\.4, which the Internet/, /wan\.externalAddress/],
+    [
+      "one of two WANs without a route",
+      { wans: [WAN, { ...SECOND, gateway: null }] },
+      {},
+      /wan1 leads nowhere/,
+      /ip route show/,
+    ],
     ["safe mode", { fault: { message: "record 7 is damaged", next: "mend it" } }, {}, /safe mode: record 7/, /mend it/],
     ["a damaged past", { verification: { state: "damaged", message: "record 3" } }, {}, /record 3/, /status/],
     [
@@ -145,6 +160,14 @@ describe("the doctor", () => {
     expect(finding?.level).toBe("problem");
     expect(finding?.message).toMatch(message);
     expect(finding?.fix).toMatch(fix);
+  });
+
+  it("warns of several WANs that nobody named, and is content with a single one that has no route", () => {
+    const [finding, ...more] = findings({ wans: [WAN, SECOND], wansNamed: false }, {});
+    expect(more).toEqual([]);
+    expect(finding).toMatchObject({ level: "warning", fix: expect.stringContaining("[wan0, wan1]") });
+    expect(findings({ wans: [WAN, SECOND] }, {})).toEqual([]);
+    expect(findings({ wans: [{ ...WAN, gateway: null }], wansNamed: false }, {})).toEqual([]);
   });
 
   it.each<[string, Partial<MachineFacts>, RegExp]>([
