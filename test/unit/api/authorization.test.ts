@@ -2,9 +2,13 @@ import fastify from "fastify";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Door, guardDoor } from "../../../src/api/access.ts";
+import { createApp } from "../../../src/api/app.ts";
+import { Accounts } from "../../../src/api/auth/accounts.ts";
+import { FirstToken } from "../../../src/api/auth/first-token.ts";
 import type { Scope } from "../../../src/api/auth/scope.ts";
+import { HostNames } from "../../../src/api/host-names.ts";
 import { type OpenApi, openApi } from "../../../src/api/listener.ts";
 import { cookieOf, type Got, type Place, send, type Sent } from "./http-client.ts";
 import { CHEAP, makeRig, type Rig } from "./rig.ts";
@@ -68,12 +72,15 @@ interface Route {
 const routes = (): Route[] =>
   rig.app.routeScopes.map(({ method, url, scope }) => ({ method, path: url.replaceAll(/:[a-z]+/gi, "x1"), scope }));
 
-const ask = ({ method, path }: Route, sent: Sent): Promise<Got> => {
+const ask = ({ method, path }: Route, sent: Sent, place: Place = tcp): Promise<Got> => {
   const body = ["POST", "PUT", "PATCH"].includes(method) ? { body: {} } : {};
   // Nobody is to undo the tokens that this is asked with.
   const query = CHANGES.includes(method) ? "?dryRun=true" : "";
-  return send(tcp, `${path}${query}`, { method, ...body, ...sent });
+  return send(place, `${path}${query}`, { method, ...body, ...sent });
 };
+
+const bearerOf = (who: string): Record<string, string> =>
+  tokens[who] === undefined ? {} : { authorization: `Bearer ${tokens[who]}` };
 
 const ALLOWED: Readonly<Record<string, readonly Scope[]>> = {
   nobody: ["open"],
@@ -82,6 +89,52 @@ const ALLOWED: Readonly<Record<string, readonly Scope[]>> = {
   operate: ["open", "read", "operate"],
   admin: ["open", "read", "operate", "admin"],
 };
+
+/** Routes that let somebody in who may not go there, or keep out who may. */
+async function wrongFor(who: string, place: Place = tcp): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const route of routes()) {
+    const got = await ask(route, { headers: bearerOf(who) }, place);
+    const wanted = ALLOWED[who]?.includes(route.scope) === true;
+    if (letIn(got, route) !== wanted) wrong.push(`${route.method} ${route.path}: ${got.status} ${got.text}`);
+    else if (!wanted && got.status !== (who === "nobody" || who === "expired" ? 401 : 403)) {
+      wrong.push(`${route.method} ${route.path}: refused with ${got.status}`);
+    } else if (!wanted && route.method !== "HEAD") {
+      expect(got.headers["content-type"], route.path).toContain("application/problem+json");
+    }
+  }
+  return wrong;
+}
+
+/** Routes that let anybody in who sends headers that nobody may come with. */
+async function wrongWith(headers: Record<string, string>, status: number, place: Place = tcp): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const route of routes()) {
+    for (const who of ["nobody", "admin"]) {
+      const got = await ask(route, { headers: { ...bearerOf(who), ...headers } }, place);
+      if (got.status !== status) wrong.push(`${who} ${route.method} ${route.path}: ${got.status}`);
+    }
+  }
+  return wrong;
+}
+
+/** The same API on TCP behind a door with a hole. */
+async function holed(hole: Partial<Door>): Promise<{ readonly port: number; close(): Promise<void> }> {
+  let names: HostNames | null = null;
+  const app = await createApp(rig.deps, {
+    cameBySocket: hole.cameBySocket ?? (() => false),
+    get names() {
+      return hole.names ?? names;
+    },
+    secure: false,
+    authority: null,
+    accounts: hole.accounts ?? new Accounts(rig.deps, CHEAP),
+    firstToken: new FirstToken(join(folder, "no-token")),
+  });
+  const port = Number(new URL(await app.listen({ host: "127.0.0.1", port: 0 })).port);
+  names = new HostNames({ scheme: "http", listenHost: "127.0.0.1", port, configured: [], external: () => [] });
+  return { port, close: async () => await app.close() };
+}
 
 describe("the authorisation matrix", () => {
   it("[A3] is made of the server's own routes, each with a scope, of every kind", () => {
@@ -120,19 +173,7 @@ describe("the authorisation matrix", () => {
   });
 
   it.each(Object.keys(ALLOWED))("[A3] lets in %s exactly where it may go", async (who) => {
-    const authorization = tokens[who] === undefined ? {} : { authorization: `Bearer ${tokens[who]}` };
-    const wrong: string[] = [];
-    for (const route of routes()) {
-      const got = await ask(route, { headers: { ...authorization } });
-      const wanted = ALLOWED[who]?.includes(route.scope) === true;
-      if (letIn(got, route) !== wanted) wrong.push(`${route.method} ${route.path}: ${got.status} ${got.text}`);
-      else if (!wanted && got.status !== (who === "nobody" || who === "expired" ? 401 : 403)) {
-        wrong.push(`${route.method} ${route.path}: refused with ${got.status}`);
-      } else if (!wanted && route.method !== "HEAD") {
-        expect(got.headers["content-type"], route.path).toContain("application/problem+json");
-      }
-    }
-    expect(wrong).toEqual([]);
+    expect(await wrongFor(who)).toEqual([]);
   });
 
   it.each([
@@ -143,15 +184,42 @@ describe("the authorisation matrix", () => {
     ["the Origin of an opaque page", 403, { origin: "null" }],
     ["the Origin of another port here", 403, { origin: "http://127.0.0.1:1" }],
   ])("[A3] lets in nobody with %s, not with an admin's token either", async (_, status, headers) => {
-    const wrong: string[] = [];
-    for (const route of routes()) {
-      for (const who of ["nobody", "admin"]) {
-        const authorization = tokens[who] === undefined ? {} : { authorization: `Bearer ${tokens[who]}` };
-        const got = await ask(route, { headers: { ...authorization, ...headers } });
-        if (got.status !== status) wrong.push(`${who} ${route.method} ${route.path}: ${got.status}`);
-      }
-    }
-    expect(wrong).toEqual([]);
+    expect(await wrongWith(headers, status)).toEqual([]);
+  });
+
+  it("[A3] finds holes that are planted: each route that has one, and no other", async () => {
+    const subnets = routes().filter(({ path }) => path.startsWith("/api/v1/subnets"));
+    const named = ({ method, path }: Route) => `${method} ${path}:`;
+    const isSubnets = (url = ""): boolean => url.startsWith("/api/v1/subnets");
+
+    const trusting = await holed({ cameBySocket: ({ url }) => isSubnets(url) });
+    const found = (await wrongFor("nobody", trusting)).map((each) => each.split(":")[0]);
+    expect(found.map((each) => `${each}:`)).toEqual(subnets.map(named));
+    expect(await wrongWith({ host: "evil.example" }, 421, trusting)).toHaveLength(2 * subnets.length);
+    await trusting.close();
+
+    const accounts = new Accounts(rig.deps, CHEAP);
+    const holder = { id: "t1", scopes: ["admin"], ended: new AbortController().signal } as const;
+    vi.spyOn(accounts.tokens, "use").mockResolvedValue(holder);
+    const credulous = await holed({ accounts });
+    expect(await wrongFor("nobody", credulous)).toEqual([]);
+    const admins = routes().filter(({ scope }) => scope === "admin");
+    const forReaders = await wrongFor("read", credulous);
+    for (const route of admins) expect(forReaders.some((each) => each.startsWith(named(route)))).toBe(true);
+    await credulous.close();
+
+    const open = await holed({
+      names: { isOurs: () => true, isOurOrigin: () => true, url: "" } as unknown as HostNames,
+    });
+    expect(await wrongWith({ host: "evil.example" }, 421, open)).toHaveLength(2 * routes().length);
+    expect(await wrongWith({ origin: "https://evil.example" }, 403, open)).not.toEqual([]);
+    await open.close();
+  });
+
+  it("[A3] leaves out no route that the server has", () => {
+    const printed = [...rig.app.printRoutes({ commonPrefix: false }).matchAll(/\(([A-Z, ]+)\)$/gm)];
+    const served = printed.flatMap(([, methods = ""]) => methods.split(", "));
+    expect(served.sort()).toEqual(rig.app.routeScopes.map(({ method }) => method).sort());
   });
 
   it("[A3] takes a session's cookie from pages of ours only", async () => {
