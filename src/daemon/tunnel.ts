@@ -1,4 +1,5 @@
 import type { DeviceConfigText, DeviceKeys, KeyWish, Tunnel } from "../api/deps.ts";
+import { endpointAt } from "../protocols/wireguard-config/fields.ts";
 import { readRoutes } from "../adapters/kernel/links.ts";
 import { generateKeyPair, generatePresharedKey, publicKeyOf, textOf } from "../adapters/wireguard/keys.ts";
 import type { Profile } from "../events/device.ts";
@@ -84,7 +85,15 @@ function ipv6Of({ ipv6Prefix }: Subnet, address: string): { address: string; pre
 /** "auto" is the address of the device's WAN. */
 function endpointText(named: string, state: State, device: Device): string {
   const port = state.settings.wireguard?.listenPort ?? 51820;
-  if (named !== "auto") return /(?:^[^:]+|\]):\d+$/.test(named) ? named : `${bracketed(named)}:${port}`;
+  if (named !== "auto") {
+    const text = endpointAt(named, port);
+    if (text !== null) return text;
+    throw new PortreeveError(
+      "INVALID_REQUEST",
+      "the endpoint must be a host or an address, as in gw.example.org:51820",
+      "refused",
+    );
+  }
   const wan = wanOf(state, device);
   const address = wan === null ? null : externalAddress(state, wan);
   if (address !== null) return `${address}:${port}`;
@@ -92,8 +101,6 @@ function endpointText(named: string, state: State, device: Device): string {
     "the gateway has no public address to name as endpoint; set wireguard.endpoint, or ask with --endpoint HOST";
   throw new PortreeveError("NO_EXTERNAL_ADDRESS", message, "transient");
 }
-
-const bracketed = (host: string): string => (host.includes(":") && !host.startsWith("[") ? `[${host}]` : host);
 
 function notesOn(device: Device, profile: Profile): string[] {
   const notes: string[] = [];

@@ -44,6 +44,12 @@ export function parseEndpoint(text: string): string | null {
   return valid ? `${host}:${port}` : null;
 }
 
+/** "gw.example.org", "[2001:db8::1]:51821": as an endpoint, with this port unless it names one. Null: it is none. */
+export function endpointAt(place: string, port: number): string | null {
+  const bracketed = place.includes(":") && !place.startsWith("[") ? `[${place}]` : place;
+  return parseEndpoint(/(?:^[^:]+|\]):\d+$/.test(place) ? place : `${bracketed}:${port}`);
+}
+
 /** wg-quick(8): a server's address, or a domain to search. */
 export function parseDns(text: string): string | null {
   if (parseIpv4(text) !== null) return text;
