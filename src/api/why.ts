@@ -1,3 +1,4 @@
+import { ownRow } from "../lib/own-row.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import { tableGet } from "../lib/table.ts";
 import { tokenNamed } from "../reducers/account.ts";
@@ -58,7 +59,7 @@ type Deps = Pick<ApiDeps, "controller" | "desired" | "history">;
 export async function findWhy(deps: Deps, kind: string, key: string): Promise<Found> {
   const objects = kindNamed(kind);
   if (objects !== undefined) return await findObject(deps, objects, key);
-  const names = ROW_KINDS[kind] ?? [kind];
+  const names = ownRow(ROW_KINDS, kind) ?? [kind];
   const sources = deps.desired.filter(({ reconciler }) => names.includes(reconciler));
   if (sources.length === 0) {
     const kinds = [...Object.keys(ROW_KINDS), "port", "device", "subnet", "block"];
@@ -234,7 +235,7 @@ function ownersOf(state: State, { owners }: Desired<unknown>): Owner[] {
       const described = kindNamed(name)?.describe(state, id);
       if (described) return { kind: name, id, described };
     }
-    return { kind: "other", id, described: { name: OTHER_OWNERS[id] ?? id, says: {} } };
+    return { kind: "other", id, described: { name: ownRow(OTHER_OWNERS, id) ?? id, says: {} } };
   });
 }
 

@@ -1,3 +1,4 @@
+import { ownRow } from "../../lib/own-row.ts";
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { TokenScope } from "../../events/account.ts";
 import { Secret } from "../../events/secret.ts";
@@ -51,7 +52,7 @@ export class BearerTokens {
   /** Who has this token; undefined if nobody (any more). */
   async use(text: string): Promise<TokenHolder | undefined> {
     const id = TOKEN.exec(text)?.[1];
-    const token = id === undefined ? undefined : this.#access().tokens[id];
+    const token = id === undefined ? undefined : ownRow(this.#access().tokens, id);
     if (token === undefined || this.#isOver(token)) return undefined;
     const known = this.#known.get(token.id) ?? (await this.#learn(token));
     if (!timingSafeEqual(known.hash, hashOf(text)) || this.#access().tokens[token.id] === undefined) return undefined;
@@ -67,7 +68,7 @@ export class BearerTokens {
   /** Ends what is open by tokens that were revoked or have run out. */
   sweep(): void {
     for (const [id, { abort }] of this.#known) {
-      const token = this.#access().tokens[id];
+      const token = ownRow(this.#access().tokens, id);
       if (token !== undefined && !this.#isOver(token)) continue;
       this.#known.delete(id);
       abort.abort();

@@ -1,3 +1,4 @@
+import { ownRow } from "../../lib/own-row.ts";
 import { hostname } from "node:os";
 import { z } from "zod";
 import type { State } from "../../reducers/state.ts";
@@ -228,7 +229,7 @@ function accountView({ access }: State, now: number): AccountDocument {
 }
 
 function tokenView({ access }: State, id: string, lastUsedAt: number | null): TokenDocument | undefined {
-  const token = access.tokens[id];
+  const token = ownRow(access.tokens, id);
   if (token === undefined) return undefined;
   return {
     id,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ownRow } from "../../lib/own-row.ts";
 import type { Subnet } from "../../reducers/state.ts";
 import { subnetNamed } from "../../reducers/subnet.ts";
 import type { ApiDeps } from "../deps.ts";
@@ -16,7 +17,7 @@ const wait = z.strictObject(waitQuery);
 /** Ids come from us, names from people; an id is never a name that somebody else could take. */
 export function subnetFor({ controller }: Pick<ApiDeps, "controller">, text: string): Subnet {
   const { state } = controller;
-  const found = state.subnets[text] ?? subnetNamed(state, text);
+  const found = ownRow(state.subnets, text) ?? subnetNamed(state, text);
   if (found === undefined)
     throw notFound(`there is no subnet ${text}; \`portreeve subnet list\` shows those there are`);
   return found;

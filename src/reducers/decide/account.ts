@@ -1,3 +1,4 @@
+import { ownRow } from "../../lib/own-row.ts";
 import { event } from "../../events/index.ts";
 import { tokenNamed } from "../account.ts";
 import type { State } from "../state.ts";
@@ -61,7 +62,7 @@ export function decideTokenCreate(command: CommandEnvelope & CommandOf<"token.cr
 }
 
 export function decideTokenRevoke({ id }: CommandOf<"token.revoke">, { access }: State): Decision {
-  if (access.tokens[id] === undefined) {
+  if (ownRow(access.tokens, id) === undefined) {
     return refuse("NOT_FOUND", `there is no token ${id}; \`portreeve token list\` shows those there are`);
   }
   return accept([event("token.revoked", { id })], { kind: "ids", ids: [id] });

@@ -1,3 +1,4 @@
+import { ownRow } from "../../lib/own-row.ts";
 import { event } from "../../events/index.ts";
 import { isoTime } from "../../lib/iso-time.ts";
 import { erasedBy, nameOf, objectsOf } from "../objects/index.ts";
@@ -44,7 +45,7 @@ export function decideConfirmationGive(
   command: CommandEnvelope & CommandOf<"confirmation.give">,
   state: State,
 ): Decision {
-  const pending = state.confirmations[command.id];
+  const pending = ownRow(state.confirmations, command.id);
   if (pending === undefined || pending.until <= command.now) {
     const message = `no change awaits the confirmation ${command.id}: it was given, or the change was taken back; \`portreeve events list --type confirmation\` tells`;
     return refuse("NOT_FOUND", message);

@@ -1,3 +1,4 @@
+import { ownRow } from "../../lib/own-row.ts";
 import type { DeviceAdded, DeviceKind, Profile, Right } from "../../events/device.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
@@ -116,7 +117,7 @@ function addressFor(command: Of<"device.add">, state: State): string | Refusal {
       ? invalid("a device on a LAN is known by its address; name it")
       : usable(state, lan, address);
   }
-  const subnet = state.subnets[subnetId as string];
+  const subnet = ownRow(state.subnets, subnetId as string);
   if (subnet === undefined) return { code: "NOT_FOUND", message: `there is no subnet ${subnetId}` };
   return address === null ? firstFree(state, subnet) : usable(state, null, address, subnet);
 }

@@ -1,5 +1,6 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { utf8ToBytes } from "@noble/hashes/utils.js";
+import { ownRow } from "../../lib/own-row.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { SubnetDns } from "../../events/subnet.ts";
 import { firstHost, formatIpv4, type Ipv4Prefix, parseIpv4Prefix, prefixText, prefixesOverlap } from "../../lib/ip.ts";
@@ -119,7 +120,7 @@ export function overlapOf(state: State, prefix: Ipv4Prefix, routes: readonly Kno
 }
 
 export function decideSubnetEdit(command: Of<"subnet.edit">, state: State): Decision {
-  const subnet = state.subnets[command.id];
+  const subnet = ownRow(state.subnets, command.id);
   if (subnet === undefined) return unknownSubnet(command.id);
   const fields = changedFields(command, subnet);
   const answer = { kind: "ids", ids: [subnet.id] } as const;
@@ -145,7 +146,7 @@ function changedFields(command: Of<"subnet.edit">, subnet: Subnet): Partial<Subn
 
 /** Its devices, and what leads to them, go with it. */
 export function decideSubnetRemove(command: Of<"subnet.remove">, state: State): Decision {
-  const subnet = state.subnets[command.id];
+  const subnet = ownRow(state.subnets, command.id);
   if (subnet === undefined) return unknownSubnet(command.id);
   const events: PortreeveEvent[] = devicesOf(state, subnet.id).flatMap((device) => removal(state, device, "subnet"));
   events.push(event("subnet.removed", { id: subnet.id }));

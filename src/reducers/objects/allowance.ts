@@ -1,4 +1,5 @@
 import { event } from "../../events/index.ts";
+import { ownRow } from "../../lib/own-row.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
 import { allowanceKey, type State } from "../state.ts";
@@ -13,7 +14,7 @@ export const allowances = objectKind<Allowance>({
     type === "allowance.granted" || type === "allowance.withdrawn"
       ? [allowanceKey(data.device, data.protocol, data.internalPort)]
       : [],
-  read: (state, key) => state.allowances[key],
+  read: (state, key) => ownRow(state.allowances, key),
   describe: ({ device, protocol, internalPort }, state) => ({
     name: `${internalPort}/${protocol} of ${tableGet(state.devices, device)?.name ?? device}`,
     says: { asking: "allowed" },

@@ -1,4 +1,5 @@
 import { event } from "../../events/index.ts";
+import { ownRow } from "../../lib/own-row.ts";
 import { internalKey } from "../state.ts";
 import { objectKind } from "./kind.ts";
 
@@ -7,7 +8,7 @@ export const blocks = objectKind({
   name: "block",
   keysOf: ({ type, data }) =>
     type === "block.set" || type === "block.lifted" ? [internalKey(data.device, data.protocol, data.internalPort)] : [],
-  read: (state, key) => state.blocks[key],
+  read: (state, key) => ownRow(state.blocks, key),
   describe: ({ device, protocol, internalPort }) => ({
     name: `${internalPort}/${protocol} of ${device}`,
     says: { asking: "refused" },

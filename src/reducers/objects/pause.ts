@@ -1,4 +1,5 @@
 import { event } from "../../events/index.ts";
+import { ownRow } from "../../lib/own-row.ts";
 import type { State } from "../state.ts";
 import { CHANGED_SINCE, objectKind, refOf, timeText } from "./kind.ts";
 
@@ -12,7 +13,7 @@ export const pauses = objectKind<Pause>({
   name: "reconciler",
   keysOf: ({ type, data }) => (type === "reconciler.paused" || type === "reconciler.resumed" ? [data.name] : []),
   read: ({ pauses }: State, name) => {
-    const until = pauses[name];
+    const until = ownRow(pauses, name);
     return until === undefined ? undefined : { name, until };
   },
   describe: ({ name, until }) => ({ name, says: { "paused until": timeText(until) } }),

@@ -2,6 +2,7 @@ import { event } from "../../events/index.ts";
 import { subnetChanged } from "../../events/subnet.ts";
 import { type Ipv4Prefix, parseIpv4Prefix } from "../../lib/ip.ts";
 import { tableGet } from "../../lib/table.ts";
+import { ownRow } from "../../lib/own-row.ts";
 import { devicesOf, overlapOf } from "../decide/subnet.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
 import { ipv6Rival } from "../decide/subnet-ipv6.ts";
@@ -29,7 +30,7 @@ export const subnets = objectKind<Subnet>({
   name: KIND,
   keysOf: ({ type, data }) =>
     type === "subnet.added" || type === "subnet.changed" || type === "subnet.removed" ? [data.id] : [],
-  read: (state, key) => state.subnets[key],
+  read: (state, key) => ownRow(state.subnets, key),
   describe: ({ name, prefix, wan, ipv6Prefix, dns, managedBy }) => ({
     name,
     says: {

@@ -1,4 +1,5 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
+import { ownRow } from "../../lib/own-row.ts";
 import type { State } from "../state.ts";
 import { objectKind, timeText } from "./kind.ts";
 
@@ -8,7 +9,7 @@ type Token = State["access"]["tokens"][string];
 export const tokens = objectKind<Token>({
   name: "token",
   keysOf: ({ type, data }) => (type === "token.created" || type === "token.revoked" ? [data.id] : []),
-  read: ({ access }, key) => access.tokens[key],
+  read: ({ access }, key) => ownRow(access.tokens, key),
   describe: ({ name, scopes, expiresAt }) => ({ name, says: { may: scopes.join(", "), ends: timeText(expiresAt) } }),
   erases,
   takeAway: (_made, now) => [event("token.revoked", { id: now.id })],

@@ -104,4 +104,18 @@ describe("why", () => {
     expect(code).toBe("INVALID_REQUEST");
     expect(detail).toContain("there are element, sysctl");
   });
+
+  it.each(["constructor", "__proto__", "toString"])("takes %s for a name like any other", async (name) => {
+    for (const kind of ["subnet", "token", "reconciler", "block", name]) {
+      expect(["NOT_FOUND", "INVALID_REQUEST"]).toContain(((await why(kind, name)) as unknown as Problem).code);
+    }
+    expect((await rig.call("DELETE", `/api/v1/subnets/${name}`)).body).toMatchObject({ code: "NOT_FOUND" });
+    const confirm = `/api/v1/confirmations/${name}/confirm`;
+    expect((await rig.call("POST", confirm)).body, confirm).toMatchObject({ code: "NOT_FOUND" });
+    expect((await rig.call("DELETE", `/api/v1/tokens/${name}`)).body).toMatchObject({ code: "NOT_FOUND" });
+    expect((await rig.call("POST", "/api/v1/subnets", { body: { name, prefix: "10.59.7.0/24" } })).status).toBe(201);
+    expect(await why("subnet", name)).toMatchObject({ present: true, owners: [{ name }] });
+    expect((await rig.call("PATCH", `/api/v1/subnets/${name}`, { body: { name: "lab" } })).status).toBe(200);
+    expect((await rig.call("DELETE", "/api/v1/subnets/lab")).status).toBe(200);
+  });
 });
