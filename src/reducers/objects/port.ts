@@ -173,10 +173,12 @@ function withoutRight(mapping: Mapping, { before, now, own }: RevertTerms): Hind
     return served.devices === "any" ? null : { why: `${internalAddress} is no registered device`, by: [] };
   }
   const allowance = allowanceKey(device.id, protocol, internalPort);
-  const allowed = now.allowances[allowance] !== undefined;
+  const allowedThen = before.allowances[allowance] !== undefined;
+  // The yes may come back with it.
+  const allowed = now.allowances[allowance] !== undefined || (allowedThen && own.has(refOf("allowance", allowance)));
   if (device.ports === "auto" || (device.ports === "ask" && allowed)) return null;
   // It had the port under the very same rights: they say no to new ones only.
-  if (device.ports === returns?.ports && allowed === (before.allowances[allowance] !== undefined)) return null;
+  if (device.ports === returns?.ports && allowed === allowedThen) return null;
   return { why: `${device.name} may not open ${internalPort}/${protocol}`, by: [refOf("device", device.id)] };
 }
 

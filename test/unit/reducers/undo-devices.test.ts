@@ -221,4 +221,24 @@ describe("undo of what is done with subnets and devices", () => {
     expect(messageOf(gateway.revert(gateway.change()))).toBe("accepted");
     expect(contentHash(gateway.state)).toBe(hash);
   });
+
+  it("[E5] of a yes that was taken back gives back the port that went with it", () => {
+    const gateway = router();
+    const steps = [
+      ["subnet.add", 0],
+      ["device.add", 1],
+      ["map", 0],
+      ["device.rights", 1],
+      ["device.allow", 0],
+    ] as const;
+    play(
+      gateway,
+      steps.map(([verb, pick]) => ({ verb, pick })),
+    );
+    const hash = contentHash(gateway.state);
+    play(gateway, [{ verb: "device.disallow", pick: 0 }]);
+    expect(gateway.mapping(2000), "the port went").toBeUndefined();
+    expect(messageOf(gateway.revert(gateway.change()))).toBe("accepted");
+    expect(contentHash(gateway.state)).toBe(hash);
+  });
 });
