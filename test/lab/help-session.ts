@@ -27,7 +27,8 @@ portreeve subnet remove home
 portreeve import starttunnel dump.json                           # exits 10
 portreeve import miniupnpd /var/lib/misc/upnp.leases             # exits 10
 portreeve import wg-quick /etc/wireguard --apply
-portreeve undo
+portreeve undo                                                         # exits 4
+portreeve subnet remove wg0
 portreeve plan --file gateway.yaml                                   # exits 10
 portreeve plan --file gateway.yaml --prune                           # exits 10
 portreeve apply --file gateway.yaml --prune

@@ -44,6 +44,9 @@ describe("the examples of every --help", () => {
 
 const STOP = "(the daemon stops)";
 
+/** Nothing is there, or it may not be: said on stderr alone. */
+const isRefusal = (code: number): boolean => code === 3 || code === 4;
+
 /** A person at the gateway who types one line after the other, each with --json or none, and answers yes. */
 class Typist {
   readonly #lab: Lab;
@@ -93,10 +96,10 @@ class Typist {
     expect(exits, `${line}\n${stdout}\n${stderr}`).toContain(code);
     const command = commandOf(line);
     if (!this.#json && !line.endsWith("--json")) {
-      expect(code === 3 ? stderr : stdout, line).not.toBe("");
+      expect(isRefusal(code) ? stderr : stdout, line).not.toBe("");
       return;
     }
-    if (WITHOUT_OUTPUT.has(command) || code === 3) return;
+    if (WITHOUT_OUTPUT.has(command) || isRefusal(code)) return;
     const schema = /--dry-run|^portreeve plan /.test(line) && !/ reconciler /.test(line) ? DRY_RUN : OUTPUTS[command];
     const texts = LINES.has(command) ? stdout.split("\n").filter((each) => each !== "") : [stdout];
     for (const text of texts) {

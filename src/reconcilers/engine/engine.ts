@@ -332,7 +332,9 @@ class Engine<S extends { readonly seq: Seq }, Spec, Obs> implements RunningRecon
       reason = why;
     };
     if (result.applies) consider(this.#statuses.nextRetryAt, "retry");
-    consider(this.#pausedUntil(this.#deps.states.state), "resume");
+    // What was paused when the pass compared may have ended while it was under way.
+    const missed = !result.applies && this.#definition.policy !== "observe-only" ? now : null;
+    consider(this.#pausedUntil(this.#deps.states.state) ?? missed, "resume");
     if (result.heldBy === "gate") consider(now + GATE_RECHECK_MS, "gate");
     this.#trigger.wakeAt(at, reason);
   }

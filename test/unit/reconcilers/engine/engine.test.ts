@@ -651,6 +651,23 @@ describe("a pause", () => {
     expect(rig.reconciler.health.level).toBe("ok");
   });
 
+  it("that ends while a pass is under way is not slept through", async () => {
+    // The process stands still for longer than the pause, wherever the pass is: one of these is between its comparison
+    // and its books.
+    for (let turns = 0; turns < 20; turns += 1) {
+      const rig = await started();
+      rig.reconciler.releaseBrake();
+      rig.states.pause(rig.clock.now() + 1000);
+      rig.states.commit({ a: { slot: 1, value: "x" } });
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      rig.clock.advance(5000);
+      await quiet();
+      rig.clock.advance(1000);
+      await quiet();
+      expect(rig.target.rows.has("a"), `after ${turns} turns`).toBe(true);
+    }
+  });
+
   it("makes no pass for a retry that it would not apply", async () => {
     const rig = await started();
     rig.target.refused.set("a", busy);
