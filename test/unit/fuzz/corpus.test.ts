@@ -6,14 +6,16 @@ import { Fuzzer } from "../../fuzz/fuzzer.mjs";
 import { allTargets } from "../../fuzz/targets.mjs";
 
 const coverage = new Coverage((url) => url.includes("/src/"));
-const targets = await allTargets(
-  (path) => import(/* @vite-ignore */ fileURLToPath(new URL(`../../../src/${path}.ts`, import.meta.url))),
-);
+let loaded: Promise<unknown> = Promise.resolve();
+/** One after the other: of what two imports at once have in common, vitest may make two, and an error is of one of them. */
+const targets = await allTargets((path) => {
+  const url = new URL(`../../../src/${path}.ts`, import.meta.url);
+  loaded = loaded.then(() => import(/* @vite-ignore */ fileURLToPath(url)));
+  return loaded;
+});
 /** Fixed, so that a run that fails fails again; `npm run fuzz` takes another each time. */
 const SEED = 6887;
 const STEPS = 3;
-/** Only what never ends is to be ended, and a busy machine takes its time. */
-const HUNG_MS = 30_000;
 
 describe("fuzzing", () => {
   it("has a corpus for each target and no other, small enough to be read in a review", () => {
@@ -25,11 +27,11 @@ describe("fuzzing", () => {
   it.each(targets.map((target) => [target.name, target] as const))(
     "[I12] %s stands the stored corpus and a short run",
     {
-      timeout: 120_000,
+      timeout: 60_000,
     },
     (name, target) => {
       const corpus = readCorpus(name).map(({ input }) => input);
-      const fuzzer = new Fuzzer({ target, coverage, seed: SEED, corpus, hungMs: HUNG_MS });
+      const fuzzer = new Fuzzer({ target, coverage, seed: SEED, corpus });
       const reached = fuzzer.progress.blocks;
       for (let step = 0; step < STEPS; step += 1) fuzzer.step();
       const { findings, executions } = fuzzer.progress;
