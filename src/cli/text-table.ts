@@ -5,6 +5,9 @@ export interface Cell {
   readonly style?: Style;
 }
 
+/** "1 device", "2 devices". */
+export const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
+
 /** Code points: good for what addresses, names and most labels are written in. */
 const widthOf = (text: string): number => Array.from(text).length;
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { interfaceName, port } from "../events/fields.ts";
+import { endpointAt } from "../lib/endpoint.ts";
 import { parseIpv4 } from "../lib/ip.ts";
 
 /**
@@ -96,7 +97,13 @@ const wireguard = z
   .strictObject({
     interface: interfaceName.default("wg-portreeve"),
     listenPort: port.default(51820),
-    endpoint: z.string().default("auto"),
+    endpoint: z
+      .string()
+      .refine(
+        (text) => text === "auto" || endpointAt(text, 51820) !== null,
+        "must be auto or HOST[:PORT], as in gw.example.org:51820",
+      )
+      .default("auto"),
     nonce: z.enum(["strict", "same-host"]).default("same-host"),
   })
   .nullable();

@@ -11,6 +11,7 @@ import type { Config } from "../config/schema.ts";
 import type { ControllerPort } from "../controller/port.ts";
 import type { Clock } from "../lib/clock.ts";
 import { isLoopbackHost } from "../config/schema.ts";
+import { withoutLength } from "../lib/ip.ts";
 import type { FilterChain } from "../lib/packet-filter.ts";
 import { tableRows } from "../lib/table.ts";
 import type { Reconciler } from "../reconcilers/contract.ts";
@@ -116,7 +117,7 @@ function forwardsOf(state: State): Forward[] {
 /** IPv4, without the length of the prefix. */
 function addressesOf(state: State, name: string): string[] {
   const addresses = (state.interfaces[name]?.addresses ?? []).filter((cidr) => !cidr.includes(":"));
-  return addresses.map((cidr) => cidr.slice(0, cidr.indexOf("/")));
+  return addresses.map(withoutLength);
 }
 
 function gatewayFacts({ controller, config, reconcilers, condition }: DoctorParts): GatewayFacts {

@@ -39,7 +39,10 @@ export function plan(dataDir: string, restore: Seq | "newest" | null): Promise<S
   return planSalvage(dataDir, { foldVersion: REDUCER_VERSION, ...(restore !== null && { restore }) });
 }
 
-/** Removes every nftables table, WireGuard interface and route that the instance of this data directory made, and nothing else. */
+/**
+ * Removes every nftables table and WireGuard interface that the instance of this data directory made, and the routes and
+ * rules with our protocol number, of which there is one instance in a network namespace; and nothing else.
+ */
 export async function teardown(dataDir: string): Promise<void> {
   const copy = await copyForReading(dataDir);
   const { instanceId } = copy;

@@ -1,6 +1,7 @@
 import type { Link, Links } from "../adapters/kernel/links.ts";
 import type { Listener } from "../adapters/pcp-server/link.ts";
 import type { Settings } from "../events/settings.ts";
+import { withoutLength } from "../lib/ip.ts";
 import { wanAddress } from "../reducers/select/external-address.ts";
 import type { Served } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
@@ -22,7 +23,7 @@ export function portControlListeners(
 function listenersOf({ name, index, addresses }: Link): Listener[] {
   return addresses
     .filter((cidr) => !cidr.includes(":"))
-    .map((subnet) => ({ interface: name, address: subnet.slice(0, subnet.indexOf("/")), ifindex: index, subnet }));
+    .map((subnet) => ({ interface: name, address: withoutLength(subnet), ifindex: index, subnet }));
 }
 
 /** The configured WANs, or those of the default routes; while there is no route, those there were. */

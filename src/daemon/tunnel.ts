@@ -1,5 +1,5 @@
 import type { DeviceConfigText, DeviceKeys, KeyWish, Tunnel } from "../api/deps.ts";
-import { endpointAt } from "../protocols/wireguard-config/fields.ts";
+import { endpointAt } from "../lib/endpoint.ts";
 import { readRoutes } from "../adapters/kernel/links.ts";
 import { generateKeyPair, generatePresharedKey, publicKeyOf, textOf } from "../adapters/wireguard/keys.ts";
 import type { Profile } from "../events/device.ts";

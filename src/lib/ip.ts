@@ -34,6 +34,9 @@ export function parseIpv4Prefix(text: string): Ipv4Prefix | null {
   return { address, length };
 }
 
+/** "192.168.7.1" of "192.168.7.1/24", IPv6 too. */
+export const withoutLength = (cidr: string): string => cidr.slice(0, cidr.indexOf("/"));
+
 /** Whether both are in the same network of `prefix.length` bits. */
 export function prefixContains(prefix: Ipv4Prefix, address: number): boolean {
   if (prefix.length === 0) return true;

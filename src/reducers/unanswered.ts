@@ -1,5 +1,6 @@
 import { mappingsOf } from "./decide/device-ports.ts";
 import { deviceAt, profileOf } from "./device.ts";
+import { portName } from "./objects/port.ts";
 import { tunnelInterface } from "./served.ts";
 import type { Device, Mapping, State } from "./state.ts";
 import { seenSource } from "./select/forward-rows.ts";
@@ -32,10 +33,8 @@ export function unansweredTo(state: State, device: Device): Unanswered[] {
 function unansweredBy(device: Device, mapping: Mapping): Unanswered | null {
   const profile = profileOf(device);
   if ((profile !== "starttunnel" && profile !== "split") || seenSource(mapping, device) === "gateway") return null;
-  const { externalPort, count, protocol } = mapping;
-  const last = count === 1 ? "" : `-${externalPort + count - 1}`;
   const manual = mapping.claims.some(({ source }) => source === "manual");
-  return { device: device.name, profile, port: `${externalPort}${last}/${protocol}`, manual };
+  return { device: device.name, profile, port: portName(mapping), manual };
 }
 
 /** What is the matter with it, and what helps: sentences without their full stop. */

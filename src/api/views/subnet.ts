@@ -1,4 +1,4 @@
-import { parseIpv4Prefix, prefixText } from "../../lib/ip.ts";
+import { parseIpv4Prefix, prefixText, withoutLength } from "../../lib/ip.ts";
 import { tableRows } from "../../lib/table.ts";
 import { canonicalWan, externalAddress, preferredWan } from "../../reducers/select/external-address.ts";
 import type { State, Subnet } from "../../reducers/state.ts";
@@ -12,7 +12,7 @@ export function subnetView(state: State, subnet: Subnet): SubnetDocument {
     id,
     name,
     prefix: parsed === null ? prefix : prefixText(parsed),
-    gateway: prefix.slice(0, prefix.indexOf("/")),
+    gateway: withoutLength(prefix),
     ipv6Prefix,
     wan,
     externalAddress: leaves === null ? null : externalAddress(state, leaves),

@@ -3,6 +3,7 @@ import type { DoctorDocument, FindingDocument } from "../../api/schemas/doctor.t
 import type { Cli } from "../cli.ts";
 import { EXIT, usage } from "../exit.ts";
 import { examples } from "../program-parts.ts";
+import { counted } from "../text-table.ts";
 import { type Paint, printable, type Style } from "../terminal.ts";
 
 interface Options {
@@ -88,5 +89,3 @@ export function doctorText({ findings }: DoctorDocument, paint: Paint): string {
       : `${counted(problems, "problem")}, ${counted(warnings, "warning")}.`;
   return `${[...lines, "", end].join("\n")}\n`;
 }
-
-const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;

@@ -6,7 +6,7 @@ import { EXIT } from "../exit.ts";
 import { examples } from "../program-parts.ts";
 import type { Paint } from "../terminal.ts";
 import { confirmationText } from "./change-verbs.ts";
-import { textFields } from "../text-table.ts";
+import { counted, textFields } from "../text-table.ts";
 
 export function addStatusVerb(program: Command, cli: Cli): void {
   const status = program
@@ -73,8 +73,6 @@ function logTexts({ log: { base, verification } }: StatusDocument): string[] {
   const check = verification === null || verification.state === "ok" ? [] : [verification.message];
   return [...archived, ...check];
 }
-
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 function tunnelTexts(tunnel: StatusDocument["tunnel"]): string[] {
   if (tunnel === null) return [];

@@ -1,9 +1,7 @@
+import { HOST_NAME } from "../../lib/endpoint.ts";
 import { formatIpv4, parseIpv4, parseIpv4Prefix, prefixText } from "../../lib/ip.ts";
 import { formatIpv6, ipv6Network, parseIpv6, parseIpv6Prefix } from "../../lib/ipv6.ts";
 import { WIREGUARD_KEY } from "../../lib/wireguard-key.ts";
-
-const HOST = /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*$/;
-const PORT = /^[1-9]\d{0,4}$/;
 
 export const isWireguardKey = (text: string): boolean => WIREGUARD_KEY.test(text);
 
@@ -30,30 +28,10 @@ export function parseAllowedIp(text: string): string | null {
   return prefixText(ipv4);
 }
 
-/** "vpn.example.net:51820", "[fd00::1]:51820". */
-export function parseEndpoint(text: string): string | null {
-  const colon = text.lastIndexOf(":");
-  const [host, port] = [text.slice(0, Math.max(colon, 0)), text.slice(colon + 1)];
-  if (!PORT.test(port) || Number(port) > 65535) return null;
-  if (host.startsWith("[") && host.endsWith("]")) {
-    const groups = parseIpv6(host.slice(1, -1));
-    return groups === null ? null : `[${formatIpv6(groups)}]:${port}`;
-  }
-  // All digits and dots is meant as an address, and then it must be one.
-  const valid = /^[\d.]+$/.test(host) ? parseIpv4(host) !== null : HOST.test(host);
-  return valid ? `${host}:${port}` : null;
-}
-
-/** "gw.example.org", "[2001:db8::1]:51821": as an endpoint, with this port unless it names one. Null: it is none. */
-export function endpointAt(place: string, port: number): string | null {
-  const bracketed = place.includes(":") && !place.startsWith("[") ? `[${place}]` : place;
-  return parseEndpoint(/(?:^[^:]+|\]):\d+$/.test(place) ? place : `${bracketed}:${port}`);
-}
-
 /** wg-quick(8): a server's address, or a domain to search. */
 export function parseDns(text: string): string | null {
   if (parseIpv4(text) !== null) return text;
   const groups = parseIpv6(text);
   if (groups !== null) return formatIpv6(groups);
-  return HOST.test(text) && !/^[\d.]+$/.test(text) ? text : null;
+  return HOST_NAME.test(text) && !/^[\d.]+$/.test(text) ? text : null;
 }

@@ -1,5 +1,6 @@
 import { type HookEvent, PRIVATE_KEY_PLACEHOLDER, type WgQuickInterface, type WgQuickPeer } from "./config.ts";
-import { isWireguardKey, parseAddress, parseAllowedIp, parseDns, parseEndpoint, parseNumber } from "./fields.ts";
+import { parseEndpoint } from "../../lib/endpoint.ts";
+import { isWireguardKey, parseAddress, parseAllowedIp, parseDns, parseNumber } from "./fields.ts";
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 export type InterfaceDraft = Writable<WgQuickInterface>;

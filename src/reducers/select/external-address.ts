@@ -1,4 +1,4 @@
-import { isGlobalUnicastIpv4, isHostIpv4, parseIpv4 } from "../../lib/ip.ts";
+import { isGlobalUnicastIpv4, isHostIpv4, parseIpv4, withoutLength } from "../../lib/ip.ts";
 import type { Interface, State, WanAddress } from "../state.ts";
 
 type Topology = Pick<State, "settings" | "interfaces">;
@@ -29,7 +29,7 @@ function ownAddress(state: Topology, address: string): WanAddress | null {
 }
 
 function addressOf(link: Interface, literal: string): WanAddress | null {
-  const own = link.addresses.map((cidr) => cidr.slice(0, cidr.indexOf("/"))).filter((each) => isHostIpv4(each));
+  const own = link.addresses.map(withoutLength).filter((each) => isHostIpv4(each));
   if (literal !== "auto") {
     const matched = own.find((address) => !address.startsWith("169.254."));
     return matched === undefined ? null : { reported: literal, matched };
@@ -52,7 +52,7 @@ export function preferredWan(state: Topology): string | null {
 export function knownWans(state: Topology): string[] {
   const { interfaces } = state.settings.wan;
   const own = interfaces.flatMap((name) => state.interfaces[name]?.addresses ?? []);
-  const addresses = own.map((cidr) => cidr.slice(0, cidr.indexOf("/"))).filter((each) => isGlobalUnicastIpv4(each));
+  const addresses = own.map(withoutLength).filter((each) => isGlobalUnicastIpv4(each));
   return [...interfaces, ...new Set(addresses.filter((address) => canonicalWan(state, address) === address))];
 }
 

@@ -1,20 +1,11 @@
 import type { Transport } from "../../events/fields.ts";
 import { tableGet } from "../../lib/table.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
+import { ofTopology } from "./topology.ts";
 import { knownWans, wanAddress } from "./external-address.ts";
 import { waysOut } from "./ways-out.ts";
 
-let named: { readonly interfaces: State["interfaces"]; readonly settings: State["settings"]; wans: string[] } | null =
-  null;
-
-/** Remembered: it is asked for at each state, and changes with the interfaces alone. */
-export function namedWans(state: State): string[] {
-  const { interfaces, settings } = state;
-  if (named?.interfaces !== interfaces || named.settings !== settings) {
-    named = { interfaces, settings, wans: knownWans(state) };
-  }
-  return named.wans;
-}
+export const namedWans = ofTopology(knownWans);
 
 export const externalPorts = ({ externalPort, count }: Mapping): string =>
   `${externalPort}-${externalPort + count - 1}`;

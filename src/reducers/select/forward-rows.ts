@@ -1,4 +1,5 @@
 import type { Transport } from "../../events/fields.ts";
+import { withoutLength } from "../../lib/ip.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
 import { deviceAt, profileOf } from "../device.ts";
@@ -326,8 +327,6 @@ function* devicesChanged(before: State, after: State): Generator<Device> {
     if (id !== null && before.subnets[id] !== after.subnets[id]) yield device;
   }
 }
-
-const withoutLength = (cidr: string): string => cidr.slice(0, cidr.indexOf("/"));
 
 /** What a mapping's host sees of visitors. In the profile `split` a device answers nobody outside of the tunnel. */
 export function seenSource(mapping: Mapping, device: Device | undefined): "keep" | "gateway" {

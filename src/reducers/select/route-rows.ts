@@ -1,4 +1,4 @@
-import { formatIpv4, parseIpv4Prefix, prefixText } from "../../lib/ip.ts";
+import { formatIpv4, parseIpv4Prefix, prefixText, withoutLength } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6 } from "../../lib/ipv6.ts";
 import { tableChanges, tableRows } from "../../lib/table.ts";
 import { VIA_MASK, viaMark } from "../../lib/via-mark.ts";
@@ -16,7 +16,7 @@ type Row = Desired<RouteRow>;
 function subnetAddresses(state: State, subnet: Subnet): string[] {
   const prefix = ipv6PrefixOf(subnet);
   if (prefix === null || ipv6Place(state, prefix).kind === "taken") return [subnet.prefix];
-  const ipv4 = subnet.prefix.slice(0, subnet.prefix.indexOf("/"));
+  const ipv4 = withoutLength(subnet.prefix);
   return [subnet.prefix, `${ipv6For(prefix, ipv4)}/${prefix.length}`];
 }
 
@@ -50,7 +50,7 @@ function* rowsOfVia({ number, interface: name, up, gateway, addresses }: Via): G
     yield { kind: "route", table, prefix: DEFAULT, interface: name, gateway: by };
   }
   for (const cidr of addresses) {
-    const from = cidr.slice(0, cidr.indexOf("/"));
+    const from = withoutLength(cidr);
     // Served networks are reached as ever; only what would leave by a default route leaves by this one's.
     yield { kind: "source", priority: VIA_BASE + 1, from, table: MAIN_TABLE, specific: true };
     yield { kind: "source", priority: VIA_BASE + 2, from, table, specific: false };

@@ -1,9 +1,7 @@
 import type { RouteGateway } from "../../events/fields.ts";
-import { isHostIpv4, parseIpv4 } from "../../lib/ip.ts";
+import { isHostIpv4, parseIpv4, withoutLength } from "../../lib/ip.ts";
 import { VIA_MAX } from "../../lib/via-mark.ts";
-import type { State } from "../state.ts";
-
-type Topology = Pick<State, "settings" | "interfaces">;
+import { ofTopology, type Topology } from "./topology.ts";
 
 /** A WAN interface as a way out, where there are several. */
 export interface Via {
@@ -29,7 +27,7 @@ export class WaysOut {
     const numbers = names.length > 1 && known ? numbered(names) : new Map<string, number>();
     this.vias = [...numbers].map(([name, number]): Via => {
       const { up = false, gateway = null, addresses = [] } = interfaces[name] ?? {};
-      const own = addresses.filter((cidr) => isHostIpv4(cidr.slice(0, cidr.indexOf("/"))));
+      const own = addresses.filter((cidr) => isHostIpv4(withoutLength(cidr)));
       return { number, interface: name, up, gateway: up ? gateway : null, addresses: own };
     });
   }
@@ -79,13 +77,4 @@ function hash(text: string): number {
   return value;
 }
 
-let last: { readonly interfaces: State["interfaces"]; readonly settings: State["settings"]; ways: WaysOut } | null =
-  null;
-
-/** Remembered: it is asked for at each state, and changes with the interfaces alone. */
-export function waysOut({ interfaces, settings }: Topology): WaysOut {
-  if (last?.interfaces !== interfaces || last.settings !== settings) {
-    last = { interfaces, settings, ways: new WaysOut({ interfaces, settings }) };
-  }
-  return last.ways;
-}
+export const waysOut = ofTopology((topology) => new WaysOut(topology));

@@ -65,6 +65,15 @@ describe("the configuration file", () => {
     ]);
   });
 
+  it("[W3] takes no endpoint that clients could not dial", () => {
+    const withEndpoint = (text: string) => `wireguard: { endpoint: ${JSON.stringify(text)} }`;
+    expect(errorsOf(withEndpoint("https://gw.example.org"))).toEqual([
+      "portreeve.yaml:1: `wireguard.endpoint` must be auto or HOST[:PORT], as in gw.example.org:51820",
+    ]);
+    for (const good of ["auto", "gw.example.org", "198.51.100.7:443", "[2001:db8::1]:51820"])
+      expect(parse(withEndpoint(good)).config.wireguard?.endpoint).toBe(good);
+  });
+
   it("suggests the value that was meant", () => {
     expect(errorsOf("log: { level: inof }")[0]).toMatch(/^portreeve\.yaml:1: `log\.level` must be one of .*`info`\?$/);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { endpointAt } from "../../../../src/protocols/wireguard-config/fields.ts";
+import { endpointAt } from "../../../src/lib/endpoint.ts";
 
 describe("the place a client dials", () => {
   it.each([
