@@ -7,7 +7,7 @@ import { PortreeveError } from "../lib/errors.ts";
 import { plannedLine } from "./plan-line.ts";
 import { examples } from "./program-parts.ts";
 import { painter, printable, wantsColor } from "./terminal.ts";
-import { addBringOverVerb } from "./verbs/bring-over-verb.ts";
+import { addImportVerb } from "./verbs/import-verb.ts";
 import { addBackupVerbs } from "./verbs/backup-verbs.ts";
 import { addChangeVerbs } from "./verbs/change-verbs.ts";
 import { addDaemonVerbs } from "./verbs/daemon-verbs.ts";
@@ -71,7 +71,7 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
   addSubnetVerbs(program, cli);
   addDeviceVerbs(program, cli);
   addDeclarationVerbs(program, cli);
-  addBringOverVerb(program, cli);
+  addImportVerb(program, cli);
   addRequestVerbs(program, cli);
   addEventVerbs(program, cli);
   addChangeVerbs(program, cli);

@@ -23,7 +23,7 @@ export interface Programs {
   /** What was added so, each as a line, and what takes all of it away. */
   findExceptions(): Promise<{ readonly found: readonly string[]; readonly remove: () => Promise<void> }>;
   /** Reads what another program has, as a request for `/declaration`. */
-  bringOver(source: BringOverSource, path: string): Promise<BroughtDeclaration>;
+  readImport(source: ImportSource, path: string): Promise<ImportedDeclaration>;
   /** Puts a data directory into one file, whether its daemon runs or not. */
   backup(request: BackupRequest): Promise<BackupReport>;
   /** Makes the data directory of a backup. */
@@ -46,13 +46,13 @@ export interface ReplayReport {
   readonly witnessAhead: number | null;
 }
 
-export const BRING_OVER_SOURCES = ["starttunnel", "wg-quick", "wg-easy", "miniupnpd"] as const;
-export type BringOverSource = (typeof BRING_OVER_SOURCES)[number];
+export const IMPORT_SOURCES = ["starttunnel", "wg-quick", "wg-easy", "miniupnpd"] as const;
+export type ImportSource = (typeof IMPORT_SOURCES)[number];
 
-export interface BroughtDeclaration {
+export interface ImportedDeclaration {
   /** With private keys: for the socket, and for nobody's eyes. */
   readonly body: { readonly declaration: object; readonly keys: object; readonly gatewayKey: string | null };
-  /** What is not brought over, and what has to be set besides: sentences. */
+  /** What is not imported, and what has to be set besides: sentences. */
   readonly notes: readonly string[];
 }
 

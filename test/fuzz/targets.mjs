@@ -1,4 +1,4 @@
-import { bringOverTargets } from "./targets/bring-over.mjs";
+import { importTargets } from "./targets/import.mjs";
 import { configTargets } from "./targets/config.mjs";
 import { eventLogTargets } from "./targets/event-log.mjs";
 import { firewallTargets } from "./targets/firewalls.mjs";
@@ -15,7 +15,7 @@ export async function allTargets(load) {
     configTargets,
     eventLogTargets,
     wireguardTargets,
-    bringOverTargets,
+    importTargets,
   ];
   return (await Promise.all(groups.map((group) => group(load)))).flat();
 }

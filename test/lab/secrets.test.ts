@@ -55,7 +55,7 @@ describe("[I8] [F54] secrets", () => {
       const http = new Http(gateway.socket);
       const answers = new Map<string, string>();
       await openSealed(lab, canaries, " of the first start");
-      await bringOver(lab, canaries, file);
+      await importKeys(lab, canaries, file);
       await makeDevices(lab, http, canaries, answers);
       await makeAccount(lab, http, canaries, answers);
       await sayPlanted(lab, http);
@@ -123,10 +123,10 @@ const KINDS = [
   "a device's private key before",
   "a device's preshared key",
   "a device's preshared key before",
-  "a brought private key",
-  "a brought preshared key",
+  "an imported private key",
+  "an imported preshared key",
   "a key that is refused",
-  "the gateway's own key, brought over",
+  "the gateway's own key, imported",
   "a token",
   "a sign-in link",
   "a code's secret",
@@ -189,7 +189,7 @@ const bodyOf = (pem: string): string =>
 
 type File = (name: string, text?: string, mode?: number) => string;
 
-async function bringOver({ gateway, topology }: Lab, canaries: Canaries, file: File): Promise<void> {
+async function importKeys({ gateway, topology }: Lab, canaries: Canaries, file: File): Promise<void> {
   const [server, phone, preSharedKey] = [generateKeyPair(), generateKeyPair(), textOf(generatePresharedKey())];
   const client = {
     name: "phone",
@@ -201,9 +201,9 @@ async function bringOver({ gateway, topology }: Lab, canaries: Canaries, file: F
     server: { privateKey: textOf(server.privateKey), address: "10.8.0.1" },
     clients: { a: { ...client, preSharedKey } },
   };
-  canaries.key("the gateway's own key, brought over", dump.server.privateKey);
-  canaries.key("a brought private key", client.privateKey);
-  canaries.key("a brought preshared key", preSharedKey);
+  canaries.key("the gateway's own key, imported", dump.server.privateKey);
+  canaries.key("an imported private key", client.privateKey);
+  canaries.key("an imported preshared key", preSharedKey);
   const path = file("wg0.json", JSON.stringify(dump));
   await ok(gateway.cli("import", "wg-easy", path), 10);
   await ok(gateway.cli("import", "wg-easy", path, "--apply"));

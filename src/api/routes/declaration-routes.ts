@@ -25,9 +25,9 @@ export function registerDeclarationRoutes(app: App, deps: ApiDeps, mutations: Mu
       },
     },
     async (request, reply) => {
-      const { declaration, prune, keys: brought, gatewayKey } = request.body;
+      const { declaration, prune, keys: given, gatewayKey } = request.body;
       const keys = new Map<string, GivenKeys>();
-      for (const [name, { privateKey, presharedKey }] of Object.entries(brought)) {
+      for (const [name, { privateKey, presharedKey }] of Object.entries(given)) {
         keys.set(name, { privateKey: secretOf(privateKey), presharedKey: secretOf(presharedKey) });
       }
       for (const { name, publicKey } of declaration.devices) {

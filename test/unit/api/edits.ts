@@ -222,11 +222,11 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
     },
     (_rig, pick) => {
       const { publicKey, privateKey } = keyPair(pick % 3);
-      const devices = [{ name: "brought", subnet: "brought", kind: "server", publicKey }];
-      const subnets = [{ name: "brought", prefix: "10.61.0.0/24" }];
+      const devices = [{ name: "imported", subnet: "imported", kind: "server", publicKey }];
+      const subnets = [{ name: "imported", prefix: "10.61.0.0/24" }];
       return post("/declaration", {
         declaration: { name: "other-gateway", subnets, devices, ports: [] },
-        keys: { brought: { privateKey, presharedKey: Buffer.alloc(32, 1 + pick).toString("base64") } },
+        keys: { imported: { privateKey, presharedKey: Buffer.alloc(32, 1 + pick).toString("base64") } },
       });
     },
     async (rig, pick) => {

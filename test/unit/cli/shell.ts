@@ -36,7 +36,7 @@ const NO_PROGRAMS: Programs = {
   acceptLog: absent,
   addException: absent,
   findExceptions: absent,
-  bringOver: absent,
+  readImport: absent,
   backup: absent,
   restore: absent,
   teardown: absent,

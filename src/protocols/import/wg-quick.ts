@@ -3,8 +3,8 @@ import type { WgQuickConfig, WgQuickPeer } from "../wireguard-config/config.ts";
 import { WireguardConfigError } from "../wireguard-config/error.ts";
 import { parseWgQuick } from "../wireguard-config/parse.ts";
 import { Collection } from "./collection.ts";
-import { BringOverError } from "./error.ts";
-import type { BroughtOver, PublicKeyOf, SourceFile } from "./model.ts";
+import { ImportError } from "./error.ts";
+import type { Imported, PublicKeyOf, SourceFile } from "./model.ts";
 
 interface Config {
   readonly name: string;
@@ -17,15 +17,15 @@ const DEFAULT_PORT = 51820;
  * A folder of wg-quick files: the one of the server, which listens, and those of clients, as far as they are there: they
  * have names and private keys that the server's does not know.
  */
-export function parseWgQuickFolder(files: readonly SourceFile[], publicKeyOf: PublicKeyOf): BroughtOver {
+export function parseWgQuickFolder(files: readonly SourceFile[], publicKeyOf: PublicKeyOf): Imported {
   const configs = files.map(
     ({ name, text }): Config => ({ name: name.replace(/\.conf$/, ""), config: read(name, text) }),
   );
   const servers = configs.filter(({ config }) => config.interface.listenPort !== null);
   const [server, second] = servers;
-  if (server === undefined) throw new BringOverError("none of the files has a ListenPort: which one is the server's?");
+  if (server === undefined) throw new ImportError("none of the files has a ListenPort: which one is the server's?");
   if (second !== undefined) {
-    throw new BringOverError(`${server.name} and ${second.name} both listen; bring one over at a time`);
+    throw new ImportError(`${server.name} and ${second.name} both listen; import one at a time`);
   }
   const clients = new Map<string, Config>();
   for (const each of configs) {
@@ -40,11 +40,11 @@ function read(name: string, text: string): WgQuickConfig {
     return parseWgQuick(text);
   } catch (cause) {
     if (!(cause instanceof WireguardConfigError)) throw cause;
-    throw new BringOverError(`${name.slice(0, 64)}: ${cause.message}`);
+    throw new ImportError(`${name.slice(0, 64)}: ${cause.message}`);
   }
 }
 
-function bring({ name, config }: Config, clients: ReadonlyMap<string, Config>): BroughtOver {
+function bring({ name, config }: Config, clients: ReadonlyMap<string, Config>): Imported {
   const found = new Collection(`wg-quick ${name}`.slice(0, 63).trim());
   const { interface: own, peers } = config;
   found.gatewayKey = own.privateKey;
@@ -59,10 +59,10 @@ function bring({ name, config }: Config, clients: ReadonlyMap<string, Config>): 
     return { prefix, name: found.subnet(called, { prefix: prefixText(prefix), wan: null, dns: { mode: "system" } }) };
   });
   for (const prefix of prefixes) noteGateway(found, prefix);
-  if (prefixes.length < own.addresses.length) found.note("its IPv6 addresses are not brought over");
+  if (prefixes.length < own.addresses.length) found.note("its IPv6 addresses are not imported");
   for (const peer of peers) bringPeer(found, peer, subnets, clients.get(peer.publicKey));
   for (const { event } of own.hooks)
-    found.note(`a command in ${event} is not brought over: see what it does, it may be a forward`);
+    found.note(`a command in ${event} is not imported: see what it does, it may be a forward`);
   return found.end();
 }
 
@@ -87,7 +87,7 @@ function bringPeer(
   const [place] = hosts;
   const said = own?.name ?? nameIn(peer.comments);
   if (place === undefined) {
-    found.note(`the peer ${said || "without a name"} has no address of its own in a subnet and is not brought over`);
+    found.note(`the peer ${said || "without a name"} has no address of its own in a subnet and is not imported`);
     return;
   }
   const name = found.device(

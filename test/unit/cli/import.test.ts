@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { generateKeyPair, generatePresharedKey, textOf } from "../../../src/adapters/wireguard/keys.ts";
-import { bringOver } from "../../../src/daemon/bring-over.ts";
+import { readImport } from "../../../src/daemon/import.ts";
 import { tableRows } from "../../../src/lib/table.ts";
 import type { FakeTunnel } from "../api/rig.ts";
 import type { MemorySecrets } from "../api/memory-secrets.ts";
@@ -14,13 +14,13 @@ describe("import", () => {
   let folder: string;
   beforeEach(async () => {
     shell = await openShell();
-    folder = mkdtempSync(join(tmpdir(), "portreeve-bring-over-"));
+    folder = mkdtempSync(join(tmpdir(), "portreeve-import-"));
   });
   afterEach(async () => {
     await shell.close();
     rmSync(folder, { recursive: true, force: true });
   });
-  const run = (line: string) => shell.run(line, { programs: { bringOver } });
+  const run = (line: string) => shell.run(line, { programs: { readImport } });
 
   it("plans first; --apply keeps the keys, sealed; and once more changes nothing", async () => {
     const [server, phone, psk] = [generateKeyPair(), generateKeyPair(), textOf(generatePresharedKey())];

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { Collection } from "./collection.ts";
-import { BringOverError } from "./error.ts";
+import { ImportError } from "./error.ts";
 import { address, key, name, readJson, readSocket } from "./json.ts";
-import type { BroughtOver, BroughtSubnet, PublicKeyOf } from "./model.ts";
+import type { Imported, ImportedSubnet, PublicKeyOf } from "./model.ts";
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
 
@@ -59,7 +59,7 @@ const dump = z.preprocess(
 
 const DEFAULT_PORT = 51820;
 
-export function parseStartTunnel(text: string, publicKeyOf: PublicKeyOf): BroughtOver {
+export function parseStartTunnel(text: string, publicKeyOf: PublicKeyOf): Imported {
   const { wg, portForwards, dnsRecords } = readJson(text, dump);
   const found = new Collection("starttunnel");
   found.gatewayKey = wg.key ?? null;
@@ -71,8 +71,8 @@ export function parseStartTunnel(text: string, publicKeyOf: PublicKeyOf): Brough
   }
   for (const [prefix, each] of Object.entries(wg.subnets)) readSubnet(found, prefix, each, publicKeyOf);
   readForwards(found, portForwards);
-  if (hasContent(dnsRecords)) found.note("its DNS records are not brought over: this version serves no DNS");
-  found.note("not brought over: its accounts, sessions, certificate and redirects from HTTP");
+  if (hasContent(dnsRecords)) found.note("its DNS records are not imported: this version serves no DNS");
+  found.note("not imported: its accounts, sessions, certificate and redirects from HTTP");
   return found.end();
 }
 
@@ -100,13 +100,13 @@ function dnsOf(
   subnet: string,
   said: z.infer<typeof dns> | null,
   names: ReadonlyMap<string, string>,
-): BroughtSubnet["dns"] {
+): ImportedSubnet["dns"] {
   const device = said?.mode === "device" ? names.get(said.device ?? "") : undefined;
   if (device !== undefined) return { mode: "device", device };
   if (said?.mode === "custom" && (said.servers ?? []).length > 0)
     return { mode: "custom", servers: said.servers ?? [] };
   if (said !== null && !["default", "system"].includes(said.mode)) {
-    found.note(`the DNS servers of ${subnet} are not brought over: its gateway answers by those of this machine`);
+    found.note(`the DNS servers of ${subnet} are not imported: its gateway answers by those of this machine`);
   }
   return { mode: "system" };
 }
@@ -117,7 +117,7 @@ function readForwards(found: Collection, forwards: Readonly<Record<string, z.inf
   const wans = new Set(manual.map(([source]) => readSocket(source)?.host));
   for (const [source, each] of Object.entries(forwards)) {
     if (each.kind === "sni") {
-      found.note(`the names served on ${source.slice(0, 64)} (SNI) are not brought over`);
+      found.note(`the names served on ${source.slice(0, 64)} (SNI) are not imported`);
       continue;
     }
     if (each.auto) {
@@ -126,7 +126,7 @@ function readForwards(found: Collection, forwards: Readonly<Record<string, z.inf
     }
     const [outside, target] = [readSocket(source), readSocket(each.target)];
     if (outside === null || target === null)
-      throw new BringOverError("portForwards: an address and port like 10.59.7.2:443 is expected");
+      throw new ImportError("portForwards: an address and port like 10.59.7.2:443 is expected");
     const last = outside.port + each.count - 1;
     const range = each.count === 1 ? `${outside.port}` : `${outside.port}-${last}`;
     for (const transport of ["tcp", "udp"] as const) {

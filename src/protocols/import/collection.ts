@@ -1,5 +1,5 @@
-import { BringOverError } from "./error.ts";
-import type { BroughtDevice, BroughtKeys, BroughtOver, BroughtPort, BroughtSubnet } from "./model.ts";
+import { ImportError } from "./error.ts";
+import type { ImportedDevice, ImportedKeys, Imported, ImportedPort, ImportedSubnet } from "./model.ts";
 
 /** As many as a declaration may hold. */
 const OBJECTS_MAX = 16_384;
@@ -9,10 +9,10 @@ const PORT_NAME_MAX = 64;
 /** What has been read so far. Names become what a declaration takes, and each is there once. */
 export class Collection {
   readonly #name: string;
-  readonly #subnets = new Map<string, BroughtSubnet>();
-  readonly #devices = new Map<string, BroughtDevice>();
-  readonly #ports = new Map<string, BroughtPort>();
-  readonly #keys = new Map<string, BroughtKeys>();
+  readonly #subnets = new Map<string, ImportedSubnet>();
+  readonly #devices = new Map<string, ImportedDevice>();
+  readonly #ports = new Map<string, ImportedPort>();
+  readonly #keys = new Map<string, ImportedKeys>();
   readonly #notes: string[] = [];
   gatewayKey: string | null = null;
 
@@ -25,7 +25,7 @@ export class Collection {
   }
 
   /** Gives the name it has from now on. */
-  subnet(named: string, fields: Omit<BroughtSubnet, "name">): string {
+  subnet(named: string, fields: Omit<ImportedSubnet, "name">): string {
     const name = unique(cleaned(named, LABEL_MAX) || "subnet", LABEL_MAX, (each) =>
       this.#subnets.has(each.toLowerCase()),
     );
@@ -34,12 +34,12 @@ export class Collection {
     return name;
   }
 
-  setDns(subnet: string, dns: BroughtSubnet["dns"]): void {
+  setDns(subnet: string, dns: ImportedSubnet["dns"]): void {
     const found = this.#subnets.get(subnet.toLowerCase());
     if (found !== undefined) this.#subnets.set(subnet.toLowerCase(), { ...found, dns });
   }
 
-  device(named: string, fields: Omit<BroughtDevice, "name">, keys: BroughtKeys): string {
+  device(named: string, fields: Omit<ImportedDevice, "name">, keys: ImportedKeys): string {
     const label = hostLabel(named) || hostLabel(`device-${fields.address}`);
     const name = unique(label, LABEL_MAX, (each) => this.#devices.has(each));
     if (name !== named) this.note(`${cleaned(named, LABEL_MAX) || fields.address} is called ${name} here`);
@@ -54,14 +54,14 @@ export class Collection {
     return name;
   }
 
-  port(named: string, fields: Omit<BroughtPort, "name">): void {
+  port(named: string, fields: Omit<ImportedPort, "name">): void {
     const wanted = cleaned(named, PORT_NAME_MAX) || fields.port;
     const name = unique(wanted, PORT_NAME_MAX, (each) => this.#ports.has(each));
     this.#ports.set(name, { name, ...fields });
     bounded(this.#ports);
   }
 
-  end(): BroughtOver {
+  end(): Imported {
     return {
       declaration: {
         name: this.#name,
@@ -77,7 +77,7 @@ export class Collection {
 }
 
 function bounded({ size }: { readonly size: number }): void {
-  if (size > OBJECTS_MAX) throw new BringOverError(`more than ${OBJECTS_MAX} of a kind`);
+  if (size > OBJECTS_MAX) throw new ImportError(`more than ${OBJECTS_MAX} of a kind`);
 }
 
 function unique(wanted: string, max: number, isTaken: (name: string) => boolean): string {

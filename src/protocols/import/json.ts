@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { isWireguardKey } from "../wireguard-config/fields.ts";
 import { parseIpv4 } from "../../lib/ip.ts";
-import { BringOverError } from "./error.ts";
+import { ImportError } from "./error.ts";
 
 const TEXT_MAX = 16 << 20;
 
@@ -11,18 +11,18 @@ export const name = z.string().max(1024);
 
 /** Says where it is not what it must be, and never what is there. */
 export function readJson<T>(text: string, schema: z.ZodType<T>): T {
-  if (text.length > TEXT_MAX) throw new BringOverError(`more than ${TEXT_MAX} characters`);
+  if (text.length > TEXT_MAX) throw new ImportError(`more than ${TEXT_MAX} characters`);
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    throw new BringOverError("this is no JSON");
+    throw new ImportError("this is no JSON");
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues as [z.core.$ZodIssue];
   const where = issue.path.map((step) => String(step).slice(0, 64)).join(".");
-  throw new BringOverError(`${where === "" ? "the document" : where}: ${issue.message}`);
+  throw new ImportError(`${where === "" ? "the document" : where}: ${issue.message}`);
 }
 
 /** "10.59.7.2:443". */

@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { generateKeyPair, generatePresharedKey, publicKeyOf, textOf } from "../../../../src/adapters/wireguard/keys.ts";
 import { declaration } from "../../../../src/events/declaration.ts";
 import { Secret } from "../../../../src/events/secret.ts";
-import { hostLabel } from "../../../../src/protocols/bring-over/collection.ts";
-import { BringOverError } from "../../../../src/protocols/bring-over/error.ts";
-import { parseMiniupnpd } from "../../../../src/protocols/bring-over/miniupnpd.ts";
-import type { BroughtOver } from "../../../../src/protocols/bring-over/model.ts";
-import { parseStartTunnel } from "../../../../src/protocols/bring-over/starttunnel.ts";
-import { parseWgEasy } from "../../../../src/protocols/bring-over/wg-easy.ts";
-import { parseWgQuickFolder } from "../../../../src/protocols/bring-over/wg-quick.ts";
+import { hostLabel } from "../../../../src/protocols/import/collection.ts";
+import { ImportError } from "../../../../src/protocols/import/error.ts";
+import { parseMiniupnpd } from "../../../../src/protocols/import/miniupnpd.ts";
+import type { Imported } from "../../../../src/protocols/import/model.ts";
+import { parseStartTunnel } from "../../../../src/protocols/import/starttunnel.ts";
+import { parseWgEasy } from "../../../../src/protocols/import/wg-easy.ts";
+import { parseWgQuickFolder } from "../../../../src/protocols/import/wg-quick.ts";
 
 const publicOf = (privateKey: string): string => publicKeyOf(new Secret(privateKey));
 const privateKey = (): string => textOf(generateKeyPair().privateKey);
@@ -16,11 +16,11 @@ const psk = (): string => textOf(generatePresharedKey());
 const [SERVER, NAS, PHONE, NAS_PSK, PHONE_PSK] = [privateKey(), privateKey(), privateKey(), psk(), psk()];
 
 /** What was read passes the schema of a declaration, so that only the gateway itself can still object. */
-function checked(brought: BroughtOver): BroughtOver {
-  declaration.parse(brought.declaration);
-  const text = JSON.stringify([brought.declaration, brought.notes]);
+function checked(imported: Imported): Imported {
+  declaration.parse(imported.declaration);
+  const text = JSON.stringify([imported.declaration, imported.notes]);
   for (const key of [SERVER, NAS, PHONE, NAS_PSK, PHONE_PSK]) expect(text).not.toContain(key);
-  return brought;
+  return imported;
 }
 
 const STARTTUNNEL = {
@@ -100,9 +100,9 @@ describe("a StartTunnel dump", () => {
 
   it("is read with its revision around it as well, and another port is said", () => {
     const wg = { ...STARTTUNNEL.wg, port: 51900 };
-    const brought = parseStartTunnel(JSON.stringify({ id: 7, value: { ...STARTTUNNEL, wg } }), publicOf);
-    expect(brought.declaration.devices).toHaveLength(2);
-    expect(brought.notes).toContainEqual(expect.stringContaining("UDP port 51900: set wireguard.listenPort"));
+    const imported = parseStartTunnel(JSON.stringify({ id: 7, value: { ...STARTTUNNEL, wg } }), publicOf);
+    expect(imported.declaration.devices).toHaveLength(2);
+    expect(imported.notes).toContainEqual(expect.stringContaining("UDP port 51900: set wireguard.listenPort"));
   });
 
   it.each([
@@ -115,7 +115,7 @@ describe("a StartTunnel dump", () => {
     ],
   ])("refuses what is none, and repeats nothing of it", (text, message) => {
     const read = () => parseStartTunnel(text, publicOf);
-    expect(read).toThrow(BringOverError);
+    expect(read).toThrow(ImportError);
     expect(read).toThrow(message);
     expect(() => read()).not.toThrow(SERVER);
   });
@@ -180,7 +180,7 @@ AllowedIPs = 192.168.1.0/24
     [[{ name: "a.conf", text: `${server}\nNonsense = ${SERVER}` }], /^a.conf: line \d+: an unknown key/],
   ])("refuses what it cannot tell", (files, message) => {
     expect(() => parseWgQuickFolder(files, publicOf)).toThrow(message);
-    expect(() => parseWgQuickFolder(files, publicOf)).toThrow(BringOverError);
+    expect(() => parseWgQuickFolder(files, publicOf)).toThrow(ImportError);
   });
 });
 
@@ -227,7 +227,7 @@ describe("wg-easy's wg0.json", () => {
       { ...file.server, address: "10.8.0.256" },
       { ...file.server, privateKey: "x" },
     ]) {
-      expect(() => parseWgEasy(JSON.stringify({ ...file, server }), publicOf)).toThrow(BringOverError);
+      expect(() => parseWgEasy(JSON.stringify({ ...file, server }), publicOf)).toThrow(ImportError);
     }
   });
 });

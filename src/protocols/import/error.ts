@@ -1,4 +1,4 @@
 /** The only error that reading another program's set-up lets out. Its message never repeats a value: it may be a key. */
-export class BringOverError extends Error {
-  override readonly name = "BringOverError";
+export class ImportError extends Error {
+  override readonly name = "ImportError";
 }

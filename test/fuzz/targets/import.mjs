@@ -1,4 +1,4 @@
-// Set-ups of other programs that people bring over.
+// Set-ups of other programs that people import.
 import { ok } from "node:assert";
 import { decoded, words } from "./loading.mjs";
 
@@ -35,23 +35,23 @@ const JSON_WORDS = words(
 const LEASE_WORDS = words("TCP:", "UDP:", ":", "\n", "\r\n", "192.168.7.2", "65535", "65536", ":0:", "\uD800");
 
 /** @param {import("./loading.mjs").Load} load @returns {Promise<import("./loading.mjs").Target[]>} */
-export async function bringOverTargets(load) {
-  /** @type {typeof import("../../../src/protocols/bring-over/starttunnel.ts")} */
-  const { parseStartTunnel } = await load("protocols/bring-over/starttunnel");
-  /** @type {typeof import("../../../src/protocols/bring-over/wg-easy.ts")} */
-  const { parseWgEasy } = await load("protocols/bring-over/wg-easy");
-  /** @type {typeof import("../../../src/protocols/bring-over/wg-quick.ts")} */
-  const { parseWgQuickFolder } = await load("protocols/bring-over/wg-quick");
-  /** @type {typeof import("../../../src/protocols/bring-over/miniupnpd.ts")} */
-  const { parseMiniupnpd } = await load("protocols/bring-over/miniupnpd");
-  /** @type {typeof import("../../../src/protocols/bring-over/error.ts")} */
-  const { BringOverError } = await load("protocols/bring-over/error");
+export async function importTargets(load) {
+  /** @type {typeof import("../../../src/protocols/import/starttunnel.ts")} */
+  const { parseStartTunnel } = await load("protocols/import/starttunnel");
+  /** @type {typeof import("../../../src/protocols/import/wg-easy.ts")} */
+  const { parseWgEasy } = await load("protocols/import/wg-easy");
+  /** @type {typeof import("../../../src/protocols/import/wg-quick.ts")} */
+  const { parseWgQuickFolder } = await load("protocols/import/wg-quick");
+  /** @type {typeof import("../../../src/protocols/import/miniupnpd.ts")} */
+  const { parseMiniupnpd } = await load("protocols/import/miniupnpd");
+  /** @type {typeof import("../../../src/protocols/import/error.ts")} */
+  const { ImportError } = await load("protocols/import/error");
 
   /** Every key of a dump looks the same here, and is never said. @param {string} key */
   const publicKeyOf = (key) => `${key.slice(0, -2)}A=`;
-  /** @param {(text: string) => import("../../../src/protocols/bring-over/model.ts").BroughtOver} parse */
+  /** @param {(text: string) => import("../../../src/protocols/import/model.ts").Imported} parse */
   const target = (parse) => (/** @type {Buffer} */ bytes) => {
-    const read = decoded(BringOverError, () => {
+    const read = decoded(ImportError, () => {
       try {
         return parse(bytes.toString());
       } catch (cause) {
@@ -72,23 +72,23 @@ export async function bringOverTargets(load) {
   };
   return [
     {
-      name: "bring-over-starttunnel",
+      name: "import-starttunnel",
       dictionary: JSON_WORDS,
       bytesMax: 2048,
       check: target((text) => parseStartTunnel(text, publicKeyOf)),
     },
     {
-      name: "bring-over-wg-easy",
+      name: "import-wg-easy",
       dictionary: JSON_WORDS,
       bytesMax: 2048,
       check: target((text) => parseWgEasy(text, publicKeyOf)),
     },
     {
-      name: "bring-over-wg-quick",
+      name: "import-wg-quick",
       dictionary: words("\n", "[Interface]\n", "[Peer]\n", "ListenPort=1", "AllowedIPs=10.8.0.2/32", "#", KEY),
       bytesMax: 2048,
       check: target((text) => parseWgQuickFolder([{ name: "wg0.conf", text }], publicKeyOf)),
     },
-    { name: "bring-over-miniupnpd", dictionary: LEASE_WORDS, bytesMax: 1024, check: target(parseMiniupnpd) },
+    { name: "import-miniupnpd", dictionary: LEASE_WORDS, bytesMax: 1024, check: target(parseMiniupnpd) },
   ];
 }

@@ -1,20 +1,20 @@
 /** What another program had, as a declaration says it; what cannot be said there is in the notes. */
-export interface BroughtOver {
+export interface Imported {
   readonly declaration: {
     readonly name: string;
-    readonly subnets: readonly BroughtSubnet[];
-    readonly devices: readonly BroughtDevice[];
-    readonly ports: readonly BroughtPort[];
+    readonly subnets: readonly ImportedSubnet[];
+    readonly devices: readonly ImportedDevice[];
+    readonly ports: readonly ImportedPort[];
   };
   /** Base64, by device: what its configuration has already. */
-  readonly keys: ReadonlyMap<string, BroughtKeys>;
+  readonly keys: ReadonlyMap<string, ImportedKeys>;
   /** Base64: the key that its clients know their gateway by. */
   readonly gatewayKey: string | null;
-  /** What is not brought over, and what has to be set besides: sentences. */
+  /** What is not imported, and what has to be set besides: sentences. */
   readonly notes: readonly string[];
 }
 
-export interface BroughtSubnet {
+export interface ImportedSubnet {
   readonly name: string;
   readonly prefix: string;
   readonly wan: string | null;
@@ -24,7 +24,7 @@ export interface BroughtSubnet {
     | { readonly mode: "device"; readonly device: string };
 }
 
-export interface BroughtDevice {
+export interface ImportedDevice {
   readonly name: string;
   readonly kind: "server" | "client";
   readonly subnet: string;
@@ -36,7 +36,7 @@ export interface BroughtDevice {
   readonly profile: "starttunnel" | "full" | null;
 }
 
-export interface BroughtPort {
+export interface ImportedPort {
   readonly name: string;
   /** "8443/tcp". */
   readonly port: string;
@@ -46,7 +46,7 @@ export interface BroughtPort {
   readonly wan: string | null;
 }
 
-export interface BroughtKeys {
+export interface ImportedKeys {
   readonly privateKey: string | null;
   readonly presharedKey: string | null;
 }
