@@ -1,0 +1,18 @@
+import type { Header } from "./message.ts";
+
+/** `DROP`: not even a header, so there is nothing to answer to. `FORMERR`: the header is there, and says to whom. */
+export type DnsDecodeCode = "DROP" | "FORMERR";
+
+/** The only error that decoding lets out, whatever the bytes. */
+export class DnsDecodeError extends Error {
+  override readonly name = "DnsDecodeError";
+  readonly code: DnsDecodeCode;
+  /** Null exactly if the code is `DROP`. */
+  readonly header: Header | null;
+
+  constructor(header: Header | null, message: string) {
+    super(message);
+    this.code = header === null ? "DROP" : "FORMERR";
+    this.header = header;
+  }
+}
