@@ -1,3 +1,4 @@
+import { instantOf, isoTime } from "../lib/iso-time.ts";
 import { usage } from "./exit.ts";
 
 const UNITS: readonly (readonly [string, number])[] = [
@@ -46,9 +47,9 @@ export function parseMoment(text: string, now: number): string {
   if (/^\d+$/.test(text)) return text;
   const ago = /^(\S+) ago$/.exec(text);
   if (ago !== null) return new Date(now - parseDuration(ago[1] as string) * 1000).toISOString();
-  const instant = Date.parse(text);
-  if (Number.isNaN(instant)) {
+  const instant = instantOf(text);
+  if (instant === null) {
     throw usage(`${text} names no moment`, "give a seq (1842), a time (2026-01-31T12:00:00Z) or `2h ago`");
   }
-  return new Date(instant).toISOString();
+  return isoTime(instant);
 }

@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import { z } from "zod";
+import { instantOf } from "../../lib/iso-time.ts";
 import type { State } from "../../reducers/state.ts";
 import type { ApiDeps } from "../deps.ts";
 import { Places } from "../places.ts";
@@ -62,9 +63,9 @@ async function stateOf({ history, controller }: ApiDeps, moment: string): Promis
 }
 
 async function seqOf(history: ApiDeps["history"], moment: string): Promise<number> {
-  if (/^\d+$/.test(moment)) return Number(moment);
-  const instant = Date.parse(moment);
-  if (Number.isNaN(instant)) throw invalid(`${moment} is neither a seq nor an ISO 8601 time`);
+  if (/^\d{1,15}$/.test(moment)) return Number(moment);
+  const instant = instantOf(moment);
+  if (instant === null) throw invalid(`${moment} is neither a seq nor an ISO 8601 time`);
   const seq = await seqAt(history, instant);
   if (seq !== null) return seq;
   const first = (await history.readableAfter()) + 1;

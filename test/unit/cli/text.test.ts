@@ -101,7 +101,9 @@ describe("time on the command line", () => {
     expect(parseMoment("1842", now)).toBe("1842");
     expect(parseMoment("2h ago", now)).toBe("2026-01-31T10:00:00.000Z");
     expect(parseMoment("2026-01-31T12:00:00Z", now)).toBe("2026-01-31T12:00:00.000Z");
-    expect(refusal(() => parseMoment("yesterday", now)).exitCode).toBe(2);
+    for (const none of ["yesterday", "-1", "1.5", "2026-13-40", "2026-01-31T12:00Zjunk"]) {
+      expect(refusal(() => parseMoment(none, now)).exitCode, none).toBe(2);
+    }
   });
 });
 
