@@ -42,7 +42,7 @@ export interface MutationOptions {
 export class Mutations {
   readonly #deps: ApiDeps;
   readonly #salt = randomBytes(16).toString("hex");
-  /** Idempotency-Key → fingerprint of its request, oldest first. */
+  /** Idempotency-Key, of whose token → fingerprint of its request, oldest first. */
   readonly #fingerprints = new Map<string, string>();
   /** Request id → the same request, under way. */
   readonly #underway = new Map<string, Promise<Outcome>>();
@@ -137,14 +137,19 @@ export class Mutations {
   #requestIdOf(key: string, request: MutationRequest, secretBody: boolean): string {
     // With a key of this process nobody can try passwords on the fingerprint; after a restart the same key is a new request.
     const salt = secretBody ? this.#salt : null;
-    const text = canonicalJson([request.method, request.url.split("?", 1)[0], request.body ?? null, salt]);
+    // Programs choose their keys without knowing of each other; what people ask by is one account.
+    const token = request.actor.kind === "token" ? request.actor.id : null;
+    const { confirmWithin = null } = request.query;
+    const more = token === null && confirmWithin === null ? [] : [token, confirmWithin];
+    const text = canonicalJson([request.method, request.url.split("?", 1)[0], request.body ?? null, salt, ...more]);
     const fingerprint = createHash("sha256").update(text).digest("hex").slice(0, 16);
-    const known = this.#fingerprints.get(key);
+    const mine = token === null ? key : `${token} ${key}`;
+    const known = this.#fingerprints.get(mine);
     if (known !== undefined && known !== fingerprint) {
       const message = "this Idempotency-Key was used for another request; use a new key for a new request";
       throw new RequestProblem({ code: "INVALID_REQUEST", message }, 422);
     }
-    this.#fingerprints.set(key, fingerprint);
+    this.#fingerprints.set(mine, fingerprint);
     if (this.#fingerprints.size > KEYS_MAX) {
       for (const oldest of this.#fingerprints.keys()) {
         this.#fingerprints.delete(oldest);

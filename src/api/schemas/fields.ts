@@ -35,11 +35,7 @@ export const waitQuery = {
 export const mutationQuery = z.strictObject({
   dryRun: flag.optional().describe("true: answer the plan, change nothing"),
   wait: flag.optional().describe("false: answer 202 as soon as the change is logged, before the kernel has it"),
-  confirmWithin: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(CONFIRM_WITHIN_MAX_SECONDS)
+  confirmWithin: decimal(z.number().int().min(1).max(CONFIRM_WITHIN_MAX_SECONDS))
     .optional()
     .describe("seconds: the change is taken back by itself unless it is confirmed within them"),
 });

@@ -27,6 +27,13 @@ export function onTrial(decision: Decision, command: Submission, state: State): 
   }
   const { confirmWithin, now } = command;
   if (confirmWithin === undefined) return decision;
+  const ending = decision.events.find(({ type }) => type === "confirmation.lapsed");
+  if (ending !== undefined) {
+    // Turned back, it would leave for good what was only on trial.
+    const message =
+      "what is on trial is taken back at once, not on trial itself: leave out the time to confirm it within";
+    return refuse("CONFIRMATION_PENDING", message);
+  }
   const erased = erasedBy(decision.events, state);
   if (erased !== null) return refuse("NOT_UNDOABLE", `this can't be tried out: ${erased}`);
   if (objects.size === 0) return refuse("NOT_UNDOABLE", "this can't be tried out: nothing of it can be undone");

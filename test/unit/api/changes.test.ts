@@ -172,6 +172,26 @@ describe("a change on trial", () => {
     expect(await rig.ports()).toEqual([]);
   });
 
+  it("[E5] can't be taken back on trial: nobody would have confirmed what that would leave", async () => {
+    await add("?confirmWithin=60");
+    const refused = await post<Problem>("/undo?confirmWithin=60");
+    expect([refused.status, refused.body.code]).toEqual([409, "CONFIRMATION_PENDING"]);
+    const watch = confirmations();
+    await watch.start();
+    rig.clock.advance(60_000);
+    await watch.close();
+    expect(await rig.ports()).toEqual([]);
+  });
+
+  it("[E5] is another request than the same for good, under the same key too", async () => {
+    const headers = { "idempotency-key": "trial" };
+    const ask = (query: string) =>
+      rig.call<ResultDocument & Problem>("POST", `/api/v1/ports${query}`, { body: WEB, headers });
+    expect((await ask("")).status).toBe(201);
+    expect((await ask("?confirmWithin=60")).status).toBe(422);
+    expect((await ask("")).headers["idempotency-replayed"]).toBe("true");
+  });
+
   it("[E5] is taken back before anything else by a start after its deadline", async () => {
     const { confirmation } = await add("?confirmWithin=60");
     rig.clock.advance(61_000);
@@ -210,6 +230,8 @@ describe("a change on trial", () => {
     const undone = await post<Problem>("/undo");
     expect([undone.status, undone.body.code]).toEqual([409, "NOT_UNDOABLE"]);
     expect(undone.body.detail).toContain("the secret of backup is erased with it");
-    expect((await post<Problem>("/ports?confirmWithin=0", WEB)).body.code).toBe("INVALID_REQUEST");
+    for (const none of ["0", "0x3c", "6e1", "%2060", "60.0", "86401"]) {
+      expect((await post<Problem>(`/ports?confirmWithin=${none}`, WEB)).body.code, none).toBe("INVALID_REQUEST");
+    }
   });
 });
