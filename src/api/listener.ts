@@ -153,8 +153,12 @@ class Care {
   readonly #subscription: { close(): void };
 
   constructor(deps: ApiDeps, accounts: Accounts, firstToken: FirstToken, tcp: Tcp | null) {
-    this.#subscription = deps.controller.subscribe(() => {
+    let { tokens } = deps.controller.state.access;
+    this.#subscription = deps.controller.subscribe(({ access }) => {
       if (accounts.exist && !firstToken.ended.aborted) firstToken.remove();
+      // Also one that an undo took back.
+      if (access.tokens !== tokens) accounts.sweep();
+      tokens = access.tokens;
     });
     const renew = async (): Promise<void> => {
       const shown = (await tcp?.identity?.renew()) ?? null;

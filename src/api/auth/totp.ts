@@ -6,7 +6,7 @@ const DIGITS = 6;
 /** RFC 4226 §4 R6 recommends 160 bits. */
 const SECRET_BYTES = 20;
 /** One step each way for clocks that differ and people who type slowly (RFC 6238 §5.2). */
-const STEPS_ASIDE = 1;
+export const STEPS_ASIDE = 1;
 
 export const newTotpSecret = (): Uint8Array => randomBytes(SECRET_BYTES);
 

@@ -17,7 +17,10 @@ let rig: Rig;
 let api: OpenApi;
 let tcp: { readonly port: number };
 let local: Place;
+let wallOffset = 0;
+const wallClock = () => rig.clock.now() + wallOffset;
 beforeEach(async () => {
+  wallOffset = 0;
   folder = mkdtempSync(join(tmpdir(), "portreeve-account-"));
   rig = await makeRig();
   local = { socketPath: join(folder, "portreeve.sock") };
@@ -29,12 +32,15 @@ afterEach(async () => {
 });
 
 async function open(): Promise<void> {
-  api = await openApi(rig.deps, {
-    socketPath: join(folder, "portreeve.sock"),
-    listen: { host: "127.0.0.1", port: 0 },
-    tokenFile: join(folder, "api-token"),
-    passwordCost: CHEAP,
-  });
+  api = await openApi(
+    { ...rig.deps, wallClock },
+    {
+      socketPath: join(folder, "portreeve.sock"),
+      listen: { host: "127.0.0.1", port: 0 },
+      tokenFile: join(folder, "api-token"),
+      passwordCost: CHEAP,
+    },
+  );
   tcp = { port: Number(api.address?.split(":").at(-1)) };
 }
 
@@ -236,6 +242,20 @@ describe("codes", () => {
     expect(kinds()).toEqual(["password"]);
   });
 
+  it("[A3] are good again within a step after the clock was set back by hours", async () => {
+    await setPassword();
+    const enrolment = await send(local, "/api/v1/totp/enrolment", { method: "POST" });
+    const secret = fromBase32(String(enrolment.body["secret"]));
+    const code = () => totpCode(secret, totpStep(wallClock()));
+    await send(local, "/api/v1/totp", { method: "POST", body: { code: code() } });
+    wallOffset -= 3 * 3_600_000;
+    expect((await signIn(PASSWORD, { code: code() })).status, "seen before, perhaps").toBe(401);
+    wallOffset += 30_000;
+    const good = code();
+    expect((await signIn(PASSWORD, { code: good, from: "127.0.0.9" })).status).toBe(201);
+    expect((await signIn(PASSWORD, { code: good, from: "127.0.0.8" })).status, "the same code again").toBe(401);
+  });
+
   it("[A3] stay asked for after a link set a new password", async () => {
     await setPassword();
     const enrolment = await send(local, "/api/v1/totp/enrolment", { method: "POST" });
@@ -271,6 +291,24 @@ describe("tokens", () => {
     expect((await ask(secret)).status).toBe(401);
     expect(kinds()).toEqual([]);
   });
+
+  it("[A3] end, with what they have open, when their making is undone", async () => {
+    const { secret } = (await make({ name: "ops", scopes: ["read"], lifetime: null })).body;
+    const { request } = await import("node:http");
+    const headers = { authorization: `Bearer ${String(secret)}` };
+    await new Promise<void>((resolve, reject) => {
+      const place = { host: "127.0.0.1", port: tcp.port, path: "/api/v1/events/stream", headers };
+      const call = request(place, (response) => {
+        response.once("close", () => resolve());
+        response.on("error", () => {});
+        response.once("data", () => void send(local, "/api/v1/undo", { method: "POST" }).catch(reject));
+      });
+      call.on("error", () => resolve());
+      call.end();
+    });
+    expect((await ask(secret)).status).toBe(401);
+    // What sweeps only now and then comes too late.
+  }, 10_000);
 
   it("[A3] end by themselves, and what they did is signed with their id", async () => {
     const made = await make({ name: "ops", scopes: ["operate"], lifetime: 60 });
@@ -314,6 +352,31 @@ describe("tokens", () => {
     expect(first.body["secret"]).not.toBeNull();
     expect(second.body).toMatchObject({ secret: null, token: (first.body as { token: object }).token });
     expect(kinds()).toEqual(["token"]);
+  });
+});
+
+describe("a key of a repeated request", () => {
+  it("[A1] is one token's: another with the same key asks for something of its own", async () => {
+    const tokens: string[] = [];
+    for (const name of ["one", "two"]) {
+      const made = await send(local, "/api/v1/tokens", {
+        method: "POST",
+        body: { name, scopes: ["admin"], lifetime: null },
+      });
+      tokens.push(String(made.body["secret"]));
+    }
+    const undo = (token: string | undefined) =>
+      send(tcp, "/api/v1/undo", {
+        method: "POST",
+        headers: { authorization: `Bearer ${token}`, "idempotency-key": "1" },
+      });
+    const body = { protocol: "tcp", externalPort: 8443, internalAddress: "192.168.77.2" };
+    await send(local, "/api/v1/ports", { method: "POST", body });
+    const [first, again, other] = [await undo(tokens[0]), await undo(tokens[0]), await undo(tokens[1])];
+    expect([first.status, first.headers["idempotency-replayed"]]).toEqual([200, undefined]);
+    expect(again.headers["idempotency-replayed"]).toBe("true");
+    expect([other.status, other.headers["idempotency-replayed"]]).toEqual([200, undefined]);
+    expect(await rig.ports(), "undone, and brought back").toHaveLength(1);
   });
 });
 
