@@ -1,13 +1,17 @@
-import { readFileSync } from "node:fs";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
+import { FileTooLong, readBoundedText } from "./bounded-file.ts";
 import { ConfigError, type Path } from "./problem.ts";
+
+/** Far more than a declaration of all the objects that it may hold. */
+const FILE_BYTES_MAX = 16 * 1024 * 1024;
 
 export function readText(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readBoundedText(file, FILE_BYTES_MAX);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    const message = code === "ENOENT" ? "there is no such file" : `cannot be read (${code ?? String(cause)})`;
+    const unread = code === "ENOENT" ? "there is no such file" : `cannot be read (${code ?? String(cause)})`;
+    const message = cause instanceof FileTooLong ? cause.message : unread;
     throw new ConfigError([{ where: file, line: 0, key: "", message, suggestion: null }], { cause });
   }
 }

@@ -1,7 +1,8 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { publicKeyOf } from "../adapters/wireguard/keys.ts";
 import type { ImportSource, ImportedDeclaration } from "../cli/programs.ts";
+import { FileTooLong, readBoundedText } from "../config/bounded-file.ts";
 import { Secret } from "../events/secret.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { ImportError } from "../protocols/import/error.ts";
@@ -12,6 +13,8 @@ import { parseWgEasy } from "../protocols/import/wg-easy.ts";
 import { parseWgQuickFolder } from "../protocols/import/wg-quick.ts";
 
 const FILES_MAX = 16_384;
+/** Of all files together. */
+const BYTES_MAX = 64 * 1024 * 1024;
 const publicOf = (privateKey: string): string => publicKeyOf(new Secret(privateKey));
 
 const PARSERS: Readonly<Record<ImportSource, (files: readonly SourceFile[]) => Imported>> = {
@@ -22,8 +25,8 @@ const PARSERS: Readonly<Record<ImportSource, (files: readonly SourceFile[]) => I
 };
 
 /** Reads another program's set-up; changes nothing, there or here. */
-export async function readImport(source: ImportSource, path: string): Promise<ImportedDeclaration> {
-  const files = await readFiles(path);
+export function readImport(source: ImportSource, path: string): ImportedDeclaration {
+  const files = readFiles(path);
   try {
     const { declaration, keys, gatewayKey, notes } = PARSERS[source](files);
     return { body: { declaration, keys: Object.fromEntries(keys), gatewayKey }, notes };
@@ -39,15 +42,27 @@ function only([file, ...others]: readonly SourceFile[]): SourceFile {
 }
 
 /** A file, or the *.conf files of a folder. */
-async function readFiles(path: string): Promise<SourceFile[]> {
+function readFiles(path: string): SourceFile[] {
   try {
-    if (!(await stat(path)).isDirectory()) return [{ name: basename(path), text: await readFile(path, "utf8") }];
-    const names = (await readdir(path)).filter((name) => name.endsWith(".conf")).sort();
-    if (names.length > FILES_MAX) throw new ImportError(`more than ${FILES_MAX} files`);
-    return await Promise.all(names.map(async (name) => ({ name, text: await readFile(join(path, name), "utf8") })));
+    if (!statSync(path).isDirectory()) return [{ name: basename(path), text: readBoundedText(path, BYTES_MAX) }];
+    const names = readdirSync(path)
+      .filter((name) => name.endsWith(".conf"))
+      .sort();
+    if (names.length > FILES_MAX) throw new Error(`there are more than ${FILES_MAX} files in it`);
+    let left = BYTES_MAX;
+    return names.map((name) => {
+      const file = join(path, name);
+      // A pipe that nobody writes to would be waited for without end; whoever names one by itself means it.
+      if (!statSync(file).isFile()) throw new Error(`${name} in it is no file`);
+      const text = readBoundedText(file, left);
+      left -= text.length;
+      return { name, text };
+    });
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT") throw new PortreeveError("NOT_FOUND", `there is no ${path}`, "refused", { cause });
+    if (cause instanceof FileTooLong)
+      throw new PortreeveError("INVALID_REQUEST", `${path} ${message}`, "refused", { cause });
     throw new PortreeveError("UNAVAILABLE", `${path} cannot be read: ${message}`, "refused", { cause });
   }
 }

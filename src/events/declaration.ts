@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { deviceKind, profile, right } from "./device.ts";
-import { hostLabel, interfaceName, ipv4, label, objectName, wanName, wireguardKey } from "./fields.ts";
+import { givenLabel, givenName, hostLabel, interfaceName, ipv4, wanName, wireguardKey } from "./fields.ts";
 import { askedSources, sourceAddress } from "./mapping.ts";
 
 /**
@@ -13,7 +13,7 @@ const OBJECTS_MAX = 16_384;
 const wan = wanName.nullable().default(null);
 
 const subnet = z.strictObject({
-  name: objectName,
+  name: givenName,
   prefix: z.string().max(32).nullable().default(null).describe("as in 10.59.7.0/24; null: a free one is chosen once"),
   wan: wan.describe("null: the preferred WAN"),
   ipv6Prefix: z.cidrv6().nullable().default(null),
@@ -31,7 +31,7 @@ const device = z
   .strictObject({
     name: hostLabel,
     kind: deviceKind.default("client"),
-    subnet: objectName.nullable().default(null).describe("name of a subnet"),
+    subnet: givenName.nullable().default(null).describe("name of a subnet"),
     interface: interfaceName.nullable().default(null).describe("a served LAN instead of a subnet"),
     address: ipv4.nullable().default(null).describe("null: the first free one of the subnet, chosen once"),
     publicKey: wireguardKey.nullable().default(null).describe("null: a key is made here"),
@@ -51,7 +51,7 @@ const device = z
 export type DeclaredDevice = z.infer<typeof device>;
 
 const port = z.strictObject({
-  name: label.min(1).describe("its label, by which it is known"),
+  name: givenLabel.min(1).describe("its label, by which it is known"),
   port: z
     .string()
     .refine((text) => parsePorts(text) !== null, "must be the external port, as in 8443/tcp or 6881-6889/udp"),
@@ -71,7 +71,7 @@ export type DeclaredPort = z.infer<typeof port>;
 
 export const declaration = z
   .strictObject({
-    name: objectName.describe("marks what it makes"),
+    name: givenName.describe("marks what it makes"),
     subnets: z.array(subnet).max(OBJECTS_MAX).default([]),
     devices: z.array(device).max(OBJECTS_MAX).default([]),
     ports: z.array(port).max(OBJECTS_MAX).default([]),

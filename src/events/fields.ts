@@ -29,6 +29,14 @@ export const objectName = z
   .min(1)
   .max(63)
   .regex(/^[^\p{Cc}\s](?:[^\p{Cc}]*[^\p{Cc}\s])?$/u, "no control characters, and no spaces around it");
+/** Whether a text looks like what it is: nothing turns the direction of what follows, and no half of a character. */
+const SHOWN = /^[^\p{Bidi_Control}\p{Cs}]*$/u;
+/**
+ * What is given from now on. Apart from `objectName` and `label`, as records of earlier versions hold what was not
+ * looked at so closely, and have to be read.
+ */
+export const givenName = objectName.regex(SHOWN, "no control characters of writing direction, no broken characters");
+export const givenLabel = label.regex(SHOWN, "no control characters of writing direction, no broken characters");
 /** Name of the declaration that an object was made by; one that nobody declared has none. */
 export const managedBy = objectName.optional();
 /** A device's name is a DNS label too (RFC 1123 §2.1). */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { objectName } from "../../events/fields.ts";
+import { givenName } from "../../events/fields.ts";
 import { tokenScope } from "../../events/account.ts";
 import { seq, time } from "./fields.ts";
 
@@ -20,7 +20,7 @@ export const redeemBody = linkRedeem.extend({ password: newPassword });
 export const personBody = z.strictObject({ current });
 export const totpBody = z.strictObject({ code });
 export const tokenBody = z.strictObject({
-  name: objectName,
+  name: givenName,
   scopes: z.array(tokenScope).min(1).max(3).default(["read"]),
   /** Seconds. */
   lifetime: z.number().int().positive().max(315_360_000).nullable().describe("seconds; null: without end"),

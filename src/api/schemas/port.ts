@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { claimSource, ipv4, interfaceName, label, lifetime, port, transport } from "../../events/fields.ts";
+import { claimSource, ipv4, givenLabel, interfaceName, lifetime, port, transport } from "../../events/fields.ts";
 import { managedBy, seq, time } from "./fields.ts";
 import { askedSources, sourceAddress } from "../../events/mapping.ts";
 
@@ -61,7 +61,7 @@ export const portAdd = z
     internalAddress: ipv4,
     internalPort: port.optional().describe("the external port if left out"),
     count: count.default(1),
-    label: label.nullable().default(null),
+    label: givenLabel.nullable().default(null),
     enabled: z.boolean().default(true),
     lifetime: seconds.default(null),
     wan: interfaceName.nullable().default(null).describe("null: the preferred one"),
@@ -76,7 +76,7 @@ export const portEdit = z
     internalAddress: ipv4.optional(),
     internalPort: port.optional(),
     count: count.optional(),
-    label: label.nullable().optional(),
+    label: givenLabel.nullable().optional(),
     enabled: z.boolean().optional(),
     sourceAddress: sourceAddressChoice.optional(),
     from: from.optional(),

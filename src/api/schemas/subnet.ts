@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { objectName, wanName } from "../../events/fields.ts";
+import { givenName, wanName } from "../../events/fields.ts";
 import { subnetDns } from "../../events/subnet.ts";
 import { managedBy, seq } from "./fields.ts";
 
@@ -28,7 +28,7 @@ const fields = {
 
 export const subnetAdd = z
   .strictObject({
-    name: objectName,
+    name: givenName,
     prefix: z
       .string()
       .max(32)
@@ -43,7 +43,7 @@ export const subnetAdd = z
 
 export const subnetEdit = z
   .strictObject({
-    name: objectName.optional(),
+    name: givenName.optional(),
     wan: fields.wan.optional(),
     ipv6Prefix: fields.ipv6Prefix.optional(),
     dns: fields.dns.optional(),

@@ -9,7 +9,7 @@ import { parseDuration, whenText } from "../duration.ts";
 import { usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
 import { examples, noun } from "../program-parts.ts";
-import { foreseeRemoval } from "../removal.ts";
+import { foreseeEnds, foreseeRemoval } from "../removal.ts";
 import { textTable } from "../text-table.ts";
 import { addDeviceConfigVerbs } from "./device-config-verbs.ts";
 
@@ -187,7 +187,8 @@ function addKindVerbs(device: Command, cli: Cli): void {
       .argument("<device>", DEVICE);
     addMutationOptions(command).action(async (name: string, options: MutationOptions) => {
       const call: Call = { method: "PATCH", path: devicePath(name), body: { kind } };
-      await change(cli, call, options, `is a ${kind} now`);
+      const ends = kind === "client" && options.dryRun !== true ? await foreseeEnds(cli, call) : "";
+      await change(cli, call, options, `is a ${kind} now${ends}`);
     });
   }
 }
@@ -204,15 +205,18 @@ function addRightVerbs(device: Command, cli: Cli): void {
       .argument("<device>", DEVICE)
       .addArgument(new Argument("<what>", "which right, or one port it asked for, as in 8080/tcp"));
     addMutationOptions(command).action(async (name: string, what: string, options: MutationOptions) => {
+      const grant = async (call: Call): Promise<void> => {
+        const ends = verb === "deny" && options.dryRun !== true ? await foreseeEnds(cli, call) : "";
+        await change(cli, call, options, `${said} ${what}${ends}`);
+      };
       if (what === "ports" || what === "dns") {
-        const call: Call = { method: "PATCH", path: devicePath(name), body: { [what]: right } };
-        return void (await change(cli, call, options, `${said} ${what}`));
+        return await grant({ method: "PATCH", path: devicePath(name), body: { [what]: right } });
       }
       const port = /^(\d{1,5})\/(tcp|udp)$/.exec(what);
       if (port === null || verb === "ask")
         throw usage(`${what} is no right`, "say ports, dns, or a port as in 8080/tcp");
       const body = { protocol: port[2], internalPort: Number(port[1]) };
-      await change(cli, { method: "POST", path: `${devicePath(name)}/${verb}`, body }, options, `${said} ${what}`);
+      await grant({ method: "POST", path: `${devicePath(name)}/${verb}`, body });
     });
   }
 }

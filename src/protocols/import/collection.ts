@@ -9,6 +9,9 @@ const PORT_NAME_MAX = 64;
 /** What has been read so far. Names become what a declaration takes, and each is there once. */
 export class Collection {
   readonly #name: string;
+  readonly #subnetNames = new Names(LABEL_MAX);
+  readonly #deviceNames = new Names(LABEL_MAX);
+  readonly #portNames = new Names(PORT_NAME_MAX);
   readonly #subnets = new Map<string, ImportedSubnet>();
   readonly #devices = new Map<string, ImportedDevice>();
   readonly #ports = new Map<string, ImportedPort>();
@@ -26,11 +29,8 @@ export class Collection {
 
   /** Gives the name it has from now on. */
   subnet(named: string, fields: Omit<ImportedSubnet, "name">): string {
-    const name = unique(cleaned(named, LABEL_MAX) || "subnet", LABEL_MAX, (each) =>
-      this.#subnets.has(each.toLowerCase()),
-    );
+    const name = this.#subnetNames.take(cleaned(named, LABEL_MAX) || "subnet");
     this.#subnets.set(name.toLowerCase(), { name, ...fields });
-    bounded(this.#subnets);
     return name;
   }
 
@@ -40,11 +40,9 @@ export class Collection {
   }
 
   device(named: string, fields: Omit<ImportedDevice, "name">, keys: ImportedKeys): string {
-    const label = hostLabel(named) || hostLabel(`device-${fields.address}`);
-    const name = unique(label, LABEL_MAX, (each) => this.#devices.has(each));
+    const name = this.#deviceNames.take(hostLabel(named) || hostLabel(`device-${fields.address}`));
     if (name !== named) this.note(`${cleaned(named, LABEL_MAX) || fields.address} is called ${name} here`);
     this.#devices.set(name, { name, ...fields });
-    bounded(this.#devices);
     this.#keys.set(name, keys);
     if (keys.presharedKey === null) {
       this.note(
@@ -55,10 +53,8 @@ export class Collection {
   }
 
   port(named: string, fields: Omit<ImportedPort, "name">): void {
-    const wanted = cleaned(named, PORT_NAME_MAX) || fields.port;
-    const name = unique(wanted, PORT_NAME_MAX, (each) => this.#ports.has(each));
+    const name = this.#portNames.take(cleaned(named, PORT_NAME_MAX) || fields.port);
     this.#ports.set(name, { name, ...fields });
-    bounded(this.#ports);
   }
 
   end(): Imported {
@@ -76,21 +72,36 @@ export class Collection {
   }
 }
 
-function bounded({ size }: { readonly size: number }): void {
-  if (size > OBJECTS_MAX) throw new ImportError(`more than ${OBJECTS_MAX} of a kind`);
-}
+/** Names of one kind of object, compared without case. */
+class Names {
+  readonly #max: number;
+  readonly #taken = new Set<string>();
+  /** The number to try next, by what was wanted: of ten thousand of one name none begins at 1 again. */
+  readonly #next = new Map<string, number>();
 
-function unique(wanted: string, max: number, isTaken: (name: string) => boolean): string {
-  for (let number = 1; ; number += 1) {
-    const suffix = number === 1 ? "" : `-${number}`;
-    const name = `${wanted.slice(0, max - suffix.length)}${suffix}`;
-    if (!isTaken(name)) return name;
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  take(wanted: string): string {
+    if (this.#taken.size >= OBJECTS_MAX) throw new ImportError(`more than ${OBJECTS_MAX} of a kind`);
+    for (let number = this.#next.get(wanted.toLowerCase()) ?? 1; ; number += 1) {
+      const suffix = number === 1 ? "" : `-${number}`;
+      const name = `${wanted.slice(0, this.#max - suffix.length)}${suffix}`;
+      if (this.#taken.has(name.toLowerCase())) continue;
+      this.#taken.add(name.toLowerCase());
+      this.#next.set(wanted.toLowerCase(), number + 1);
+      return name;
+    }
   }
 }
 
 /** Without what no name may have. */
 export function cleaned(text: string, max: number): string {
-  const plain = text.replaceAll(/\p{Cc}/gu, " ").trim();
+  const plain = text
+    .replaceAll(/\p{Cc}/gu, " ")
+    .replaceAll(/[\p{Bidi_Control}\p{Cs}]/gu, "")
+    .trim();
   return plain.length <= max
     ? plain
     : plain

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +21,7 @@ describe("import", () => {
     await shell.close();
     rmSync(folder, { recursive: true, force: true });
   });
-  const run = (line: string) => shell.run(line, { programs: { readImport } });
+  const run = (line: string) => shell.run(line, { programs: { readImport: async (...asked) => readImport(...asked) } });
 
   it("plans first; --apply keeps the keys, sealed; and once more changes nothing", async () => {
     const [server, phone, psk] = [generateKeyPair(), generateKeyPair(), textOf(generatePresharedKey())];
@@ -74,6 +75,16 @@ describe("import", () => {
     expect((await run(`import miniupnpd ${join(folder, "none")}`)).code).toBe(3);
     expect((await run(`import starttunnel ${folder}`)).err).toContain("one file is expected");
     expect((await run(`import openvpn ${file}`)).code).toBe(2);
+  });
+
+  it("reads no file without end, nor a pipe in a folder that nobody writes to", async () => {
+    const endless = await run("import wg-easy /dev/zero");
+    expect([endless.code, endless.err]).toEqual([2, expect.stringContaining("has more than 64 MiB")]);
+    execFileSync("mkfifo", [join(folder, "peer.conf")]);
+    const pipe = await run(`import wg-quick ${folder}`);
+    expect(pipe.err).toContain("peer.conf in it is no file");
+    const declared = await run("plan --file /dev/zero");
+    expect([declared.code, declared.err]).toEqual([2, expect.stringContaining("has more than 16 MiB")]);
   });
 
   it("takes no private key that is not of the public key it comes with", async () => {

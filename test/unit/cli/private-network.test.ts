@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { generateKeyPair } from "../../../src/adapters/wireguard/keys.ts";
+import { mapRequest } from "../reducers/given.ts";
 import { openShell, type Shell } from "./shell.ts";
 
 let shell: Shell;
@@ -42,6 +43,19 @@ describe("what goes with a removal", () => {
     expect(refused).toMatchObject({ code: 2 });
     expect(refused.err).toContain("this needs a yes: remove tv (10.59.7.3), and with it port 9000/udp");
     expect(await shell.run("device remove tv --dry-run")).toMatchObject({ code: 10 });
+  });
+});
+
+describe("what ends when a right is taken", () => {
+  it.each([
+    ["device demote bulb", "bulb 192.168.77.9 is a client now; this ended port 8080/tcp\n"],
+    ["device deny bulb ports", "bulb 192.168.77.9 may use no more ports; this ended port 8080/tcp\n"],
+  ])("[W2] is named: %s", async (line, said) => {
+    await shell.run("device add bulb --kind server --lan lan0 --ip 192.168.77.9");
+    const asked = { device: "192.168.77.9", suggestedPort: 8080, internalPort: 8080 };
+    await shell.rig.submit(mapRequest(asked), "pcp:192.168.77.9");
+    expect(await shell.run(line)).toMatchObject({ code: 0, out: said });
+    expect((await shell.run("device promote tv")).out).toBe("tv 10.59.7.3 is a server now\n");
   });
 });
 

@@ -266,4 +266,15 @@ describe("names", () => {
   ])("of a device are DNS labels: %j", (text, label) => {
     expect(hostLabel(text)).toBe(label);
   });
+
+  it("numbers ten thousand of one name, and looks at each but once", () => {
+    const lines = Array.from({ length: 10_000 }, (_, at) => `TCP:${1024 + at}:10.0.0.2:${1024 + at}:0:Same`);
+    const { ports } = parseMiniupnpd(`${lines.join("\n")}\n`).declaration;
+    expect([ports.length, ports[0]?.name, ports.at(-1)?.name]).toEqual([10_000, "Same", "Same-10000"]);
+  });
+
+  it("takes no sign that turns the direction of writing into a name", () => {
+    const { ports } = parseMiniupnpd("TCP:8443:10.0.0.2:443:0:safe\u202Egnp.exe\n").declaration;
+    expect(ports[0]?.name).toBe("safegnp.exe");
+  });
 });
