@@ -42,7 +42,11 @@ export async function copyForReading(dataDir: string): Promise<LogCopy> {
     await mkdir(target.log);
     if (existsSync(source.log)) await copyLog(source.log, target.log);
     if (!(await logExists(target, reading)))
-      throw new PortreeveError("NOT_FOUND", `there is no event log in ${dataDir}`, "refused");
+      throw new PortreeveError(
+        "NOT_FOUND",
+        `there is no event log in ${dataDir}: name its directory with --data-dir`,
+        "refused",
+      );
     ({ storage } = await openScanned(target, openLevelStorage, Infinity).catch(asDamage));
     const genesis = await readGenesis(storage);
     if (genesis === undefined) throw corrupt(1, "the log's own description is missing");
