@@ -67,12 +67,10 @@ export async function makeBackup({ dataDir, file, secrets }: BackupOptions): Pro
 /** The witness first and the archive last: no part then knows of less than those that were copied before it need. */
 async function copyParts(dataDir: string, temporary: string): Promise<void> {
   const [source, target] = [dataDirAt(dataDir), dataDirAt(temporary)];
-  if (!existsSync(source.log))
-    throw new PortreeveError(
-      "NOT_FOUND",
-      `there is no event log in ${dataDir}: name its directory with --data-dir, or a configuration that does with --config`,
-      "refused",
-    );
+  if (!existsSync(source.log)) {
+    const message = `there is no event log in ${dataDir}: name its directory with --data-dir, or a configuration that does with --config`;
+    throw new PortreeveError("NOT_FOUND", message, "refused");
+  }
   await copyIfThere(source.witness, target.witness);
   await copyFolder(source.snapshots, target.snapshots);
   await mkdir(target.log);
