@@ -1,7 +1,8 @@
 import { closeSync, openSync } from "node:fs";
 import koffi from "koffi";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type BoundSocket, openBoundSocket, type SocketPlace } from "../../src/adapters/pcp-server/bound-socket.ts";
+import { type BoundSocket, openBoundSocket } from "../../src/adapters/pcp-server/bound-socket.ts";
+import type { SocketPlace } from "../../src/lib/device-socket.ts";
 import { createPcpServer, type PcpServer } from "../../src/adapters/pcp-server/server.ts";
 import type { ControllerPort } from "../../src/controller/port.ts";
 import type { Clock } from "../../src/lib/clock.ts";

@@ -1,10 +1,11 @@
 import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { SocketPlace } from "../../lib/device-socket.ts";
 import { PortreeveError } from "../../lib/errors.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
 import { tableGet } from "../../lib/table.ts";
 import { SERVER_PORT } from "../../protocols/pcp/constants.ts";
-import { type BoundSocket, openBoundSocket, type SocketPlace } from "./bound-socket.ts";
+import { type BoundSocket, openBoundSocket } from "./bound-socket.ts";
 import { ChangeNotices } from "./change-notices.ts";
 import { ClientPorts } from "./client-ports.ts";
 import { DropLog } from "./drop-log.ts";

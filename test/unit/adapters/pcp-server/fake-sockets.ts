@@ -1,4 +1,5 @@
-import type { BoundSocket, Endpoint, SocketPlace } from "../../../../src/adapters/pcp-server/bound-socket.ts";
+import type { BoundSocket, Endpoint } from "../../../../src/adapters/pcp-server/bound-socket.ts";
+import type { SocketPlace } from "../../../../src/lib/device-socket.ts";
 import { PortreeveError } from "../../../../src/lib/errors.ts";
 import { toHex } from "../../protocols/hex.ts";
 
