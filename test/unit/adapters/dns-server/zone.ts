@@ -60,7 +60,7 @@ export function ask(data: ZoneData, owner: string, type: keyof typeof TYPE, view
 /** "a.z A 10.0.0.1" a record; what is not looked at closely is its type only. */
 export function lines(records: readonly DnsRecord[]): string[] {
   return records.map(({ name: owner, type, data }) => {
-    const value = "address" in data ? data.address : "target" in data ? formatName(data.target as DomainName) : "";
+    const value = "address" in data ? data.address : "target" in data ? formatName(data.target) : "";
     const text = data.kind === "TXT" ? new TextDecoder().decode(data.strings[0]) : value;
     return [formatName(owner), typeName(type), text].filter((part) => part !== "").join(" ");
   });
