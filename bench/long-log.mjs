@@ -7,7 +7,7 @@ const NONCE = "0".repeat(24);
 /** @param {string} path */
 const built = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
 const { event } = await built("events/index.js");
-const { openLevelLog } = await built("events/log-level.js");
+const { openLevelLog } = await built("events/leveldb/level-log.js");
 const { openSnapshots } = await built("events/snapshot-store.js");
 const { SnapshotKeeper } = await built("controller/snapshot-keeper.js");
 const { foldInto } = await built("reducers/fold.js");

@@ -5,7 +5,7 @@ import { median } from "./statistics.mjs";
 const PASSES = 3;
 /** @param {string} path */
 const built = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
-const { copyForReading } = await built("events/log-copy.js");
+const { copyForReading } = await built("events/leveldb/log-copy.js");
 const { foldInto, replay } = await built("reducers/fold.js");
 const { initialState } = await built("reducers/state.js");
 

@@ -199,8 +199,8 @@ async function askOfThePast(subject, events, progress) {
  * @param {(text: string) => void} progress
  */
 async function findHole(gateway, hole, progress) {
-  const { openLevelStorage } = await import(new URL("../dist/events/storage.js", import.meta.url).href);
-  const { eventKey } = await import(new URL("../dist/events/keys.js", import.meta.url).href);
+  const { openLevelStorage } = await import(new URL("../dist/events/leveldb/storage.js", import.meta.url).href);
+  const { eventKey } = await import(new URL("../dist/events/leveldb/keys.js", import.meta.url).href);
   const storage = await openLevelStorage(join(gateway.dataDir, "log"));
   await storage.write([{ type: "del", key: eventKey(hole) }]);
   await storage.close();

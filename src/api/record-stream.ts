@@ -1,6 +1,6 @@
 import type { ControllerPort } from "../controller/port.ts";
 import type { Seq } from "../events/envelope.ts";
-import type { SeqRange } from "../events/salvage.ts";
+import type { SeqRange } from "../events/leveldb/salvage.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { Mapping } from "../reducers/state.ts";
 import type { History } from "./deps.ts";

@@ -2,9 +2,9 @@ import type { ExceptionDocument } from "../api/schemas/doctor.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { BackupReport } from "../events/backup.ts";
 import type { RestoreReport } from "../events/restore.ts";
-import type { Acceptance } from "../events/restored.ts";
-import type { Salvage } from "../events/salvage.ts";
-import type { LogVerdict } from "../events/verify.ts";
+import type { Acceptance } from "../events/leveldb/restored.ts";
+import type { Salvage } from "../events/leveldb/salvage.ts";
+import type { LogVerdict } from "../events/leveldb/verify.ts";
 
 /** What the command line starts itself instead of asking the daemon: given by the entry point, loaded when needed. */
 export interface Programs {

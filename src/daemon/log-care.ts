@@ -4,7 +4,7 @@ import type { Config } from "../config/schema.ts";
 import type { ControllerPort } from "../controller/port.ts";
 import type { SnapshotKeeper } from "../controller/snapshot-keeper.ts";
 import type { EventLog } from "../events/log.ts";
-import { suspectLog } from "../events/log-open.ts";
+import { suspectLog } from "../events/leveldb/log-open.ts";
 import type { Clock } from "../lib/clock.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { checkInThread } from "./log-check.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
-import { checkOnDisk } from "../events/disk-check.ts";
+import { checkOnDisk } from "../events/leveldb/disk-check.ts";
 import { type FaultCode, LogFault } from "../events/log-fault.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import type { LogCheckMessage, LogRange } from "./log-check.ts";

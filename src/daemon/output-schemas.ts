@@ -29,8 +29,8 @@ import { whySchema } from "../api/schemas/why.ts";
 import { configSchema } from "../config/schema.ts";
 import type { BackupReport } from "../events/backup.ts";
 import type { RestoreReport } from "../events/restore.ts";
-import type { Acceptance } from "../events/restored.ts";
-import type { SalvageReport } from "../events/salvage.ts";
+import type { Acceptance } from "../events/leveldb/restored.ts";
+import type { SalvageReport } from "../events/leveldb/salvage.ts";
 
 /** What commands print that no request of the API answers: the ones that need no daemon. */
 const count = z.number().int().nonnegative();

@@ -4,9 +4,9 @@ import type { Programs } from "../cli/programs.ts";
 export const programsOf = (version: string): Programs => ({
   run: async (options) => await (await import("./daemon.ts")).runDaemon({ ...options, version }),
   replay: async (dataDir, to) => await (await import("./offline.ts")).replayDataDir(dataDir, to),
-  verifyLog: async (dataDir) => await (await import("../events/verify.ts")).verifyLog(dataDir),
+  verifyLog: async (dataDir) => await (await import("../events/leveldb/verify.ts")).verifyLog(dataDir),
   planSalvage: async (dataDir, restore) => await (await import("./offline.ts")).plan(dataDir, restore),
-  acceptLog: async (dataDir) => await (await import("../events/restored.ts")).acceptLog(dataDir),
+  acceptLog: async (dataDir) => await (await import("../events/leveldb/restored.ts")).acceptLog(dataDir),
   addException: async (exception) => await (await import("./firewall-exceptions.ts")).addException(exception),
   findExceptions: async () => await (await import("./firewall-exceptions.ts")).findExceptions(),
   readImport: async (source, path) => await (await import("./import.ts")).readImport(source, path),

@@ -1,5 +1,4 @@
-import { EMPTY_HEAD } from "../events/chain.ts";
-import type { EventLog } from "../events/log.ts";
+import { EMPTY_HEAD, type EventLog } from "../events/log.ts";
 import type { LogProblem } from "../api/deps.ts";
 import { mendingStep } from "../cli/mending.ts";
 import type { Seq } from "../events/envelope.ts";

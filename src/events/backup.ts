@@ -9,11 +9,11 @@ import { createGzip } from "node:zlib";
 import { PortreeveError } from "../lib/errors.ts";
 import { dataDirAt } from "./data-dir.ts";
 import { isMissing, writeDurably } from "./durable-file.ts";
-import { copyLog } from "./log-copy.ts";
+import { copyLog } from "./leveldb/log-copy.ts";
 import { PassphraseSeal } from "./passphrase.ts";
 import type { Secret } from "./secret.ts";
 import { openAll } from "./secrets.ts";
-import { verifyLog } from "./verify.ts";
+import { verifyLog } from "./leveldb/verify.ts";
 
 export const BACKUP_VERSION = 1;
 /** What a backup holds of a data directory, and no path that leads out of one. */

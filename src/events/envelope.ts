@@ -3,6 +3,9 @@ import { z } from "zod";
 /** Position in the log. 1 is the first record; 0 means "nothing folded yet". */
 export type Seq = number;
 
+/** Hex of fixed width, so that the order of names is the order of records; 14 digits hold any safe integer. */
+export const seqHex = (seq: Seq): string => seq.toString(16).padStart(14, "0");
+
 /** A fact, in the past tense, already decided. `v` counts this type's schema, from 1. */
 export interface DomainEvent<T extends string = string, V extends number = number, D = unknown> {
   readonly type: T;

@@ -1,8 +1,7 @@
 import { assert } from "../lib/assert.ts";
-import { EMPTY_HEAD } from "./chain.ts";
 import type { Seq } from "./envelope.ts";
 import type { PortreeveRecord } from "./index.ts";
-import type { EventLog, LogBatch, LogHead } from "./log.ts";
+import { EMPTY_HEAD, type EventLog, type LogBatch, type LogHead } from "./log.ts";
 import { corrupt, logClosed, movedOn } from "./log-fault.ts";
 import { decodeStored, encodeRecord, hashOf, parseStored } from "./record.ts";
 

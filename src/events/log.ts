@@ -1,4 +1,4 @@
-import type { PendingRecord, Seq } from "./envelope.ts";
+import { GENESIS_HASH, type PendingRecord, type Seq } from "./envelope.ts";
 import type { PortreeveEvent, PortreeveRecord } from "./index.ts";
 
 /** An answer to remember under its request id, so that a repeated request gets it again without being decided again. */
@@ -19,6 +19,8 @@ export interface LogHead {
   readonly seq: Seq;
   readonly hash: string;
 }
+
+export const EMPTY_HEAD: LogHead = { seq: 0, hash: GENESIS_HASH };
 
 /**
  * The event log as a port. One process, one writer, one dense sequence. Every implementation passes

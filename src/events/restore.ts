@@ -11,7 +11,7 @@ import { secretId } from "./fields.ts";
 import { lockSchema, PassphraseSeal } from "./passphrase.ts";
 import { Secret } from "./secret.ts";
 import { type OpenedSecret, sealAgain } from "./secrets.ts";
-import { verifyLog } from "./verify.ts";
+import { verifyLog } from "./leveldb/verify.ts";
 
 const line = z.union([
   z.strictObject({ file: z.string().max(255).regex(BACKED_UP), data: z.base64() }),

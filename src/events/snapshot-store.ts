@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { dataDirAt } from "./data-dir.ts";
 import { isMissing, makePrivateDirectory, removeDurably, writeDurably } from "./durable-file.ts";
-import type { Seq } from "./envelope.ts";
-import { seqHex } from "./keys.ts";
+import { type Seq, seqHex } from "./envelope.ts";
 import type { Snapshot, SnapshotHeader, SnapshotStore, SnapshotText } from "./snapshot.ts";
 
 export interface SnapshotFault {

@@ -32,7 +32,7 @@ interface Edit {
 /** The environment of a program that is this one but for the edits. */
 const programWith = (edits: readonly Edit[]): Record<string, string> =>
   environment(
-    { name: "none", module: "events/log-open", of: "openAndCheck", when: "after", edits },
+    { name: "none", module: "events/leveldb/log-open", of: "openAndCheck", when: "after", edits },
     Number.MAX_SAFE_INTEGER,
   );
 

@@ -2,7 +2,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writ
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { event } from "../../src/events/index.ts";
-import { openLevelLog } from "../../src/events/log-level.ts";
+import { openLevelLog } from "../../src/events/leveldb/level-log.ts";
 import { eventually, scenario } from "./lab.ts";
 import { ask, expectSafeMode, expectServing, logFile, offline, servePort, takeUp } from "./safe-mode.ts";
 

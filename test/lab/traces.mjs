@@ -58,9 +58,9 @@ export async function filesOf(folder) {
 
 /** @param {string} path @param {Buffer} bytes */
 async function writtenIn(path, bytes) {
-  /** @type {typeof import("../../src/events/raw-entries.ts")} */
+  /** @type {typeof import("../../src/events/leveldb/files/raw-writes.ts")} */
   const { writesInLog, writesInTable } = await import(
-    new URL("../../dist/events/raw-entries.js", import.meta.url).href
+    new URL("../../dist/events/leveldb/files/raw-writes.js", import.meta.url).href
   );
   const writes = path.endsWith(".ldb") ? writesInTable(bytes) : writesInLog(bytes);
   return [...writes].map(({ key, value }) => `${key} ${value ?? ""}`).join("\n");

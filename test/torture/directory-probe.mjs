@@ -4,10 +4,10 @@ import { readFileSync } from "node:fs";
 import { NAMED } from "./oracle.mjs";
 
 const from = (/** @type {string} */ path) => import(new URL(`../../dist/${path}.js`, import.meta.url).href);
-/** @type {[typeof import("../../src/daemon/store.ts"), typeof import("../../src/events/verify.ts"), typeof import("../../src/reducers/state-json.ts"), typeof import("../../src/events/secrets.ts"), typeof import("../../src/events/master-key.ts")]} */
+/** @type {[typeof import("../../src/daemon/store.ts"), typeof import("../../src/events/leveldb/verify.ts"), typeof import("../../src/reducers/state-json.ts"), typeof import("../../src/events/secrets.ts"), typeof import("../../src/events/master-key.ts")]} */
 const [{ openStore }, { verifyLog }, { stateHash }, { openSecrets }, { loadMasterKey }] = await Promise.all([
   from("daemon/store"),
-  from("events/verify"),
+  from("events/leveldb/verify"),
   from("reducers/state-json"),
   from("events/secrets"),
   from("events/master-key"),

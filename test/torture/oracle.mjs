@@ -13,7 +13,7 @@ const SETTLE_MS = 50;
 
 /**
  * @typedef {object} Library what `dist/` offers, so that most looks cost no process
- * @property {typeof import("../../src/events/verify.ts").verifyLog} verifyLog
+ * @property {typeof import("../../src/events/leveldb/verify.ts").verifyLog} verifyLog
  * @property {typeof import("../../src/daemon/offline.ts").replayDataDir} replayDataDir
  */
 /** @typedef {{ outcome: "whole" | "safe mode"; faults: string[] }} Verdict */
@@ -21,7 +21,7 @@ const SETTLE_MS = 50;
 /** @returns {Promise<Library>} */
 export async function loadLibrary() {
   const from = (/** @type {string} */ path) => import(new URL(`../../dist/${path}.js`, import.meta.url).href);
-  const [{ verifyLog }, { replayDataDir }] = await Promise.all([from("events/verify"), from("daemon/offline")]);
+  const [{ verifyLog }, { replayDataDir }] = await Promise.all([from("events/leveldb/verify"), from("daemon/offline")]);
   return { verifyLog, replayDataDir };
 }
 

@@ -21,7 +21,7 @@ const POLL_MS = 25;
 
 /** @type {readonly Omit<Step, "when">[]} */
 const AROUND = [
-  { name: "append", module: "events/log-level", of: "LevelLog.append" },
+  { name: "append", module: "events/leveldb/level-log", of: "LevelLog.append" },
   { name: "peers leave", module: "adapters/wireguard/device", of: "WireguardDevices.removePeers" },
   { name: "interface leaves", module: "adapters/wireguard/device", of: "WireguardDevices.remove" },
   { name: "addresses leave", module: "adapters/kernel/ip-batch", of: "ipBatch", only: "address delete" },

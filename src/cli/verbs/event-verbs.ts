@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { LogCheck, RecordDocument } from "../../api/schemas/history.ts";
-import type { LogVerdict } from "../../events/verify.ts";
+import type { LogVerdict } from "../../events/leveldb/verify.ts";
 import type { Cli } from "../cli.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
 import { recordLine } from "../event-text.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import type { Acceptance } from "../../events/restored.ts";
-import type { SalvageReport } from "../../events/salvage.ts";
+import type { Acceptance } from "../../events/leveldb/restored.ts";
+import type { SalvageReport } from "../../events/leveldb/salvage.ts";
 import type { Cli } from "../cli.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
 import { examples } from "../program-parts.ts";

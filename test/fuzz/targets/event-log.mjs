@@ -93,18 +93,18 @@ function parsed(text) {
 
 /** @param {import("./loading.mjs").Load} load @returns {Promise<import("./loading.mjs").Target[]>} */
 async function levelDbTargets(load) {
-  /** @type {typeof import("../../../src/events/leveldb-bytes.ts")} */
-  const { unsnappy } = await load("events/leveldb-bytes");
-  /** @type {typeof import("../../../src/events/leveldb-log.ts")} */
-  const { fragmentsOf, recordsOf } = await load("events/leveldb-log");
-  /** @type {typeof import("../../../src/events/crc32c.ts")} */
-  const { crc32c, masked } = await load("events/crc32c");
-  /** @type {typeof import("../../../src/events/prescan.ts")} */
-  const { scanFile } = await load("events/prescan");
-  /** @type {typeof import("../../../src/events/table-scan.ts")} */
-  const { firstDamage, tablesOf } = await load("events/table-scan");
-  /** @type {typeof import("../../../src/events/raw-entries.ts")} */
-  const { writesInLog, writesInTable } = await load("events/raw-entries");
+  /** @type {typeof import("../../../src/events/leveldb/files/bytes.ts")} */
+  const { unsnappy } = await load("events/leveldb/files/bytes");
+  /** @type {typeof import("../../../src/events/leveldb/files/wal.ts")} */
+  const { fragmentsOf, recordsOf } = await load("events/leveldb/files/wal");
+  /** @type {typeof import("../../../src/events/leveldb/files/crc32c.ts")} */
+  const { crc32c, masked } = await load("events/leveldb/files/crc32c");
+  /** @type {typeof import("../../../src/events/leveldb/files/wal-scan.ts")} */
+  const { scanFile } = await load("events/leveldb/files/wal-scan");
+  /** @type {typeof import("../../../src/events/leveldb/files/table-scan.ts")} */
+  const { firstDamage, tablesOf } = await load("events/leveldb/files/table-scan");
+  /** @type {typeof import("../../../src/events/leveldb/files/raw-writes.ts")} */
+  const { writesInLog, writesInTable } = await load("events/leveldb/files/raw-writes");
 
   /** A fragment as LevelDB would have written it: no chance finds a checksum. @param {number} type @param {Buffer} payload */
   const fragment = (type, payload) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Programs } from "../../../src/cli/programs.ts";
-import type { SalvageReport } from "../../../src/events/salvage.ts";
+import type { SalvageReport } from "../../../src/events/leveldb/salvage.ts";
 import { run } from "./shell.ts";
 
 const REPORT: SalvageReport = {

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { backup, restore } from "../../../src/daemon/backup.ts";
-import { openLevelLog } from "../../../src/events/log-level.ts";
+import { openLevelLog } from "../../../src/events/leveldb/level-log.ts";
 import { loadMasterKey } from "../../../src/events/master-key.ts";
-import { acceptLog, refuseIfCopied } from "../../../src/events/restored.ts";
+import { acceptLog, refuseIfCopied } from "../../../src/events/leveldb/restored.ts";
 import { Secret } from "../../../src/events/secret.ts";
 import { openSecrets } from "../../../src/events/secrets.ts";
-import { verifyLog } from "../../../src/events/verify.ts";
+import { verifyLog } from "../../../src/events/leveldb/verify.ts";
 import { append, temporaryDirectory } from "./samples.ts";
 
 const CANARY = "canary-7be21c";
