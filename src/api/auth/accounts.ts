@@ -63,7 +63,10 @@ export class Accounts {
   async signIn(visitor: Visitor, password: string, code: string | null): Promise<SignedIn> {
     return await recorded(this.#deps, visitor, { request: "sign in", done: "signed in" }, async () => {
       await this.#tried(neighbourhood(visitor.address), async (fresh) => {
-        return (await this.#fits(password, fresh)) && (await this.secondFactor.accepts(code));
+        const { password: before } = this.#deps.controller.state.access;
+        if (!(await this.#fits(password, fresh)) || !(await this.secondFactor.accepts(code))) return false;
+        // A new one has ended all sessions: none begins by the old one after that.
+        return this.#deps.controller.state.access.password?.secretId === before?.secretId;
       });
       return this.sessions.open(visitor.address, visitor.userAgent);
     });

@@ -256,6 +256,24 @@ describe("codes", () => {
     expect((await signIn(PASSWORD, { code: good, from: "127.0.0.8" })).status, "the same code again").toBe(401);
   });
 
+  it("[A3] let nobody in by a password that was changed while they were checked", async () => {
+    await setPassword();
+    const enrolment = await send(local, "/api/v1/totp/enrolment", { method: "POST" });
+    const secret = fromBase32(String(enrolment.body["secret"]));
+    const code = () => totpCode(secret, totpStep(rig.clock.now()));
+    await send(local, "/api/v1/totp", { method: "POST", body: { code: code() } });
+    rig.clock.advance(60_000);
+    const { open: opened } = rig.deps.secrets;
+    let changed: Got | null = null;
+    rig.deps.secrets.open = async (secretId) => {
+      if (secretId !== rig.controller.state.access.totp?.secretId) return await opened(secretId);
+      changed ??= await setPassword(OTHER);
+      return await opened(secretId);
+    };
+    expect((await signIn(PASSWORD, { code: code() })).status).toBe(401);
+    expect(changed).toMatchObject({ status: 200 });
+  });
+
   it("[A3] stay asked for after a link set a new password", async () => {
     await setPassword();
     const enrolment = await send(local, "/api/v1/totp/enrolment", { method: "POST" });
