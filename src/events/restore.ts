@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { appendFile, mkdir, readdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { appendFile, mkdir, readdir, realpath, rename, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { createGunzip } from "node:zlib";
 import { z } from "zod";
 import { PortreeveError } from "../lib/errors.ts";
@@ -42,7 +42,9 @@ export interface RestoreReport {
 
 /** Makes the data directory of a backup, whole or not at all. A start recognises it as a copy and waits for a yes. */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreReport> {
-  const { dataDir, file } = options;
+  const { file } = options;
+  // What it is called is made beside: "data/" would be within, and a link would not be replaced.
+  const dataDir = await realpath(options.dataDir).catch(() => resolve(options.dataDir));
   await refuseUnlessEmpty(dataDir);
   const making = `${dataDir}.restoring`;
   await mkdir(making, { mode: 0o700 }).catch((cause: unknown): never => {

@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { backup, restore } from "../../../src/daemon/backup.ts";
@@ -49,6 +49,34 @@ describe("a backup", () => {
     expect(Buffer.from(secret.expose()).toString()).toBe(CANARY);
     await expect(restore(request)).rejects.toMatchObject({ code: "CONFLICT" });
     await expect(backup({ ...paths, file })).rejects.toMatchObject({ code: "CONFLICT" });
+  });
+
+  it("is restored into a directory however it is written, and one that is there and empty", async () => {
+    const { log, file, target, secretId: _secretId, ...paths } = await running();
+    await backup({ ...paths, file });
+    await log.close();
+    for (const [written, there] of [
+      [`${target}/`, false],
+      [`${target}-2/`, true],
+
+      [relative(process.cwd(), `${target}-4`), false],
+    ] as const) {
+      if (there) mkdirSync(written);
+      expect(await restore({ ...paths, file, dataDir: written })).toMatchObject({ secrets: 2 });
+      expect((await verifyLog(resolve(written))).ok, written).toBe(true);
+      expect(readdirSync(dirname(target)).filter((name) => name.endsWith(".restoring"))).toEqual([]);
+    }
+  });
+
+  it("is restored to where a link leads", async () => {
+    const { log, file, target, secretId: _secretId, ...paths } = await running();
+    await backup({ ...paths, file });
+    await log.close();
+    const disk = `${target}-disk`;
+    mkdirSync(disk);
+    symlinkSync(disk, target);
+    expect(await restore({ ...paths, file, dataDir: target })).toMatchObject({ dataDir: disk, secrets: 2 });
+    expect((await verifyLog(target)).ok).toBe(true);
   });
 
   it("has no secret in it without a passphrase, and with one only sealed", async () => {
