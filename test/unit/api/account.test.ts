@@ -263,7 +263,7 @@ describe("codes", () => {
     const code = () => totpCode(secret, totpStep(rig.clock.now()));
     await send(local, "/api/v1/totp", { method: "POST", body: { code: code() } });
     rig.clock.advance(60_000);
-    const { open: opened } = rig.deps.secrets;
+    const opened = rig.deps.secrets.open.bind(rig.deps.secrets);
     let changed: Got | null = null;
     rig.deps.secrets.open = async (secretId) => {
       if (secretId !== rig.controller.state.access.totp?.secretId) return await opened(secretId);

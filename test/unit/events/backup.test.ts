@@ -58,7 +58,6 @@ describe("a backup", () => {
     for (const [written, there] of [
       [`${target}/`, false],
       [`${target}-2/`, true],
-
       [relative(process.cwd(), `${target}-4`), false],
     ] as const) {
       if (there) mkdirSync(written);
