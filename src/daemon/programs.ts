@@ -9,7 +9,7 @@ export const programsOf = (version: string): Programs => ({
   acceptLog: async (dataDir) => await (await import("../events/leveldb/restored.ts")).acceptLog(dataDir),
   addException: async (exception) => await (await import("./firewall-exceptions.ts")).addException(exception),
   findExceptions: async () => await (await import("./firewall-exceptions.ts")).findExceptions(),
-  readImport: async (source, path) => await (await import("./import.ts")).readImport(source, path),
+  readImport: async (source, path) => (await import("./import.ts")).readImport(source, path),
   backup: async (request) => await (await import("./backup.ts")).backup(request),
   restore: async (request) => await (await import("./backup.ts")).restore(request),
   teardown: async (dataDir) => await (await import("./offline.ts")).teardown(dataDir),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { unreachable } from "../../lib/assert.ts";
 import type { Change, Outcome, ReconcileError, Target } from "../../reconcilers/contract.ts";
 import type { RouteRow } from "../../reducers/select/rows.ts";
 import { type IpBatch, ipBatch } from "./ip-batch.ts";
@@ -199,7 +200,7 @@ function commandOf(row: RouteRow, op: "add" | "delete"): string {
     case "neighbour":
       return `neigh ${replace} proxy ${row.address} dev ${row.interface} protocol ${ours}`;
     default:
-      return row satisfies never;
+      return unreachable(row);
   }
 }
 

@@ -1,3 +1,4 @@
+import { unreachable } from "../../lib/assert.ts";
 import { isVerdict, type Part } from "./element.ts";
 import { type FakeElement, FakeRefusal, FakeSet, keyText, parseElements } from "./fake-set.ts";
 import type { Value, ValuePart } from "./schema.ts";
@@ -276,7 +277,7 @@ function parts(value: Value): Part[] {
   if ("range" in value) return [[Number(value.range[0]), Number(value.range[1])]];
   if ("goto" in value) return [{ goto: value.goto.target }];
   if ("prefix" in value) return [`${value.prefix.addr}/${value.prefix.len}`];
-  return value satisfies never;
+  return unreachable(value);
 }
 
 function jsonValue(key: readonly Part[]): Value {

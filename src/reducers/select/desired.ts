@@ -20,9 +20,20 @@ export interface DesiredTable<Spec> {
 
 /** A selector that gives the same table object for the same state, and builds the next one beside the last. */
 export function remembering<State, Table>(build: (state: State) => Table): (state: State) => Table {
-  let last: { readonly state: State; readonly table: Table } | null = null;
+  return rememberingBy((state) => [state], build);
+}
+
+/** As `remembering`, where all that is built depends on is `inputs`: it is the same for states that have the same. */
+export function rememberingBy<State, Built>(
+  inputs: (state: State) => readonly unknown[],
+  build: (state: State) => Built,
+): (state: State) => Built {
+  let last: { readonly inputs: readonly unknown[]; readonly built: Built } | null = null;
   return (state) => {
-    if (last?.state !== state) last = { state, table: build(state) };
-    return last.table;
+    const now = inputs(state);
+    if (last === null || now.some((each, index) => each !== last?.inputs[index])) {
+      last = { inputs: now, built: build(state) };
+    }
+    return last.built;
   };
 }

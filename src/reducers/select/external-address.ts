@@ -1,7 +1,6 @@
 import { isGlobalUnicastIpv4, isHostIpv4, parseIpv4, withoutLength } from "../../lib/ip.ts";
-import type { Interface, State, WanAddress } from "../state.ts";
-
-type Topology = Pick<State, "settings" | "interfaces">;
+import type { Interface, WanAddress } from "../state.ts";
+import type { Topology } from "./topology.ts";
 
 /** An interface's row is never changed, only replaced; each request asks for its address several times. */
 const known = new WeakMap<Interface, { readonly literal: string; readonly address: WanAddress | null }>();

@@ -1,5 +1,6 @@
 import { ipv6Contains, ipv6Network, type Ipv6Prefix, isUniqueLocalIpv6, parseIpv6Prefix } from "../../lib/ipv6.ts";
 import type { State, Subnet } from "../state.ts";
+import type { Topology } from "./topology.ts";
 
 /** How the world finds the way to an IPv6 prefix of a subnet. */
 export type Ipv6Place =
@@ -11,8 +12,6 @@ export type Ipv6Place =
   | { readonly kind: "routed" }
   /** It holds an address that an interface of ours has: a route to it would cut off that interface's own network. */
   | { readonly kind: "taken"; readonly interface: string; readonly address: string };
-
-type Topology = Pick<State, "settings" | "interfaces">;
 
 /** IPv6 networks of the interfaces we know, other than of our own WireGuard. */
 export function ipv6Links({

@@ -1,3 +1,4 @@
+import { unreachable } from "../../lib/assert.ts";
 import { formatIpv4, parseIpv4Prefix, prefixText, withoutLength } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6 } from "../../lib/ipv6.ts";
 import { tableChanges, tableRows } from "../../lib/table.ts";
@@ -5,7 +6,7 @@ import { VIA_MASK, viaMark } from "../../lib/via-mark.ts";
 import { deviceAt } from "../device.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Device, State, Subnet } from "../state.ts";
-import { type Desired, type DesiredTable, remembering } from "./desired.ts";
+import { type Desired, type DesiredTable, remembering, rememberingBy } from "./desired.ts";
 import { ipv6Place, ipv6PrefixOf } from "./ipv6-place.ts";
 import type { RouteRow } from "./rows.ts";
 import { type Via, waysOut } from "./ways-out.ts";
@@ -20,18 +21,22 @@ function subnetAddresses(state: State, subnet: Subnet): string[] {
   return [subnet.prefix, `${ipv6For(prefix, ipv4)}/${prefix.length}`];
 }
 
-export const routeKey = (row: RouteRow): string =>
-  row.kind === "address"
-    ? `address|${row.interface}|${row.address}`
-    : row.kind === "route"
-      ? `route|${row.table}|${row.prefix}`
-      : row.kind === "rule"
-        ? `rule|${row.priority}|${row.mark}`
-        : row.kind === "source"
-          ? `rule|${row.priority}|${row.from}`
-          : row.kind === "unreachable"
-            ? `unreachable|${row.table}|${row.prefix}`
-            : `neighbour|${row.interface}|${row.address}`;
+export function routeKey(row: RouteRow): string {
+  switch (row.kind) {
+    case "address":
+    case "neighbour":
+      return `${row.kind}|${row.interface}|${row.address}`;
+    case "route":
+    case "unreachable":
+      return `${row.kind}|${row.table}|${row.prefix}`;
+    case "rule":
+      return `rule|${row.priority}|${row.mark}`;
+    case "source":
+      return `rule|${row.priority}|${row.from}`;
+    default:
+      return unreachable(row);
+  }
+}
 
 /** Of table ids and rule priorities: before the main table's 32766, and before those that wg-quick makes. */
 const VIA_BASE = 19_100;
@@ -153,13 +158,9 @@ class RouteTable implements DesiredTable<RouteRow> {
 
 /** Tables of states with the same subnets on the same interfaces share all but their devices. */
 export function selectRoutes(): (state: State) => DesiredTable<RouteRow> {
-  let last: { subnets: State["subnets"]; topology: number; any: boolean; ground: Ground } | null = null;
-  return remembering((state) => {
-    const { subnets, topologyRevision: topology } = state;
-    const any = state.mappings.size > 0;
-    if (last === null || last.subnets !== subnets || last.topology !== topology || last.any !== any) {
-      last = { subnets, topology, any, ground: new Ground(state) };
-    }
-    return new RouteTable(state, last.ground);
-  });
+  const groundOf = rememberingBy(
+    ({ subnets, topologyRevision, mappings }: State) => [subnets, topologyRevision, mappings.size > 0],
+    (state) => new Ground(state),
+  );
+  return remembering((state) => new RouteTable(state, groundOf(state)));
 }

@@ -1,6 +1,6 @@
 import type { State, Subnet } from "../state.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
-import type { Desired, DesiredTable } from "./desired.ts";
+import { type Desired, type DesiredTable, rememberingBy } from "./desired.ts";
 import { ipv6Place, ipv6PrefixOf } from "./ipv6-place.ts";
 import type { SysctlRow } from "./rows.ts";
 import { waysOut } from "./ways-out.ts";
@@ -79,13 +79,8 @@ class SysctlTable implements DesiredTable<SysctlRow> {
 
 /** The same topology and subnets give the same table object. */
 export function selectSysctls(): (state: State) => DesiredTable<SysctlRow> {
-  let last: { revision: number; any: boolean; subnets: State["subnets"]; table: SysctlTable } | null = null;
-  return (state) => {
-    const { topologyRevision: revision, subnets } = state;
-    const any = state.mappings.size > 0;
-    if (last === null || last.revision !== revision || last.any !== any || last.subnets !== subnets) {
-      last = { revision, any, subnets, table: new SysctlTable(state) };
-    }
-    return last.table;
-  };
+  return rememberingBy(
+    ({ subnets, topologyRevision, mappings }) => [subnets, topologyRevision, mappings.size > 0],
+    (state) => new SysctlTable(state),
+  );
 }
