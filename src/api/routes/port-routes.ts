@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ipv4, transport } from "../../events/fields.ts";
 import { tableGet } from "../../lib/table.ts";
 import type { Command } from "../../reducers/decide/command.ts";
-import type { PortCommand } from "../../reducers/decide/port-batch.ts";
+import type { PortCommand } from "../../reducers/decide/port.ts";
 import type { Mapping } from "../../reducers/state.ts";
 import type { ApiDeps } from "../deps.ts";
 import { jsonArray } from "../json-array.ts";

@@ -1,15 +1,38 @@
 import { ownRow } from "../../lib/own-row.ts";
+import type { TokenScope } from "../../events/account.ts";
 import { event } from "../../events/index.ts";
 import { tokenNamed } from "../account.ts";
 import type { State } from "../state.ts";
-import type { CommandEnvelope, CommandOf, Decision } from "./command.ts";
+import type { CommandOf, Decision, SubmissionOf } from "./command.ts";
 import { accept, refuse } from "./refusal.ts";
+
+export type AccountCommand =
+  | {
+      readonly type: "password.set";
+      readonly secretId: string;
+      readonly reason: "changed" | "link" | "rehashed";
+      /** Secret id of what it rests on, which must still be there: the link, or the password that is stored anew. */
+      readonly basis: string | null;
+    }
+  | { readonly type: "sign-in-link.issue"; readonly secretId: string; readonly expiresAt: number }
+  | { readonly type: "totp.enable"; readonly secretId: string }
+  | { readonly type: "totp.disable" }
+  | {
+      readonly type: "token.create";
+      readonly id: string;
+      readonly name: string;
+      readonly scopes: readonly TokenScope[];
+      readonly expiresAt: number | null;
+      readonly secretId: string;
+    }
+  | { readonly type: "token.revoke"; readonly id: string }
+  | { readonly type: "authority.create"; readonly certificate: string; readonly secretId: string };
 
 const DONE = { kind: "done" } as const;
 const TOKENS_MAX = 100;
 
 /** Of two who use a link at once, one wins; and an old password is never stored over a new one. */
-export function decidePasswordSet(command: CommandEnvelope & CommandOf<"password.set">, state: State): Decision {
+export function decidePasswordSet(command: SubmissionOf<"password.set">, state: State): Decision {
   const { secretId, reason, basis } = command;
   const { link, password } = state.access;
   if (reason === "link" && (link === null || link.secretId !== basis || link.expiresAt <= command.now)) {
@@ -21,7 +44,7 @@ export function decidePasswordSet(command: CommandEnvelope & CommandOf<"password
   return accept([event("password.set", { secretId, reason })], DONE);
 }
 
-export function decideLinkIssue(command: CommandEnvelope & CommandOf<"sign-in-link.issue">): Decision {
+export function decideLinkIssue(command: SubmissionOf<"sign-in-link.issue">): Decision {
   const { secretId, expiresAt } = command;
   if (expiresAt <= command.now) return refuse("INVALID_REQUEST", "a link ends in the future");
   return accept([event("sign-in-link.issued", { secretId, expiresAt })], DONE);
@@ -44,7 +67,7 @@ export function decideTotpDisable({ access }: State): Decision {
   return accept(access.totp === null ? [] : [event("totp.disabled", {})], DONE);
 }
 
-export function decideTokenCreate(command: CommandEnvelope & CommandOf<"token.create">, state: State): Decision {
+export function decideTokenCreate(command: SubmissionOf<"token.create">, state: State): Decision {
   const { id, name, expiresAt, secretId } = command;
   const same = tokenNamed(state, name);
   if (same !== undefined) {

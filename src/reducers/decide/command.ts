@@ -1,15 +1,15 @@
 import type { Seq } from "../../events/envelope.ts";
-import type { TokenScope } from "../../events/account.ts";
 import type { PortreeveEvent } from "../../events/index.ts";
-import type { RouteGateway, Transport } from "../../events/fields.ts";
-import type { Settings } from "../../events/settings.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
+import type { AccountCommand } from "./account.ts";
+import type { ConfirmationCommand } from "./confirmation.ts";
 import type { DeclarationCommand } from "./declaration.ts";
-import type { Mapping } from "../state.ts";
 import type { DeviceCommand } from "./device.ts";
-import type { PortCommand } from "./port-batch.ts";
+import type { PortCommand } from "./port.ts";
+import type { PortBatch } from "./port-batch.ts";
 import type { SubnetCommand } from "./subnet.ts";
-import type { Change } from "./undo.ts";
+import type { SystemCommand } from "./system.ts";
+import type { UndoCommand } from "./undo.ts";
 
 /** What every command carries, so that deciding needs no clock and no randomness. */
 export interface CommandEnvelope {
@@ -62,117 +62,24 @@ export interface UnmapRequest {
   readonly nonce: string | null;
 }
 
+/** What can be asked for; each noun's is beside who decides it. */
 export type Command =
+  | MapRequest
+  | UnmapRequest
+  | PortCommand
+  | PortBatch
   | SubnetCommand
   | DeviceCommand
   | DeclarationCommand
-  | MapRequest
-  | UnmapRequest
-  /** The target refused what was promised: ends that claim. */
-  | { readonly type: "withdraw"; readonly mappingId: string; readonly claimKey: string }
-  | {
-      readonly type: "port.add";
-      readonly protocol: Transport;
-      readonly externalPort: number;
-      readonly count: number;
-      readonly internalAddress: string;
-      readonly internalPort: number;
-      readonly label: string | null;
-      readonly enabled: boolean;
-      /** Seconds; null: no end. */
-      readonly lifetime: number | null;
-      /** Null: the preferred WAN. */
-      readonly wan: string | null;
-      /** The declaration that it is of. */
-      readonly managedBy?: string;
-      /** What the host sees of visitors; null: chosen by its profile. */
-      readonly sourceAddress: Mapping["sourceAddress"];
-      /** The only networks it is reached from; empty: everywhere. */
-      readonly from: readonly string[];
-    }
-  | {
-      readonly type: "port.edit";
-      readonly id: string;
-      readonly externalPort?: number;
-      readonly internalAddress?: string;
-      readonly internalPort?: number;
-      readonly count?: number;
-      readonly label?: string | null;
-      readonly enabled?: boolean;
-      readonly sourceAddress?: Mapping["sourceAddress"];
-      readonly from?: readonly string[];
-      readonly lifetime?: number | null;
-    }
-  | { readonly type: "port.remove"; readonly id: string }
-  | { readonly type: "port.keep"; readonly id: string }
-  /** Ends its claims and refuses further asking for it. */
-  | { readonly type: "port.block"; readonly id: string }
-  | {
-      readonly type: "port.unblock";
-      readonly device: string;
-      readonly protocol: Transport;
-      readonly internalPort: number;
-    }
-  /** Several of those, as one change. */
-  | { readonly type: "port.batch"; readonly changes: readonly PortCommand[] }
-  | {
-      readonly type: "interface.observe";
-      readonly name: string;
-      readonly up: boolean;
-      readonly addresses: readonly string[];
-      readonly gateway: RouteGateway | null;
-    }
-  | { readonly type: "interface.lose"; readonly name: string }
-  | {
-      readonly type: "listeners.observe";
-      readonly listeners: readonly { readonly protocol: Transport; readonly port: number }[];
-    }
-  | { readonly type: "settings.set"; readonly settings: Settings }
-  | {
-      readonly type: "controller.start";
-      readonly version: string;
-      readonly instanceId: string;
-      readonly bootId: string;
-      readonly uptimeMs: number;
-      /** The log ends with an epoch reset that was made while nobody was served: clients were told nothing since. */
-      readonly epochsRestarted: boolean;
-    }
-  | { readonly type: "controller.stop" }
-  | { readonly type: "instance.take-over"; readonly from: string }
-  /** Ends every claim whose deadline (with renewals in memory) has passed. */
-  | { readonly type: "leases.expire" }
-  /** Writes the deadlines that moved by more than a quarter of their lifetime, and the time after a long silence. */
-  | { readonly type: "leases.checkpoint" }
-  | { readonly type: "reconciler.pause"; readonly name: string; readonly until: number }
-  | { readonly type: "reconciler.resume"; readonly name: string }
-  | { readonly type: "change.revert"; readonly change: Change }
-  | { readonly type: "confirmation.give"; readonly id: string }
-  /** Its deadline has passed. */
-  | { readonly type: "confirmation.lapse"; readonly id: string; readonly change: Change }
-  | {
-      readonly type: "password.set";
-      readonly secretId: string;
-      readonly reason: "changed" | "link" | "rehashed";
-      /** Secret id of what it rests on, which must still be there: the link, or the password that is stored anew. */
-      readonly basis: string | null;
-    }
-  | { readonly type: "sign-in-link.issue"; readonly secretId: string; readonly expiresAt: number }
-  | { readonly type: "totp.enable"; readonly secretId: string }
-  | { readonly type: "totp.disable" }
-  | {
-      readonly type: "token.create";
-      readonly id: string;
-      readonly name: string;
-      readonly scopes: readonly TokenScope[];
-      readonly expiresAt: number | null;
-      readonly secretId: string;
-    }
-  | { readonly type: "token.revoke"; readonly id: string }
-  | { readonly type: "authority.create"; readonly certificate: string; readonly secretId: string };
+  | UndoCommand
+  | ConfirmationCommand
+  | AccountCommand
+  | SystemCommand;
 
 export type CommandType = Command["type"];
 export type CommandOf<T extends CommandType> = Extract<Command, { type: T }>;
 export type Submission = CommandEnvelope & Command;
+export type SubmissionOf<T extends CommandType> = CommandEnvelope & CommandOf<T>;
 
 /** The live deadline of a claim: the logged one, or where renewals have moved it since. */
 export interface Deadlines {

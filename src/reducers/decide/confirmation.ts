@@ -3,9 +3,14 @@ import { event } from "../../events/index.ts";
 import { isoTime } from "../../lib/iso-time.ts";
 import { erasedBy, nameOf, objectsOf } from "../objects/index.ts";
 import type { Confirmation, State } from "../state.ts";
-import type { CommandEnvelope, CommandOf, Decision, Submission } from "./command.ts";
+import type { Decision, Submission, SubmissionOf } from "./command.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
+
+export interface ConfirmationCommand {
+  readonly type: "confirmation.give";
+  readonly id: string;
+}
 
 /** Beyond this it is no trial any more, and what is needed to revert it may have left the log. */
 export const CONFIRM_WITHIN_MAX_SECONDS = 86_400;
@@ -48,10 +53,7 @@ function pendingFor(state: State, objects: ReadonlyMap<string, unknown>): Confir
   return Object.values(state.confirmations).find((each) => each.objects.some((ref) => objects.has(ref)));
 }
 
-export function decideConfirmationGive(
-  command: CommandEnvelope & CommandOf<"confirmation.give">,
-  state: State,
-): Decision {
+export function decideConfirmationGive(command: SubmissionOf<"confirmation.give">, state: State): Decision {
   const pending = ownRow(state.confirmations, command.id);
   if (pending === undefined || pending.until <= command.now) {
     const message = `no change awaits the confirmation ${command.id}: it was given, or the change was taken back; \`portreeve events list --type confirmation\` tells`;

@@ -14,7 +14,7 @@ import {
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { allowanceKey, type Device, type State, type Subnet } from "../state.ts";
-import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
+import type { CommandEnvelope, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { mappingsOf, rekeyed, releaseOwn, removal, withdrawAllowances } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
@@ -63,15 +63,13 @@ export type DeviceCommand =
   | { readonly type: "secret.show"; readonly device: string; readonly what: "config" | "key" | "link" }
   | { readonly type: "wireguard.key"; readonly publicKey: string; readonly privateKeySecret: string };
 
-type Of<T extends DeviceCommand["type"]> = CommandEnvelope & Extract<DeviceCommand, { type: T }>;
-
 /** As many as one gateway is measured with. */
 const DEVICES_MAX = 16_384;
 
 export const rightsOf = (kind: DeviceKind): { ports: Right; dns: Right } =>
   kind === "server" ? { ports: "auto", dns: "auto" } : { ports: "off", dns: "off" };
 
-export function decideDeviceAdd(command: Of<"device.add">, state: State): Decision {
+export function decideDeviceAdd(command: SubmissionOf<"device.add">, state: State): Decision {
   if (state.devices.size >= DEVICES_MAX) {
     return refuse("QUOTA_EXCEEDED", `there are ${DEVICES_MAX} devices, as many as there may be; remove one first`);
   }
@@ -105,7 +103,7 @@ export function decideDeviceAdd(command: Of<"device.add">, state: State): Decisi
 const endOf = ({ now }: CommandEnvelope, lifetime: number | null): number | null =>
   lifetime === null ? null : now + lifetime * 1000;
 
-function addressFor(command: Of<"device.add">, state: State): string | Refusal {
+function addressFor(command: SubmissionOf<"device.add">, state: State): string | Refusal {
   const { subnet: subnetId, interface: lan, address } = command;
   if ((subnetId === null) === (lan === null))
     return invalid("a device is on a subnet or on a LAN: name one of the two");
@@ -151,7 +149,7 @@ export function firstFree(state: State, subnet: Subnet, after?: string): string 
   return { code: "CONFLICT", message: `${subnet.name} (${subnet.prefix}) has no free address; add another subnet` };
 }
 
-export function decideDeviceEdit(command: Of<"device.edit">, state: State): Decision {
+export function decideDeviceEdit(command: SubmissionOf<"device.edit">, state: State): Decision {
   const device = tableGet(state.devices, command.id);
   if (device === undefined) return unknownDevice(command.id);
   const fields = changesOf(command, device);
@@ -211,7 +209,7 @@ const EDITABLE = [
   "presharedKeySecret",
 ] as const;
 
-function changesOf(command: Of<"device.edit">, device: Device): Changes {
+function changesOf(command: SubmissionOf<"device.edit">, device: Device): Changes {
   // Another kind has its own rights, unless the same edit names others.
   const wanted = command.kind === undefined || command.kind === device.kind ? {} : rightsOf(command.kind);
   const asked = Object.fromEntries(
@@ -223,7 +221,7 @@ function changesOf(command: Of<"device.edit">, device: Device): Changes {
   return Object.fromEntries(changed) as Changes;
 }
 
-export function decideDeviceRemove(command: Of<"device.remove">, state: State): Decision {
+export function decideDeviceRemove(command: SubmissionOf<"device.remove">, state: State): Decision {
   const device = tableGet(state.devices, command.id);
   if (device === undefined) return unknownDevice(command.id);
   return accept(removal(state, device, "operator"), { kind: "ids", ids: [device.id] });
@@ -239,7 +237,7 @@ export function decideDevicesExpire(command: CommandEnvelope, state: State): Dec
   );
 }
 
-export function decideDeviceAllow(command: Of<"device.allow">, state: State): Decision {
+export function decideDeviceAllow(command: SubmissionOf<"device.allow">, state: State): Decision {
   const device = tableGet(state.devices, command.id);
   if (device === undefined) return unknownDevice(command.id);
   const { protocol, internalPort } = command;
@@ -257,13 +255,13 @@ export function decideDeviceAllow(command: Of<"device.allow">, state: State): De
   return accept([...opened, event("allowance.withdrawn", allowance)], { kind: "done" });
 }
 
-export function decideSecretShow(command: Of<"secret.show">, state: State): Decision {
+export function decideSecretShow(command: SubmissionOf<"secret.show">, state: State): Decision {
   const { device, what } = command;
   if (tableGet(state.devices, device) === undefined) return unknownDevice(device);
   return accept([event("secret.shown", { device, what })], { kind: "done" });
 }
 
-export function decideWireguardKey(command: Of<"wireguard.key">): Decision {
+export function decideWireguardKey(command: SubmissionOf<"wireguard.key">): Decision {
   const { publicKey, privateKeySecret } = command;
   return accept([event("wireguard.keyed", { publicKey, privateKeySecret })], { kind: "done" });
 }

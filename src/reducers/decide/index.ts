@@ -9,7 +9,7 @@ import {
   decideTotpDisable,
   decideTotpEnable,
 } from "./account.ts";
-import type { CommandEnvelope, CommandOf, CommandType, Deadlines, Decision, Submission } from "./command.ts";
+import type { CommandType, Deadlines, Decision, Submission, SubmissionOf } from "./command.ts";
 import {
   decideDeviceAdd,
   decideDeviceAllow,
@@ -61,11 +61,7 @@ export function decide(command: Submission, state: State, deadlines: Deadlines):
 }
 
 type Deciders = {
-  readonly [T in CommandType]: (
-    command: CommandEnvelope & CommandOf<T>,
-    state: State,
-    deadlines: Deadlines,
-  ) => Decision;
+  readonly [T in CommandType]: (command: SubmissionOf<T>, state: State, deadlines: Deadlines) => Decision;
 };
 
 /** One entry for each command: a new one does not compile until somebody decides it. */

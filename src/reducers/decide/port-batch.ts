@@ -1,6 +1,6 @@
 import { unreachable } from "../../lib/assert.ts";
 import type { State } from "../state.ts";
-import type { CommandEnvelope, CommandOf, Decision } from "./command.ts";
+import type { CommandEnvelope, Decision, SubmissionOf } from "./command.ts";
 import { Draft } from "./draft.ts";
 import {
   decidePortAdd,
@@ -9,15 +9,16 @@ import {
   decidePortKeep,
   decidePortRemove,
   decidePortUnblock,
+  type PortCommand,
 } from "./port.ts";
 
-/** What can be done to one port. */
-export type PortCommand = CommandOf<
-  "port.add" | "port.edit" | "port.remove" | "port.keep" | "port.block" | "port.unblock"
->;
+export interface PortBatch {
+  readonly type: "port.batch";
+  readonly changes: readonly PortCommand[];
+}
 
 /** Several of them as one change, all or none: each is decided on what the ones before it made. */
-export function decidePortBatch(command: CommandEnvelope & CommandOf<"port.batch">, state: State): Decision {
+export function decidePortBatch(command: SubmissionOf<"port.batch">, state: State): Decision {
   const draft = new Draft(command, state);
   const ids: string[] = [];
   for (const [index, change] of command.changes.entries()) {

@@ -1,4 +1,5 @@
 import { event, type EventData, type PortreeveEvent } from "../../events/index.ts";
+import type { Transport } from "../../events/fields.ts";
 import { type Claim, SOURCES_MAX } from "../../events/mapping.ts";
 import {
   type Ipv4Prefix,
@@ -17,12 +18,58 @@ import { preferredWan } from "../select/external-address.ts";
 import { tunnelInterface } from "../served.ts";
 import { mappingAt } from "../port-index.ts";
 import { type Device, internalKey, type Mapping, type State, type Subnet } from "../state.ts";
-import type { CommandEnvelope, CommandOf, Decision, Refusal } from "./command.ts";
+import type { CommandOf, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { protection } from "./external-port.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { unknownWan } from "./wan.ts";
+
+/** What can be done to one port. */
+export type PortCommand =
+  | {
+      readonly type: "port.add";
+      readonly protocol: Transport;
+      readonly externalPort: number;
+      readonly count: number;
+      readonly internalAddress: string;
+      readonly internalPort: number;
+      readonly label: string | null;
+      readonly enabled: boolean;
+      /** Seconds; null: no end. */
+      readonly lifetime: number | null;
+      /** Null: the preferred WAN. */
+      readonly wan: string | null;
+      /** The declaration that it is of. */
+      readonly managedBy?: string;
+      /** What the host sees of visitors; null: chosen by its profile. */
+      readonly sourceAddress: Mapping["sourceAddress"];
+      /** The only networks it is reached from; empty: everywhere. */
+      readonly from: readonly string[];
+    }
+  | {
+      readonly type: "port.edit";
+      readonly id: string;
+      readonly externalPort?: number;
+      readonly internalAddress?: string;
+      readonly internalPort?: number;
+      readonly count?: number;
+      readonly label?: string | null;
+      readonly enabled?: boolean;
+      readonly sourceAddress?: Mapping["sourceAddress"];
+      readonly from?: readonly string[];
+      readonly lifetime?: number | null;
+    }
+  | { readonly type: "port.remove"; readonly id: string }
+  | { readonly type: "port.keep"; readonly id: string }
+  /** Ends its claims and refuses further asking for it. */
+  | { readonly type: "port.block"; readonly id: string }
+  | {
+      readonly type: "port.unblock";
+      readonly device: string;
+      readonly protocol: Transport;
+      readonly internalPort: number;
+    };
 
 type Place = Pick<Mapping, "wan" | "protocol" | "externalPort" | "internalAddress" | "internalPort" | "count">;
 
@@ -124,7 +171,7 @@ const endClaims = (mapping: Mapping, keep: (claim: Claim) => boolean = () => fal
     .filter((claim) => !keep(claim))
     .map((claim) => event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" }));
 
-export function decidePortAdd(command: CommandEnvelope & CommandOf<"port.add">, state: State): Decision {
+export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): Decision {
   const device = targetDevice(state, command.internalAddress);
   const wan = command.wan ?? (device === undefined ? preferredWan(state) : wanOf(state, device));
   if (wan === null) {
@@ -176,7 +223,7 @@ function adopt(mapping: Mapping, command: CommandOf<"port.add">, claim: Claim): 
   return accept(events, { kind: "ids", ids: [mapping.id] });
 }
 
-export function decidePortEdit(command: CommandEnvelope & CommandOf<"port.edit">, state: State): Decision {
+export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State): Decision {
   const mapping = tableGet(state.mappings, command.id);
   if (mapping === undefined) return notFound(command.id);
   const from = distinctPrefixes(command.from ?? []);
@@ -260,7 +307,7 @@ export function decidePortRemove(command: CommandOf<"port.remove">, state: State
   return accept(endClaims(mapping), { kind: "ids", ids: [mapping.id] });
 }
 
-export function decidePortKeep(command: CommandEnvelope & CommandOf<"port.keep">, state: State): Decision {
+export function decidePortKeep(command: SubmissionOf<"port.keep">, state: State): Decision {
   const mapping = tableGet(state.mappings, command.id);
   if (mapping === undefined) return notFound(command.id);
   const answer = { kind: "ids", ids: [mapping.id] } as const;

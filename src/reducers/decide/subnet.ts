@@ -7,7 +7,7 @@ import { firstHost, formatIpv4, type Ipv4Prefix, parseIpv4Prefix, prefixText, pr
 import { tableRows } from "../../lib/table.ts";
 import type { Device, State, Subnet } from "../state.ts";
 import { subnetNamed } from "../subnet.ts";
-import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
+import type { Decision, Refusal, SubmissionOf } from "./command.ts";
 import { removal, rekeyed } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
@@ -45,14 +45,12 @@ export type SubnetCommand =
   | { readonly type: "subnet.remove"; readonly id: string };
 
 type SubnetFields = Pick<Subnet, "name" | "wan" | "ipv6Prefix" | "dns">;
-type Of<T extends SubnetCommand["type"]> = CommandEnvelope & Extract<SubnetCommand, { type: T }>;
-
 /** Longer ones have no room for us and a device; shorter ones are a mistake in typing. */
 const LENGTH_MIN = 8;
 const LENGTH_MAX = 30;
 const SUBNETS_MAX = 256;
 
-export function decideSubnetAdd(command: Of<"subnet.add">, state: State): Decision {
+export function decideSubnetAdd(command: SubmissionOf<"subnet.add">, state: State): Decision {
   const { name, wan, dns, routes } = command;
   const ipv6Prefix = command.ipv6Prefix === null ? null : canonicalPrefix(command.ipv6Prefix);
   if (Object.keys(state.subnets).length >= SUBNETS_MAX) {
@@ -85,7 +83,7 @@ function placeOf(text: string): Ipv4Prefix | Refusal {
  * 10.59.x.0/24, as the reference has it; x by the gateway's key, so that two gateways hardly choose the same and that a
  * plan chooses what is then done; from there the next one that is free.
  */
-function freePrefix({ routes }: Of<"subnet.add">, state: State): Ipv4Prefix | Refusal {
+function freePrefix({ routes }: SubmissionOf<"subnet.add">, state: State): Ipv4Prefix | Refusal {
   const [first = 0] = sha256(utf8ToBytes(state.wireguard?.publicKey ?? ""));
   for (let step = 0; step < 256; step += 1) {
     const prefix = firstHost(parseIpv4Prefix(`10.59.${(first + step) % 256}.0/24`) as Ipv4Prefix);
@@ -119,7 +117,7 @@ export function overlapOf(state: State, prefix: Ipv4Prefix, routes: readonly Kno
   return null;
 }
 
-export function decideSubnetEdit(command: Of<"subnet.edit">, state: State): Decision {
+export function decideSubnetEdit(command: SubmissionOf<"subnet.edit">, state: State): Decision {
   const subnet = ownRow(state.subnets, command.id);
   if (subnet === undefined) return unknownSubnet(command.id);
   const fields = changedFields(command, subnet);
@@ -134,7 +132,7 @@ export function decideSubnetEdit(command: Of<"subnet.edit">, state: State): Deci
   return accept([event("subnet.changed", { id: subnet.id, ...fields }), ...moved], answer);
 }
 
-function changedFields(command: Of<"subnet.edit">, subnet: Subnet): Partial<SubnetFields> {
+function changedFields(command: SubmissionOf<"subnet.edit">, subnet: Subnet): Partial<SubnetFields> {
   const fields = ["name", "wan", "ipv6Prefix", "dns"] as const;
   const prefix = command.ipv6Prefix;
   const wanted = { ...command, ...(typeof prefix === "string" && { ipv6Prefix: canonicalPrefix(prefix) }) };
@@ -145,7 +143,7 @@ function changedFields(command: Of<"subnet.edit">, subnet: Subnet): Partial<Subn
 }
 
 /** Its devices, and what leads to them, go with it. */
-export function decideSubnetRemove(command: Of<"subnet.remove">, state: State): Decision {
+export function decideSubnetRemove(command: SubmissionOf<"subnet.remove">, state: State): Decision {
   const subnet = ownRow(state.subnets, command.id);
   if (subnet === undefined) return unknownSubnet(command.id);
   const events: PortreeveEvent[] = devicesOf(state, subnet.id).flatMap((device) => removal(state, device, "subnet"));

@@ -1,9 +1,45 @@
+import type { RouteGateway, Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
+import type { Settings } from "../../events/settings.ts";
 import { isSameBoot } from "../../lib/clock.ts";
 import { tableGet } from "../../lib/table.ts";
 import type { State } from "../state.ts";
-import type { CommandEnvelope, CommandOf, Deadlines, Decision } from "./command.ts";
+import type { CommandEnvelope, CommandOf, Deadlines, Decision, SubmissionOf } from "./command.ts";
 import { accept, refuse } from "./refusal.ts";
+
+export type SystemCommand =
+  /** The target refused what was promised: ends that claim. */
+  | { readonly type: "withdraw"; readonly mappingId: string; readonly claimKey: string }
+  | {
+      readonly type: "interface.observe";
+      readonly name: string;
+      readonly up: boolean;
+      readonly addresses: readonly string[];
+      readonly gateway: RouteGateway | null;
+    }
+  | { readonly type: "interface.lose"; readonly name: string }
+  | {
+      readonly type: "listeners.observe";
+      readonly listeners: readonly { readonly protocol: Transport; readonly port: number }[];
+    }
+  | { readonly type: "settings.set"; readonly settings: Settings }
+  | {
+      readonly type: "controller.start";
+      readonly version: string;
+      readonly instanceId: string;
+      readonly bootId: string;
+      readonly uptimeMs: number;
+      /** The log ends with an epoch reset that was made while nobody was served: clients were told nothing since. */
+      readonly epochsRestarted: boolean;
+    }
+  | { readonly type: "controller.stop" }
+  | { readonly type: "instance.take-over"; readonly from: string }
+  /** Ends every claim whose deadline (with renewals in memory) has passed. */
+  | { readonly type: "leases.expire" }
+  /** Writes the deadlines that moved by more than a quarter of their lifetime, and the time after a long silence. */
+  | { readonly type: "leases.checkpoint" }
+  | { readonly type: "reconciler.pause"; readonly name: string; readonly until: number }
+  | { readonly type: "reconciler.resume"; readonly name: string };
 
 const DONE = { kind: "done" } as const;
 /** One record stays well below what a reader must hold at once. */
@@ -42,10 +78,7 @@ export function decideSettingsSet(command: CommandOf<"settings.set">, state: Sta
   return accept([event("settings.changed", { settings: command.settings })], DONE);
 }
 
-export function decideControllerStart(
-  command: CommandEnvelope & CommandOf<"controller.start">,
-  state: State,
-): Decision {
+export function decideControllerStart(command: SubmissionOf<"controller.start">, state: State): Decision {
   const { version, instanceId, bootId, uptimeMs } = command;
   const started = event("controller.started", {
     version,
@@ -62,7 +95,7 @@ export function decideControllerStart(
  * How far the epochs may be behind what clients were told (RFC 6887 §8.5, RFC 6886 §3.6). After a reboot gateway time
  * knows of nothing after the last record but the wall clock, which may be wrong; within a boot it goes on by itself.
  */
-function epochsBehindMs(command: CommandEnvelope & CommandOf<"controller.start">, state: State): number {
+function epochsBehindMs(command: SubmissionOf<"controller.start">, state: State): number {
   const { run, at } = state;
   const toldNothing = run.stopped || command.epochsRestarted || Object.keys(state.epochs).length === 0;
   if (toldNothing || isSameBoot(run, command)) return 0;
@@ -109,7 +142,7 @@ export function decideWithdraw(command: CommandOf<"withdraw">, state: State): De
   return accept([event("lease.released", { mappingId, claimKey, reason: "withdrawn" })], DONE);
 }
 
-export function decideReconcilerPause(command: CommandEnvelope & CommandOf<"reconciler.pause">): Decision {
+export function decideReconcilerPause(command: SubmissionOf<"reconciler.pause">): Decision {
   if (command.until <= command.now) return refuse("INVALID_REQUEST", "a pause ends in the future; give it a duration");
   return accept([event("reconciler.paused", { name: command.name, until: command.until })], DONE);
 }

@@ -5,7 +5,7 @@ import { forkState, sealState } from "../fork.ts";
 import { erasedBy, nameOf, OBJECT_KINDS, type ObjectRef, objectsOf } from "../objects/index.ts";
 import type { Hindrance, RevertTerms, Stage, Views } from "../objects/kind.ts";
 import type { Confirmation, State } from "../state.ts";
-import type { Answer, CommandEnvelope, CommandOf, Decision, Refusal } from "./command.ts";
+import type { Answer, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** What one request logged, and what is needed to take it back. */
@@ -18,6 +18,11 @@ export interface Change {
   readonly later: readonly PortreeveRecord[];
 }
 
+export type UndoCommand =
+  | { readonly type: "change.revert"; readonly change: Change }
+  /** Its deadline has passed. */
+  | { readonly type: "confirmation.lapse"; readonly id: string; readonly change: Change };
+
 /** Records that a refusal names; a script gets the numbers of all. */
 const NAMED_MAX = 5;
 
@@ -27,7 +32,7 @@ interface Taken {
 }
 
 /** Takes back what one change did, as far as nothing has come to depend on it. */
-export function decideRevert(command: CommandEnvelope & CommandOf<"change.revert">, state: State): Decision {
+export function decideRevert(command: SubmissionOf<"change.revert">, state: State): Decision {
   const { change, now } = command;
   const refusal = unfit(change);
   if (refusal !== null) return { ok: false, refusal };
@@ -42,7 +47,7 @@ export function decideRevert(command: CommandEnvelope & CommandOf<"change.revert
 }
 
 /** At the deadline of a change that nobody confirmed: what can be taken back is, and what has changed since stays. */
-export function decideLapse(command: CommandEnvelope & CommandOf<"confirmation.lapse">, state: State): Decision {
+export function decideLapse(command: SubmissionOf<"confirmation.lapse">, state: State): Decision {
   const { id, change, now } = command;
   if (state.confirmations[id] === undefined) return accept([], { kind: "done" });
   const { events, hindered } = takeBack(change, state, now, false);
