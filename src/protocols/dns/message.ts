@@ -44,7 +44,7 @@ export type RecordData =
   | ServiceData
   /** No RDATA in class ANY or NONE: what RFC 2136 §2.4 and §2.5 write where there is no value. */
   | { readonly kind: "empty" }
-  /** RFC 3597: any other type. Names that were compressed (§4) are not any more. */
+  /** RFC 3597: any other type, or a class we know nothing of. Names that were compressed (§4) are not any more. */
   | { readonly kind: "opaque"; readonly bytes: Uint8Array };
 
 /** RFC 1035 §3.3.13. */
@@ -120,4 +120,10 @@ export interface TsigRecord {
   readonly originalId: number;
   readonly error: number;
   readonly otherData: Uint8Array;
+}
+
+export interface OpenMessage {
+  readonly message: Message;
+  /** Null if the message is not signed. */
+  readonly tsig: TsigRecord | null;
 }
