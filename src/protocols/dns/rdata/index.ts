@@ -10,7 +10,7 @@ import { A, AAAA } from "./address.ts";
 import type { RdataCodec } from "./codec.ts";
 import { MX, SOA, SRV, targetCodec } from "./host-name.ts";
 import { opaqueText, parseOpaque, readOpaque } from "./opaque.ts";
-import { serviceCodec } from "./service.ts";
+import { serviceCodec } from "./svcb.ts";
 import { CAA, TXT } from "./string.ts";
 import { FieldReader, RdataTextError } from "./text.ts";
 

@@ -1,7 +1,7 @@
 import type { ServiceData } from "../message.ts";
 import type { Reader } from "../reader.ts";
 import type { RdataCodec } from "./codec.ts";
-import { isParameterValue, parameterText, parseParameter } from "./service-parameter.ts";
+import { isParameterValue, parameterText, parseParameter } from "./svc-parameter.ts";
 import { nameField } from "./text.ts";
 
 type Parameters = ServiceData["parameters"];
