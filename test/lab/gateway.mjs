@@ -133,9 +133,11 @@ export class Gateway {
     return JSON.parse(result.stdout);
   }
 
-  /** @returns {Promise<Port[]>} */
+  /** What `port list --json` prints, without a process for it. @returns {Promise<Port[]>} */
   async ports() {
-    return await this.json("port", "list");
+    const { status, body } = await this.get("/api/v1/ports");
+    if (status !== 200) throw new Error(`GET /api/v1/ports: ${status} ${body}`);
+    return JSON.parse(body);
   }
 
   /**

@@ -1,4 +1,5 @@
 import { describe, expect } from "vitest";
+import type { Port } from "./gateway.mjs";
 import { scenario } from "./lab.ts";
 import { WAN_GATEWAY } from "./topology.mjs";
 
@@ -11,7 +12,8 @@ describe("an operator", () => {
     expect(await cli.cli("port", "add", "4000", client.address)).toMatchObject({ code: 0 });
     expect(await cli.cli("port", "add", "50000-50099/tcp", client.address, "--for", "2h")).toMatchObject({ code: 0 });
 
-    const ports = await cli.ports();
+    await expect.poll(async () => (await cli.ports()).map(({ sync }) => sync)).toEqual(Array(4).fill("synced"));
+    const ports = await cli.json<Port[]>("port", "list");
     expect(ports.map((port) => [port.external.port, port.protocol, port.count, port.label, port.source])).toEqual(
       expect.arrayContaining([
         [8443, "tcp", 1, "web", "manual"],
@@ -20,7 +22,6 @@ describe("an operator", () => {
         [50000, "tcp", 100, null, "manual"],
       ]),
     );
-    expect(ports.every(({ sync }) => sync === "synced")).toBe(true);
     const limited = ports.find(({ external }) => external.port === 50000);
     const ends = Date.parse(limited?.expiresAt ?? "");
     expect(ends - Date.now()).toBeGreaterThan(7190_000);
@@ -65,8 +66,8 @@ describe("an operator", () => {
     await lab.map(client, { ...request, lifetime: 3600 });
     expect(await lab.gateway.cli("port", "keep", "8080/tcp")).toMatchObject({ code: 0 });
     await lab.map(client, { ...request, lifetime: 0 });
-    const [port] = await lab.gateway.ports();
-    expect(port).toMatchObject({ external: { port: 8080 }, expiresAt: null, sync: "synced" });
+    const kept = [{ external: { port: 8080 }, expiresAt: null, sync: "synced" }];
+    await expect.poll(async () => await lab.gateway.ports()).toMatchObject(kept);
     expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: 8080 })).toMatchObject({ by: "c0" });
   });
 

@@ -91,10 +91,8 @@ export function takeUp(lab: Lab, ran: CliResult): void {
 
 export async function expectServing(lab: Lab, port: number): Promise<void> {
   expect(await lab.gateway.start()).toMatchObject({ msg: "ready" });
-  expect((await lab.gateway.ports()).map(({ external, sync }) => [external.port, sync])).toContainEqual([
-    port,
-    "synced",
-  ]);
+  const ports = async () => (await lab.gateway.ports()).map(({ external, sync }) => [external.port, sync]);
+  await expect.poll(ports).toContainEqual([port, "synced"]);
   expect(await lab.internet.tcp({ host: WAN_GATEWAY, port })).toMatchObject({ by: "c0" });
   expect(await ask(lab, lab.client(), port)).toMatchObject({ result: 0, externalPort: port });
   expect((await lab.gateway.cli("events", "verify")).code).toBe(0);

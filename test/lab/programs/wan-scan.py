@@ -1,10 +1,10 @@
-"""What an outsider finds at one address: every TCP port that answers a SYN, every UDP probe that gets a reply.
+"""What an outsider finds at some addresses: every TCP port that answers a SYN, every UDP probe that gets a reply.
 
 Raw SYNs, because what the gateway drops is silent: 65,535 connecting sockets would wait for their time-outs. The
-kernel resets each SYN-ACK by itself. Prints {"tcp": [...], "udp": [...], "udpSent": n} for `wan-scan.py FROM TO UDP_PORT...`.
+kernel resets each SYN-ACK by itself. `wan-scan.py FROM TARGET:UDP_PORT,... ...` prints for each target, in their order,
+{"tcp": [...], "udp": [...], "udpSent": n}.
 """
 
-import array
 import json
 import random
 import select
@@ -13,56 +13,86 @@ import struct
 import sys
 import time
 
-source, target = sys.argv[1], sys.argv[2]
-extra_udp = [int(port) for port in sys.argv[3:]]
+source = sys.argv[1]
 SOURCE_PORT = random.randint(20000, 29999)
+# Silence is an answer only if nothing was lost on the way: then once is enough.
+MAX_ROUNDS = 3
+UDP_ANSWER_S = 0.6
 
 
-def checksum(data):
-    words = array.array("H", data + b"\0" * (len(data) % 2))
-    total = sum(words)
-    total = (total >> 16) + (total & 0xFFFF)
-    total += total >> 16
-    return ~total & 0xFFFF
+class TcpScan:
+    """A raw socket that hears one target alone, and its SYNs: all of them the same but for the port and its checksum."""
+
+    def __init__(self, target):
+        self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+        self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.raw.bind((source, 0))
+        self.raw.connect((target, 0))
+        self.raw.setblocking(False)
+        self.answered, self.found = set(), set()
+        rest = struct.pack("!IIBBH", 1, 0, 5 << 4, 2, 64240)
+        pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, 6, 20)
+        self.sum = sum(struct.unpack("!13H", pseudo + struct.pack("!H", SOURCE_PORT) + rest))
+        self.rest = rest
+
+    def syn(self, port):
+        total = self.sum + port
+        total = (total >> 16) + (total & 0xFFFF)
+        total += total >> 16
+        return struct.pack("!HH12sHH", SOURCE_PORT, port, self.rest, ~total & 0xFFFF, 0)
+
+    def receive(self):
+        packet = self.raw.recv(256)
+        segment = packet[(packet[0] & 15) * 4 :]
+        port, to = struct.unpack("!HH", segment[:4])
+        if to != SOURCE_PORT:
+            return
+        self.answered.add(port)
+        if segment[13] & 0x12 == 0x12:
+            self.found.add(port)
+
+    def send(self, port, drain):
+        packet = self.syn(port)
+        try:
+            self.raw.send(packet)
+        except BlockingIOError:
+            drain(0.01)
+            self.raw.send(packet)
 
 
-def syn(port):
-    header = struct.pack("!HHIIBBHHH", SOURCE_PORT, port, 1, 0, 5 << 4, 2, 64240, 0, 0)
-    pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, 6, len(header))
-    return header[:16] + struct.pack("H", checksum(pseudo + header)) + header[18:]
+def losses():
+    """What was dropped on any way so far; None while the next hop is not known, as then packets go without being counted."""
+    with open("/proc/net/softnet_stat") as lines:
+        backlogs = sum(int(line.split()[1], 16) for line in lines)
+    with open("/proc/net/raw") as lines:
+        sockets = sum(int(line.split()[-1]) for line in list(lines)[1:])
+    with open("/proc/net/arp") as lines:
+        known = all(line.split()[2] != "0x0" for line in list(lines)[1:])
+    return (backlogs, sockets) if known else None
 
 
-def scan_tcp():
-    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    raw.bind((source, 0))
-    raw.setblocking(False)
-    answered, found = set(), set()
+def scan_tcp(targets):
+    scans = [TcpScan(target) for target in targets]
+    by_socket = {scan.raw: scan for scan in scans}
 
     def drain(wait):
-        while select.select([raw], [], [], wait)[0]:
-            packet = raw.recv(256)
-            segment = packet[(packet[0] & 15) * 4 :]
-            port, to = struct.unpack("!HH", segment[:4])
-            if to != SOURCE_PORT or packet[12:16] != socket.inet_aton(target):
-                continue
-            answered.add(port)
-            if segment[13] & 0x12 == 0x12:
-                found.add(port)
+        while ready := select.select(list(by_socket), [], [], wait)[0]:
+            for raw in ready:
+                by_socket[raw].receive()
 
-    for round_ in range(2):
-        ports = [port for port in range(1, 65536) if port not in answered]
-        random.shuffle(ports)
-        for index, port in enumerate(ports):
-            try:
-                raw.sendto(syn(port), (target, 0))
-            except BlockingIOError:
-                drain(0.01)
-                raw.sendto(syn(port), (target, 0))
-            if index % 64 == 0:
-                drain(0)
+    for _ in range(MAX_ROUNDS):
+        before = losses()
+        for scan in scans:
+            ports = [port for port in range(1, 65536) if port not in scan.answered]
+            random.shuffle(ports)
+            for index, port in enumerate(ports):
+                scan.send(port, drain)
+                if index % 64 == 0:
+                    drain(0)
         drain(0.3)
-    return sorted(found)
+        if before is not None and losses() == before:
+            break
+    return [sorted(scan.found) for scan in scans]
 
 
 DNS = bytes.fromhex("123401000001000000000000") + b"\x07example\x03com\x00\x00\x01\x00\x01"
@@ -93,19 +123,23 @@ PROBES = {
 }
 
 
-def scan_udp():
-    found, sent, sockets = set(), 0, []
-    for port in sorted(set(PROBES) | set(extra_udp)):
-        for probe in PROBES.get(port, []) + ([b"hello"] if port in extra_udp else []):
+def send_udp(target, extra):
+    sockets = []
+    for port in sorted(set(PROBES) | set(extra)):
+        for probe in PROBES.get(port, []) + ([b"hello"] if port in extra else []):
             probe_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             probe_socket.bind((source, 0))
             probe_socket.sendto(probe, (target, port))
             sockets.append((probe_socket, port))
-            sent += 1
-    deadline = time.monotonic() + 0.6
-    by_socket = dict(sockets)
-    while time.monotonic() < deadline:
+    return sockets
+
+
+def answered_udp(sockets, deadline):
+    found, by_socket = set(), dict(sockets)
+    while True:
         readable = select.select(list(by_socket), [], [], max(0, deadline - time.monotonic()))[0]
+        if not readable:
+            return sorted(found)
         for probe_socket in readable:
             try:
                 probe_socket.recv(2048)
@@ -113,8 +147,18 @@ def scan_udp():
             except OSError:
                 pass  # ICMP unreachable says nothing serves there
             del by_socket[probe_socket]
-    return sorted(found), sent
 
 
-udp, udp_sent = scan_udp()
-print(json.dumps({"tcp": scan_tcp(), "udp": udp, "udpSent": udp_sent}))
+def wanted(argument):
+    target, _, ports = argument.partition(":")
+    return target, [int(port) for port in ports.split(",") if port]
+
+
+scanned = [wanted(argument) for argument in sys.argv[2:]]
+udp = [send_udp(target, extra) for target, extra in scanned]
+deadline = time.monotonic() + UDP_ANSWER_S
+tcp = scan_tcp([target for target, _ in scanned])
+results = [
+    {"tcp": found, "udp": answered_udp(sockets, deadline), "udpSent": len(sockets)} for found, sockets in zip(tcp, udp)
+]
+print(json.dumps(results))
