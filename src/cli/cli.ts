@@ -4,7 +4,7 @@ import { EXIT, Failure } from "./exit.ts";
 import type { Programs } from "./programs.ts";
 import { type Paint, painter, type Terminal, wantsColor } from "./terminal.ts";
 
-export const DEFAULT_SOCKET = "/run/portreeve/portreeve.sock";
+const DEFAULT_SOCKET = "/run/portreeve/portreeve.sock";
 
 /** What the entry point gives: everything outside, so that tests can give something else. */
 export interface Outside {

@@ -5,7 +5,7 @@ import { instant, objectName, secretId } from "./fields.ts";
 export const tokenScope = z.enum(["read", "operate", "admin"]);
 export type TokenScope = z.infer<typeof tokenScope>;
 
-export const tokenId = z.string().regex(/^k[0-9a-f]{12}$/);
+const tokenId = z.string().regex(/^k[0-9a-f]{12}$/);
 
 /** `rehashed`: the same password, stored at today's cost. */
 export const passwordSet = z.strictObject({ secretId, reason: z.enum(["changed", "link", "rehashed"]) });

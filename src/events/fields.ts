@@ -17,7 +17,6 @@ export const instant = z.number().int().nonnegative();
 export const lifetime = z.number().int().positive().max(0xffffffff);
 /** Who asked for a mapping, and how. */
 export const claimSource = z.enum(["pcp", "natpmp", "upnp", "manual"]);
-export type ClaimSource = z.infer<typeof claimSource>;
 export const nonce = z.string().regex(/^[0-9a-f]{24}$/);
 export const label = z
   .string()

@@ -64,7 +64,6 @@ export const mappingGranted = z.strictObject({
   from: sources,
   claim,
 });
-export type MappingGranted = z.infer<typeof mappingGranted>;
 
 /** An undo brings back a mapping, or claims of one, as it was; it keeps its age and the order of its claims. */
 export const mappingRestored = mappingGranted.omit({ claim: true }).extend({

@@ -43,7 +43,7 @@ function sorted<Row extends string[] | { readonly mappingIds: string[] }>(
  * One step from each version below REDUCER_VERSION to the next, in order. Only the state that a compacted log begins
  * with needs them: every other snapshot of another version is passed over and folded again.
  */
-export const STATE_LIFTS: readonly StateLift[] = [
+const STATE_LIFTS: readonly StateLift[] = [
   // What an address has used was called a device before devices could be registered.
   (state) => {
     const { devices, byInternal, settings, ...rest } = state as FirstState;

@@ -10,13 +10,14 @@ import {
 import { ElementColumns, type ElementFields, type SetLayout, viaChain } from "./element-columns.ts";
 import { type FieldsChange, OPERATIONS, type Operation } from "./element-encoding.ts";
 import { listChain, listChains } from "./filter-listing.ts";
-import { endFlows, type ExternalPorts } from "./flow-ending.ts";
+import { endFlows } from "./flow-ending.ts";
 import type {
   AnchorReply,
   ApplyReply,
   ApplyRequest,
   CallName,
   Calls,
+  ExternalPorts,
   OwnedTable,
   Refused,
   TableObservation,

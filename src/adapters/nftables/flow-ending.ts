@@ -2,19 +2,11 @@ import type { ReconcileError } from "../../reconcilers/contract.ts";
 import type { Flow } from "./conntrack-message.ts";
 import type { ElementTarget } from "./element-commit.ts";
 import { MARK_SEVERED } from "./marks.ts";
+import type { ExternalPorts } from "./messages.ts";
 import { NetlinkError } from "./netlink-socket.ts";
 
-/** External ports whose live flows must be looked at after a transaction. */
-export interface ExternalPorts {
-  readonly address: number;
-  /** 0 with `address` alone: every NATed flow of an address that is no longer ours. */
-  readonly protocol: number;
-  readonly firstPort: number;
-  readonly lastPort: number;
-}
-
 /** Where the kernel's maps send an external port now. */
-export interface Destination {
+interface Destination {
   readonly address: number;
   readonly port: number;
 }
@@ -23,9 +15,9 @@ export interface Destination {
  * `forget`: the kernel's entry goes, so that the next packet is judged by the maps. `refuse`: the entry stays and its
  * packets are refused; forgetting would not do, because a host inside that goes on sending would make the same flow anew.
  */
-export type Verdict = "keep" | "forget" | "refuse";
+type Verdict = "keep" | "forget" | "refuse";
 
-export function judgeFlow(flow: Flow, current: Destination | "nobody" | null, severedPort: boolean): Verdict {
+function judgeFlow(flow: Flow, current: Destination | "nobody" | null, severedPort: boolean): Verdict {
   if (current === "nobody") return flow.destinationNat ? "refuse" : "keep";
   // A port nobody severed keeps its flows when its forward is gone: its lease ended, or another program flushed the map.
   if (current === null) return severedPort && flow.destinationNat ? "refuse" : "keep";
@@ -35,14 +27,14 @@ export function judgeFlow(flow: Flow, current: Destination | "nobody" | null, se
 }
 
 /** Every NATed flow of an address we lost: nothing can reach us by it any more. */
-export function isNatedBy(flow: Flow, address: number): boolean {
+function isNatedBy(flow: Flow, address: number): boolean {
   const inward = flow.original.destination === address && flow.destinationNat;
   const outward = flow.reply.destination === address && flow.sourceNat;
   return inward || outward;
 }
 
 /** Answers whether a flow came in by one of many external ports, in constant time for single ones. */
-export class ExternalPortIndex {
+class ExternalPortIndex {
   readonly #singles = new Set<string>();
   readonly #ranges: ExternalPorts[] = [];
 
@@ -66,7 +58,7 @@ export class ExternalPortIndex {
 }
 
 /** External ports whose flows are to be judged, and addresses whose flows are to be forgotten. */
-export interface FlowsToJudge {
+interface FlowsToJudge {
   readonly severedPorts: readonly ExternalPorts[];
   readonly movedPorts: readonly ExternalPorts[];
   readonly lost: readonly number[];

@@ -3,9 +3,8 @@ import type { Change, Outcome, Plan, ReconcileError, Target } from "../../reconc
 import type { ForwardRow } from "../../reducers/select/rows.ts";
 import { ElementColumns, FORWARD_SETS } from "./element-columns.ts";
 import { OPERATIONS, type Operation } from "./element-encoding.ts";
-import type { ExternalPorts } from "./flow-ending.ts";
 import { FORWARDS_TABLE, forwardsSkeleton } from "./forwards-skeleton.ts";
-import type { ApplyReply, TableChange } from "./messages.ts";
+import type { ApplyReply, ExternalPorts, TableChange } from "./messages.ts";
 import type { Nftables } from "./nftables.ts";
 import type { Skeleton } from "./skeleton.ts";
 import { TableTracker } from "./table-tracker.ts";

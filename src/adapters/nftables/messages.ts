@@ -2,7 +2,6 @@ import type { ErrorCode } from "../../lib/errors.ts";
 import type { FilterChain } from "../../lib/packet-filter.ts";
 import type { ReconcileError } from "../../reconcilers/contract.ts";
 import type { SetLayout } from "./element-columns.ts";
-import type { ExternalPorts } from "./flow-ending.ts";
 import type { ChainName } from "./filter-listing.ts";
 import type { Skeleton } from "./skeleton.ts";
 
@@ -74,6 +73,15 @@ export interface TableChange {
   readonly severedPorts: readonly ExternalPorts[];
   /** Addresses whose NATed flows all end. */
   readonly lost: readonly number[];
+}
+
+/** External ports whose live flows must be looked at after a transaction. */
+export interface ExternalPorts {
+  readonly address: number;
+  /** 0 with `address` alone: every NATed flow of an address that is no longer ours. */
+  readonly protocol: number;
+  readonly firstPort: number;
+  readonly lastPort: number;
 }
 
 export interface ApplyReply {

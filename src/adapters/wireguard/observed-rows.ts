@@ -8,7 +8,7 @@ import type { SealedKeys } from "./sealed-keys.ts";
 const NOT_OURS = "unknown";
 
 export const LINK_KEY = "link";
-export const peerKey = (publicKey: string): string => `peer|${publicKey}`;
+const peerKey = (publicKey: string): string => `peer|${publicKey}`;
 
 /** The row that is wanted under a key, whose secrets are tried on what is found. */
 export type Wanted = (key: string) => WireguardRow | undefined;

@@ -60,7 +60,7 @@ export interface Issuer {
   readonly key: KeyObject;
 }
 
-export const newKey = (): KeyObject => generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+const newKey = (): KeyObject => generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 
 export const keyFromPem = (pem: Uint8Array): KeyObject => createPrivateKey(Buffer.from(pem));
 

@@ -85,7 +85,7 @@ function addConfirmVerb(program: Command, cli: Cli): void {
   });
 }
 
-export const objectNames = ({ objects }: ConfirmationDocument): string =>
+const objectNames = ({ objects }: ConfirmationDocument): string =>
   objects.map(({ kind, name }) => `${kind} ${name}`).join(", ");
 
 export function confirmationText(pending: ConfirmationDocument, now: number): string {

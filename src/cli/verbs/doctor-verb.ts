@@ -71,7 +71,7 @@ const SIGNS: Readonly<Record<FindingDocument["level"], readonly [string, Style]>
 };
 
 /** Each check on a line; below what is wrong, where and what to do. */
-export function doctorText({ findings }: DoctorDocument, paint: Paint): string {
+function doctorText({ findings }: DoctorDocument, paint: Paint): string {
   const lines = findings.flatMap(({ level, message, details, fix, exception }) => {
     const [sign, style] = SIGNS[level];
     const below = level === "ok" ? [] : [...details, ...(exception?.commands ?? [])];

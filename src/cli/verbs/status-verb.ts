@@ -37,7 +37,7 @@ export function nextSteps({ ports, tunnel }: Pick<StatusDocument, "ports" | "tun
   return ["", ...steps.map(([command, what]) => `${command.padEnd(width)}  ${what}`)].join("\n");
 }
 
-export function statusText(status: StatusDocument, paint: Paint, now: number): string {
+function statusText(status: StatusDocument, paint: Paint, now: number): string {
   const how = status.ready
     ? paint("green", "ready")
     : paint("red", status.mode === "safe" ? "in safe mode" : "not ready");

@@ -3,7 +3,7 @@ import type { Change, Desired, DesiredTable, Plan } from "../contract.ts";
 export type Matches<Spec, Obs> = (spec: Spec, observed: Obs) => boolean;
 
 /** What it takes to get one row from what is there to what should be; null if nothing. */
-export function diffRow<Spec, Obs>(
+function diffRow<Spec, Obs>(
   key: string,
   desired: Desired<Spec> | undefined,
   observed: Obs | undefined,

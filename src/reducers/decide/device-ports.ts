@@ -26,7 +26,7 @@ export function releaseOwn(state: State, device: Device): PortreeveEvent[] {
 }
 
 /** Ends every claim on what leads to a device. */
-export function releaseAll(state: State, device: Device): PortreeveEvent[] {
+function releaseAll(state: State, device: Device): PortreeveEvent[] {
   return mappingsOf(state, device).flatMap((mapping) =>
     mapping.claims.map((claim) =>
       event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" }),

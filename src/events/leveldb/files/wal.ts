@@ -5,7 +5,7 @@ const BLOCK_BYTES = 32 * 1024;
 const HEADER_BYTES = 7;
 export const FULL = 1;
 export const FIRST = 2;
-export const MIDDLE = 3;
+const MIDDLE = 3;
 export const LAST = 4;
 
 export interface Fragment {
