@@ -28,6 +28,7 @@ import { logProblem, unwritableLog } from "./unwritable-log.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { createMetrics, type Metrics } from "../lib/metrics.ts";
 import { RequestLog } from "../lib/request-log.ts";
+import { SERVER_PORT } from "../protocols/pcp/constants.ts";
 import { portControlListeners, reportedAddresses, wanAddresses, wanInterfaces } from "./served-addresses.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { Readiness } from "./readiness.ts";
@@ -367,7 +368,9 @@ class Daemon {
 
   #sockets(): string[] {
     const { config } = this.#options.loaded;
-    const pcp = (this.#pcp?.served ?? []).map((each) => `port control ${each.interface} ${each.address}:5351`);
+    const pcp = (this.#pcp?.served ?? []).map(
+      (each) => `port control ${each.interface} ${each.address}:${SERVER_PORT}`,
+    );
     const tcp = this.#api?.address ?? null;
     return [...pcp, `api ${config.runtimeDir}/portreeve.sock`, ...(tcp === null ? [] : [`api ${tcp}`])];
   }

@@ -18,13 +18,15 @@ import type { Metrics } from "../lib/metrics.ts";
 import type { FilterChain } from "../lib/packet-filter.ts";
 import type { Rehearsing } from "../reconcilers/contract.ts";
 import type { EngineDeps, RunningReconciler } from "../reconcilers/engine/engine.ts";
+import { routes } from "../reconcilers/routes.ts";
+import { sysctls } from "../reconcilers/sysctls.ts";
+import { wireguard } from "../reconcilers/wireguard.ts";
 import type { DesiredTable } from "../reducers/select/desired.ts";
 import { forwardKeysOf } from "../reducers/select/forward-keys.ts";
 import { selectForwards } from "../reducers/select/forward-rows.ts";
 import { guardKeysOf, selectGuard } from "../reducers/select/guard-rows.ts";
-import { routeKey, selectRoutes } from "../reducers/select/route-rows.ts";
+import { routeKey } from "../reducers/select/route-rows.ts";
 import { selectSecrets } from "../reducers/select/secret-rows.ts";
-import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
 import { selectWireguard } from "../reducers/select/wireguard-rows.ts";
 import { tunnelInterface } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
@@ -82,15 +84,15 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     },
     { clock, random: Math.random, log, metrics, initialized: () => started },
   );
-  const { guard, forwards, sysctls } = reconcilers;
+  const { guard, forwards } = reconcilers;
   return {
     reconcilers: reconcilers.all,
     desired: [
       rehearsed(forwards, () => selectForwards(instanceId), forwardKeysOf),
       rehearsed(guard, () => selectGuard(instanceId), guardKeysOf),
-      { reconciler: sysctls.name, select: selectSysctls(), keysOf: () => [] },
-      { reconciler: "wireguard", select: selectWireguard(), keysOf: () => [] },
-      { reconciler: "routes", select: selectRoutes(), keysOf: () => [] },
+      ...[sysctls(), wireguard(), routes()].map(({ name, select }): DesiredSource => {
+        return { reconciler: name, select, keysOf: () => [] };
+      }),
     ],
     findForeignInstance: () => nftables.findForeignInstance(),
     foreignChains: () => nftables.foreignChains(),

@@ -6,14 +6,13 @@ import * as machine from "../adapters/kernel/machine.ts";
 import { hasIpv6Default, readAdvertisements } from "../adapters/kernel/router-advertisements.ts";
 import { MARK_OURS } from "../adapters/nftables/marks.ts";
 import type { LogCondition } from "../api/deps.ts";
-import { parseListen } from "../config/schema.ts";
-import type { Config } from "../config/schema.ts";
+import { type Config, isLoopbackHost, parseListen } from "../config/schema.ts";
 import type { ControllerPort } from "../controller/port.ts";
 import type { Clock } from "../lib/clock.ts";
-import { isLoopbackHost } from "../config/schema.ts";
 import { withoutLength } from "../lib/ip.ts";
 import type { FilterChain } from "../lib/packet-filter.ts";
 import { tableRows } from "../lib/table.ts";
+import { SERVER_PORT } from "../protocols/pcp/constants.ts";
 import type { Reconciler } from "../reconcilers/contract.ts";
 import type { Finding } from "../reducers/doctor/finding.ts";
 import type { FirewallFacts } from "../reducers/doctor/firewalls.ts";
@@ -28,8 +27,6 @@ import { unansweredOf } from "../reducers/unanswered.ts";
 import { servedInterfaces } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
 import { portControlListeners } from "./served-addresses.ts";
-
-const PORT_CONTROL = 5351;
 
 export interface DoctorParts {
   readonly controller: Pick<ControllerPort, "state">;
@@ -81,7 +78,7 @@ function servedFacts({ controller, config, serving }: DoctorParts): Served {
   );
   const services: Service[] = portControlListeners(state.settings.portControl, all, serving().links).map((listener) => {
     const { interface: name, address: own } = listener;
-    const [protocol, port] = ["udp", PORT_CONTROL] as const;
+    const [protocol, port] = ["udp", SERVER_PORT] as const;
     return { name: "port control", interface: name, address: own, protocol, port, tracked: false };
   });
   if (wireguard !== null && state.tunnelled > 0) {
@@ -197,10 +194,10 @@ async function socketFacts({ controller, serving }: DoctorParts): Promise<Socket
   const open = new Set(portControl.map(({ address }) => address));
   return await Promise.all(
     wanted.map(async ({ address }): Promise<SocketFacts> => {
-      const facts = { name: "port control", address, port: PORT_CONTROL };
+      const facts = { name: "port control", address, port: SERVER_PORT };
       if (open.has(address)) return { ...facts, bound: true, holder: null };
       const sockets = await readListeners([address]);
-      const taken = sockets.find(({ protocol, port }) => protocol === "udp" && port === PORT_CONTROL);
+      const taken = sockets.find(({ protocol, port }) => protocol === "udp" && port === SERVER_PORT);
       if (taken === undefined) return { ...facts, bound: false, holder: null };
       const holder = (await machine.holderOf(taken.inode)) ?? "a program that cannot be seen from here";
       return { ...facts, bound: false, holder };

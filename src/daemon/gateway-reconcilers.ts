@@ -11,8 +11,7 @@ import { secrets } from "../reconcilers/secrets.ts";
 import { sysctls } from "../reconcilers/sysctls.ts";
 import { type WireguardObservation, wireguard } from "../reconcilers/wireguard.ts";
 import { forwardKeysOf } from "../reducers/select/forward-keys.ts";
-import type { ForwardRow, GuardRow, RouteRow, SysctlRow, WireguardRow } from "../reducers/select/rows.ts";
-import type { SecretRow } from "../reducers/select/secret-rows.ts";
+import type { ForwardRow, GuardRow, RouteRow, SecretRow, SysctlRow, WireguardRow } from "../reducers/select/rows.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
 import type { State } from "../reducers/state.ts";
 
@@ -41,7 +40,6 @@ export function sysctlNames(controller: Pick<ControllerPort, "state">): () => It
 export interface GatewayReconcilers extends Settler {
   readonly guard: RunningReconciler & Rehearsing<State, GuardRow>;
   readonly forwards: RunningReconciler & Rehearsing<State, ForwardRow>;
-  readonly sysctls: RunningReconciler;
   readonly all: readonly RunningReconciler[];
   /** First passes, the guard's before the others'. Failures are in the reconcilers' health. */
   start(): Promise<void>;
@@ -93,7 +91,6 @@ export function createGatewayReconcilers(
   return {
     guard,
     forwards,
-    sysctls: kernel,
     all,
     async start() {
       await guard.start();

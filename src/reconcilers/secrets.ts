@@ -1,4 +1,5 @@
-import { type SecretRow, selectSecrets } from "../reducers/select/secret-rows.ts";
+import type { SecretRow } from "../reducers/select/rows.ts";
+import { selectSecrets } from "../reducers/select/secret-rows.ts";
 import type { State } from "../reducers/state.ts";
 import type { ReconcilerDefinition } from "./contract.ts";
 import { sameRow } from "./same-row.ts";

@@ -1,3 +1,4 @@
+import { SERVER_PORT } from "../../protocols/pcp/constants.ts";
 import type { GuardRow } from "../../reducers/select/rows.ts";
 import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
 
@@ -6,8 +7,6 @@ export const ANCHOR_TABLE = "portreeve_anchor";
 /** Which station has which address; `GuardNeighbours` fills it. */
 export const NEIGHBOURS_SET = "neighbours";
 
-/** RFC 6887 §19.6: PCP and NAT-PMP servers listen here. */
-const SERVER_PORT = 5351;
 /** SSDP, and where clients of port control listen (RFC 6886 §3.2.1): nothing for a WAN. */
 const CLIENT_PORTS = "{ 1900, 5350 }";
 

@@ -1,6 +1,6 @@
 import type { SecretStore } from "../../events/secrets.ts";
 import type { Outcome, Target } from "../../reconcilers/contract.ts";
-import type { SecretRow } from "../../reducers/select/secret-rows.ts";
+import type { SecretRow } from "../../reducers/select/rows.ts";
 
 /** The sealed secrets of a data directory. It can only erase: what is missing nobody can make again. */
 export function createSecretTarget(

@@ -1,5 +1,11 @@
-import type { FilterChain, FilterRule, Match, MatchField, Verdict } from "../../lib/packet-filter.ts";
-import { UNKNOWN_MATCH } from "../../lib/packet-filter.ts";
+import {
+  type FilterChain,
+  type FilterRule,
+  type Match,
+  type MatchField,
+  UNKNOWN_MATCH,
+  type Verdict,
+} from "../../lib/packet-filter.ts";
 import { decodeListing } from "./listing.ts";
 import type { ChainObject, RuleObject } from "./schema.ts";
 

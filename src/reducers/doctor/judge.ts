@@ -1,9 +1,8 @@
-import type { Finding } from "./finding.ts";
+import { type Finding, warning } from "./finding.ts";
 import { type FirewallFacts, judgeFirewalls } from "./firewalls.ts";
 import { type GatewayFacts, judgeGateway } from "./gateway.ts";
 import { judgeIpv6Subnets } from "./ipv6.ts";
 import { judgeMachine, type MachineFacts } from "./machine.ts";
-import { warning } from "./finding.ts";
 
 export interface Facts {
   readonly gateway: GatewayFacts;

@@ -171,3 +171,8 @@ export type RouteRow =
     }
   /** An IPv6 address that the gateway answers for on another interface (NDP proxy). */
   | { readonly kind: "neighbour"; readonly interface: string; readonly address: string };
+
+/** A sealed secret that something of the state names. Key: its id. */
+export interface SecretRow {
+  readonly secretId: string;
+}

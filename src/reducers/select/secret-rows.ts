@@ -3,11 +3,7 @@ import type { Seq } from "../../events/envelope.ts";
 import { accessSecrets } from "../account.ts";
 import type { Device, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
-
-/** A sealed secret that something of the state names. Key: its id. */
-export interface SecretRow {
-  readonly secretId: string;
-}
+import type { SecretRow } from "./rows.ts";
 
 interface Naming {
   readonly owner: string;
