@@ -1,6 +1,6 @@
 import type { DeclaredDevice } from "../../events/declaration.ts";
 import { deviceAt, deviceNamed } from "../device.ts";
-import type { Device } from "../state.ts";
+import { type Device, deviceKey } from "../state.ts";
 import { subnetNamed } from "../subnet.ts";
 import type { Refusal } from "./command.ts";
 import type { Applied, SealedKeys } from "./declaration.ts";
@@ -16,16 +16,30 @@ interface Edit {
 export function putDevices(command: Applied, draft: Draft): void {
   const { staying, moving, added } = sorted(command, draft);
   for (const edit of staying) editDevice(edit, command, draft);
-  while (moving.length > 0) {
-    const free = moving.findIndex(({ declared, device }) => {
-      return deviceAt(draft.state, device.interface, declared.address as string) === undefined;
-    });
-    // Where two change places none is free, and the refusal names who is there.
-    const [next] = moving.splice(Math.max(free, 0), 1) as [Edit];
-    editDevice(next, command, draft);
-  }
+  moveDevices(moving, command, draft);
   for (const declared of added) if (declared.address !== null) addDevice(declared, command, draft);
   for (const declared of added) if (declared.address === null) addDevice(declared, command, draft);
+}
+
+/** Each as soon as its address is free: whoever leaves one makes room for the next, however long the chain is. */
+function moveDevices(moving: readonly Edit[], command: Applied, draft: Draft): void {
+  const waiting = new Map<string, Edit>();
+  const others: Edit[] = [];
+  for (const edit of moving) {
+    const wanted = deviceKey(edit.device.interface, edit.declared.address as string);
+    if (waiting.has(wanted)) others.push(edit);
+    else waiting.set(wanted, edit);
+  }
+  for (const [wanted, { declared, device }] of [...waiting]) {
+    if (deviceAt(draft.state, device.interface, declared.address as string) !== undefined) continue;
+    for (let next = waiting.get(wanted), at = wanted; next !== undefined; next = waiting.get(at)) {
+      waiting.delete(at);
+      editDevice(next, command, draft);
+      at = deviceKey(next.device.interface, next.device.address);
+    }
+  }
+  // Where two change places neither is free, and two can't have the same: the refusal names who is there.
+  for (const edit of [...waiting.values(), ...others]) editDevice(edit, command, draft);
 }
 
 function sorted({ declaration }: Applied, draft: Draft): { staying: Edit[]; moving: Edit[]; added: DeclaredDevice[] } {

@@ -177,6 +177,10 @@ describe("a declaration", () => {
     expect(messageOf(apply(made, at("10.59.7.4", "10.59.7.3", "10.59.7.5")))).toBe(
       "CONFLICT device d0: 10.59.7.4 is the address of d1\ndevice d1: 10.59.7.3 is the address of d0",
     );
+    expect(messageOf(apply(made, at("10.59.7.6", "10.59.7.6", "10.59.7.3")))).toBe(
+      "CONFLICT device d1: 10.59.7.6 is the address of d0",
+    );
+    expect(apply(made, at("10.59.7.4", "10.59.7.6", "10.59.7.3")).ok, "two chains that meet").toBe(true);
   });
 
   it("gives no address away by chance that is declared for another", () => {
