@@ -9,7 +9,11 @@ import { PortreeveError } from "../lib/errors.ts";
 const PASSPHRASE_MIN = 8;
 const PASSPHRASE_MAX = 1024;
 
-export async function backup({ file, dataDir, masterKeyFile, passphraseFile }: BackupRequest): Promise<BackupReport> {
+export async function backup(request: BackupRequest): Promise<BackupReport> {
+  return await onDisk("the backup cannot be made", () => backUp(request));
+}
+
+async function backUp({ file, dataDir, masterKeyFile, passphraseFile }: BackupRequest): Promise<BackupReport> {
   if (passphraseFile === null) return await makeBackup({ dataDir, file, secrets: null });
   const passphrase = await readPassphrase(passphraseFile);
   return await makeBackup({
@@ -26,7 +30,21 @@ export async function restore({
   passphraseFile,
 }: RestoreRequest): Promise<RestoreReport> {
   const passphrase = passphraseFile === null ? null : await readPassphrase(passphraseFile);
-  return await restoreBackup({ file, dataDir, passphrase, masterKey: () => loadMasterKey(masterKeyFile, false) });
+  const masterKey = () => loadMasterKey(masterKeyFile, false);
+  return await onDisk("the backup cannot be restored", () => restoreBackup({ file, dataDir, passphrase, masterKey }));
+}
+
+/** A disk that is full and a directory that is not there are no bugs of ours: one line says so. */
+async function onDisk<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const { code = "", syscall, message } = cause as NodeJS.ErrnoException;
+    if (cause instanceof PortreeveError || syscall === undefined) throw cause;
+    const refused = /^(?:EACCES|EPERM|EROFS)$/.test(code);
+    const ours = code === "ENOENT" ? "NOT_FOUND" : refused ? "PERMISSION" : "UNAVAILABLE";
+    throw new PortreeveError(ours, `${what}: ${message}`, "refused", { cause });
+  }
 }
 
 /** The first line of a file that only its owner may read: an argument or the environment would show it to everyone. */

@@ -48,6 +48,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
   await refuseUnlessEmpty(dataDir);
   const making = `${dataDir}.restoring`;
   await mkdir(making, { mode: 0o700 }).catch((cause: unknown): never => {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
     const message = `${making} cannot be made (a restore that was cut short may have left it: remove it)`;
     throw new PortreeveError("CONFLICT", message, "refused", { cause });
   });

@@ -30,7 +30,7 @@ function moveDevices(moving: readonly Edit[], command: Applied, draft: Draft): v
     if (waiting.has(wanted)) others.push(edit);
     else waiting.set(wanted, edit);
   }
-  for (const [wanted, { declared, device }] of [...waiting]) {
+  for (const [wanted, { declared, device }] of waiting) {
     if (deviceAt(draft.state, device.interface, declared.address as string) !== undefined) continue;
     for (let next = waiting.get(wanted), at = wanted; next !== undefined; next = waiting.get(at)) {
       waiting.delete(at);

@@ -155,7 +155,11 @@ function undoneBy({ records, later }: Change): Refusal | null {
   const seq = records[0]?.seq;
   const undoing = later.findLast(({ causedBy }) => causedBy === seq);
   if (undoing === undefined) return null;
-  const message = `record ${seq} was undone already, by record ${undoing.seq}; \`portreeve revert ${undoing.seq}\` brings it back`;
+  // What the clock took back nobody decided: it is not brought back, but made again.
+  const next = undoing.source.startsWith("api:")
+    ? `; \`portreeve revert ${undoing.seq}\` brings it back`
+    : ", as nobody confirmed it in time";
+  const message = `record ${seq} was undone already, by record ${undoing.seq}${next}`;
   return { code: "UNDO_CONFLICT", message, conflicts: [String(undoing.seq)] };
 }
 

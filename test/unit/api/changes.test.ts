@@ -128,7 +128,7 @@ describe("a change on trial", () => {
     const watch = confirmations();
     await watch.start();
     const before = contentHash(rig.controller.state);
-    const { confirmation, port } = await add("?confirmWithin=60");
+    const { confirmation, port, seq } = await add("?confirmWithin=60");
     const until = new Date(rig.clock.now() + 60_000).toISOString();
     expect(confirmation?.until).toBe(until);
     const { body } = await rig.call<StatusDocument>("GET", "/api/v1/status");
@@ -142,11 +142,16 @@ describe("a change on trial", () => {
     await watch.close();
     expect(await rig.ports()).toEqual([]);
     expect(contentHash(rig.controller.state)).toBe(before);
-    expect(await lastRecord()).toMatchObject({
+    const last = await lastRecord();
+    expect(last).toMatchObject({
       type: "confirmation.lapsed",
       source: "clock",
       data: { id: confirmation?.id, kept: [] },
     });
+    const again = await post<Problem>(`/revert/${seq}`);
+    expect(again.body.detail).toBe(
+      `record ${(last?.seq ?? 0) - 3} was undone already, by record ${(last?.seq ?? 0) - 1}, as nobody confirmed it in time`,
+    );
   });
 
   it("[E5] stays for good once it is confirmed", async () => {

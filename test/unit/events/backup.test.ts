@@ -67,6 +67,16 @@ describe("a backup", () => {
     }
   });
 
+  it("that there is no place for is said in a line", async () => {
+    const { log, file, target, secretId: _secretId, ...paths } = await running();
+    const nowhere = backup({ ...paths, file: join(target, "gateway.backup") });
+    await expect(nowhere).rejects.toMatchObject({ code: "NOT_FOUND", message: expect.stringContaining(target) });
+    await backup({ ...paths, file });
+    const under = backup({ ...paths, file: join(file, "x") });
+    await expect(under).rejects.toMatchObject({ code: "UNAVAILABLE", message: expect.stringContaining("ENOTDIR") });
+    await log.close();
+  });
+
   it("is restored to where a link leads", async () => {
     const { log, file, target, secretId: _secretId, ...paths } = await running();
     await backup({ ...paths, file });
@@ -147,6 +157,9 @@ describe("a backup", () => {
     }
     const none = restore({ ...paths, file: `${file}.none`, dataDir: target, passphraseFile: null });
     await expect(none).rejects.toMatchObject({ code: "NOT_FOUND" });
+    const unmade = join(temporaryDirectory(), "not", "there");
+    const into = restore({ ...paths, file, dataDir: unmade, passphraseFile: null });
+    await expect(into).rejects.toMatchObject({ code: "NOT_FOUND", message: expect.stringContaining(unmade) });
     const nowhere = backup({ ...paths, dataDir: target, file: `${file}.2`, passphraseFile: null });
     await expect(nowhere).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
