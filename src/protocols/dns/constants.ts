@@ -67,9 +67,9 @@ export function typeNumber(name: string): number | null {
   return number <= 0xffff ? number : null;
 }
 
-/** RFC 6895 §3.1: those that name no data a zone could hold; OPT too. */
+/** RFC 6895 §3.1: those that name no data a zone could hold; OPT too, and 0, which is none. */
 export function isMetaType(type: number): boolean {
-  return type === TYPE.OPT || (type >= 128 && type <= 255);
+  return type === 0 || type === TYPE.OPT || (type >= 128 && type <= 255);
 }
 
 export const CLASS = { IN: 1, CH: 3, HS: 4, NONE: 254, ANY: 255 } as const;

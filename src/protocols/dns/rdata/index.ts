@@ -9,7 +9,7 @@ import { Writer } from "../writer.ts";
 import { A, AAAA } from "./address.ts";
 import type { RdataCodec } from "./codec.ts";
 import { MX, SOA, SRV, targetCodec } from "./host-name.ts";
-import { opaqueText, parseOpaque, readOpaque } from "./opaque.ts";
+import { hasNames, opaqueText, parseOpaque, readOpaque } from "./opaque.ts";
 import { serviceCodec } from "./svcb.ts";
 import { CAA, TXT } from "./string.ts";
 import { FieldReader, RdataTextError } from "./text.ts";
@@ -35,7 +35,7 @@ const CODECS = new Map(
 );
 
 /** Whether there is no RDATA of the type without an octet. */
-export const needsData = (type: number): boolean => CODECS.has(type);
+export const needsData = (type: number): boolean => CODECS.has(type) || hasNames(type);
 
 const EMPTY: RecordData = { kind: "empty" };
 

@@ -28,6 +28,9 @@ const COMPRESSED: ReadonlyMap<number, readonly (number | "name" | "string" | "re
   [TYPE.KX, [2, "name"]], // RFC 2230 §3.1
 ]);
 
+/** Whether its form is known, and has more than no octets. */
+export const hasNames = (type: number): boolean => COMPRESSED.has(type);
+
 export function readOpaque(reader: Reader, type: number): OpaqueData {
   const layout = COMPRESSED.get(type);
   if (layout === undefined) return { kind: "opaque", bytes: reader.take(reader.end - reader.at) };
