@@ -5,6 +5,7 @@ kernel resets each SYN-ACK by itself. `wan-scan.py FROM TARGET:UDP_PORT,... ...`
 {"tcp": [...], "udp": [...], "udpSent": n}.
 """
 
+import errno
 import json
 import random
 import select
@@ -42,7 +43,13 @@ class TcpScan:
         return struct.pack("!HH12sHH", SOURCE_PORT, port, self.rest, ~total & 0xFFFF, 0)
 
     def receive(self):
-        packet = self.raw.recv(256)
+        try:
+            packet = self.raw.recv(256)
+        except OSError as error:
+            # An ICMP error on the way, such as of a neighbour that took too long on a busy machine: no answer.
+            if error.errno != errno.EHOSTUNREACH:
+                raise
+            return
         segment = packet[(packet[0] & 15) * 4 :]
         port, to = struct.unpack("!HH", segment[:4])
         if to != SOURCE_PORT:
