@@ -42,6 +42,12 @@ export function httpStatus(code: ErrorCode): number {
     case "PORT_PROTECTED":
     case "NO_FREE_PORT":
     case "CANNOT_PROVIDE_EXTERNAL":
+    case "DNS_NAME_IN_USE":
+    case "DNS_NAME_ABSENT":
+    case "DNS_RRSET_EXISTS":
+    case "DNS_RRSET_ABSENT":
+    case "DNS_NOT_ZONE":
+    case "DNS_NOT_AUTHORITATIVE":
       return 409;
     case "QUOTA_EXCEEDED":
     case "TOO_MANY_TRIES":

@@ -33,6 +33,14 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "device.added": (data) => `${data.name} ${data.address}, a ${data.kind} (${data.id})`,
   "device.changed": ({ id, ...fields }) => `${id}: ${fieldsText(fields)}`,
   "device.removed": (data) => `${data.id} by ${data.reason}`,
+  "dns.updated": ({ device, added, removed, retimed, lifetime }) => {
+    const names = [...new Set(added.map(({ name, type }) => `${name} ${type}`))];
+    const rest = [
+      ...(removed.length > 0 ? [`${removed.length} removed`] : []),
+      ...(retimed.length > 0 ? [`${retimed.length} retimed`] : []),
+    ];
+    return `${device}: ${[...names, ...rest].join(", ")} ${lifetimeText(lifetime)}`;
+  },
   "epoch.advanced": (data) =>
     `by ${Math.round(data.byMs / 1000)} s, as much as clients may have been told beyond the log`,
   "epoch.reset": (data) => data.reason,
@@ -56,7 +64,13 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
     return `${ports}/${data.protocol} → ${to} ${lifetimeText(data.claim.lifetime)} (${data.id})`;
   },
   "mapping.restored": (data) => `${data.externalPort}/${data.protocol} as it was (${data.id})`,
+  "name.allowed": (data) => `${data.device} may publish ${data.name}`,
+  "name.withdrawn": (data) => `${data.device} may publish ${data.name} no more`,
   "password.set": (data) => data.reason,
+  "record.added": (data) => `${data.name} ${data.type} ${data.value} (${data.id})`,
+  "record.changed": ({ id, ...fields }) => `${id}: ${fieldsText(fields)}`,
+  "record.removed": (data) => `${data.id} by ${data.reason}`,
+  "records.renewed": (data) => `${data.deadlines.length} deadlines`,
   "reconciler.paused": (data) => `${data.name} until ${new Date(data.until).toISOString()}`,
   "reconciler.resumed": (data) => data.name,
   "sign-in-link.issued": (data) => `until ${new Date(data.expiresAt).toISOString()}`,
@@ -84,7 +98,7 @@ function fieldsText(fields: Readonly<Record<string, unknown>>): string {
     if (field === "publicKey")
       return [`key ${value === null ? "none" : textOf(value).replace(UNMADE_KEY, "a new one")}`];
     if (field === "privateKeySecret") return value === null ? ["its private key erased here"] : [];
-    if (field === "presharedKeySecret") return [];
+    if (field === "presharedKeySecret" || field === "dnsKeySecret") return [];
     if (value === null) return [`${field} none`];
     return [`${field} ${textOf(value)}`];
   });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { interfaceName, port } from "../events/fields.ts";
 import { endpointAt } from "../lib/endpoint.ts";
+import { nameText } from "../lib/domain-name.ts";
 import { parseIpv4 } from "../lib/ip.ts";
 
 /**
@@ -60,6 +61,11 @@ const role = z
   .enum(["gateway", "host"])
   .refine((value) => value !== "host", notYet("this version is a gateway only; leave `roles` at [gateway]"));
 
+/** As it may be written anywhere: "Home.Arpa." too. */
+const domainText = z
+  .string()
+  .refine((text) => (nameText(text) ?? ".") !== ".", "must be a domain name, as in home.example.org");
+
 const lan = z.strictObject({
   interface: interfaceName,
   devices: z.enum(["any", "known"]).default("any"),
@@ -69,6 +75,8 @@ const lan = z.strictObject({
     .default(false)
     .refine((value) => !value, notYet("this version serves no DNS; keep the resolver that the segment has")),
   dnsUpdates: z.enum(["signed", "own-address"]).default("signed"),
+  /** Its devices' names are below it. */
+  zone: domainText.nullable().default(null),
 });
 
 const lifetime = z
@@ -124,9 +132,15 @@ const wan = z.strictObject({
 const dns = z.strictObject({
   listenPort: port.default(53),
   upstreams: z
-    .union([z.literal("system"), z.array(z.string())], "must be system or a list of addresses")
+    .union(
+      [z.literal("system"), z.array(z.string().min(1).max(255)).min(1).max(8)],
+      "must be system or a list of addresses",
+    )
     .default("system"),
-  privateZones: z.array(z.string()).default(["home.arpa", "internal", "lan"]),
+  privateZones: z.array(domainText).max(64).default(["home.arpa", "internal", "lan"]),
+  /** No device may publish them, or what is below them. */
+  protectedNames: z.array(domainText).max(128).default([]),
+  perDevice: z.strictObject({ records: positive.default(1024) }).prefault({}),
 });
 
 const onlyOnce = (names: readonly string[]): boolean => new Set(names).size === names.length;

@@ -72,7 +72,7 @@ export class Controller implements ControllerPort {
     this.#options = options;
     this.#state = sealState(options.state);
     this.#settled = new SettledSubmission(this, options.clock);
-    this.leases.restore(options.state.mappings, options.state.run, options.clock.now());
+    this.leases.restore(options.state, options.clock.now());
   }
 
   get state(): State {
@@ -339,6 +339,10 @@ export class Controller implements ControllerPort {
 /** In memory by renewals, and by events of which the commit will tell. */
 function deadlinesMoved({ renewals, events }: Extract<Decision, { ok: true }>): Renewal[] {
   const byEvents = events.flatMap((event) => {
+    if (event.type === "dns.updated") {
+      const { retimed, expiresAt } = event.data;
+      return retimed.map(({ id: recordId }): Renewal => ({ recordId, expiresAt }));
+    }
     if (event.type !== "lease.changed") return [];
     const { mappingId, claimKey, expiresAt } = event.data;
     return expiresAt === null ? [] : [{ mappingId, claimKey, expiresAt }];

@@ -1,8 +1,8 @@
 import type { PortreeveRecord } from "../events/index.ts";
-import type { Claim } from "../events/mapping.ts";
-import { type ReadonlyTable, tableGet, tableRows } from "../lib/table.ts";
-import type { Deadlines, Renewal } from "../reducers/decide/command.ts";
-import type { Mapping, State } from "../reducers/state.ts";
+import { tableGet, tableRows } from "../lib/table.ts";
+import type { Deadlines, LeaseRef, Renewal } from "../reducers/decide/command.ts";
+import { recordWithId } from "../reducers/dns-record.ts";
+import type { State } from "../reducers/state.ts";
 
 /** Entries of leases that are gone wait in the heap for their time, a day at most; so many for each that is there. */
 const STALE_PER_LEASE_MAX = 2;
@@ -12,8 +12,7 @@ const STALE_FREE = 1024;
 const GRACE_AFTER_CLEAN_STOP_MS = 20 * 60_000;
 
 interface Lease {
-  readonly mappingId: string;
-  readonly claimKey: string;
+  readonly ref: LeaseRef;
   /** As the log has it. */
   logged: number;
   /** Where renewals have moved it; never behind what was promised last. */
@@ -26,25 +25,30 @@ interface Due {
   readonly lease: Lease;
 }
 
-const keyOf = (mappingId: string, claimKey: string): string => `${mappingId} ${claimKey}`;
+/** What of a claim or of a record makes a lease. */
+interface Term {
+  readonly lifetime: number | null;
+  readonly expiresAt: number | null;
+}
+
+const claimRef = (mappingId: string, claimKey: string): LeaseRef => ({ mappingId, claimKey });
+const keyOf = (ref: LeaseRef): string => ("recordId" in ref ? ref.recordId : `${ref.mappingId} ${ref.claimKey}`);
 
 /**
- * The live deadlines of all claims that have an end. Renewals move them here and nowhere else, which is why they cost
- * no log. Bounded by the claims in the state; the heap is made anew when most of it is of leases that are gone.
+ * The live deadlines of all claims and records that have an end. Renewals move them here and nowhere else, which is why they cost
+ * no log. Bounded by those in the state; the heap is made anew when most of it is of leases that are gone.
  */
 export class LeaseBook implements Deadlines {
   readonly #leases = new Map<string, Lease>();
   #heap: Due[] = [];
 
-  /** Takes up the claims of a replayed state under the rule for a restart at `now`. */
-  restore(mappings: ReadonlyTable<Mapping>, run: State["run"], now: number): void {
-    for (const mapping of tableRows(mappings)) {
-      for (const claim of mapping.claims) {
-        const lease = this.#put(mapping.id, claim);
-        if (lease === null) continue;
-        const grace = run.stopped ? Math.min(lease.lifetimeMs, GRACE_AFTER_CLEAN_STOP_MS) : lease.lifetimeMs;
-        this.#move(lease, Math.max(lease.logged, now + grace));
-      }
+  /** Takes up the leases of a replayed state under the rule for a restart at `now`. */
+  restore({ mappings, names, run }: Pick<State, "mappings" | "names" | "run">, now: number): void {
+    for (const [ref, term] of leasesIn(mappings, names)) {
+      const lease = this.#put(ref, term);
+      if (lease === null) continue;
+      const grace = run.stopped ? Math.min(lease.lifetimeMs, GRACE_AFTER_CLEAN_STOP_MS) : lease.lifetimeMs;
+      this.#move(lease, Math.max(lease.logged, now + grace));
     }
   }
 
@@ -53,29 +57,43 @@ export class LeaseBook implements Deadlines {
     for (const { event } of records) {
       switch (event.type) {
         case "mapping.granted":
-          this.#put(event.data.id, event.data.claim);
+          this.#put(claimRef(event.data.id, event.data.claim.key), event.data.claim);
           break;
         case "lease.granted":
-          this.#put(event.data.mappingId, event.data.claim);
+          this.#put(claimRef(event.data.mappingId, event.data.claim.key), event.data.claim);
           break;
         case "mapping.restored":
           // What of it is there may have been renewed since; the rest comes back with the end it had.
           for (const claim of event.data.claims) {
-            if (!this.#leases.has(keyOf(event.data.id, claim.key))) this.#put(event.data.id, claim);
+            const ref = claimRef(event.data.id, claim.key);
+            if (!this.#leases.has(keyOf(ref))) this.#put(ref, claim);
           }
           break;
         case "lease.changed":
-          this.#reread(state, event.data.mappingId, event.data.claimKey);
+          this.#reread(state, claimRef(event.data.mappingId, event.data.claimKey));
           break;
         case "leases.renewed":
           for (const { mappingId, claimKey, expiresAt } of event.data.deadlines) {
-            const lease = this.#leases.get(keyOf(mappingId, claimKey));
-            if (lease !== undefined) lease.logged = expiresAt;
+            this.#logged(claimRef(mappingId, claimKey), expiresAt);
           }
+          break;
+        case "records.renewed":
+          for (const { id: recordId, expiresAt } of event.data.deadlines) this.#logged({ recordId }, expiresAt);
+          break;
+        case "record.added":
+          this.#put({ recordId: event.data.id }, event.data);
+          break;
+        case "record.removed":
+          this.#leases.delete(event.data.id);
+          break;
+        case "dns.updated":
+          for (const id of event.data.removed) this.#leases.delete(id);
+          for (const { id: recordId } of event.data.added) this.#put({ recordId }, event.data);
+          for (const { id: recordId } of event.data.retimed) this.#reread(state, { recordId });
           break;
         case "lease.released":
         case "lease.expired":
-          this.#leases.delete(keyOf(event.data.mappingId, event.data.claimKey));
+          this.#leases.delete(keyOf(claimRef(event.data.mappingId, event.data.claimKey)));
           break;
         default:
       }
@@ -84,15 +102,19 @@ export class LeaseBook implements Deadlines {
 
   /** Gives the renewal that would undo it; null if there is no such lease. */
   renew(renewal: Renewal): Renewal | null {
-    const lease = this.#leases.get(keyOf(renewal.mappingId, renewal.claimKey));
+    const lease = this.#leases.get(keyOf(renewal));
     if (lease === undefined) return null;
-    const before = { ...renewal, expiresAt: lease.deadline };
+    const before: Renewal = { ...lease.ref, expiresAt: lease.deadline };
     this.#move(lease, renewal.expiresAt);
     return before;
   }
 
   deadlineOf(mappingId: string, claimKey: string): number | null {
-    return this.#leases.get(keyOf(mappingId, claimKey))?.deadline ?? null;
+    return this.#leases.get(keyOf(claimRef(mappingId, claimKey)))?.deadline ?? null;
+  }
+
+  recordDeadline(id: string): number | null {
+    return this.#leases.get(id)?.deadline ?? null;
   }
 
   /** Gateway time of the next deadline, or null. */
@@ -101,7 +123,7 @@ export class LeaseBook implements Deadlines {
     return this.#heap[0]?.at ?? null;
   }
 
-  due(now: number): { mappingId: string; claimKey: string }[] {
+  due(now: number): LeaseRef[] {
     const due = new Set<Lease>();
     while (this.#heap[0] !== undefined && this.#heap[0].at <= now) {
       const top = this.#pop() as Due;
@@ -109,14 +131,14 @@ export class LeaseBook implements Deadlines {
     }
     // They stay due until an event ends them: a failed append must find them again.
     for (const lease of due) this.#push({ at: lease.deadline, lease });
-    return [...due].map(({ mappingId, claimKey }) => ({ mappingId, claimKey }));
+    return [...due].map(({ ref }) => ref);
   }
 
-  moved(all: boolean): { mappingId: string; claimKey: string; expiresAt: number }[] {
-    const moved: { mappingId: string; claimKey: string; expiresAt: number }[] = [];
-    for (const { mappingId, claimKey, deadline, logged, lifetimeMs } of this.#leases.values()) {
+  moved(all: boolean): Renewal[] {
+    const moved: Renewal[] = [];
+    for (const { ref, deadline, logged, lifetimeMs } of this.#leases.values()) {
       if (all ? deadline === logged : deadline - logged <= lifetimeMs / 4) continue;
-      moved.push({ mappingId, claimKey, expiresAt: deadline });
+      moved.push({ ...ref, expiresAt: deadline });
     }
     return moved;
   }
@@ -130,12 +152,10 @@ export class LeaseBook implements Deadlines {
     return this.#heap.length;
   }
 
-  #put(mappingId: string, claim: Claim): Lease | null {
-    if (claim.expiresAt === null || claim.lifetime === null) return null;
-    const { key: claimKey, expiresAt } = claim;
-    const lifetimeMs = claim.lifetime * 1000;
-    const lease: Lease = { mappingId, claimKey, logged: expiresAt, deadline: expiresAt, lifetimeMs };
-    this.#leases.set(keyOf(mappingId, claimKey), lease);
+  #put(ref: LeaseRef, { lifetime, expiresAt }: Term): Lease | null {
+    if (expiresAt === null || lifetime === null) return null;
+    const lease: Lease = { ref, logged: expiresAt, deadline: expiresAt, lifetimeMs: lifetime * 1000 };
+    this.#leases.set(keyOf(ref), lease);
     this.#push({ at: expiresAt, lease });
     if (this.#heap.length > STALE_FREE + STALE_PER_LEASE_MAX * this.#leases.size) this.#sweep();
     return lease;
@@ -147,10 +167,15 @@ export class LeaseBook implements Deadlines {
     this.#heap = due.sort((a, b) => a.at - b.at);
   }
 
-  #reread(state: State, mappingId: string, claimKey: string): void {
-    const claim = tableGet(state.mappings, mappingId)?.claims.find((other) => other.key === claimKey);
-    this.#leases.delete(keyOf(mappingId, claimKey));
-    if (claim !== undefined) this.#put(mappingId, claim);
+  #logged(ref: LeaseRef, expiresAt: number): void {
+    const lease = this.#leases.get(keyOf(ref));
+    if (lease !== undefined) lease.logged = expiresAt;
+  }
+
+  #reread(state: State, ref: LeaseRef): void {
+    const term = termOf(state, ref);
+    this.#leases.delete(keyOf(ref));
+    if (term !== undefined) this.#put(ref, term);
   }
 
   #move(lease: Lease, deadline: number): void {
@@ -163,7 +188,7 @@ export class LeaseBook implements Deadlines {
 
   /** Gone, or moved: a moved lease goes back into the heap at its present deadline, once. */
   #stale({ at, lease }: Due): boolean {
-    if (this.#leases.get(keyOf(lease.mappingId, lease.claimKey)) !== lease) return true;
+    if (this.#leases.get(keyOf(lease.ref)) !== lease) return true;
     if (lease.deadline === at) return false;
     if (lease.deadline > at) this.#push({ at: lease.deadline, lease });
     return true;
@@ -198,4 +223,14 @@ export class LeaseBook implements Deadlines {
     heap[index] = last;
     return top;
   }
+}
+
+function termOf(state: State, ref: LeaseRef): Term | undefined {
+  if ("recordId" in ref) return recordWithId(state, ref.recordId)?.record;
+  return tableGet(state.mappings, ref.mappingId)?.claims.find(({ key }) => key === ref.claimKey);
+}
+
+function* leasesIn(mappings: State["mappings"], names: State["names"]): Generator<[LeaseRef, Term]> {
+  for (const { id, claims } of tableRows(mappings)) for (const claim of claims) yield [claimRef(id, claim.key), claim];
+  for (const { records } of tableRows(names)) for (const record of records) yield [{ recordId: record.id }, record];
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  domainName,
   hostLabel,
   instant,
   interfaceName,
@@ -46,6 +47,10 @@ const editable = {
   /** Null where the device made its key itself, or ours was erased. */
   privateKeySecret: secretId.nullable(),
   presharedKeySecret: secretId.nullable(),
+  /** What its DNS updates are signed with on a LAN; null on a subnet, where the key is made of the preshared one. */
+  dnsKeySecret: secretId.nullable(),
+  /** It may publish any name at or below them, and they are served from here alone. */
+  zones: z.array(domainName).max(16),
 };
 
 /** A device that an operator registered: on one of our subnets, or on a served LAN. */
@@ -72,7 +77,7 @@ export const allowanceGranted = z.strictObject({ device: deviceId, protocol: tra
 export const allowanceWithdrawn = z.strictObject({ device: deviceId, protocol: transport, internalPort: port });
 
 /** Somebody was shown a secret, or was given a link that shows a configuration; the record's source says who. */
-export const secretShown = z.strictObject({ device: deviceId, what: z.enum(["config", "key", "link"]) });
+export const secretShown = z.strictObject({ device: deviceId, what: z.enum(["config", "key", "link", "dns-key"]) });
 
 /** The key of our own WireGuard interface. */
 export const wireguardKeyed = z.strictObject({ publicKey: wireguardKey, privateKeySecret: secretId });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { nameText } from "../lib/domain-name.ts";
 import { WIREGUARD_KEY } from "../lib/wireguard-key.ts";
 
 /** Field schemas that several events share. */
@@ -42,6 +43,11 @@ export const managedBy = objectName.optional();
 export const hostLabel = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, "letters, digits and hyphens, as in nas or front-door");
+/** A name of the DNS as text: lower case, presentation form, without the last dot. */
+export const domainName = z
+  .string()
+  .max(1024)
+  .refine((text) => nameText(text) === text, "must be a name in lower case, without a dot at its end");
 /** A WAN: an interface, for its first public address, or one address of a WAN interface. */
 export const wanName = z.union([ipv4, interfaceName]);
 /** By whom an interface's default route leads on: a router, or nobody on a point-to-point link. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { interfaceName, ipv4, port } from "./fields.ts";
+import { domainName, interfaceName, ipv4, port } from "./fields.ts";
 
 /** What decisions depend on and the configuration file says. Recorded, so that a replay decides and derives the same. */
 export const settings = z.strictObject({
@@ -16,6 +16,12 @@ export const settings = z.strictObject({
         nonce: z.enum(["strict", "same-host"]),
         /** Who may map there: every address to itself, or only registered devices. */
         devices: z.enum(["any", "known"]),
+        /** It has a resolver of ours. */
+        dns: z.boolean(),
+        /** `own-address`: unsigned ones of the sender's own address are taken too. */
+        dnsUpdates: z.enum(["signed", "own-address"]),
+        /** Its devices' names are below it; null: one is made of the interface's name. */
+        zone: domainName.nullable(),
       }),
     )
     .max(64),
@@ -37,6 +43,16 @@ export const settings = z.strictObject({
       eventsPerMinute: z.number().int().positive(),
       eventBurst: z.number().int().positive(),
     }),
+  }),
+  dns: z.strictObject({
+    listenPort: port,
+    /** Of subnets that have none of their own. */
+    upstreams: z.union([z.literal("system"), z.array(z.string().min(1).max(255)).min(1).max(8)]),
+    /** Ours alone: nothing at or below them is asked of anybody else. The first is the parent of zones that were not named. */
+    privateZones: z.array(domainName).max(64),
+    /** No device may take them, or what is below them. */
+    protectedNames: z.array(domainName).max(256),
+    perDevice: z.strictObject({ records: z.number().int().positive() }),
   }),
 });
 export type Settings = z.infer<typeof settings>;

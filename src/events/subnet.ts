@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { managedBy, objectName, optionalFields, wanName } from "./fields.ts";
+import { domainName, managedBy, objectName, optionalFields, wanName } from "./fields.ts";
 
 /** Stable, derived from the request: "n" and 12 hex digits. */
 const id = z.string().regex(/^n[0-9a-f]{12}$/);
@@ -19,6 +19,8 @@ const editable = {
   /** "fd12:3456:789a::/64"; null: no IPv6. */
   ipv6Prefix: z.cidrv6().nullable(),
   dns: subnetDns,
+  /** Its devices' names are below it; null: one is made of its name. */
+  zone: domainName.nullable(),
 };
 
 /** A WireGuard subnet of ours. */

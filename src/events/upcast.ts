@@ -7,6 +7,18 @@ export interface Upcaster {
   readonly up: (data: unknown) => unknown;
 }
 
+/** What settings said of the DNS before there was any: no LAN has a resolver of ours. */
+export const withoutDns = ({ lan }: { readonly lan: readonly object[] }) => ({
+  lan: lan.map((each) => ({ ...each, dns: false, dnsUpdates: "signed", zone: null })),
+  dns: {
+    listenPort: 53,
+    upstreams: "system",
+    privateZones: ["home.arpa", "internal", "lan"],
+    protectedNames: [],
+    perDevice: { records: 1024 },
+  },
+});
+
 /** Every step that a released log may need. */
 export const UPCASTERS: readonly Upcaster[] = [
   // Who came in by a mapping was seen with their own address, from wherever.
@@ -17,6 +29,13 @@ export const UPCASTERS: readonly Upcaster[] = [
   { type: "lease.granted", from: 1, up: (data) => data },
   // There were no links that show a configuration; what was shown reads the same.
   { type: "secret.shown", from: 1, up: (data) => data },
+  // No secret signed DNS updates; what was shown reads the same.
+  { type: "secret.shown", from: 2, up: (data) => data },
+  // Nobody was served DNS: no zones, and no keys for it.
+  { type: "device.added", from: 1, up: (data) => ({ ...(data as object), dnsKeySecret: null, zones: [] }) },
+  { type: "device.changed", from: 1, up: (data) => data },
+  { type: "subnet.added", from: 1, up: (data) => ({ ...(data as object), zone: null }) },
+  { type: "subnet.changed", from: 1, up: (data) => data },
   // All traffic left by the machine's default route, whichever WAN that was of.
   { type: "interface.observed", from: 1, up: (data) => ({ ...(data as object), gateway: null }) },
   // Before there were registered devices and WireGuard, every address of a LAN could map to itself.
@@ -28,6 +47,14 @@ export const UPCASTERS: readonly Upcaster[] = [
       return {
         settings: { ...settings, lan: settings.lan.map((lan) => ({ ...lan, devices: "any" })), wireguard: null },
       };
+    },
+  },
+  {
+    type: "settings.changed",
+    from: 2,
+    up: (data) => {
+      const { settings } = data as { settings: { lan: object[] } };
+      return { settings: { ...settings, ...withoutDns(settings) } };
     },
   },
 ];

@@ -23,13 +23,14 @@ export function deviceWithKey(state: State, publicKey: string): Device | undefin
 }
 
 /** By each of what nothing but this device has. */
-function index(draft: State, { id, name, publicKey, interface: lan, address }: Device): void {
+function index(draft: State, { id, name, publicKey, interface: lan, address, zones }: Device): void {
   tableSet(draft.deviceAt, deviceKey(lan, address), id);
   tableSet(draft.deviceNamed, name, id);
   if (publicKey !== null) tableSet(draft.deviceKeyed, publicKey, id);
+  for (const zone of zones) tableSet(draft.delegations, zone, id);
 }
 
-function unindex(draft: State, { id, name, publicKey, interface: lan, address }: Device): void {
+function unindex(draft: State, { id, name, publicKey, interface: lan, address, zones }: Device): void {
   const forget = (table: Table<string>, key: string): void => {
     // What it leaves another one may have taken within the same commit.
     if (tableGet(table, key) === id) tableDelete(table, key);
@@ -37,6 +38,7 @@ function unindex(draft: State, { id, name, publicKey, interface: lan, address }:
   forget(draft.deviceAt, deviceKey(lan, address));
   forget(draft.deviceNamed, name);
   if (publicKey !== null) forget(draft.deviceKeyed, publicKey);
+  for (const zone of zones) forget(draft.delegations, zone);
 }
 
 /** What a device's configuration is, unless an operator chose another. */
@@ -62,6 +64,7 @@ export function onDeviceAdded(draft: State, record: PortreeveRecord<"device.adde
   const device: Device = { ...data, createdAt: record.at, createdSeq: record.seq, revision: record.seq };
   tableSet(draft.devices, data.id, device);
   index(draft, device);
+  draft.dnsRevision = record.seq;
   if (device.subnet !== null) countTunnelled(draft, 1, record);
 }
 
@@ -75,14 +78,19 @@ export function onDeviceChanged(draft: State, record: PortreeveRecord<"device.ch
     device.revision = record.seq;
   });
   index(draft, tableGet(draft.devices, id) as Device);
+  if (SERVED.some((field) => fields[field] !== undefined)) draft.dnsRevision = record.seq;
 }
 
-/** Its ports and allowances have ended before, in the same commit; in older logs the allowances went without a word. */
+/** What names are made of. */
+const SERVED = ["name", "address", "zones"] as const;
+
+/** Its ports, names and allowances have ended before, in the same commit; in older logs the allowances went without a word. */
 export function onDeviceRemoved(draft: State, record: PortreeveRecord<"device.removed">): void {
   const device = tableGet(draft.devices, record.event.data.id);
   assert(device !== undefined, `no device ${record.event.data.id}`);
   tableDelete(draft.devices, device.id);
   unindex(draft, device);
+  draft.dnsRevision = record.seq;
   const kept = Object.entries(draft.allowances).filter(([, allowance]) => allowance.device !== device.id);
   draft.allowances = Object.fromEntries(kept);
   if (device.subnet !== null) countTunnelled(draft, -1, record);

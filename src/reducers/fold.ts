@@ -21,6 +21,15 @@ import {
   onReconcilerPaused,
   onReconcilerResumed,
 } from "./controller.ts";
+import {
+  onDnsUpdated,
+  onNameAllowed,
+  onNameWithdrawn,
+  onRecordAdded,
+  onRecordChanged,
+  onRecordRemoved,
+  onRecordsRenewed,
+} from "./dns-record.ts";
 import { onAllowanceGranted, onAllowanceWithdrawn, onDeviceAdded, onDeviceChanged, onDeviceRemoved } from "./device.ts";
 import {
   onEpochAdvanced,
@@ -56,6 +65,7 @@ const HANDLERS: Handlers<PortreeveEvent> = {
   "device.added": onDeviceAdded,
   "device.changed": onDeviceChanged,
   "device.removed": onDeviceRemoved,
+  "dns.updated": onDnsUpdated,
   "epoch.advanced": onEpochAdvanced,
   "epoch.reset": onEpochReset,
   // The mark in the kernel changes hands, not our state: kept for the audit.
@@ -70,8 +80,14 @@ const HANDLERS: Handlers<PortreeveEvent> = {
   "listeners.observed": onListenersObserved,
   "mapping.changed": onMappingChanged,
   "mapping.granted": onMappingGranted,
-  "password.set": onPasswordSet,
   "mapping.restored": onMappingRestored,
+  "name.allowed": onNameAllowed,
+  "name.withdrawn": onNameWithdrawn,
+  "password.set": onPasswordSet,
+  "record.added": onRecordAdded,
+  "record.changed": onRecordChanged,
+  "record.removed": onRecordRemoved,
+  "records.renewed": onRecordsRenewed,
   "reconciler.paused": onReconcilerPaused,
   "reconciler.resumed": onReconcilerResumed,
   // Kept for the audit.

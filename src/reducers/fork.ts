@@ -11,6 +11,11 @@ export const TABLES = [
   "deviceAt",
   "deviceNamed",
   "deviceKeyed",
+  "names",
+  "recordNames",
+  "namesAt",
+  "namesOf",
+  "delegations",
   "quarantine",
   "severed",
 ] as const;

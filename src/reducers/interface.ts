@@ -20,6 +20,7 @@ export function onInterfaceLost(draft: State, record: PortreeveRecord<"interface
 export function onSettingsChanged(draft: State, record: PortreeveRecord<"settings.changed">): void {
   draft.settings = record.event.data.settings;
   draft.settingsRevision = record.seq;
+  draft.dnsRevision = record.seq;
   followTopology(draft, record);
   followEpochs(draft, record.at);
 }

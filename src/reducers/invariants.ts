@@ -27,6 +27,7 @@ export function checkInvariants(state: State, since?: State): string[] {
     checkUsage(state, key, device, known === null ? undefined : tableGet(known, key), faults);
   }
   checkDevices(state, since, faults);
+  checkNames(state, since, faults);
   if (since === undefined) checkSizes(state, faults);
   return faults;
 }
@@ -93,6 +94,50 @@ function checkDevices(state: State, since: State | undefined, faults: string[]):
     faults.push(`S11 ${state.tunnelled} devices counted on subnets, ${tunnelled.length} there`);
   for (const { id, subnet } of tunnelled) {
     if (subnets[subnet as string] === undefined) faults.push(`S11 device ${id} is on ${subnet}, which is not there`);
+  }
+}
+
+/** Names, whose they are, and the ways that lead to them. */
+function checkNames(state: State, since: State | undefined, faults: string[]): void {
+  const { names, recordNames, namesOf, namesAt, devices, delegations } = state;
+  for (const [key, { name, device, records }] of changedEntries(names, since?.names)) {
+    if (key !== name || records.length === 0) faults.push(`S12 name ${key} is ${name} with ${records.length} records`);
+    if (records.some(({ id }) => tableGet(recordNames, id) !== name)) faults.push(`S12 ${name} is not found by record`);
+    const kinds = new Set(records.map(({ type, value }) => `${type} ${value}`));
+    if (kinds.size !== records.length) faults.push(`S13 ${name} has a record twice`);
+    if (records.some(({ type }) => type === "CNAME") && records.length > 1)
+      faults.push(`S13 ${name} is more than an alias`);
+    const ttls = new Map(records.map(({ type, ttl }) => [type, ttl]));
+    if (records.some(({ type, ttl }) => ttls.get(type) !== ttl)) faults.push(`S13 ${name} has two TTLs for one type`);
+    if (records.some((record) => (record.expiresAt === null) !== (device === null || record.lifetime === null)))
+      faults.push(`S14 ${name} has a record with an end and no device or lifetime, or the reverse`);
+    if (device === null) continue;
+    if (tableGet(devices, device) === undefined) faults.push(`S14 ${name} is of ${device}, which is not there`);
+    if (tableGet(namesOf, device)?.includes(name) !== true) faults.push(`S14 ${name} is not found by its device`);
+  }
+  for (const [id, name] of changedEntries(recordNames, since?.recordNames)) {
+    if (tableGet(names, name)?.records.some((record) => record.id === id) !== true)
+      faults.push(`S12 record ${id} leads to ${name}, which does not have it`);
+  }
+  for (const [device, list] of changedEntries(namesOf, since?.namesOf)) {
+    if (list.length === 0 || list.some((name) => tableGet(names, name)?.device !== device))
+      faults.push(`S14 device ${device} lists nothing, or names that are not its own`);
+  }
+  for (const [address, list] of changedEntries(namesAt, since?.namesAt)) {
+    const has = (name: string) => tableGet(names, name)?.records.some(({ value }) => value === address) === true;
+    if (list.length === 0 || !list.every(has)) faults.push(`S12 ${address} lists nothing, or names without it`);
+  }
+  for (const [zone, id] of changedEntries(delegations, since?.delegations)) {
+    if (tableGet(devices, id)?.zones.includes(zone) !== true) faults.push(`S14 zone ${zone} is not of ${id}`);
+  }
+  checkDevicesOfNames(state, since, faults);
+}
+
+/** A device that went has taken its names with it. */
+function checkDevicesOfNames(state: State, since: State | undefined, faults: string[]): void {
+  const gone = since === undefined ? [] : tableChanges(since.devices, state.devices);
+  for (const { key, after } of gone) {
+    if (after === undefined && tableGet(state.namesOf, key) !== undefined) faults.push(`S14 ${key} left names behind`);
   }
 }
 

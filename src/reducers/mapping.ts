@@ -22,8 +22,8 @@ export function editMapping(draft: State, id: string, recipe: (mapping: Mapping)
 }
 
 /** Whether a device itself caused this record, so that it pays for it. */
-const causedByDevice = (source: string): boolean =>
-  source.startsWith("pcp:") || source.startsWith("natpmp:") || source.startsWith("upnp:");
+export const causedByDevice = (source: string): boolean =>
+  source.startsWith("pcp:") || source.startsWith("natpmp:") || source.startsWith("upnp:") || source.startsWith("dns:");
 
 export function chargeDevice(draft: State, record: PortreeveRecord, mapping: Mapping): void {
   if (!causedByDevice(record.source) || mapping.interface === null) return;

@@ -124,6 +124,7 @@ const HISTORY = new Set([
   "topologyRevision",
   "listenersRevision",
   "servedRevision",
+  "dnsRevision",
   "run",
   "quarantine",
   "severed",

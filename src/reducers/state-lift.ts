@@ -1,3 +1,4 @@
+import { withoutDns } from "../events/upcast.ts";
 import { assert } from "../lib/assert.ts";
 import { REDUCER_VERSION } from "./state.ts";
 
@@ -13,6 +14,13 @@ interface FirstState {
 
 interface ThirdState {
   readonly interfaces: Record<string, object>;
+}
+
+interface FourthState {
+  readonly seq: number;
+  readonly settings: { readonly lan: object[] };
+  readonly devices: Record<string, object>;
+  readonly subnets: Record<string, object>;
 }
 
 interface SecondState {
@@ -87,6 +95,26 @@ const STATE_LIFTS: readonly StateLift[] = [
     const { interfaces, ...rest } = state as ThirdState;
     const links = Object.entries(interfaces).map(([name, link]) => [name, { ...link, gateway: null }]);
     return { ...rest, interfaces: Object.fromEntries(links) as unknown };
+  },
+  // Nobody was served DNS.
+  (state) => {
+    const { settings, devices, subnets, ...rest } = state as FourthState;
+    const each = (rows: Record<string, object>, more: object): unknown =>
+      Object.fromEntries(Object.entries(rows).map(([id, row]) => [id, { ...row, ...more }]));
+    return {
+      ...rest,
+      settings: { ...settings, ...withoutDns(settings) },
+      devices: each(devices, { dnsKeySecret: null, zones: [] }),
+      subnets: each(subnets, { zone: null }),
+      names: {},
+      recordNames: {},
+      namesAt: {},
+      namesOf: {},
+      delegations: {},
+      allowedNames: {},
+      // What is served hangs on devices and subnets too: no earlier than their last event.
+      dnsRevision: rest.seq,
+    };
   },
 ];
 

@@ -8,7 +8,7 @@ import type { SubnetAdded } from "../events/subnet.ts";
 import { emptyTable, type Table } from "../lib/table.ts";
 
 /** Bumped when the same log would fold into another state: snapshots of an older fold are then not used. */
-export const REDUCER_VERSION = 4;
+export const REDUCER_VERSION = 5;
 
 export interface Mapping {
   id: string;
@@ -59,6 +59,30 @@ export interface Subnet extends SubnetAdded {
 export interface Device extends DeviceAdded {
   createdAt: number;
   createdSeq: Seq;
+  revision: Seq;
+}
+
+export interface DnsRecord {
+  id: string;
+  type: string;
+  ttl: number;
+  value: string;
+  /** Seconds granted; null for an operator's, which has no end. */
+  lifetime: number | null;
+  expiresAt: number | null;
+  managedBy?: string | undefined;
+  createdAt: number;
+  revision: Seq;
+}
+
+/** A name that somebody put here: whose it is, and its records, by type and value. */
+export interface DnsName {
+  name: string;
+  /** The device whose it is; null: an operator's. */
+  device: string | null;
+  /** Who sees it; null: everyone. A device's is seen in the view that the device is in. */
+  views: string[] | null;
+  records: DnsRecord[];
   revision: Seq;
 }
 
@@ -162,6 +186,20 @@ export interface State {
   wireguard: { publicKey: string; privateKeySecret: string; revision: Seq } | null;
   /** `device id|protocol|port` → since when. */
   allowances: Record<string, { device: string; protocol: Transport; internalPort: number; at: number }>;
+  /** By name. */
+  names: Table<DnsName>;
+  /** Record id → name. */
+  recordNames: Table<string>;
+  /** Address → names with an A or AAAA record of it, sorted. */
+  namesAt: Table<string[]>;
+  /** Device id → its names, sorted. */
+  namesOf: Table<string[]>;
+  /** Zone → id of the device that it is delegated to. */
+  delegations: Table<string>;
+  /** `device id|name` → since when the device may publish it and what is below it. */
+  allowedNames: Record<string, { device: string; name: string; at: number }>;
+  /** Changes with what is served, and only with that: the serial of all zones. */
+  dnsRevision: Seq;
   access: Access;
   /** `wan|protocol|port`. */
   quarantine: Table<Quarantine>;
@@ -188,6 +226,13 @@ export const DEFAULT_SETTINGS: Settings = {
     quarantine: 120,
     protectedPorts: [22],
     perDevice: { mappings: 256, ports: 2048, requestsPerSecond: 50, eventsPerMinute: 20, eventBurst: 512 },
+  },
+  dns: {
+    listenPort: 53,
+    upstreams: "system",
+    privateZones: ["home.arpa", "internal", "lan"],
+    protectedNames: [],
+    perDevice: { records: 1024 },
   },
 };
 
@@ -216,6 +261,13 @@ export function initialState(): State {
     servedRevision: 0,
     wireguard: null,
     allowances: {},
+    names: emptyTable(),
+    recordNames: emptyTable(),
+    namesAt: emptyTable(),
+    namesOf: emptyTable(),
+    delegations: emptyTable(),
+    allowedNames: {},
+    dnsRevision: 0,
     access: { password: null, totp: null, link: null, tokens: {}, authority: null },
     quarantine: emptyTable(),
     severed: emptyTable(),
@@ -234,3 +286,4 @@ export const usageKey = (iface: string, address: string): string => `${iface}|${
 export const deviceKey = (site: string | null, address: string): string => `${site ?? ""}|${address}`;
 export const allowanceKey = (device: string, protocol: Transport, port: number): string =>
   `${device}|${protocol}|${port}`;
+export const allowedNameKey = (device: string, name: string): string => `${device}|${name}`;

@@ -14,6 +14,7 @@ export function onSubnetAdded(draft: State, record: PortreeveRecord<"subnet.adde
   assert(draft.subnets[data.id] === undefined, `subnet ${data.id} exists`);
   const subnet: Subnet = { ...data, createdSeq: record.seq, revision: record.seq };
   draft.subnets = { ...draft.subnets, [data.id]: subnet };
+  draft.dnsRevision = record.seq;
 }
 
 export function onSubnetChanged(draft: State, record: PortreeveRecord<"subnet.changed">): void {
@@ -21,6 +22,7 @@ export function onSubnetChanged(draft: State, record: PortreeveRecord<"subnet.ch
   const subnet = draft.subnets[id];
   assert(subnet !== undefined, `no subnet ${id}`);
   draft.subnets = { ...draft.subnets, [id]: { ...subnet, ...fields, revision: record.seq } as Subnet };
+  draft.dnsRevision = record.seq;
 }
 
 /** Its devices have gone before it, in the same commit. */
@@ -28,6 +30,7 @@ export function onSubnetRemoved(draft: State, record: PortreeveRecord<"subnet.re
   const { id } = record.event.data;
   assert(draft.subnets[id] !== undefined, `no subnet ${id}`);
   draft.subnets = without(draft.subnets, id);
+  draft.dnsRevision = record.seq;
 }
 
 export function onWireguardKeyed(draft: State, record: PortreeveRecord<"wireguard.keyed">): void {

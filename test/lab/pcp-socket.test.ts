@@ -50,7 +50,7 @@ function generousController(): ControllerPort {
   return {
     state,
     mode: "running",
-    deadlines: { deadlineOf: () => null, due: () => [], moved: () => [] },
+    deadlines: { deadlineOf: () => null, recordDeadline: () => null, due: () => [], moved: () => [] },
     submit: unused,
     preview: unused,
     subscribe: () => ({ close: () => undefined }),

@@ -6,6 +6,7 @@ import { decodeStored, hashOf, parseStored } from "../../src/events/record.ts";
 import { replay } from "../../src/reducers/fold.ts";
 import { checkInvariants } from "../../src/reducers/invariants.ts";
 import type { DesiredTable } from "../../src/reducers/select/desired.ts";
+import { selectDns } from "../../src/reducers/select/dns-rows.ts";
 import { selectForwards } from "../../src/reducers/select/forward-rows.ts";
 import { selectGuard } from "../../src/reducers/select/guard-rows.ts";
 import { selectRoutes } from "../../src/reducers/select/route-rows.ts";
@@ -64,6 +65,7 @@ const SELECTORS: Record<string, (state: State) => DesiredTable<unknown>> = {
   wireguard: selectWireguard(),
   routes: selectRoutes(),
   secrets: selectSecrets(),
+  dns: selectDns(),
 };
 
 describe.each(readdirSync(FIXTURES))("golden history %s", (name) => {
@@ -76,7 +78,12 @@ describe.each(readdirSync(FIXTURES))("golden history %s", (name) => {
     const golden = json(`${name}/state.json`) as Golden;
     // A fold that came later has more to say; what the release said is lifted as a compacted log's state is.
     const version = golden.reducerVersion ?? 1;
-    const lifted = liftState(golden.state, version);
+    const lifted = liftState(golden.state, version) as Record<string, unknown>;
+    // A lift does not know which event was the last that names hang on: it takes the last there was.
+    if (version < 5) {
+      expect(lifted["dnsRevision"]).toBeGreaterThanOrEqual(state.dnsRevision);
+      lifted["dnsRevision"] = state.dnsRevision;
+    }
     expect(JSON.parse(JSON.stringify(stateToJson(state)))).toEqual(lifted);
     const hashed = stateFromJson(lifted);
     expect([stateHash(state), contentHash(state)]).toEqual([stateHash(hashed), contentHash(hashed)]);

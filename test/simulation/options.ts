@@ -1,3 +1,5 @@
+import { DEFAULT_SETTINGS } from "../../src/reducers/state.ts";
+import { NO_DNS } from "../unit/reducers/given.ts";
 import type { Settings } from "../../src/events/settings.ts";
 import type { Chance } from "./chance.ts";
 import { APPEND_FAULTS, CALL_FAULTS, type FaultKind, RESTARTS, SUDDEN_FAULTS } from "./faults.ts";
@@ -47,7 +49,7 @@ export function drawOptions(seed: number, chance: Chance): Options {
 export function settingsOf(options: Options): Settings {
   return {
     wan: { interfaces: [...options.wans], externalAddress: options.externalAddress },
-    lan: [{ interface: "lan0", nonce: options.nonce, devices: "any" }],
+    lan: [{ interface: "lan0", nonce: options.nonce, devices: "any", ...NO_DNS }],
     wireguard: null,
     portControl: {
       pcp: true,
@@ -57,5 +59,6 @@ export function settingsOf(options: Options): Settings {
       protectedPorts: [22, 2003],
       perDevice: options.perDevice,
     },
+    dns: DEFAULT_SETTINGS.dns,
   };
 }

@@ -5,6 +5,7 @@ import type { AccountCommand } from "./account.ts";
 import type { ConfirmationCommand } from "./confirmation.ts";
 import type { DeclarationCommand } from "./declaration.ts";
 import type { DeviceCommand } from "./device.ts";
+import type { DnsCommand } from "./dns-record.ts";
 import type { PortCommand } from "./port.ts";
 import type { PortBatch } from "./port-batch.ts";
 import type { SubnetCommand } from "./subnet.ts";
@@ -71,6 +72,7 @@ export type Command =
   | SubnetCommand
   | DeviceCommand
   | DeclarationCommand
+  | DnsCommand
   | UndoCommand
   | ConfirmationCommand
   | AccountCommand
@@ -81,22 +83,22 @@ export type CommandOf<T extends CommandType> = Extract<Command, { type: T }>;
 export type Submission = CommandEnvelope & Command;
 export type SubmissionOf<T extends CommandType> = CommandEnvelope & CommandOf<T>;
 
-/** The live deadline of a claim: the logged one, or where renewals have moved it since. */
+/** What has an end: a claim on a mapping, or a record of the DNS. */
+export type LeaseRef = { readonly mappingId: string; readonly claimKey: string } | { readonly recordId: string };
+
+/** The live deadline of a lease: the logged one, or where renewals have moved it since. */
 export interface Deadlines {
   /** Gateway time in Unix milliseconds; null for a claim without end. */
   deadlineOf(mappingId: string, claimKey: string): number | null;
-  /** Claims whose deadline is at or before `now`, oldest first. */
-  due(now: number): readonly { readonly mappingId: string; readonly claimKey: string }[];
-  /** Claims whose live deadline differs from the logged one: all of them, or only by more than a quarter of the lifetime. */
-  moved(all: boolean): readonly { readonly mappingId: string; readonly claimKey: string; readonly expiresAt: number }[];
+  recordDeadline(id: string): number | null;
+  /** Leases whose deadline is at or before `now`, oldest first. */
+  due(now: number): readonly LeaseRef[];
+  /** Leases whose live deadline differs from the logged one: all of them, or only by more than a quarter of the lifetime. */
+  moved(all: boolean): readonly Renewal[];
 }
 
 /** A renewal moves a deadline in memory and is acknowledged from there. */
-export interface Renewal {
-  readonly mappingId: string;
-  readonly claimKey: string;
-  readonly expiresAt: number;
-}
+export type Renewal = LeaseRef & { readonly expiresAt: number };
 
 /** What the requester is told; each adapter turns it into its protocol. */
 export type Answer =
@@ -110,6 +112,8 @@ export type Answer =
       /** Seconds from `now`. */
       readonly lifetime: number;
     }
+  /** A DNS UPDATE was carried out; `lease`: seconds that its records have. */
+  | { readonly kind: "updated"; readonly lease: number }
   | { readonly kind: "ids"; readonly ids: readonly string[] }
   /** `kept`: mappings that a request to release all had to leave, because an operator holds them. */
   | { readonly kind: "done"; readonly kept?: readonly string[] };

@@ -5,6 +5,7 @@ import { wanOf } from "../select/device-wan.ts";
 import { siteInterface } from "../served.ts";
 import { type Device, type Mapping, type State, type Subnet, usageKey } from "../state.ts";
 import type { Refusal } from "./command.ts";
+import { removedNames, withdrawAllowedNames } from "./device-names.ts";
 import { operatorHolds } from "./operator-holds.ts";
 
 /** Every mapping that leads to a device, whoever asked for it. */
@@ -42,7 +43,14 @@ export function removal(state: State, device: Device, reason: "operator" | "expi
       event("block.lifted", { device: address, protocol, internalPort }),
     );
   const gone = event("device.removed", { id: device.id, reason });
-  return [...releaseAll(state, device), ...blocks, ...withdrawAllowances(state, device), gone];
+  return [
+    ...releaseAll(state, device),
+    ...removedNames(state, device, "device"),
+    ...blocks,
+    ...withdrawAllowances(state, device),
+    ...withdrawAllowedNames(state, device),
+    gone,
+  ];
 }
 
 /** Ends every yes to a port that it asked for. */

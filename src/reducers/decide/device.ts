@@ -11,10 +11,13 @@ import {
   parseIpv4Prefix,
   prefixContains,
 } from "../../lib/ip.ts";
+import { canonicalJson } from "../../lib/canonical-json.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { allowanceKey, type Device, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal, SubmissionOf } from "./command.ts";
+import { badNames, removedNames, withdrawAllowedNames, withdrawnNames } from "./device-names.ts";
+import { Draft } from "./draft.ts";
 import { mappingsOf, rekeyed, releaseOwn, removal, withdrawAllowances } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
@@ -35,6 +38,10 @@ export type DeviceCommand =
       readonly publicKey: string | null;
       readonly privateKeySecret: string | null;
       readonly presharedKeySecret: string | null;
+      /** On a LAN: what its DNS updates are signed with, sealed already. */
+      readonly dnsKeySecret?: string | null;
+      /** Zones delegated to it. */
+      readonly zones?: readonly string[];
       /** Null: what its kind has. */
       readonly ports: Right | null;
       readonly dns: Right | null;
@@ -60,7 +67,7 @@ export type DeviceCommand =
       readonly allowed: boolean;
     }
   /** Somebody is about to be shown a secret. */
-  | { readonly type: "secret.show"; readonly device: string; readonly what: "config" | "key" | "link" }
+  | { readonly type: "secret.show"; readonly device: string; readonly what: "config" | "key" | "link" | "dns-key" }
   | { readonly type: "wireguard.key"; readonly publicKey: string; readonly privateKeySecret: string };
 
 /** As many as one gateway is measured with. */
@@ -95,8 +102,12 @@ export function decideDeviceAdd(command: SubmissionOf<"device.add">, state: Stat
     wan,
     expiresAt: endOf(command, command.lifetime),
     profile,
+    dnsKeySecret: command.dnsKeySecret ?? null,
+    zones: [...(command.zones ?? [])],
     ...markOf(command),
   };
+  const refusal = badNames(state, added);
+  if (refusal !== null) return { ok: false, refusal };
   return accept([event("device.added", added)], { kind: "ids", ids: [id] });
 }
 
@@ -158,7 +169,8 @@ export function decideDeviceEdit(command: SubmissionOf<"device.edit">, state: St
   const bad =
     (fields.name === undefined ? null : badName(state, fields.name, device.id)) ??
     badWan(state, fields.wan ?? null) ??
-    (fields.publicKey === undefined ? null : badKey(state, { ...device, ...fields }, device.id));
+    (fields.publicKey === undefined ? null : badKey(state, { ...device, ...fields }, device.id)) ??
+    (fields.name === undefined && fields.zones === undefined ? null : badNames(state, { ...device, ...fields }));
   if (bad !== null) return { ok: false, refusal: bad };
   const after: Device = { ...device, ...fields };
   const events: PortreeveEvent[] = [];
@@ -172,8 +184,21 @@ export function decideDeviceEdit(command: SubmissionOf<"device.edit">, state: St
     events.push(...moved);
   }
   if (after.ports === "off" && device.ports !== "off") events.push(...withdrawPorts(state, device, fields));
+  events.push(...namesLost(command, state, device, fields));
   return accept([...events, event("device.changed", { id: device.id, ...fields })], answer);
 }
+
+/** What it may not publish any more, and with the right itself every yes to a name. */
+function namesLost(command: CommandEnvelope, state: State, device: Device, fields: Changes): PortreeveEvent[] {
+  if (fields.dns === "off") return [...removedNames(state, device, "right"), ...withdrawAllowedNames(state, device)];
+  if (state.namesOf.size === 0 || !RULING.some((field) => fields[field] !== undefined)) return [];
+  const draft = new Draft(command, state);
+  draft.log([event("device.changed", { id: device.id, ...fields })]);
+  return withdrawnNames(draft.state, tableGet(draft.state.devices, device.id) as Device);
+}
+
+/** What says which names it may publish. */
+const RULING = ["name", "kind", "dns", "zones", "address"] as const;
 
 /** The right to open ports goes, and with it what it opened and what was allowed. */
 function withdrawPorts(state: State, device: Device, { address }: Changes): PortreeveEvent[] {
@@ -207,6 +232,8 @@ const EDITABLE = [
   "publicKey",
   "privateKeySecret",
   "presharedKeySecret",
+  "dnsKeySecret",
+  "zones",
 ] as const;
 
 function changesOf(command: SubmissionOf<"device.edit">, device: Device): Changes {
@@ -217,7 +244,9 @@ function changesOf(command: SubmissionOf<"device.edit">, device: Device): Change
   );
   const all: Changes = { ...wanted, ...asked };
   if (command.lifetime !== undefined) all.expiresAt = endOf(command, command.lifetime);
-  const changed = Object.entries(all).filter(([key, value]) => device[key as keyof Device] !== value);
+  const changed = Object.entries(all).filter(
+    ([key, value]) => canonicalJson(device[key as keyof Device] ?? null) !== canonicalJson(value),
+  );
   return Object.fromEntries(changed) as Changes;
 }
 

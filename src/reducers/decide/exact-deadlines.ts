@@ -1,7 +1,9 @@
-import { event, type PortreeveEvent } from "../../events/index.ts";
+import type { PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
+import { recordWithId } from "../dns-record.ts";
 import type { State } from "../state.ts";
-import type { Deadlines, Decision } from "./command.ts";
+import type { Deadlines, Decision, Renewal } from "./command.ts";
+import { renewalEvents } from "./system.ts";
 
 /**
  * What an operator ends is logged with the end it would have had: renewals move it in memory alone, and an undo gives
@@ -11,10 +13,16 @@ export function withExactDeadlines(decision: Decision, state: State, deadlines: 
   if (!decision.ok) return decision;
   const moved = decision.events.flatMap((each) => movedDeadline(each, state, deadlines) ?? []);
   if (moved.length === 0) return decision;
-  return { ...decision, events: [event("leases.renewed", { deadlines: moved }), ...decision.events] };
+  return { ...decision, events: [...renewalEvents(moved), ...decision.events] };
 }
 
-function movedDeadline(each: PortreeveEvent, state: State, deadlines: Deadlines) {
+function movedDeadline(each: PortreeveEvent, state: State, deadlines: Deadlines): Renewal | null {
+  if (each.type === "record.removed") {
+    const { id: recordId, reason } = each.data;
+    const expiresAt = reason === "expired" ? null : deadlines.recordDeadline(recordId);
+    const logged = recordWithId(state, recordId)?.record.expiresAt ?? null;
+    return expiresAt === null || logged === null || logged === expiresAt ? null : { recordId, expiresAt };
+  }
   if (each.type !== "lease.released" || each.data.reason !== "operator") return null;
   const { mappingId, claimKey } = each.data;
   const claim = tableGet(state.mappings, mappingId)?.claims.find(({ key }) => key === claimKey);

@@ -20,6 +20,8 @@ import {
   decideWireguardKey,
 } from "./device.ts";
 import { decideDeclarationApply } from "./declaration.ts";
+import { decideNameAllow, decideRecordAdd, decideRecordEdit, decideRecordRemove } from "./dns-record.ts";
+import { decideDnsUpdate } from "./dns-update.ts";
 import { decideConfirmationGive, onTrial } from "./confirmation.ts";
 import { withExactDeadlines } from "./exact-deadlines.ts";
 import { decideMap } from "./map.ts";
@@ -84,6 +86,11 @@ const DECIDERS: Deciders = {
   "device.remove": decideDeviceRemove,
   "device.allow": decideDeviceAllow,
   "devices.expire": decideDevicesExpire,
+  "dns.update": decideDnsUpdate,
+  "record.add": decideRecordAdd,
+  "record.edit": decideRecordEdit,
+  "record.remove": decideRecordRemove,
+  "name.allow": decideNameAllow,
   "declaration.apply": decideDeclarationApply,
   "secret.show": decideSecretShow,
   "wireguard.key": decideWireguardKey,

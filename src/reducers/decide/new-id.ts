@@ -9,10 +9,11 @@ const IS_TAKEN = {
   m: (state: State, id: string): boolean => tableGet(state.mappings, id) !== undefined,
   n: (state: State, id: string): boolean => state.subnets[id] !== undefined,
   d: (state: State, id: string): boolean => tableGet(state.devices, id) !== undefined,
+  r: (state: State, id: string): boolean => tableGet(state.recordNames, id) !== undefined,
   c: (state: State, id: string): boolean => state.confirmations[id] !== undefined,
 } as const;
 
-/** The id of a new mapping (m), subnet (n), device (d) or confirmation (c), the same for the same command on the same state. */
+/** The id of a new mapping (m), subnet (n), device (d), DNS record (r) or confirmation (c), the same for the same command on the same state. */
 export function newId(kind: keyof typeof IS_TAKEN, state: State, envelope: CommandEnvelope): string {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const seed = `${envelope.source}|${envelope.requestId}|${envelope.now}|${envelope.entropy}|${attempt}`;

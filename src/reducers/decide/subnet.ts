@@ -4,7 +4,8 @@ import { ownRow } from "../../lib/own-row.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { SubnetDns } from "../../events/subnet.ts";
 import { firstHost, formatIpv4, type Ipv4Prefix, parseIpv4Prefix, prefixText, prefixesOverlap } from "../../lib/ip.ts";
-import { tableRows } from "../../lib/table.ts";
+import { isReverseName } from "../../lib/reverse-name.ts";
+import { tableGet, tableRows } from "../../lib/table.ts";
 import type { Device, State, Subnet } from "../state.ts";
 import { subnetNamed } from "../subnet.ts";
 import type { Decision, Refusal, SubmissionOf } from "./command.ts";
@@ -31,6 +32,8 @@ export type SubnetCommand =
       readonly wan: string | null;
       readonly ipv6Prefix: string | null;
       readonly dns: SubnetDns;
+      /** Its devices' names are below it; null: one is made of its name. */
+      readonly zone?: string | null;
       /** What the kernel routes now. */
       readonly routes: readonly KnownRoute[];
       /** The declaration that it is of. */
@@ -44,19 +47,19 @@ export type SubnetCommand =
     } & Partial<SubnetFields>)
   | { readonly type: "subnet.remove"; readonly id: string };
 
-type SubnetFields = Pick<Subnet, "name" | "wan" | "ipv6Prefix" | "dns">;
+type SubnetFields = Pick<Subnet, "name" | "wan" | "ipv6Prefix" | "dns" | "zone">;
 /** Longer ones have no room for us and a device; shorter ones are a mistake in typing. */
 const LENGTH_MIN = 8;
 const LENGTH_MAX = 30;
 const SUBNETS_MAX = 256;
 
 export function decideSubnetAdd(command: SubmissionOf<"subnet.add">, state: State): Decision {
-  const { name, wan, dns, routes } = command;
+  const { name, wan, dns, routes, zone = null } = command;
   const ipv6Prefix = command.ipv6Prefix === null ? null : canonicalPrefix(command.ipv6Prefix);
   if (Object.keys(state.subnets).length >= SUBNETS_MAX) {
     return refuse("QUOTA_EXCEEDED", `there are ${SUBNETS_MAX} subnets, as many as there may be; remove one first`);
   }
-  const bad = badName(state, name, null) ?? badFields(state, { wan, ipv6Prefix, dns }, null, routes);
+  const bad = badName(state, name, null) ?? badFields(state, { wan, ipv6Prefix, dns, zone }, null, routes);
   if (bad !== null) return { ok: false, refusal: bad };
   const chosen = command.prefix === null ? freePrefix(command, state) : placeOf(command.prefix);
   if ("code" in chosen) return { ok: false, refusal: chosen };
@@ -67,7 +70,7 @@ export function decideSubnetAdd(command: SubmissionOf<"subnet.add">, state: Stat
   }
   const id = newId("n", state, command);
   const prefix = `${formatIpv4(chosen.address)}/${chosen.length}`;
-  const added = { id, name, prefix, wan, ipv6Prefix, dns, ...markOf(command) };
+  const added = { id, name, prefix, wan, ipv6Prefix, dns, zone, ...markOf(command) };
   return accept([event("subnet.added", added)], { kind: "ids", ids: [id] });
 }
 
@@ -133,7 +136,7 @@ export function decideSubnetEdit(command: SubmissionOf<"subnet.edit">, state: St
 }
 
 function changedFields(command: SubmissionOf<"subnet.edit">, subnet: Subnet): Partial<SubnetFields> {
-  const fields = ["name", "wan", "ipv6Prefix", "dns"] as const;
+  const fields = ["name", "wan", "ipv6Prefix", "dns", "zone"] as const;
   const prefix = command.ipv6Prefix;
   const wanted = { ...command, ...(typeof prefix === "string" && { ipv6Prefix: canonicalPrefix(prefix) }) };
   const changed = fields.filter(
@@ -169,7 +172,7 @@ function badFields(
   self: string | null,
   routes: readonly KnownRoute[],
 ): Refusal | null {
-  const { wan, ipv6Prefix, dns } = fields;
+  const { wan, ipv6Prefix, dns, zone } = fields;
   if (wan !== undefined && wan !== null) {
     const bad = unknownWan(state, wan);
     if (bad !== null) return bad;
@@ -177,6 +180,9 @@ function badFields(
   if (ipv6Prefix !== undefined && ipv6Prefix !== null) {
     const bad = badIpv6Prefix(state, ipv6Prefix, self, routes);
     if (bad !== null) return bad;
+  }
+  if (zone != null && (zone === "." || isReverseName(zone) || tableGet(state.delegations, zone) !== undefined)) {
+    return invalid(`${zone} can't be the zone of a subnet; name one that is nobody's yet, as in home.internal`);
   }
   if (dns?.mode === "device" && (self === null || !devicesOf(state, self).some(({ id }) => id === dns.device))) {
     return invalid(`${dns.device} is no device of this subnet, so it cannot answer its queries`);

@@ -4,7 +4,7 @@ import type { Settings } from "../../events/settings.ts";
 import { isSameBoot } from "../../lib/clock.ts";
 import { tableGet } from "../../lib/table.ts";
 import type { State } from "../state.ts";
-import type { CommandEnvelope, CommandOf, Deadlines, Decision, SubmissionOf } from "./command.ts";
+import type { CommandEnvelope, CommandOf, Deadlines, Decision, LeaseRef, Renewal, SubmissionOf } from "./command.ts";
 import { accept, refuse } from "./refusal.ts";
 
 export type SystemCommand =
@@ -34,7 +34,7 @@ export type SystemCommand =
     }
   | { readonly type: "controller.stop" }
   | { readonly type: "instance.take-over"; readonly from: string }
-  /** Ends every claim whose deadline (with renewals in memory) has passed. */
+  /** Ends every lease whose deadline (with renewals in memory) has passed. */
   | { readonly type: "leases.expire" }
   /** Writes the deadlines that moved by more than a quarter of their lifetime, and the time after a long silence. */
   | { readonly type: "leases.checkpoint" }
@@ -108,9 +108,13 @@ export function decideControllerStop(state: State, deadlines: Deadlines): Decisi
 }
 
 export function decideLeasesExpire(command: CommandEnvelope, state: State, deadlines: Deadlines): Decision {
-  const due = deadlines.due(command.now).filter(({ mappingId, claimKey }) => hasClaim(state, mappingId, claimKey));
+  const due = deadlines.due(command.now).filter((ref) => hasLease(state, ref));
   return accept(
-    due.map((claim) => event("lease.expired", claim)),
+    due.map((ref) =>
+      "recordId" in ref
+        ? event("record.removed", { id: ref.recordId, reason: "expired" })
+        : event("lease.expired", ref),
+    ),
     DONE,
   );
 }
@@ -123,15 +127,32 @@ export function decideLeasesCheckpoint(command: CommandEnvelope, state: State, d
   return accept(events, DONE);
 }
 
-/** The deadlines are of the last commit: claims that the state has lost since are passed over. */
+/** The deadlines are of the last commit: leases that the state has lost since are passed over. */
 function renewed(state: State, all: ReturnType<Deadlines["moved"]>): PortreeveEvent[] {
-  const moved = all.filter(({ mappingId, claimKey }) => hasClaim(state, mappingId, claimKey));
-  const events: PortreeveEvent[] = [];
-  for (let start = 0; start < moved.length; start += DEADLINES_PER_EVENT) {
-    events.push(event("leases.renewed", { deadlines: moved.slice(start, start + DEADLINES_PER_EVENT) }));
-  }
-  return events;
+  return renewalEvents(all.filter((ref) => hasLease(state, ref)));
 }
+
+/** What renewals in memory have moved, as the log keeps it. */
+export function renewalEvents(moved: readonly Renewal[]): PortreeveEvent[] {
+  const claims = moved.flatMap((each) => ("recordId" in each ? [] : [each]));
+  const records = moved.flatMap((each) =>
+    "recordId" in each ? [{ id: each.recordId, expiresAt: each.expiresAt }] : [],
+  );
+  return [
+    ...inParts(claims).map((deadlines) => event("leases.renewed", { deadlines })),
+    ...inParts(records).map((deadlines) => event("records.renewed", { deadlines })),
+  ];
+}
+
+const inParts = <Each>(all: Each[]): Each[][] =>
+  Array.from({ length: Math.ceil(all.length / DEADLINES_PER_EVENT) }, (_, part) =>
+    all.slice(part * DEADLINES_PER_EVENT, (part + 1) * DEADLINES_PER_EVENT),
+  );
+
+const hasLease = (state: State, ref: LeaseRef): boolean =>
+  "recordId" in ref
+    ? tableGet(state.recordNames, ref.recordId) !== undefined
+    : hasClaim(state, ref.mappingId, ref.claimKey);
 
 const hasClaim = (state: State, mappingId: string, claimKey: string): boolean =>
   tableGet(state.mappings, mappingId)?.claims.some((claim) => claim.key === claimKey) ?? false;

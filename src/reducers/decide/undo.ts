@@ -73,13 +73,16 @@ function unfit({ records, before }: Change): Refusal | null {
     if (objectsOf(events).size > 0) return null;
     return { code: "NOT_UNDOABLE", message: `${what} is nothing that can be undone` };
   }
-  if (!/^(pcp|natpmp|upnp):/.test(source)) {
+  if (!/^(pcp|natpmp|upnp|dns):/.test(source)) {
     return { code: "NOT_UNDOABLE", message: `${what} says what was so; nobody decided it, so nobody can undo it` };
   }
-  if (events.some(({ type }) => type === "mapping.granted" || type === "lease.granted")) return null;
+  if (events.some(givesSomething)) return null;
   const message = `${what} is a device's own: what it gave up it may ask for again; only what it was given can be revoked`;
   return { code: "NOT_UNDOABLE", message };
 }
+
+const givesSomething = ({ type, data }: PortreeveEvent): boolean =>
+  type === "mapping.granted" || type === "lease.granted" || (type === "dns.updated" && data.added.length > 0);
 
 function takeBack(change: Change, now: State, at: number, revoke: boolean): Taken {
   const views = viewsOf(change, now);
@@ -113,11 +116,13 @@ function attempt(objects: ReadonlyMap<string, ObjectRef>, terms: RevertTerms): T
 
 const byKind = ([, a]: [string, ObjectRef], [, b]: [string, ObjectRef]): number => rank(a) - rank(b);
 
+const RENEWED: ReadonlySet<string> = new Set(["leases.renewed", "records.renewed"]);
+
 /** Deadlines that the change only wrote down were so before it. */
 function viewsOf({ records, before: start }: Change, now: State): Views {
   const before = forkState(start);
   let index = 0;
-  while (records[index]?.event.type === "leases.renewed") foldInto(before, records[index++] as PortreeveRecord);
+  while (RENEWED.has(records[index]?.event.type ?? "")) foldInto(before, records[index++] as PortreeveRecord);
   sealState(before);
   const after = forkState(before);
   for (const record of records.slice(index)) foldInto(after, record);

@@ -3,7 +3,10 @@ import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { UNMADE_KEY } from "../../lib/wireguard-key.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
+import { outOfScope } from "../decide/dns-scope.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
+import { namesOfDevice } from "../dns-record.ts";
+import { viewOf } from "../dns-view.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { allowanceKey, type Device, type State } from "../state.ts";
 import {
@@ -24,7 +27,7 @@ const KIND = "device";
 
 type Field = Exclude<keyof DeviceChanged, "id">;
 const FIELDS = Object.keys(deviceChanged.shape).filter((field) => field !== "id") as Field[];
-const SECRETS = ["privateKeySecret", "presharedKeySecret"] as const;
+const SECRETS = ["privateKeySecret", "presharedKeySecret", "dnsKeySecret"] as const;
 
 export const devices = objectKind<Device>({
   name: KIND,
@@ -44,7 +47,8 @@ export const devices = objectKind<Device>({
       return { why: `it was allowed ${internalPort}/${protocol} since`, by };
     }
     return (
-      openedSince(mappingsOf(terms.now, now), terms) ?? [event("device.removed", { id: now.id, reason: "operator" })]
+      openedSince(mappingsOf(terms.now, now), terms) ??
+      namedSince(now, terms) ?? [event("device.removed", { id: now.id, reason: "operator" })]
     );
   },
   edit(versions, terms) {
@@ -53,7 +57,11 @@ export const devices = objectKind<Device>({
     if (fields === null) return changedSince(now);
     if (Object.keys(fields).length === 0) return [];
     const wanted: Device = { ...now, ...fields };
-    const hindrance = rivalOf(wanted, terms) ?? leftBehind(wanted, now, terms) ?? openedByRight(wanted, now, terms);
+    const hindrance =
+      rivalOf(wanted, terms) ??
+      leftBehind(wanted, now, terms) ??
+      openedByRight(wanted, now, terms) ??
+      namedByRight(wanted, now, terms);
     return hindrance ?? [event("device.changed", { id: now.id, ...fields })];
   },
   giveBack({ createdAt: _at, createdSeq: _seq, revision: _revision, ...device }, terms) {
@@ -66,7 +74,10 @@ export const devices = objectKind<Device>({
     const allowances = allowed.map(({ protocol, internalPort }) =>
       event("allowance.granted", { device: device.id, protocol, internalPort }),
     );
-    return rivalOf(device, terms) ?? [event("device.added", device), ...allowances];
+    const names = Object.values(terms.before.allowedNames)
+      .filter((allowed) => allowed.device === device.id)
+      .map(({ name }) => event("name.allowed", { device: device.id, name }));
+    return rivalOf(device, terms) ?? [event("device.added", device), ...allowances, ...names];
   },
 });
 
@@ -84,6 +95,7 @@ function describe(device: Device, state: State): Description {
       on: subnet === null ? `${lan}` : (state.subnets[subnet]?.name ?? subnet),
       "may open ports": ports,
       "may publish names": dns,
+      ...(device.zones.length > 0 && { zones: device.zones.join(", ") }),
       "leaves by": wan ?? "its subnet's WAN",
       ends: timeText(expiresAt),
       configuration: profile ?? "as its kind has it",
@@ -126,6 +138,30 @@ function leftBehind(wanted: Device, now: Device, terms: RevertTerms): Hindrance 
     there.filter((mapping) => moves || mapping.wan !== wan),
     terms,
   );
+}
+
+/** Names that it was let have, or has taken, since the change that made it. */
+function namedSince({ id }: Device, { now, own }: RevertTerms): Hindrance | null {
+  const allowed = Object.entries(now.allowedNames).filter(([, { device }]) => device === id);
+  const refs = [
+    ...allowed.map(([key]) => refOf("name", key)),
+    ...namesOfDevice(now, id).flatMap(({ records }) => records.map((record) => refOf("record", record.id))),
+  ].filter((ref) => !own.has(ref));
+  return refs.length === 0 ? null : { why: "it has names by now", by: refs };
+}
+
+/** What it published under the rights that it would lose. */
+function namedByRight(wanted: Device, now: Device, { now: state, own }: RevertTerms): Hindrance | null {
+  const rights = ["name", "kind", "dns", "zones"] as const;
+  if (unchanged(wanted, now, rights) || state.namesOf.size === 0) return null;
+  const view = viewOf(state, wanted);
+  const lost = namesOfDevice(state, now.id)
+    .filter(({ name }) => view === undefined || outOfScope(state, wanted, view, name) !== null)
+    .flatMap(({ name, records }) => records.map(({ id }) => ({ name, ref: refOf("record", id) })))
+    .filter(({ ref }) => !own.has(ref));
+  if (lost.length === 0) return null;
+  const names = [...new Set(lost.map(({ name }) => name))].join(", ");
+  return { why: `it has published ${names} since`, by: lost.map(({ ref }) => ref) };
 }
 
 /** What it opened itself since it got the right that it would lose. */

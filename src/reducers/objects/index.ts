@@ -1,16 +1,28 @@
 import type { PortreeveEvent } from "../../events/index.ts";
 import type { State } from "../state.ts";
 import { allowances } from "./allowance.ts";
+import { allowedNames } from "./allowed-name.ts";
 import { blocks } from "./block.ts";
 import { devices } from "./device.ts";
 import { type Description, type ObjectKind, refOf } from "./kind.ts";
 import { pauses } from "./pause.ts";
 import { ports } from "./port.ts";
+import { records } from "./record.ts";
 import { subnets } from "./subnet.ts";
 import { tokens } from "./token.ts";
 
 /** In the order in which they are given back: what others need comes first. They are taken away in the reverse order. */
-export const OBJECT_KINDS: readonly ObjectKind[] = [tokens, pauses, subnets, devices, allowances, blocks, ports];
+export const OBJECT_KINDS: readonly ObjectKind[] = [
+  tokens,
+  pauses,
+  subnets,
+  devices,
+  allowances,
+  allowedNames,
+  blocks,
+  ports,
+  records,
+];
 
 export interface ObjectRef {
   readonly kind: ObjectKind;

@@ -23,7 +23,7 @@ import {
 
 const KIND = "subnet";
 
-type Field = "name" | "wan" | "ipv6Prefix" | "dns";
+type Field = "name" | "wan" | "ipv6Prefix" | "dns" | "zone";
 const FIELDS = Object.keys(subnetChanged.shape).filter((field) => field !== "id") as Field[];
 
 export const subnets = objectKind<Subnet>({
@@ -31,13 +31,14 @@ export const subnets = objectKind<Subnet>({
   keysOf: ({ type, data }) =>
     type === "subnet.added" || type === "subnet.changed" || type === "subnet.removed" ? [data.id] : [],
   read: (state, key) => ownRow(state.subnets, key),
-  describe: ({ name, prefix, wan, ipv6Prefix, dns, managedBy }) => ({
+  describe: ({ name, prefix, wan, ipv6Prefix, dns, zone, managedBy }) => ({
     name,
     says: {
       prefix,
       "leaves by": wan ?? "the preferred WAN",
       IPv6: ipv6Prefix ?? "none",
       DNS: dns.mode === "custom" ? dns.servers.join(" ") : dns.mode === "device" ? dns.device : "the gateway",
+      zone: zone ?? "made of its name",
       ...saysManaged({ managedBy }),
     },
   }),

@@ -18,7 +18,9 @@ function namedElsewhere({ access, wireguard }: State): [string, Naming][] {
 }
 
 const secretsOf = (device: Device | undefined): string[] =>
-  [device?.privateKeySecret, device?.presharedKeySecret].flatMap((id) => (id == null ? [] : [id]));
+  [device?.privateKeySecret, device?.presharedKeySecret, device?.dnsKeySecret].flatMap((id) =>
+    id == null ? [] : [id],
+  );
 
 /** Every secret that is wanted: what nobody names any more is erased. */
 class SecretTable implements DesiredTable<SecretRow> {

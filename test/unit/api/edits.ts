@@ -1,3 +1,4 @@
+import { NO_DNS } from "../reducers/given.ts";
 import { publicKeyOf } from "../../../src/adapters/wireguard/keys.ts";
 import { totpCode, totpStep } from "../../../src/api/auth/totp.ts";
 import type { DesiredSource } from "../../../src/api/deps.ts";
@@ -292,6 +293,11 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
   "wireguard.key": "the program's, at the first start",
   "authority.create": "the program's, once TLS is asked for",
   "secret.show": "an entry in the audit that changes nothing",
+  "dns.update": "a device's",
+  "record.add": "no route leads to it yet",
+  "record.edit": "no route leads to it yet",
+  "record.remove": "no route leads to it yet",
+  "name.allow": "no route leads to it yet",
   "sign-in-link.issue": "an answer that is shown once, and no change to plan",
 };
 
@@ -303,7 +309,7 @@ export async function makeRouter(): Promise<Rig> {
   const rig = await makeRig();
   const { settings } = rig.controller.state;
   const wireguard = { interface: "wg0", listenPort: 51820, nonce: "same-host" } as const;
-  const lan = [{ interface: "lan0", nonce: "same-host", devices: "any" }] as const;
+  const lan = [{ interface: "lan0", nonce: "same-host", devices: "any", ...NO_DNS }] as const;
   await rig.submit({ type: "settings.set", settings: { ...settings, wireguard, lan: [...lan] } });
   const privateKeySecret = `s${"f".repeat(32)}`;
   const publicKey = Buffer.alloc(32, 255).toString("base64");

@@ -47,7 +47,14 @@ describe("the configuration file", () => {
 
   it("fills in what a served segment leaves out", () => {
     const [lan] = parse("lan:\n  - interface: lan0\n").config.lan;
-    expect(lan).toEqual({ interface: "lan0", devices: "any", nonce: "strict", dns: false, dnsUpdates: "signed" });
+    expect(lan).toEqual({
+      interface: "lan0",
+      devices: "any",
+      nonce: "strict",
+      dns: false,
+      dnsUpdates: "signed",
+      zone: null,
+    });
   });
 
   it("names the line of an unknown key and the key that was meant", () => {
@@ -204,7 +211,9 @@ describe("what is derived from the configuration", () => {
     const derived = settingsFrom(config, ["wan0"]);
     expect(settings.parse(derived)).toEqual(derived);
     expect(derived.wan.interfaces).toEqual(["wan0"]);
-    expect(derived.lan).toEqual([{ interface: "lan0", nonce: "same-host", devices: "any" }]);
+    expect(derived.lan).toEqual([
+      { interface: "lan0", nonce: "same-host", devices: "any", dns: false, dnsUpdates: "signed", zone: null },
+    ]);
   });
 
   it("gives a JSON schema that names every key of the contract and forbids others", () => {

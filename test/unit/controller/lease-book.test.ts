@@ -56,7 +56,7 @@ describe("LeaseBook", () => {
     const promised = gateway.now + 3_600_000;
     gateway.append([started(false, gateway.now)]);
     const restarted = new LeaseBook();
-    restarted.restore(gateway.state.mappings, gateway.state.run, gateway.now);
+    restarted.restore(gateway.state, gateway.now);
     expect(restarted.deadlineOf(mappingId, `pcp:${NONCE}`)).toBeGreaterThanOrEqual(promised);
   });
 
@@ -69,7 +69,7 @@ describe("LeaseBook", () => {
     for (const downtime of [10, 7190]) {
       const book = new LeaseBook();
       const now = gateway.now + downtime * 1000;
-      book.restore(gateway.state.mappings, { ...gateway.state.run, afterCleanStop: true }, now);
+      book.restore({ ...gateway.state, run: { ...gateway.state.run, afterCleanStop: true } }, now);
       expect(book.deadlineOf(mappingId, `pcp:${NONCE}`)).toBe(Math.max(promised, now + 20 * 60_000));
     }
   });

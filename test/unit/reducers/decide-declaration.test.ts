@@ -7,7 +7,7 @@ import { devicesWithoutKeys, type SealedKeys } from "../../../src/reducers/decid
 import { sealState } from "../../../src/reducers/fork.ts";
 import { DEFAULT_SETTINGS } from "../../../src/reducers/state.ts";
 import { contentHash, stateFromJson, stateHash, stateToJson } from "../../../src/reducers/state-json.ts";
-import { eventsOf, Gateway, OTHER_DEVICE, portAdd } from "./given.ts";
+import { NO_DNS, eventsOf, Gateway, OTHER_DEVICE, portAdd } from "./given.ts";
 
 const secret = (number: number): string => `s${number.toString(16).padStart(32, "0")}`;
 const key = (number: number): string => Buffer.from(number.toString(16).padStart(64, "0"), "hex").toString("base64");
@@ -19,7 +19,7 @@ function gateway(): Gateway {
     event("settings.changed", {
       settings: {
         ...settings,
-        lan: [{ interface: "lan0", nonce: "strict", devices: "any" }],
+        lan: [{ interface: "lan0", nonce: "strict", devices: "any", ...NO_DNS }],
         wireguard: { interface: "wg-portreeve", listenPort: 51820, nonce: "same-host" },
       },
     }),

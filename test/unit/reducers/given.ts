@@ -10,6 +10,8 @@ import { forkState, sealState, TABLES } from "../../../src/reducers/fork.ts";
 import { checkInvariants } from "../../../src/reducers/invariants.ts";
 import { DEFAULT_SETTINGS, initialState, type State } from "../../../src/reducers/state.ts";
 
+/** A LAN without a resolver of ours. */
+export const NO_DNS = { dns: false, dnsUpdates: "signed", zone: null } as const;
 export const T0 = 1_800_000_000_000;
 export const WAN_ADDRESS = "11.22.33.1";
 export const NONCE = "0102030405060708090a0b0c";
@@ -45,9 +47,10 @@ export class Gateway {
       event("settings.changed", {
         settings: {
           wan: { interfaces: ["wan0"], externalAddress: "auto" },
-          lan: [{ interface: "lan0", nonce, devices: "any" }],
+          lan: [{ interface: "lan0", nonce, devices: "any", ...NO_DNS }],
           wireguard: null,
           portControl: { ...DEFAULT_SETTINGS.portControl, ...settings },
+          dns: DEFAULT_SETTINGS.dns,
         },
       }),
       event("interface.observed", { name: "lan0", up: true, addresses: ["192.168.77.1/24"], gateway: null }),

@@ -2,7 +2,7 @@ import { event } from "../../../src/events/index.ts";
 import { tableRows } from "../../../src/lib/table.ts";
 import type { Command, Decision } from "../../../src/reducers/decide/command.ts";
 import { DEFAULT_SETTINGS, type Device } from "../../../src/reducers/state.ts";
-import { Gateway, mapRequest, WAN_ADDRESS } from "./given.ts";
+import { NO_DNS, Gateway, mapRequest, WAN_ADDRESS } from "./given.ts";
 
 export const OWN_KEY = keyOf(1);
 
@@ -26,7 +26,7 @@ export class Router extends Gateway {
         settings: {
           ...DEFAULT_SETTINGS,
           wan: { interfaces: ["wan0", "wan1"], externalAddress: "auto" },
-          lan: [{ interface: "lan0", nonce: "strict", devices: "any" }],
+          lan: [{ interface: "lan0", nonce: "strict", devices: "any", ...NO_DNS }],
           wireguard: { interface: "wg0", listenPort: 51820, nonce: "same-host" },
         },
       }),

@@ -5,7 +5,7 @@ import { tableEntries } from "../../../src/lib/table.ts";
 import type { Command } from "../../../src/reducers/decide/command.ts";
 import { erasedBy } from "../../../src/reducers/objects/index.ts";
 import { contentHash } from "../../../src/reducers/state-json.ts";
-import { mapRequest, portAdd, refusalOf } from "./given.ts";
+import { NO_DNS, mapRequest, portAdd, refusalOf } from "./given.ts";
 import { messageOf, OPERATOR, Remembering, rowsOf } from "./remembering.ts";
 
 const key = (index: number): string => Buffer.alloc(32, index).toString("base64");
@@ -16,7 +16,7 @@ function router(): Remembering {
   const gateway = new Remembering({}, "same-host");
   const settings = {
     ...gateway.state.settings,
-    lan: [{ interface: "lan0", nonce: "same-host" as const, devices: "any" as const }],
+    lan: [{ interface: "lan0", nonce: "same-host" as const, devices: "any" as const, ...NO_DNS }],
     wireguard: { interface: "wg0", listenPort: 51820, nonce: "same-host" as const },
   };
   gateway.append([

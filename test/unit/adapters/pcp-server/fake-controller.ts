@@ -14,6 +14,7 @@ export class FakeController implements ControllerPort {
   readonly deadlines = {
     deadlineOf: (mappingId: string, claimKey: string): number | null =>
       this.ends.get(`${mappingId} ${claimKey}`) ?? null,
+    recordDeadline: () => null,
     due: () => [],
     moved: () => [],
   };

@@ -1,3 +1,4 @@
+import { NO_DNS } from "../../reducers/given.ts";
 import type { Listener } from "../../../../src/adapters/pcp-server/link.ts";
 import { createPcpServer, type PcpServer } from "../../../../src/adapters/pcp-server/server.ts";
 import type { Clients } from "../../../../src/adapters/pcp-server/standing.ts";
@@ -36,8 +37,8 @@ export class Fixture {
         ...DEFAULT_SETTINGS,
         wan: { interfaces: ["wan0"], externalAddress: "auto" },
         lan: [
-          { interface: "lan0", nonce: "strict", devices: "any" },
-          { interface: "lan1", nonce: "strict", devices: "any" },
+          { interface: "lan0", nonce: "strict", devices: "any", ...NO_DNS },
+          { interface: "lan1", nonce: "strict", devices: "any", ...NO_DNS },
         ],
       },
       wanAddresses: { wan0: { reported: "11.22.33.1", matched: "11.22.33.1" } },

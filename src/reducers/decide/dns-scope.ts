@@ -1,0 +1,88 @@
+import { isReverseName, reverseName } from "../../lib/reverse-name.ts";
+import { tableGet } from "../../lib/table.ts";
+import { addressesOfDevice, deviceOfName, ownName, type View, zoneViews } from "../dns-view.ts";
+import { allowedNameKey, type Device, type DnsName, type State } from "../state.ts";
+import type { Refusal } from "./command.ts";
+
+/** Last labels that resolvers answer by themselves (RFC 6761, RFC 7686, RFC 9476, RFC 9462): a name there is heard by nobody. */
+const SPECIAL = /(?:^|\.)(?:localhost|invalid|onion|alt|resolver\.arpa)$/;
+
+/** A name and those above it, without the root. */
+export function* suffixesOf(name: string): Generator<string> {
+  // An escaped dot is within a label.
+  for (let rest = name; ; ) {
+    yield rest;
+    const dot = /(?<!\\)\./.exec(rest)?.index;
+    if (dot === undefined) return;
+    rest = rest.slice(dot + 1);
+  }
+}
+
+export const isWithin = (name: string, zone: string): boolean => name === zone || name.endsWith(`.${zone}`);
+
+/**
+ * Why a device may not publish a name (D3 of the product's features); null: it may. What is nobody's is whose comes
+ * first; a server may have any name, others what is below zones of ours; and everyone what an operator said yes to.
+ */
+export function outOfScope(state: State, device: Device, view: View, name: string): Refusal | null {
+  if (device.dns === "off") return withoutRight(device);
+  const holder = tableGet(state.names, name);
+  if (holder !== undefined && holder.device !== device.id) return held(state, holder);
+  const reserved = reservedFor(state, device, name);
+  if (reserved !== null) return denied(`${device.name} may not publish ${name}: ${reserved}`);
+  return isPermitted(state, device, view, name) ? null : pending(device, name);
+}
+
+export const withoutRight = ({ name }: Device): Refusal =>
+  denied(`${name} may not publish names; \`portreeve device allow ${name} dns\` lets it`);
+
+function held(state: State, { name, device }: DnsName): Refusal {
+  if (device === null) return denied(`an operator made the records of ${name}; only an operator changes them`);
+  return denied(`${name} is ${tableGet(state.devices, device)?.name ?? device}'s, which had it first`);
+}
+
+/** What no device may have, whatever its rights; null: it is free. */
+function reservedFor(state: State, device: Device, name: string): string | null {
+  if (!name.includes(".")) return "a name of one label is no device's to give";
+  if (SPECIAL.test(name)) return "names like that are never asked for on the network";
+  if (isReverseName(name)) {
+    const own = addressesOfDevice(state, device).some((address) => reverseName(address) === name);
+    return own ? null : "it is not the reverse name of an address of its own";
+  }
+  const wanted = state.settings.dns.protectedNames.find((each) => isWithin(name, each));
+  if (wanted !== undefined) return `${wanted} is protected by the configuration`;
+  const [, parent = ""] = suffixesOf(name);
+  // A delegated zone is the device's from its apex on.
+  if (isDelegated(state, device, name)) return null;
+  if (zoneViews(state, name) !== undefined) return "it is a zone of the gateway";
+  if (/^(?:\*|ns)\./.test(name) && zoneViews(state, parent) !== undefined) return "in a zone it is the gateway's";
+  for (const suffix of suffixesOf(name)) {
+    const owner = deviceOfName(state, suffix);
+    if (owner !== undefined && owner.id !== device.id) return `${suffix} is the name of ${owner.name}`;
+    const delegate = tableGet(state.delegations, suffix);
+    if (delegate !== undefined && delegate !== device.id) return `${suffix} is delegated to another device`;
+  }
+  return null;
+}
+
+function isPermitted(state: State, device: Device, view: View, name: string): boolean {
+  if (isDelegated(state, device, name)) return true;
+  for (const suffix of suffixesOf(name)) {
+    if (state.allowedNames[allowedNameKey(device.id, suffix)] !== undefined) return true;
+  }
+  if (device.dns !== "auto") return false;
+  if (device.kind === "server" || isReverseName(name)) return true;
+  const own = ownName(state, device);
+  const zones = [...state.settings.dns.privateZones, view.zone, ...(own === null ? [] : [own])];
+  return zones.some((zone) => isWithin(name, zone));
+}
+
+const isDelegated = (state: State, { id }: Device, name: string): boolean =>
+  [...suffixesOf(name)].some((suffix) => tableGet(state.delegations, suffix) === id);
+
+function pending(device: Device, name: string): Refusal {
+  const message = `${device.name} asks for the name ${name} and waits for a yes: \`portreeve device allow ${device.name} ${name}\``;
+  return { code: "APPROVAL_PENDING", message, retryAfter: 30 };
+}
+
+const denied = (message: string): Refusal => ({ code: "NOT_AUTHORIZED", message });

@@ -1,0 +1,114 @@
+import { event, type PortreeveEvent } from "../../events/index.ts";
+import { tableGet } from "../../lib/table.ts";
+import { outOfScope } from "../decide/dns-scope.ts";
+import { aliasClash } from "../decide/dns-record.ts";
+import { recordWithId } from "../dns-record.ts";
+import { viewOf } from "../dns-view.ts";
+import type { DnsName, DnsRecord, State } from "../state.ts";
+import {
+  CHANGED_SINCE,
+  type Description,
+  fieldsBack,
+  type Hindrance,
+  objectKind,
+  refOf,
+  type RevertTerms,
+  saysManaged,
+  timeText,
+  unchanged,
+} from "./kind.ts";
+
+const KIND = "record";
+const FIELDS = ["ttl", "value"] as const;
+
+/** One record of the DNS, and the name it is at. */
+interface Named extends DnsRecord, Pick<DnsName, "name" | "device" | "views"> {}
+
+export const records = objectKind<Named>({
+  name: KIND,
+  keysOf,
+  read(state, key) {
+    const found = recordWithId(state, key);
+    if (found === undefined) return undefined;
+    const { name, device, views } = found.holder;
+    return { ...found.record, name, device, views };
+  },
+  describe,
+  takeAway(made, now) {
+    if (!unchanged(made, now, FIELDS)) return { why: CHANGED_SINCE, by: [refOf(KIND, now.id)] };
+    return [event("record.removed", { id: now.id, reason: "operator" })];
+  },
+  edit(versions, { revoke }) {
+    // A device that retimes what it has changes nothing that was anybody else's.
+    if (revoke) return [];
+    const fields = fieldsBack(versions, FIELDS);
+    const { now } = versions;
+    if (fields === null) return { why: CHANGED_SINCE, by: [refOf(KIND, now.id)] };
+    return Object.keys(fields).length === 0 ? [] : [event("record.changed", { id: now.id, ...fields })];
+  },
+  giveBack(ended, terms) {
+    const { createdAt: _at, revision: _revision, ...record } = ended;
+    if (ended.expiresAt !== null && ended.expiresAt <= terms.at) return [];
+    return hindranceOf(ended, terms) ?? [event("record.added", record)];
+  },
+});
+
+/** Renewals name many records and change what is the case with none. */
+function keysOf({ type, data }: PortreeveEvent): string[] {
+  switch (type) {
+    case "record.added":
+    case "record.changed":
+    case "record.removed":
+      return [data.id];
+    case "dns.updated":
+      return [...data.removed, ...[...data.added, ...data.retimed].map(({ id }) => id)];
+    default:
+      return [];
+  }
+}
+
+function describe({ name, type, value, ttl, device, views, expiresAt, managedBy }: Named, state: State): Description {
+  return {
+    name: `${name} ${type} ${value}`,
+    says: {
+      value,
+      TTL: `${ttl} s`,
+      "put there by": device === null ? "an operator" : (tableGet(state.devices, device)?.name ?? device),
+      "seen by": device === null ? (views?.join(", ") ?? "everyone") : "where the device is",
+      ends: timeText(expiresAt),
+      ...saysManaged({ managedBy }),
+    },
+  };
+}
+
+/** The name may be another's by now, an alias or beside one; and a device needs its right again. */
+function hindranceOf(record: Named, { now, before, own }: RevertTerms): Hindrance | null {
+  const { name, type, device: id } = record;
+  const holder = tableGet(now.names, name);
+  if (holder !== undefined && holder.device !== id) {
+    const there = holder.records.map((each) => refOf(KIND, each.id));
+    if (!there.every((ref) => own.has(ref))) return { why: `${name} is another's by now`, by: there };
+  }
+  const clash = aliasClash(
+    now,
+    name,
+    type,
+    (holder?.records ?? []).filter((each) => !own.has(refOf(KIND, each.id))),
+  );
+  if (clash !== null) return { why: clash.message, by: (clash.conflicts ?? []).map((each) => refOf(KIND, each)) };
+  if (id === null || own.has(refOf("device", id))) return null;
+  const device = tableGet(now.devices, id);
+  if (device === undefined) return { why: "its device is gone", by: [refOf("device", id)] };
+  const view = viewOf(now, device);
+  if (view === undefined) return { why: `nobody is served DNS where ${device.name} is`, by: [] };
+  // It had the name under the very same rights: they say no to new ones only.
+  const same = JSON.stringify(rightsIn(before, id)) === JSON.stringify(rightsIn(now, id));
+  const refusal = same ? null : outOfScope(now, device, view, name);
+  return refusal === null ? null : { why: refusal.message, by: [refOf("device", id)] };
+}
+
+function rightsIn(state: State, id: string): unknown {
+  const device = tableGet(state.devices, id);
+  const names = Object.values(state.allowedNames).flatMap((each) => (each.device === id ? [each.name] : []));
+  return [device?.kind, device?.dns, device?.zones, names.sort()];
+}

@@ -1,0 +1,326 @@
+import { describe, expect, it } from "vitest";
+import { tableGet } from "../../../src/lib/table.ts";
+import type { DnsUpdate, Prerequisite, RecordChange } from "../../../src/lib/dns-record.ts";
+import type { Decision } from "../../../src/reducers/decide/command.ts";
+import { namesOfDevice } from "../../../src/reducers/dns-record.ts";
+import { selectDns } from "../../../src/reducers/select/dns-rows.ts";
+import type { DnsNameRow } from "../../../src/lib/dns-row.ts";
+import { Router } from "./router.ts";
+
+/** Updates as devices send them, and the records that there are after each. */
+class Names extends Router {
+  readonly #select = selectDns();
+
+  constructor() {
+    super();
+    this.device("nas");
+    this.device("laptop", { kind: "client" });
+    this.device("box");
+  }
+
+  update(
+    name: string,
+    changes: readonly RecordChange[],
+    more: Partial<DnsUpdate> & { signed?: boolean; interface?: string } = {},
+  ): Decision {
+    const { signed = true, interface: iface = "wg0", ...fields } = more;
+    const update = { zone: "home.internal", prerequisites: [], changes, lease: null, ...fields };
+    const { id, address } = this.find(name);
+    return this.do({ type: "dns.update", device: id, interface: iface, signed, update }, `dns:${address}`);
+  }
+
+  /** What is served at a name: "A 300 10.59.7.2". */
+  served(name: string): string[] {
+    const row = this.#select(this.state).get(`name|${name}`)?.spec as DnsNameRow | undefined;
+    return (row?.records ?? []).map(({ type, ttl, value }) => `${type} ${ttl} ${value}`);
+  }
+
+  views(name: string): readonly string[] | null | undefined {
+    return (this.#select(this.state).get(`name|${name}`)?.spec as DnsNameRow | undefined)?.views;
+  }
+
+  record(name: string, recordType: string, value: string, ttl: number | null = null): Decision {
+    return this.do({ type: "record.add", name, recordType, value, ttl, views: null }, "api:root");
+  }
+}
+
+const add = (name: string, type: string, value: string, ttl = 300): RecordChange => ({
+  kind: "add",
+  name,
+  type,
+  ttl,
+  value,
+});
+const codeOf = (decision: Decision): string => (decision.ok ? "ok" : decision.refusal.code);
+const eventsOf = (decision: Decision): string[] =>
+  decision.ok ? decision.events.map(({ type }) => type) : ["refused"];
+const PHOTOS = "photos.home.internal";
+
+describe("a device's update", () => {
+  it("[D2] adds, and its records are served at once", () => {
+    const names = new Names();
+    expect(codeOf(names.update("nas", [add(PHOTOS, "A", "10.59.7.2"), add(PHOTOS, "TXT", '"x"')]))).toBe("ok");
+    expect(names.served(PHOTOS)).toEqual(["A 300 10.59.7.2", 'TXT 300 "x"']);
+    expect(names.views(PHOTOS)).toEqual([names.idOfSubnet("home")]);
+  });
+
+  it("[D3] that repeats what is there appends nothing and lives on", () => {
+    const names = new Names();
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]);
+    const set: RecordChange[] = [{ kind: "delete-rrset", name: PHOTOS, type: "A" }, add(PHOTOS, "A", "10.59.7.2")];
+    for (let hour = 0; hour < 100; hour += 1) expect(eventsOf(names.later(3600).update("nas", set))).toEqual([]);
+    expect(names.do({ type: "leases.expire" }, "clock").ok).toBe(true);
+    expect(names.served(PHOTOS)).toEqual(["A 300 10.59.7.2"]);
+    names.later(86_401).do({ type: "leases.expire" }, "clock");
+    expect(names.served(PHOTOS)).toEqual([]);
+  });
+
+  it("[D3] has the lease that it asks for, within limits, and a longer one is logged", () => {
+    const names = new Names();
+    const first = names.update("nas", [add(PHOTOS, "A", "10.59.7.2")], { lease: 60 });
+    expect(first.ok && first.answer).toEqual({ kind: "updated", lease: 60 });
+    expect(eventsOf(names.update("nas", [add(PHOTOS, "A", "10.59.7.2")], { lease: 3600 }))).toEqual(["dns.updated"]);
+    expect(eventsOf(names.update("nas", [add(PHOTOS, "A", "10.59.7.2")], { lease: 600 }))).toEqual([]);
+    const long = names.update("nas", [add(PHOTOS, "A", "10.59.7.2")], { lease: 10_000_000 });
+    expect(long.ok && long.answer).toEqual({ kind: "updated", lease: 7 * 86_400 });
+  });
+
+  it("[D2] is of one TTL for all of an RRset, and a TTL with the top bit is zero (U27 U28)", () => {
+    const names = new Names();
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.2", 60)]);
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.9", 90)]);
+    expect(names.served(PHOTOS)).toEqual(["A 90 10.59.7.2", "A 90 10.59.7.9"]);
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.9", 0x8000_0000)]);
+    expect(names.served(PHOTOS)).toEqual(["A 0 10.59.7.2", "A 0 10.59.7.9"]);
+  });
+
+  it("[D2] keeps an alias alone, without a word (U29)", () => {
+    const names = new Names();
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]);
+    expect(eventsOf(names.update("nas", [add(PHOTOS, "CNAME", "nas.home.internal")]))).toEqual([]);
+    const switched = [{ kind: "delete-rrset", name: PHOTOS, type: "A" } as const, add(PHOTOS, "CNAME", "a.example")];
+    names.update("nas", switched);
+    expect(eventsOf(names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]))).toEqual([]);
+    names.update("nas", [add(PHOTOS, "CNAME", "b.example", 60)]);
+    expect(names.served(PHOTOS)).toEqual(["CNAME 60 b.example"]);
+    // Its own name has its address by itself.
+    expect(eventsOf(names.update("nas", [add("nas.home.internal", "CNAME", "b.example")]))).toEqual([]);
+  });
+
+  it("[D2] passes over SOA and over NS at an apex, and takes no delegation and nothing of DNSSEC (U30 U33)", () => {
+    const names = new Names();
+    const soa = "a.example b.example 999999999 1 1 1 1";
+    expect(eventsOf(names.update("nas", [add("home.internal", "SOA", soa)]))).toEqual([]);
+    expect(eventsOf(names.update("nas", [{ kind: "delete-rrset", name: "home.internal", type: "NS" }]))).toEqual([]);
+    expect(codeOf(names.update("nas", [add(PHOTOS, "NS", "ns.example")]))).toBe("NOT_AUTHORIZED");
+    expect(codeOf(names.update("nas", [add(PHOTOS, "NSEC", "\\# 0")]))).toBe("NOT_AUTHORIZED");
+  });
+
+  it("[D2] deletes a value whose name is in another case, and what is not there (U31 U36)", () => {
+    const names = new Names();
+    names.update("nas", [add(PHOTOS, "CNAME", "WWW.Example.Test")]);
+    names.update("nas", [{ kind: "delete-value", name: PHOTOS, type: "CNAME", value: "www.example.test" }]);
+    expect(names.served(PHOTOS)).toEqual([]);
+    expect(eventsOf(names.update("nas", [{ kind: "delete-name", name: PHOTOS }]))).toEqual([]);
+  });
+});
+
+describe("prerequisites", () => {
+  const ask = (...prerequisites: Prerequisite[]): Partial<DnsUpdate> => ({ prerequisites });
+
+  it("[D2] fail each with its own code, and then nothing is changed (U9 to U16)", () => {
+    const names = new Names();
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.2"), add(PHOTOS, "A", "10.59.7.9")]);
+    const change = [add("x.home.internal", "A", "10.59.7.2")];
+    const cases: [Prerequisite, string][] = [
+      [{ kind: "name-in-use", name: "nobody.home.internal" }, "DNS_NAME_ABSENT"],
+      [{ kind: "name-not-in-use", name: PHOTOS }, "DNS_NAME_IN_USE"],
+      [{ kind: "rrset-exists", name: PHOTOS, type: "TXT" }, "DNS_RRSET_ABSENT"],
+      [{ kind: "rrset-absent", name: PHOTOS, type: "A" }, "DNS_RRSET_EXISTS"],
+      [{ kind: "rrset-equals", name: PHOTOS, type: "A", values: ["10.59.7.2"] }, "DNS_RRSET_ABSENT"],
+      [{ kind: "outside", name: "a.example" }, "DNS_NOT_ZONE"],
+    ];
+    for (const [each, code] of cases) expect(codeOf(names.update("nas", change, ask(each)))).toBe(code);
+    expect(names.served("x.home.internal")).toEqual([]);
+    const met: Prerequisite[] = [
+      { kind: "rrset-equals", name: PHOTOS, type: "A", values: ["10.59.7.9", "10.59.7.2"] },
+      { kind: "name-in-use", name: "nas.home.internal" },
+      { kind: "rrset-exists", name: "home.internal", type: "SOA" },
+      // An empty non-terminal is not in use (U15); a wildcard is one name (U18).
+      { kind: "name-not-in-use", name: "b.home.internal" },
+    ];
+    expect(codeOf(names.update("nas", change, ask(...met)))).toBe("ok");
+  });
+
+  it("[D2] are looked at in order, whole sets last (U16 U17)", () => {
+    const names = new Names();
+    const whole: Prerequisite = { kind: "rrset-equals", name: PHOTOS, type: "A", values: ["10.59.7.2"] };
+    const absent: Prerequisite = { kind: "name-in-use", name: PHOTOS };
+    const outside: Prerequisite = { kind: "outside", name: "a.example" };
+    expect(codeOf(names.update("nas", [], ask(whole, absent)))).toBe("DNS_NAME_ABSENT");
+    expect(codeOf(names.update("nas", [], ask(absent, outside)))).toBe("DNS_NAME_ABSENT");
+    expect(codeOf(names.update("nas", [], ask(outside, absent)))).toBe("DNS_NOT_ZONE");
+  });
+
+  it("[D2] compare the SOA as it is served (U19)", () => {
+    const names = new Names();
+    const soaOf = (serial: number): Prerequisite => {
+      const value = `ns.home.internal hostmaster.home.internal ${serial} 1200 180 1209600 5`;
+      return { kind: "rrset-equals", name: "home.internal", type: "SOA", values: [value] };
+    };
+    expect(codeOf(names.update("nas", [], ask(soaOf(names.state.dnsRevision))))).toBe("ok");
+    expect(codeOf(names.update("nas", [], ask(soaOf(1))))).toBe("DNS_RRSET_ABSENT");
+  });
+});
+
+describe("who may publish what", () => {
+  it("[D3] a server any name, by the zone above it, which need not be ours", () => {
+    const names = new Names();
+    const name = "photos.example.com";
+    expect(codeOf(names.update("nas", [add(name, "A", "10.59.7.2")], { zone: "example.com" }))).toBe("ok");
+    expect(names.served(name)).toEqual(["A 300 10.59.7.2"]);
+    expect(codeOf(names.update("nas", [], { zone: "example.com" }))).toBe("DNS_NOT_AUTHORITATIVE");
+    expect(codeOf(names.update("nas", [add(name, "A", "10.59.7.2")], { zone: "." }))).toBe("DNS_NOT_AUTHORITATIVE");
+    expect(codeOf(names.update("nas", [add(name, "A", "10.59.7.2")]))).toBe("DNS_NOT_ZONE");
+  });
+
+  it("[D3] nobody what is another's, an operator's or the gateway's", () => {
+    const names = new Names();
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]);
+    names.record("www.home.internal", "A", "10.59.7.1");
+    const taken = [PHOTOS, "www.home.internal", "nas.home.internal", "_acme-challenge.nas.home.internal"];
+    const reserved = ["ns.home.internal", "*.home.internal", "com", "x.localhost", "9.7.59.10.in-addr.arpa"];
+    for (const name of [...taken, ...reserved, "home.internal"]) {
+      const zone = name === "home.internal" ? name : name.slice(name.indexOf(".") + 1);
+      const code = codeOf(names.update("box", [add(name, "A", "10.59.7.4")], { zone }));
+      expect([name, code]).toEqual([name, "NOT_AUTHORIZED"]);
+    }
+    expect(codeOf(names.update("box", [{ kind: "delete-name", name: PHOTOS }]))).toBe("NOT_AUTHORIZED");
+    // What goes is free for the next.
+    names.update("nas", [{ kind: "delete-name", name: PHOTOS }]);
+    expect(codeOf(names.update("box", [add(PHOTOS, "A", "10.59.7.4")]))).toBe("ok");
+  });
+
+  it("[D3] a client nothing until it is let, then what is below zones of ours, and what an operator says yes to", () => {
+    const names = new Names();
+    const change = [add(PHOTOS, "A", "10.59.7.3")];
+    expect(codeOf(names.update("laptop", change))).toBe("NOT_AUTHORIZED");
+    names.edit("laptop", { dns: "auto" });
+    expect(codeOf(names.update("laptop", change))).toBe("ok");
+    const shop = [add("shop.example.com", "A", "10.59.7.3")];
+    expect(codeOf(names.update("laptop", shop, { zone: "example.com" }))).toBe("APPROVAL_PENDING");
+    names.do({ type: "name.allow", id: names.find("laptop").id, name: "example.com", allowed: true }, "api:root");
+    expect(codeOf(names.update("laptop", shop, { zone: "example.com" }))).toBe("ok");
+    names.do({ type: "name.allow", id: names.find("laptop").id, name: "example.com", allowed: false }, "api:root");
+    expect([names.served("shop.example.com"), names.served(PHOTOS)]).toEqual([[], ["A 300 10.59.7.3"]]);
+  });
+
+  it("[D3] with the right `ask` each name waits, and a delegated zone is a yes", () => {
+    const names = new Names();
+    names.edit("laptop", { dns: "ask" });
+    expect(codeOf(names.update("laptop", [add(PHOTOS, "A", "10.59.7.3")]))).toBe("APPROVAL_PENDING");
+    names.edit("laptop", { zones: ["lap.example"] });
+    const apex = [add("lap.example", "A", "10.59.7.3")];
+    expect(codeOf(names.update("laptop", apex, { zone: "lap.example" }))).toBe("ok");
+    expect(codeOf(names.edit("nas", { zones: ["lap.example"] }))).toBe("CONFLICT");
+    expect(codeOf(names.update("nas", [add("x.lap.example", "A", "10.59.7.2")], { zone: "lap.example" }))).toBe(
+      "NOT_AUTHORIZED",
+    );
+  });
+
+  it("[D3] what it put there goes with its right, its device and its subnet, in the same change", () => {
+    for (const end of ["right", "device", "subnet", "kind"] as const) {
+      const names = new Names();
+      names.update("nas", [add("photos.example.com", "A", "10.59.7.2")], { zone: "example.com" });
+      const { id } = names.find("nas");
+      if (end === "right") names.edit("nas", { dns: "off" });
+      else if (end === "kind") names.edit("nas", { kind: "client" });
+      else if (end === "device") names.do({ type: "device.remove", id });
+      else names.do({ type: "subnet.remove", id: names.idOfSubnet("home") });
+      expect([end, namesOfDevice(names.state, id), names.state.names.size]).toEqual([end, [], 0]);
+    }
+  });
+
+  it("[D3] no more than its quota, of records and of changes", () => {
+    const names = new Names();
+    const many = Array.from({ length: 101 }, (_, n) => add(PHOTOS, "TXT", `"${n}"`));
+    expect(codeOf(names.update("nas", many))).toBe("QUOTA_EXCEEDED");
+    for (let n = 0; n < 512; n += 1)
+      names.update("nas", [
+        add(PHOTOS, "TXT", `"${n}"`),
+        { kind: "delete-name", name: PHOTOS },
+        add(PHOTOS, "TXT", `"${n}"`),
+      ]);
+    expect(codeOf(names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]))).toBe("EVENT_QUOTA_EXCEEDED");
+    expect(codeOf(names.update("box", [add("b.home.internal", "A", "10.59.7.4")]))).toBe("ok");
+  });
+});
+
+describe("names of devices", () => {
+  it("[D7] each has its own, forward and reverse, where it is, and the name follows it", () => {
+    const names = new Names();
+    const { address } = names.find("nas");
+    const reverse = `${address.split(".").toReversed().join(".")}.in-addr.arpa`;
+    expect(names.served("nas.home.internal")).toEqual([`A 60 ${address}`]);
+    expect(names.served(reverse)).toEqual(["PTR 60 nas.home.internal"]);
+    names.edit("nas", { name: "store" });
+    expect([names.served("nas.home.internal"), names.served(reverse)]).toEqual([[], ["PTR 60 store.home.internal"]]);
+    names.do({ type: "subnet.edit", id: names.idOfSubnet("home"), zone: "example.net" });
+    expect(names.served("store.example.net")).toEqual([`A 60 ${address}`]);
+  });
+
+  it("[D4] an explicit PTR wins, and an operator's host has one by its address (F30)", () => {
+    const names = new Names();
+    names.record("printer.home.internal", "A", "10.59.7.200");
+    expect(names.served("200.7.59.10.in-addr.arpa")).toEqual(["PTR 60 printer.home.internal"]);
+    expect(names.views("200.7.59.10.in-addr.arpa")).toBeNull();
+    names.record("200.7.59.10.in-addr.arpa", "PTR", "other.example");
+    expect(names.served("200.7.59.10.in-addr.arpa")).toEqual(["PTR 300 other.example"]);
+    // Of an address that is no network's of ours nothing is said.
+    names.record("far.home.internal", "A", "203.0.113.9");
+    expect(names.served("9.113.0.203.in-addr.arpa")).toEqual([]);
+  });
+
+  it("[D7] a device cannot take the name that another one has published", () => {
+    const names = new Names();
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]);
+    expect(codeOf(names.device("photos"))).toBe("CONFLICT");
+    expect(codeOf(names.edit("box", { name: "photos" }))).toBe("CONFLICT");
+  });
+});
+
+describe("an operator's records", () => {
+  it("[D3] are added, edited and removed, and their RRset has one TTL", () => {
+    const names = new Names();
+    names.record("www.home.internal", "A", "10.59.7.200", 60);
+    names.record("www.home.internal", "A", "10.59.7.201", 120);
+    expect(names.served("www.home.internal")).toEqual(["A 120 10.59.7.200", "A 120 10.59.7.201"]);
+    const first = tableGet(names.state.names, "www.home.internal")?.records[0]?.id;
+    expect(names.do({ type: "record.edit", id: first ?? "", ttl: 30, value: "10.59.7.202" }, "api:root").ok).toBe(true);
+    expect(names.served("www.home.internal")).toEqual(["A 30 10.59.7.201", "A 30 10.59.7.202"]);
+    names.do({ type: "record.remove", id: first ?? "" }, "api:root");
+    expect(names.served("www.home.internal")).toEqual(["A 30 10.59.7.201"]);
+  });
+
+  it("[D3] contradict nothing that is there", () => {
+    const names = new Names();
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]);
+    names.record("www.home.internal", "A", "10.59.7.200");
+    expect(codeOf(names.record(PHOTOS, "A", "10.59.7.9"))).toBe("CONFLICT");
+    expect(codeOf(names.record("www.home.internal", "A", "10.59.7.200"))).toBe("CONFLICT");
+    expect(codeOf(names.record("www.home.internal", "CNAME", "a.example"))).toBe("CONFLICT");
+    expect(codeOf(names.record("nas.home.internal", "CNAME", "a.example"))).toBe("CONFLICT");
+    expect(codeOf(names.record("home.internal", "CNAME", "a.example"))).toBe("INVALID_REQUEST");
+    expect(codeOf(names.record("x.home.internal", "SOA", "a b 1 1 1 1 1"))).toBe("INVALID_REQUEST");
+    const seen = {
+      type: "record.add",
+      name: "y.home.internal",
+      recordType: "A",
+      value: "10.59.7.9",
+      ttl: null,
+    } as const;
+    expect(codeOf(names.do({ ...seen, views: ["lan:lan9"] }))).toBe("INVALID_REQUEST");
+    expect(codeOf(names.do({ ...seen, views: [names.idOfSubnet("home")] }))).toBe("ok");
+    expect(codeOf(names.record("y.home.internal", "TXT", '"x"'))).toBe("ok");
+  });
+});
