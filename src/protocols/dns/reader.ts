@@ -69,7 +69,8 @@ export class Reader {
   take(octets: number): Uint8Array {
     this.need(octets);
     this.#spend(octets);
-    const taken = this.bytes.slice(this.at, this.at + octets);
+    // Not `slice`: of what Node calls a Buffer it is no copy.
+    const taken = new Uint8Array(this.bytes.subarray(this.at, this.at + octets));
     this.at += octets;
     return taken;
   }

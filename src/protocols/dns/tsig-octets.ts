@@ -20,7 +20,8 @@ export function digestInput(
   before: Uint8Array,
   variables: Variables,
 ): Uint8Array {
-  const unsigned = bytes.slice(0, record.offset);
+  // Not `slice`: of what Node calls a Buffer it is no copy.
+  const unsigned = new Uint8Array(bytes.subarray(0, record.offset));
   new DataView(unsigned.buffer).setUint16(0, record.originalId);
   countAdditional(unsigned, -1);
   return digestOf(before, unsigned, record.keyName.key, record, variables);

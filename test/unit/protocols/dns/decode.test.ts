@@ -210,6 +210,15 @@ describe("a message that is read", () => {
   });
 });
 
+describe("what was read of a Buffer", () => {
+  it("is a copy, which stays when the Buffer is used again", () => {
+    const bytes = Buffer.from(message({ sections: [[], [record({ type: 300, data: hex("0102") })]] }));
+    const { data } = decodeMessage(bytes).message.answers[0] ?? {};
+    bytes.fill(0);
+    expect(data).toEqual({ kind: "opaque", bytes: hex("0102") });
+  });
+});
+
 describe("[dns F3] EDNS", () => {
   const opt = (options: { owner?: string; octets?: number; ttl?: number; data?: Uint8Array }): Uint8Array =>
     record({ owner: ".", type: TYPE.OPT, class: 1232, ...options });

@@ -87,6 +87,13 @@ describe("a signed request", () => {
     expect(ours.bytes.length - UNSIGNED.length).toBe(tsigOctets(KEY.name));
   });
 
+  it("[dns T5] is not changed by being verified, a Buffer neither", () => {
+    const bytes = Buffer.from(patch(signed(), 0, "ffff"));
+    const before = bytes.toString("hex");
+    expect(request(bytes).kind).toBe("verified");
+    expect(bytes.toString("hex")).toBe(before);
+  });
+
   it("[dns T25] is unsigned only if there is no signature", () => {
     expect(request(UNSIGNED)).toEqual({ kind: "unsigned" });
   });
