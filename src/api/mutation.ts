@@ -13,11 +13,10 @@ import { isoTime, type mutationHeaders, type mutationQuery } from "./schemas/fie
 import type { PlanDocument, ResultDocument } from "./schemas/plan.ts";
 import { waitForSeq } from "./settle.ts";
 import { deviceView } from "./views/device.ts";
-import { deviceContext } from "./device-context.ts";
 import { checksOf } from "./plan-checks.ts";
 import { planView } from "./views/plan.ts";
 import { subnetView } from "./views/subnet.ts";
-import { portReader } from "./port-reader.ts";
+import { deviceContext, portReader } from "./view-contexts.ts";
 
 type Accepted = Extract<Outcome, { ok: true }>;
 

@@ -148,8 +148,11 @@ class Daemon {
     await this.#openApi(store, eventLog, controller, clock, readiness);
     if (this.#fault !== null) saySafeMode(this.#announce, this.#fault);
     if (!store.ok) return;
-    const socket = `${config.runtimeDir}/portreeve.sock`;
-    sayReady(this.#announce, this.#api, { socket, sockets: this.#sockets(), degraded: readiness.degraded() });
+    sayReady(this.#announce, this.#api, {
+      socket: this.#socketPath,
+      sockets: this.#sockets(),
+      degraded: readiness.degraded(),
+    });
     await sayFirstLink(this.#announce, this.#log, this.#api);
     await this.#care?.start();
   }
@@ -359,20 +362,22 @@ class Daemon {
       condition: () => ({ fault: this.#fault, verification: this.#care?.verification ?? null }),
     });
     const listen = config.api.listen === null ? null : parseListen(config.api.listen);
-    const socketPath = `${config.runtimeDir}/portreeve.sock`;
     const { tls, hosts } = config.api;
     const external = () => reportedAddresses(controller.state);
     const tokenFile = `${config.dataDir}/api-token`;
-    this.#api = await openApi(deps, { socketPath, listen, tokenFile, tls, hosts, external });
+    this.#api = await openApi(deps, { socketPath: this.#socketPath, listen, tokenFile, tls, hosts, external });
+  }
+
+  get #socketPath(): string {
+    return `${this.#options.loaded.config.runtimeDir}/portreeve.sock`;
   }
 
   #sockets(): string[] {
-    const { config } = this.#options.loaded;
     const pcp = (this.#pcp?.served ?? []).map(
       (each) => `port control ${each.interface} ${each.address}:${SERVER_PORT}`,
     );
     const tcp = this.#api?.address ?? null;
-    return [...pcp, `api ${config.runtimeDir}/portreeve.sock`, ...(tcp === null ? [] : [`api ${tcp}`])];
+    return [...pcp, `api ${this.#socketPath}`, ...(tcp === null ? [] : [`api ${tcp}`])];
   }
 
   #enterSafeMode(controller: Controller, fault: PortreeveError): void {

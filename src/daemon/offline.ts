@@ -4,7 +4,7 @@ import { removeWireguard } from "../adapters/wireguard/target.ts";
 import type { ReplayReport } from "../cli/programs.ts";
 import type { Seq } from "../events/envelope.ts";
 import { copyForReading } from "../events/leveldb/log-copy.ts";
-import { planSalvage, type Salvage } from "../events/leveldb/salvage.ts";
+import { planSalvage as planOf, type Salvage } from "../events/leveldb/salvage.ts";
 import { openSnapshots } from "../events/snapshot-store.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { refold } from "../controller/history.ts";
@@ -35,8 +35,8 @@ export async function replayDataDir(dataDir: string, to: Seq | null): Promise<Re
   }
 }
 
-export function plan(dataDir: string, restore: Seq | "newest" | null): Promise<Salvage> {
-  return planSalvage(dataDir, { foldVersion: REDUCER_VERSION, ...(restore !== null && { restore }) });
+export function planSalvage(dataDir: string, restore: Seq | "newest" | null): Promise<Salvage> {
+  return planOf(dataDir, { foldVersion: REDUCER_VERSION, ...(restore !== null && { restore }) });
 }
 
 /**

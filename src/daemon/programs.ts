@@ -5,7 +5,7 @@ export const programsOf = (version: string): Programs => ({
   run: async (options) => await (await import("./daemon.ts")).runDaemon({ ...options, version }),
   replay: async (dataDir, to) => await (await import("./offline.ts")).replayDataDir(dataDir, to),
   verifyLog: async (dataDir) => await (await import("../events/leveldb/verify.ts")).verifyLog(dataDir),
-  planSalvage: async (dataDir, restore) => await (await import("./offline.ts")).plan(dataDir, restore),
+  planSalvage: async (dataDir, restore) => await (await import("./offline.ts")).planSalvage(dataDir, restore),
   acceptLog: async (dataDir) => await (await import("../events/leveldb/restored.ts")).acceptLog(dataDir),
   addException: async (exception) => await (await import("./firewall-exceptions.ts")).addException(exception),
   findExceptions: async () => await (await import("./firewall-exceptions.ts")).findExceptions(),

@@ -3,7 +3,7 @@ import { tableGet } from "../../lib/table.ts";
 import { deviceNamed } from "../../reducers/device.ts";
 import type { Device } from "../../reducers/state.ts";
 import type { ApiDeps, DeviceKeys } from "../deps.ts";
-import { deviceContext } from "../device-context.ts";
+import { deviceContext } from "../view-contexts.ts";
 import type { MutationRequest, Mutations } from "../mutation.ts";
 import { invalid, notFound } from "../problem.ts";
 import {

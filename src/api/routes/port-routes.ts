@@ -8,7 +8,7 @@ import type { Mapping } from "../../reducers/state.ts";
 import type { ApiDeps } from "../deps.ts";
 import { jsonArray } from "../json-array.ts";
 import type { Mutations } from "../mutation.ts";
-import { portReader } from "../port-reader.ts";
+import { portReader } from "../view-contexts.ts";
 import { notFound } from "../problem.ts";
 import type { App } from "../typed-app.ts";
 import { decimal, waitQuery } from "../schemas/fields.ts";

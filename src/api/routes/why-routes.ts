@@ -2,7 +2,7 @@ import { z } from "zod";
 import { tableGet } from "../../lib/table.ts";
 import type { ApiDeps } from "../deps.ts";
 import { Places } from "../places.ts";
-import { portContext } from "../port-reader.ts";
+import { portContext } from "../view-contexts.ts";
 import { recordsAbout } from "../record-stream.ts";
 import { waitQuery } from "../schemas/fields.ts";
 import { provenanceSchema } from "../schemas/provenance.ts";
