@@ -22,7 +22,8 @@ import {
   tokenSchema,
   totpBody,
 } from "../schemas/account.ts";
-import { isoTime, isoTimeOrNull, mutationHeaders, mutationQuery, waitQuery } from "../schemas/fields.ts";
+import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
+import { mutationHeaders, mutationQuery, waitQuery } from "../schemas/fields.ts";
 import { mutation, planSchema } from "../schemas/plan.ts";
 import type { Secret } from "../../events/secret.ts";
 import type { Command } from "../../reducers/decide/command.ts";

@@ -12,7 +12,7 @@ import type { Mutations } from "../mutation.ts";
 import { invalid, notFound } from "../problem.ts";
 import { linkRedeem, oneTimeLink } from "../schemas/account.ts";
 import { type DeviceConfigDocument, deviceConfigSchema } from "../schemas/device.ts";
-import { isoTime } from "../schemas/fields.ts";
+import { isoTime } from "../../lib/iso-time.ts";
 import type { App } from "../typed-app.ts";
 import { deviceFor } from "./device-routes.ts";
 import { visitorOf } from "./session-routes.ts";

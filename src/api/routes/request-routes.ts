@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { REQUEST_LOG_MAX } from "../../lib/request-log.ts";
 import type { ApiDeps } from "../deps.ts";
-import { decimalOr, isoTime, waitQuery } from "../schemas/fields.ts";
+import { isoTime } from "../../lib/iso-time.ts";
+import { decimalOr, waitQuery } from "../schemas/fields.ts";
 import { requestSchema } from "../schemas/status.ts";
 import type { App } from "../typed-app.ts";
 

@@ -9,7 +9,7 @@ import type { Session } from "../auth/sessions.ts";
 import { signInPage, signInScript } from "../auth/sign-in-page.ts";
 import { notFound } from "../problem.ts";
 import { redeemBody, redeemed, type SessionDocument, sessionSchema, signInBody } from "../schemas/account.ts";
-import { isoTime } from "../schemas/fields.ts";
+import { isoTime } from "../../lib/iso-time.ts";
 import type { App } from "../typed-app.ts";
 
 /** Signing in and out, and who is signed in. Sessions are no events: they end with the process. */

@@ -5,7 +5,8 @@ import { notFound } from "../problem.ts";
 import type { App } from "../typed-app.ts";
 import { planView } from "../views/plan.ts";
 import type { UnloggedActs } from "../unlogged-acts.ts";
-import { flag, isoTime, mutationHeaders, seqParam, waitQuery } from "../schemas/fields.ts";
+import { isoTime } from "../../lib/iso-time.ts";
+import { flag, mutationHeaders, seqParam, waitQuery } from "../schemas/fields.ts";
 import { planSchema } from "../schemas/plan.ts";
 import { snapshotCheck, type SnapshotDocument, snapshotSchema, snapshotWithState } from "../schemas/history.ts";
 

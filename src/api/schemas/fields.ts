@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { isoTime } from "../../lib/iso-time.ts";
 import { CONFIRM_WITHIN_MAX_SECONDS } from "../../reducers/decide/confirmation.ts";
 
 /** Shapes that several documents share. Times are ISO 8601, durations seconds, addresses canonical text. */
@@ -22,9 +21,6 @@ export const seqParam = decimal(z.number().int().nonnegative());
 export const flag = z.enum(["true", "false"]);
 
 export const managedBy = z.string().nullable().describe("the declaration that made it; null: nobody declared it");
-
-export { isoTime };
-export const isoTimeOrNull = (ms: number | null): string | null => (ms === null ? null : isoTime(ms));
 
 /** Of every GET: answer only when the state has reached this record and the kernel agrees. */
 export const waitQuery = {

@@ -1,7 +1,7 @@
 import { kindNamed } from "../../reducers/objects/index.ts";
 import type { State } from "../../reducers/state.ts";
 import type { ConfirmationDocument } from "../schemas/change.ts";
-import { isoTime } from "../schemas/fields.ts";
+import { isoTime } from "../../lib/iso-time.ts";
 
 /** What waits for a confirmation, the most urgent first. Pure. */
 export function confirmationsView(state: State): ConfirmationDocument[] {

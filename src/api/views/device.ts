@@ -9,7 +9,7 @@ import { siteInterface, tunnelInterface } from "../../reducers/served.ts";
 import { type Device, type State, type Usage, usageKey } from "../../reducers/state.ts";
 import { tokensOf } from "../../reducers/usage.ts";
 import type { DeviceDocument, TrafficDocument } from "../schemas/device.ts";
-import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
+import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
 
 export interface DeviceContext {
   readonly state: State;

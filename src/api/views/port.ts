@@ -2,7 +2,7 @@ import type { Deadlines } from "../../reducers/decide/command.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
 import { seenSource } from "../../reducers/select/forward-rows.ts";
 import type { Device, Mapping, State } from "../../reducers/state.ts";
-import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
+import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
 import type { Block, Condition, Port } from "../schemas/port.ts";
 import { registeredAt, strangerId } from "./device.ts";
 import { type PortRow, rowError, rowSync } from "./rows.ts";

@@ -1,7 +1,7 @@
 import type { PortreeveRecord } from "../../events/index.ts";
 import type { Mapping } from "../../reducers/state.ts";
 import { type Unanswered, unansweredOf, unansweredText } from "../../reducers/unanswered.ts";
-import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
+import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
 import type { Provenance } from "../schemas/provenance.ts";
 import { type PortContext, portView } from "./port.ts";
 import { recordView } from "./record.ts";

@@ -1,5 +1,5 @@
 import type { PassReport, Reconciler } from "../../reconcilers/contract.ts";
-import { isoTime, isoTimeOrNull } from "../schemas/fields.ts";
+import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
 import type { PassDocument, ReconcilerDocument } from "../schemas/status.ts";
 
 export function passView(pass: PassReport): PassDocument {

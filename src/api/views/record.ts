@@ -1,5 +1,5 @@
 import type { PortreeveRecord } from "../../events/index.ts";
-import { isoTime } from "../schemas/fields.ts";
+import { isoTime } from "../../lib/iso-time.ts";
 import type { RecordDocument } from "../schemas/history.ts";
 
 /** A record as the contract has it: the envelope and the event in one flat document. */

@@ -1,6 +1,6 @@
 import { hashedText } from "../../reducers/state-json.ts";
 import type { State } from "../../reducers/state.ts";
-import { isoTime } from "../schemas/fields.ts";
+import { isoTime } from "../../lib/iso-time.ts";
 
 /** The document of a state, in pieces, a turn of the event loop for each: it may be 100 MB. */
 export async function* stateDocument(state: State): AsyncGenerator<string> {

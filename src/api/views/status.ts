@@ -6,7 +6,7 @@ import type { State } from "../../reducers/state.ts";
 import type { Reconciler } from "../../reconcilers/contract.ts";
 import type { Info, Readiness } from "../deps.ts";
 import { confirmationsView } from "./confirmation.ts";
-import { isoTime } from "../schemas/fields.ts";
+import { isoTime } from "../../lib/iso-time.ts";
 import type { StatusDocument } from "../schemas/status.ts";
 
 export interface StatusContext {

@@ -1,6 +1,6 @@
 import type { PortreeveRecord } from "../../events/index.ts";
 import type { Reconciler } from "../../reconcilers/contract.ts";
-import { isoTime } from "../schemas/fields.ts";
+import { isoTime } from "../../lib/iso-time.ts";
 import type { WhyDocument } from "../schemas/why.ts";
 import type { Found, Owner } from "../why.ts";
 import { noteText, rowView } from "./provenance.ts";
