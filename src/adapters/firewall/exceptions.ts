@@ -3,7 +3,7 @@ import { unreachable } from "../../lib/assert.ts";
 import type { FilterChain } from "../../lib/packet-filter.ts";
 import { words } from "../../protocols/iptables-save/rule.ts";
 import type { ExceptionStep } from "../../reducers/doctor/exception.ts";
-import { command, succeeds } from "./command.ts";
+import { runProgram, succeeds } from "./program.ts";
 import { bindInterface, firewalldPolicies } from "./firewalld-policies.ts";
 import { legacyTables } from "./iptables-rules.ts";
 import { withoutUfwRules, withUfwRule } from "./ufw-rules.ts";
@@ -27,7 +27,7 @@ export async function addException(steps: readonly ExceptionStep[]): Promise<voi
   for (const step of steps) {
     switch (step.kind) {
       case "run":
-        if (step.unless === null || !(await succeeds(step.unless))) await command(step.command);
+        if (step.unless === null || !(await succeeds(step.unless))) await runProgram(step.command);
         break;
       case "nft-rule":
         await addNftRule(step);
@@ -45,9 +45,9 @@ export async function addException(steps: readonly ExceptionStep[]): Promise<voi
 }
 
 async function addNftRule({ family, table, chain, rule }: Extract<ExceptionStep, { kind: "nft-rule" }>): Promise<void> {
-  const listed = await command(["nft", "-s", "list", "chain", family, table, chain]);
+  const listed = await runProgram(["nft", "-s", "list", "chain", family, table, chain]);
   if (listed.split("\n").some((line) => line.trim() === rule)) return;
-  await command(["nft", "insert", "rule", family, table, chain, rule]);
+  await runProgram(["nft", "insert", "rule", family, table, chain, rule]);
 }
 
 /** Replaced in one step and with the same owner and mode. What ufw refuses is put back before anything else happens. */
@@ -65,10 +65,10 @@ async function rewriteUfwRules(change: (text: string) => string): Promise<void> 
   };
   await write(after);
   try {
-    await command(["ufw", "reload"]);
+    await runProgram(["ufw", "reload"]);
   } catch (cause) {
     await write(before);
-    await command(["ufw", "reload"]);
+    await runProgram(["ufw", "reload"]);
     throw cause;
   }
 }
@@ -91,7 +91,7 @@ export async function findExceptions(
 
 export async function removeException({ remove }: FoundException): Promise<void> {
   for (const step of remove) {
-    if (step.kind === "run") await command(step.command);
+    if (step.kind === "run") await runProgram(step.command);
     else await rewriteUfwRules((text) => withoutUfwRules(text, step.comment));
   }
 }
@@ -103,7 +103,7 @@ async function inUfw(comment: string): Promise<FoundException[]> {
   if (withoutUfwRules(file, comment) !== file) {
     found.push({ text: `a rule in ${UFW_RULES_FILE}`, remove: [{ kind: "ufw-rules", comment }] });
   }
-  const added = await command(["ufw", "show", "added"]).catch(() => "");
+  const added = await runProgram(["ufw", "show", "added"]).catch(() => "");
   for (const line of added.split("\n").filter((each) => each.endsWith(` comment '${comment}'`))) {
     const rule = line.split(" ").slice(1, -2);
     const remove = rule[0] === "route" ? ["ufw", "route", "delete", ...rule.slice(1)] : ["ufw", "delete", ...rule];
@@ -114,7 +114,7 @@ async function inUfw(comment: string): Promise<FoundException[]> {
 
 /** Chains of ufw are filled from its files. */
 async function inIptables(program: string, comment: string): Promise<FoundException[]> {
-  const saved = await command([`${program}-save`, "-t", "filter"]).catch(() => "");
+  const saved = await runProgram([`${program}-save`, "-t", "filter"]).catch(() => "");
   return saved.split("\n").flatMap((line): FoundException[] => {
     const [append, chain = "", ...rule] = words(line);
     const at = rule.indexOf("--comment");

@@ -1,5 +1,5 @@
 import type { FirewalldStep } from "../../reducers/doctor/firewalld.ts";
-import { command, succeeds } from "./command.ts";
+import { runProgram, succeeds } from "./program.ts";
 
 /** A policy's description names what was bound for it: "wan0=public", with blanks between. */
 const BOUND = /([^\s=]+)=([^\s=]+)/g;
@@ -8,21 +8,21 @@ const BOUND = /([^\s=]+)=([^\s=]+)/g;
 export async function bindInterface(step: Extract<FirewalldStep, { kind: "firewalld-bind" }>): Promise<void> {
   if (await succeeds(permanent(`--get-zone-of-interface=${step.interface}`))) return;
   const policy = `--policy=${step.policy}`;
-  const before = await command(permanent(policy, "--get-description"));
+  const before = await runProgram(permanent(policy, "--get-description"));
   const bound = new Set([...before.matchAll(BOUND)].map(([each]) => each)).add(`${step.interface}=${step.zone}`);
-  await command(permanent(policy, `--set-description=${[...bound].join(" ")}`));
-  await command(step.command);
+  await runProgram(permanent(policy, `--set-description=${[...bound].join(" ")}`));
+  await runProgram(step.command);
 }
 
 /** Those of the names that are there, and the commands that take each away. */
 export async function firewalldPolicies(
   names: readonly string[],
 ): Promise<{ readonly text: string; readonly remove: readonly (readonly string[])[] }[]> {
-  const listed = (await command(permanent("--get-policies")).catch(() => "")).split(/\s+/);
+  const listed = (await runProgram(permanent("--get-policies")).catch(() => "")).split(/\s+/);
   const found = names.filter((name) => listed.includes(name));
   return await Promise.all(
     found.map(async (name) => {
-      const description = await command(permanent(`--policy=${name}`, "--get-description"));
+      const description = await runProgram(permanent(`--policy=${name}`, "--get-description"));
       const bound = [...description.matchAll(BOUND)];
       const unbind = bound.map(([, own, zone]) => permanent(`--zone=${zone}`, `--remove-interface=${own}`));
       const also = bound.map(([, own, zone]) => `, ${own} in zone ${zone} by name`).join("");

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { FilterChain } from "../../lib/packet-filter.ts";
 import { decodeIptablesSave } from "../../protocols/iptables-save/chains.ts";
-import { command } from "./command.ts";
+import { runProgram } from "./program.ts";
 
 export interface IptablesRules {
   readonly chains: readonly FilterChain[];
@@ -20,7 +20,7 @@ export async function withIptables(native: readonly FilterChain[]): Promise<Ipta
   const unread: string[] = [];
   const read = async (program: "iptables-nft" | "iptables-legacy"): Promise<FilterChain[] | null> => {
     try {
-      return decodeIptablesSave(await command([`${program}-save`]), "ip", program);
+      return decodeIptablesSave(await runProgram([`${program}-save`]), "ip", program);
     } catch (cause) {
       unread.push(`rules of ${program} are there, and could not be read: ${(cause as Error).message}`);
       return null;

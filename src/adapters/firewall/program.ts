@@ -7,7 +7,7 @@ const TIMEOUT_MS = 30_000;
 const OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /** Another firewall's own program: what it prints, or an error with its last words. */
-export async function command(words: readonly string[]): Promise<string> {
+export async function runProgram(words: readonly string[]): Promise<string> {
   const [program = "", ...args] = words;
   const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`, LC_ALL: "C" };
   try {
@@ -23,7 +23,7 @@ export async function command(words: readonly string[]): Promise<string> {
 
 /** Whether the command ends well; one that is not installed does not. */
 export async function succeeds(words: readonly string[]): Promise<boolean> {
-  return await command(words).then(
+  return await runProgram(words).then(
     () => true,
     () => false,
   );
