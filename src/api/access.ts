@@ -67,6 +67,11 @@ export function guardDoor(app: FastifyInstance, door: Door): void {
 function checkPlace(request: FastifyRequest, { names }: Door, bySocket: boolean): void {
   const { origin, host = "", "sec-fetch-site": site } = request.headers;
   const local = request.raw.socket.localAddress ?? "";
+  // Which of several names counts is another question to each who reads them (RFC 9112 §3.2).
+  if ((request.raw.headersDistinct?.["host"]?.length ?? 0) > 1 || !/^[/*]/.test(request.raw.url ?? "/")) {
+    const message = "name the host once, in its header; a proxy's form of a request is not for us";
+    throw new RequestProblem({ code: "INVALID_REQUEST", message });
+  }
   if (!bySocket && names?.isOurs(host, local) !== true) {
     const message = `this is not ${host === "" ? "an unnamed host" : host}; use ${names?.url ?? "the socket"}`;
     throw new RequestProblem({ code: "INVALID_REQUEST", message }, 421);

@@ -123,6 +123,20 @@ describe("connections that want to hold us up", () => {
       expect(await untilClosed(socket), framing).toContain(" 400 ");
     }
   });
+  it("[A3] get nothing for two hosts, or one in the line of the request", async () => {
+    await listen();
+    const host = `Host: 127.0.0.1:${port}\r\n`;
+    for (const head of [
+      `GET /healthz HTTP/1.1\r\n${host}Host: evil.example\r\n`,
+      `GET /healthz HTTP/1.1\r\n${host}${host}`,
+      `GET http://evil.example/healthz HTTP/1.1\r\n${host}`,
+      `GET http://127.0.0.1:${port}/healthz HTTP/1.1\r\n${host}`,
+    ]) {
+      const socket = await dial();
+      socket.write(`${head}Connection: close\r\n\r\n`);
+      expect(await untilClosed(socket), head).toContain(" 400 ");
+    }
+  });
 });
 
 describe("TLS of our own", () => {
