@@ -1,4 +1,5 @@
 import { importTargets } from "./targets/import.mjs";
+import { dnsTargets } from "./targets/dns.mjs";
 import { configTargets } from "./targets/config.mjs";
 import { eventLogTargets } from "./targets/event-log.mjs";
 import { firewallTargets } from "./targets/firewalls.mjs";
@@ -16,6 +17,7 @@ export async function allTargets(load) {
     eventLogTargets,
     wireguardTargets,
     importTargets,
+    dnsTargets,
   ];
   return (await Promise.all(groups.map((group) => group(load)))).flat();
 }
