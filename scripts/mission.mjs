@@ -9,7 +9,7 @@ const json = process.argv.includes("--json");
 const features = [...readFileSync(join(ROOT, "docs/features.md"), "utf8").matchAll(/^\| ([A-Z]\d+) \| (.+) \|$/gm)].map(
   ([, id = "", title = ""]) => ({ id, title }),
 );
-const results = ["unit", "replay", END_TO_END].flatMap(readResults);
+const results = ["unit", "apart", "replay", END_TO_END].flatMap(readResults);
 
 const rows = features.map(({ id, title }) => {
   const carrying = results.filter(({ name }) => name.includes(`[${id}]`));

@@ -20,7 +20,7 @@ else {
   else {
     say("· check");
     if (!check()) fail("npm run check failed");
-    for (const project of ["unit", "replay"]) await runProject(project);
+    for (const project of ["unit", "apart", "replay"]) await runProject(project);
     // A simulation lives in a time of its own: it can have what the lab, which mostly waits, leaves of the machine.
     await Promise.all([runProject("lab"), runProject("simulation", { beside: true })]);
     await import("../test/lab/topology.mjs").then(({ sweepNamespaces }) => sweepNamespaces());
