@@ -38,7 +38,7 @@ export function decideRevert(command: SubmissionOf<"change.revert">, state: Stat
   if (refusal !== null) return { ok: false, refusal };
   const [first] = change.records as [PortreeveRecord];
   const revoke = !first.source.startsWith("api:");
-  const { events, hindered } = takeBack(change, state, now, revoke);
+  const { events, hindered } = takeBack(change, state, { at: now, revoke, lapse: false });
   for (const [ref, hindrance] of hindered) return dependents(ref, hindrance, change, state);
   const pending = confirmationOf(state, change);
   if (pending !== undefined) events.push(event("confirmation.lapsed", { id: pending.id, kept: [] }));
@@ -50,7 +50,7 @@ export function decideRevert(command: SubmissionOf<"change.revert">, state: Stat
 export function decideLapse(command: SubmissionOf<"confirmation.lapse">, state: State): Decision {
   const { id, change, now } = command;
   if (state.confirmations[id] === undefined) return accept([], { kind: "done" });
-  const { events, hindered } = takeBack(change, state, now, false);
+  const { events, hindered } = takeBack(change, state, { at: now, revoke: false, lapse: true });
   const kept = [...hindered].map(([ref, { why }]) => `${calledIn(ref, change, state)}: ${why}`);
   const [first] = change.records;
   assert(first !== undefined, "a change has a record");
@@ -84,13 +84,13 @@ function unfit({ records, before }: Change): Refusal | null {
 const givesSomething = ({ type, data }: PortreeveEvent): boolean =>
   type === "mapping.granted" || type === "lease.granted" || (type === "dns.updated" && data.added.length > 0);
 
-function takeBack(change: Change, now: State, at: number, revoke: boolean): Taken {
+function takeBack(change: Change, now: State, how: Pick<RevertTerms, "at" | "revoke" | "lapse">): Taken {
   const views = viewsOf(change, now);
   const objects = objectsOf(change.records.map((record) => record.event));
   const hindered = new Map<string, Hindrance>();
   for (;;) {
     const own = new Set([...objects.keys()].filter((ref) => !hindered.has(ref)));
-    const found = attempt(objects, { ...views, at, own, revoke });
+    const found = attempt(objects, { ...views, ...how, own });
     if (found.hindered.size === 0) return { events: found.events, hindered };
     // What stays may now be in the way of others of the same change.
     for (const [ref, hindrance] of found.hindered) hindered.set(ref, hindrance);
@@ -102,13 +102,20 @@ const STAGES: readonly Stage[] = ["take away", "edit", "give back"];
 function attempt(objects: ReadonlyMap<string, ObjectRef>, terms: RevertTerms): Taken {
   const events: PortreeveEvent[] = [];
   const hindered = new Map<string, Hindrance>();
+  // A device and its subnet may both close the same port.
+  const released = new Set<string>();
+  const isNew = ({ type, data }: PortreeveEvent): boolean => {
+    if (type !== "lease.released") return true;
+    const claim = `${data.mappingId} ${data.claimKey}`;
+    return !released.has(claim) && released.add(claim).size > 0;
+  };
   const inOrder = [...objects].filter(([ref]) => terms.own.has(ref)).sort(byKind);
   for (const stage of STAGES) {
     for (const [ref, { kind, key }] of stage === "take away" ? inOrder.toReversed() : inOrder) {
       if (kind.stage(key, terms) !== stage) continue;
       const reverted = kind.revert(key, terms);
       if ("why" in reverted) hindered.set(ref, reverted);
-      else events.push(...reverted);
+      else events.push(...reverted.filter(isNew));
     }
   }
   return { events, hindered };

@@ -8,7 +8,7 @@ import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { namesOfDevice } from "../dns-record.ts";
 import { viewOf } from "../dns-view.ts";
 import { wanOf } from "../select/device-wan.ts";
-import { allowanceKey, type Device, type State } from "../state.ts";
+import { allowanceKey, type Device, type Mapping, type State } from "../state.ts";
 import {
   CHANGED_SINCE,
   type Description,
@@ -21,7 +21,7 @@ import {
   timeText,
   unchanged,
 } from "./kind.ts";
-import { openedSince } from "./subnet.ts";
+import { closedByLapse, openedSince, released } from "./subnet.ts";
 
 const KIND = "device";
 
@@ -46,10 +46,9 @@ export const devices = objectKind<Device>({
       const by = [refOf("allowance", allowanceKey(device, protocol, internalPort))];
       return { why: `it was allowed ${internalPort}/${protocol} since`, by };
     }
-    return (
-      openedSince(mappingsOf(terms.now, now), terms) ??
-      namedSince(now, terms) ?? [event("device.removed", { id: now.id, reason: "operator" })]
-    );
+    const there = mappingsOf(terms.now, now);
+    const gone = event("device.removed", { id: now.id, reason: "operator" });
+    return openedSince(there, terms) ?? namedSince(now, terms) ?? [...closedByLapse(there, terms), gone];
   },
   edit(versions, terms) {
     const { now } = versions;
@@ -57,12 +56,14 @@ export const devices = objectKind<Device>({
     if (fields === null) return changedSince(now);
     if (Object.keys(fields).length === 0) return [];
     const wanted: Device = { ...now, ...fields };
+    const [left, byRight] = [leftBehind(wanted, now, terms), openedByRight(wanted, now, terms)];
     const hindrance =
       rivalOf(wanted, terms) ??
-      leftBehind(wanted, now, terms) ??
-      openedByRight(wanted, now, terms) ??
+      openedSince(left, terms) ??
+      hindranceOf(byRight, terms) ??
       namedByRight(wanted, now, terms);
-    return hindrance ?? [event("device.changed", { id: now.id, ...fields })];
+    const closed = [...closedByLapse(left, terms), ...byRight.flatMap(released)];
+    return hindrance ?? [...closed, event("device.changed", { id: now.id, ...fields })];
   },
   giveBack({ createdAt: _at, createdSeq: _seq, revision: _revision, ...device }, terms) {
     if (device.expiresAt !== null && device.expiresAt <= terms.at) return [];
@@ -130,14 +131,11 @@ function rivalOf(device: Pick<Device, "id" | Field | "interface">, { now }: Reve
 }
 
 /** Ports that lead to the address, or are on the WAN, that it would leave: nothing of the change moves them back. */
-function leftBehind(wanted: Device, now: Device, terms: RevertTerms): Hindrance | null {
+function leftBehind(wanted: Device, now: Device, terms: RevertTerms): Mapping[] {
   const wan = wanOf(terms.now, wanted);
   const moves = wanted.address !== now.address;
   const there = wanted.wan === now.wan && !moves ? [] : mappingsOf(terms.now, now);
-  return openedSince(
-    there.filter((mapping) => moves || mapping.wan !== wan),
-    terms,
-  );
+  return there.filter((mapping) => moves || mapping.wan !== wan);
 }
 
 /** Names that it was let have, or has taken, since the change that made it. */
@@ -165,12 +163,15 @@ function namedByRight(wanted: Device, now: Device, { now: state, own }: RevertTe
 }
 
 /** What it opened itself since it got the right that it would lose. */
-function openedByRight(wanted: Device, now: Device, { now: state, own }: RevertTerms): Hindrance | null {
-  if (wanted.ports !== "off" || now.ports === "off") return null;
-  const opened = mappingsOf(state, now).filter(({ id, claims }) => {
+function openedByRight(wanted: Device, now: Device, { now: state, own }: RevertTerms): Mapping[] {
+  if (wanted.ports !== "off" || now.ports === "off") return [];
+  return mappingsOf(state, now).filter(({ id, claims }) => {
     return !own.has(refOf("port", id)) && claims.some(({ device }) => device !== null);
   });
-  if (opened.length === 0) return null;
+}
+
+function hindranceOf(opened: readonly Mapping[], { lapse }: RevertTerms): Hindrance | null {
+  if (lapse || opened.length === 0) return null;
   const names = opened.map(({ externalPort, protocol }) => `${externalPort}/${protocol}`).join(", ");
   return { why: `it opened ${names} since`, by: opened.map(({ id }) => refOf("port", id)) };
 }

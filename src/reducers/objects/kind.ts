@@ -23,6 +23,8 @@ export interface RevertTerms extends Views {
   readonly own: ReadonlySet<string>;
   /** A device's request is revoked: what it made goes, and nothing of what it gave up comes back. */
   readonly revoke: boolean;
+  /** Nobody confirmed the change: what devices opened by it themselves goes with it, or they could keep it for good. */
+  readonly lapse: boolean;
 }
 
 /** Why an object cannot become what it was, and what stands in the way: the object itself if it was changed again. */

@@ -1,4 +1,4 @@
-import { event } from "../../events/index.ts";
+import { event, type PortreeveEvent } from "../../events/index.ts";
 import { subnetChanged } from "../../events/subnet.ts";
 import { type Ipv4Prefix, parseIpv4Prefix } from "../../lib/ip.ts";
 import { tableGet } from "../../lib/table.ts";
@@ -58,8 +58,9 @@ export const subnets = objectKind<Subnet>({
     const fields = fieldsBack(versions, FIELDS);
     if (fields === null) return changedSince(versions.now);
     if (Object.keys(fields).length === 0) return [];
-    const hindrance = rivalOf({ ...versions.now, ...fields }, terms) ?? leftBehind(versions.now, fields, terms);
-    return hindrance ?? [event("subnet.changed", { id: versions.now.id, ...fields })];
+    const left = leftBehind(versions.now, fields, terms);
+    const hindrance = rivalOf({ ...versions.now, ...fields }, terms) ?? openedSince(left, terms);
+    return hindrance ?? [...closedByLapse(left, terms), event("subnet.changed", { id: versions.now.id, ...fields })];
   },
   giveBack({ createdSeq: _created, revision: _revision, ...subnet }, terms) {
     const overlap = overlapOf(terms.now, parseIpv4Prefix(subnet.prefix) as Ipv4Prefix, []);
@@ -84,24 +85,40 @@ function rivalOf(subnet: Pick<Subnet, "id" | "name" | "ipv6Prefix">, { now }: Re
 }
 
 /** Ports that were opened on the WAN that it would leave: nothing of the change moves them back. */
-function leftBehind(subnet: Subnet, fields: Partial<Subnet>, terms: RevertTerms): Hindrance | null {
-  if (fields.wan === undefined) return null;
+function leftBehind(subnet: Subnet, fields: Partial<Subnet>, terms: RevertTerms): Mapping[] {
+  if (fields.wan === undefined) return [];
   const wanted = { ...subnet, ...fields };
-  const stranded = devicesOf(terms.now, subnet.id).flatMap((device) => {
+  return devicesOf(terms.now, subnet.id).flatMap((device) => {
     const wan = wanOf(terms.now, device, wanted);
     return mappingsOf(terms.now, device).filter((mapping) => mapping.wan !== wan);
   });
-  return openedSince(stranded, terms);
 }
 
 /** Ports that the change itself has nothing to do with, and that were not where they are before it. */
-export function openedSince(mappings: readonly Mapping[], { own, before }: RevertTerms): Hindrance | null {
-  const opened = mappings.filter((mapping) => {
+const movedSince = (mappings: readonly Mapping[], { own, before }: RevertTerms): Mapping[] =>
+  mappings.filter((mapping) => {
     const was = tableGet(before.mappings, mapping.id);
     const stayed = was !== undefined && was.internalAddress === mapping.internalAddress && was.wan === mapping.wan;
     return !stayed && !own.has(refOf("port", mapping.id));
+  });
+
+/** Of those, what is in the way: at the end of a trial only what an operator said yes to. */
+export function openedSince(mappings: readonly Mapping[], terms: RevertTerms): Hindrance | null {
+  const opened = movedSince(mappings, terms).filter(({ claims }) => {
+    return !terms.lapse || claims.some(({ device }) => device === null);
   });
   if (opened.length === 0) return null;
   const names = opened.map(({ externalPort, protocol }) => `${externalPort}/${protocol}`).join(", ");
   return { why: `${names} lead to it by now`, by: opened.map(({ id }) => refOf("port", id)) };
 }
+
+/** What devices opened themselves, at the end of a trial: nothing they do keeps what nobody confirmed. */
+export function closedByLapse(mappings: readonly Mapping[], terms: RevertTerms): PortreeveEvent[] {
+  return terms.lapse ? movedSince(mappings, terms).flatMap(released) : [];
+}
+
+/** Ends what devices asked for of a mapping; an operator's claims stay. */
+export const released = ({ id, claims }: Mapping): PortreeveEvent[] =>
+  claims.flatMap(({ key, device }) =>
+    device === null ? [] : [event("lease.released", { mappingId: id, claimKey: key, reason: "operator" })],
+  );

@@ -177,6 +177,42 @@ describe("a change on trial", () => {
     expect(await rig.ports()).toEqual([]);
   });
 
+  it("[E5] is taken back from a device that opened ports by it, as nobody else has said yes to them", async () => {
+    const nas = { name: "nas", kind: "server", interface: "lan0", address: "192.168.77.2" };
+    const lapse = async () => {
+      const watch = confirmations();
+      await watch.start();
+      rig.clock.advance(60_000);
+      await watch.close();
+      expect(rig.controller.state.confirmations).toEqual({});
+    };
+    const before = contentHash(rig.controller.state);
+    await post("/devices?confirmWithin=60", nas);
+    await asDevice(rig);
+    await lapse();
+    expect([rig.controller.state.devices.size, await rig.ports()]).toEqual([0, []]);
+    expect(contentHash(rig.controller.state)).toBe(before);
+
+    const { device } = (await post<ResultDocument>("/devices", { ...nas, kind: "client" })).body;
+    const allow = () =>
+      rig.call("PATCH", `/api/v1/devices/${device?.id}?confirmWithin=60`, { body: { ports: "auto" } });
+    await allow();
+    await asDevice(rig);
+    await lapse();
+    expect(await rig.ports()).toEqual([]);
+    await allow();
+    await asDevice(rig);
+    await post(`/ports/${(await rig.ports())[0]?.id}/keep`);
+    await lapse();
+    expect(
+      (await rig.ports())[0]?.claims.map(({ source }) => source),
+      "an operator's yes stays",
+    ).toEqual(["api"]);
+    expect((await rig.call<{ rights: object }>("GET", `/api/v1/devices/${device?.id}`)).body.rights).toMatchObject({
+      ports: "off",
+    });
+  });
+
   it("[E5] can't be taken back on trial: nobody would have confirmed what that would leave", async () => {
     await add("?confirmWithin=60");
     const refused = await post<Problem>("/undo?confirmWithin=60");
