@@ -207,7 +207,7 @@ describe("a change on trial", () => {
     expect(
       (await rig.ports())[0]?.claims.map(({ source }) => source),
       "an operator's yes stays",
-    ).toEqual(["api"]);
+    ).toEqual(["manual"]);
     expect((await rig.call<{ rights: object }>("GET", `/api/v1/devices/${device?.id}`)).body.rights).toMatchObject({
       ports: "off",
     });
