@@ -79,8 +79,12 @@ export function decideRecordAdd(command: SubmissionOf<"record.add">, state: Stat
     expiresAt: null,
     ...markOf(command),
   };
-  return accept([event("record.added", added)], { kind: "ids", ids: [id] });
+  return accept([event("record.added", added), ...retimed(rrset, ttl)], { kind: "ids", ids: [id] });
 }
+
+/** All of an RRset has one TTL (RFC 2181 §5.2); each record says so, as each is undone by itself. */
+const retimed = (others: readonly DnsRecord[], ttl: number) =>
+  others.filter((each) => each.ttl !== ttl).map(({ id }) => event("record.changed", { id, ttl }));
 
 const sorted = (views: readonly string[] | null): string[] | null =>
   views === null ? null : [...new Set(views)].sort();
@@ -155,13 +159,8 @@ export function decideRecordEdit(command: SubmissionOf<"record.edit">, state: St
   const fields = { ...(ttl !== record.ttl && { ttl }), ...(value !== record.value && { value }) };
   const answer = { kind: "ids", ids: [record.id] } as const;
   if (Object.keys(fields).length === 0) return accept([], answer);
-  // All of the RRset has the new TTL (RFC 2181 §5.2), and each says so: it is undone one by one.
-  const others = holder.records.filter((each) => each !== record && each.type === record.type && each.ttl !== ttl);
-  const events = [
-    event("record.changed", { id: record.id, ...fields }),
-    ...others.map(({ id }) => event("record.changed", { id, ttl })),
-  ];
-  return accept(events, answer);
+  const others = holder.records.filter((each) => each !== record && each.type === record.type);
+  return accept([event("record.changed", { id: record.id, ...fields }), ...retimed(others, ttl)], answer);
 }
 
 export function decideRecordRemove(command: SubmissionOf<"record.remove">, state: State): Decision {

@@ -82,7 +82,7 @@ function describe({ name, type, value, ttl, device, views, expiresAt, managedBy 
 }
 
 /** The name may be another's by now, an alias or beside one; and a device needs its right again. */
-function hindranceOf(record: Named, { now, before, own }: RevertTerms): Hindrance | null {
+function hindranceOf(record: Named, { now, before, after, own }: RevertTerms): Hindrance | null {
   const { name, type, device: id } = record;
   const holder = tableGet(now.names, name);
   if (holder !== undefined && holder.device !== id) {
@@ -96,8 +96,11 @@ function hindranceOf(record: Named, { now, before, own }: RevertTerms): Hindranc
     (holder?.records ?? []).filter((each) => !own.has(refOf(KIND, each.id))),
   );
   if (clash !== null) return { why: clash.message, by: (clash.conflicts ?? []).map((each) => refOf(KIND, each)) };
-  if (id === null || own.has(refOf("device", id))) return null;
+  if (id === null) return null;
   const device = tableGet(now.devices, id);
+  // What comes back together with its device, or with its right, has the rights it had.
+  const returns = tableGet(after.devices, id) === undefined && tableGet(before.devices, id) !== undefined;
+  if (own.has(refOf("device", id)) && (device !== undefined || returns)) return null;
   if (device === undefined) return { why: "its device is gone", by: [refOf("device", id)] };
   const view = viewOf(now, device);
   if (view === undefined) return { why: `nobody is served DNS where ${device.name} is`, by: [] };
