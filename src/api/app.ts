@@ -18,6 +18,7 @@ import { registerChangeRoutes } from "./routes/change-routes.ts";
 import { registerConfigRoutes } from "./routes/config-link-routes.ts";
 import { registerDeclarationRoutes } from "./routes/declaration-routes.ts";
 import { registerDeviceRoutes } from "./routes/device-routes.ts";
+import { registerDnsRoutes } from "./routes/dns-routes.ts";
 import { registerDoctorRoutes } from "./routes/doctor-routes.ts";
 import { registerEventRoutes } from "./routes/event-routes.ts";
 import { registerHealthRoutes } from "./routes/health-routes.ts";
@@ -102,6 +103,7 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
     registerSessionRoutes(app, door);
     registerSubnetRoutes(app, deps, mutations);
     registerDeviceRoutes(app, deps, mutations);
+    registerDnsRoutes(app, deps, mutations);
     registerConfigRoutes(app, deps, mutations, door);
     registerDeclarationRoutes(app, deps, mutations);
     registerRequestRoutes(app, deps);

@@ -1,3 +1,4 @@
+import { recordWithId } from "../reducers/dns-record.ts";
 import { tableGet } from "../lib/table.ts";
 import type { Command } from "../reducers/decide/command.ts";
 import { portName } from "../reducers/objects/port.ts";
@@ -39,6 +40,16 @@ export function commandText(command: Command, state: State): string {
       const { id, protocol, internalPort, allowed } = command;
       return `device ${allowed ? "allow" : "deny"} ${nameOf(id, state)} ${internalPort}/${protocol}`;
     }
+    case "record.add":
+      return `dns add ${command.name} ${command.recordType} ${command.value}`;
+    case "record.edit":
+    case "record.remove": {
+      const found = recordWithId(state, command.id);
+      const what = found === undefined ? command.id : `${found.holder.name} ${found.record.type} ${found.record.value}`;
+      return `dns ${command.type.slice("record.".length)} ${what}`;
+    }
+    case "name.allow":
+      return `device ${command.allowed ? "allow" : "deny"} ${nameOf(command.id, state)} ${command.name}`;
     case "reconciler.pause":
     case "reconciler.resume":
       return `${command.type.replace(".", " ")} ${command.name}`;
@@ -61,7 +72,7 @@ export function commandText(command: Command, state: State): string {
 function editText(command: Extract<Command, { type: "subnet.edit" | "device.edit" }>, state: State): string {
   const fields = Object.entries(command).flatMap(([field, value]) => {
     if (field === "type" || field === "id" || field === "routes") return [];
-    if (field === "publicKey" || field === "presharedKeySecret") return [];
+    if (field === "publicKey" || field === "presharedKeySecret" || field === "dnsKeySecret") return [];
     if (field === "privateKeySecret") return [value === null ? "no private key" : "new keys"];
     return [`${field} ${valueText(value)}`];
   });

@@ -1,3 +1,4 @@
+import type { DnsKeyDocument } from "./schemas/dns.ts";
 import type { Seq } from "../events/envelope.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { LogHead } from "../events/log.ts";
@@ -31,6 +32,7 @@ export interface ApiDeps {
   readonly answers: Answers;
   readonly secrets: SecretStore;
   readonly tunnel: Tunnel;
+  readonly names: Names;
   readonly requestLog: RequestLog;
   readonly metrics: Metrics;
   readonly info: Info;
@@ -86,6 +88,16 @@ export interface Tunnel {
   configOf(device: Device, options: { profile: Profile; endpoint: string | null }): Promise<DeviceConfigText>;
   /** IPv4 routes of the machine, for the check that a new subnet hides none. */
   routes(): Promise<readonly KnownRoute[]>;
+}
+
+/** What the API needs of the DNS. */
+export interface Names {
+  /** Type and value in the one form that they are kept in. Throws a `PortreeveError` where they are none. */
+  canonical(type: string, value: string): { readonly type: string; readonly value: string };
+  /** For a device on a LAN. */
+  newKey(): Secret;
+  /** The key that its updates are signed with, for the one answer that shows it. */
+  keyOf(device: Device): Promise<DnsKeyDocument>;
 }
 
 /** The past, read from the log. Rejects with a `PortreeveError` where the log cannot be read. */

@@ -15,6 +15,7 @@ import type { PlanDocument, ResultDocument } from "./schemas/plan.ts";
 import { waitForSeq } from "./settle.ts";
 import { deviceView } from "./views/device.ts";
 import { checksOf } from "./plan-checks.ts";
+import { recordView } from "./views/dns.ts";
 import { planView } from "./views/plan.ts";
 import { subnetView } from "./views/subnet.ts";
 import { deviceContext, portReader } from "./view-contexts.ts";
@@ -119,7 +120,7 @@ export class Mutations {
   }
 
   /** What ids are of, as it is now. */
-  #about(ids: readonly string[]): Pick<ResultDocument, "port" | "ports" | "subnet" | "device"> {
+  #about(ids: readonly string[]): Pick<ResultDocument, "port" | "ports" | "subnet" | "device" | "record"> {
     const { state } = this.#deps.controller;
     const [id = ""] = ids;
     const ports = ids.flatMap((each) => tableGet(state.mappings, each) ?? []).map(portReader(this.#deps));
@@ -130,6 +131,7 @@ export class Mutations {
       ports,
       subnet: subnet === undefined ? null : subnetView(state, subnet),
       device: device === undefined ? null : deviceView(deviceContext(this.#deps), device),
+      record: recordView({ state, deadlines: this.#deps.controller.deadlines }, id),
     };
   }
 

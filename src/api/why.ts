@@ -1,3 +1,4 @@
+import { nameText } from "../lib/domain-name.ts";
 import { ownRow } from "../lib/own-row.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import { tableGet } from "../lib/table.ts";
@@ -62,7 +63,7 @@ export async function findWhy(deps: Deps, kind: string, key: string): Promise<Fo
   const names = ownRow(ROW_KINDS, kind) ?? [kind];
   const sources = deps.desired.filter(({ reconciler }) => names.includes(reconciler));
   if (sources.length === 0) {
-    const kinds = [...Object.keys(ROW_KINDS), "port", "device", "subnet", "block"];
+    const kinds = [...Object.keys(ROW_KINDS), "port", "device", "subnet", "block", "record"];
     throw invalid(`nothing is of the kind ${kind}; there are ${kinds.join(", ")}`);
   }
   return (await presentRow(deps, sources, kind, key)) ?? (await goneRow(deps, sources, kind, key));
@@ -184,6 +185,7 @@ function keyNamed(kind: ObjectKind, state: State, text: string): string | null {
   if (kind.name === "device") return deviceNamed(state, text)?.id ?? null;
   if (kind.name === "subnet") return subnetNamed(state, text)?.id ?? null;
   if (kind.name === "token") return tokenNamed(state, text)?.id ?? null;
+  if (kind.name === "record") return tableGet(state.names, nameText(text) ?? text)?.records[0]?.id ?? null;
   return null;
 }
 
@@ -193,7 +195,7 @@ async function recordsAboutObject({ history }: Deps, kind: ObjectKind, text: str
   let [key, found]: [string | null, PortreeveRecord[]] = [null, []];
   for await (const record of history.records(from)) {
     for (const each of kind.keysOf(record.event)) {
-      if (each !== key && (each === text || isNamed(record, text))) [key, found] = [each, []];
+      if (each !== key && (each === text || isNamed(record, text, each))) [key, found] = [each, []];
       if (each === key) found.push(record);
     }
     if (found.length > RECORDS_MAX) found.splice(1, 1);
@@ -202,9 +204,10 @@ async function recordsAboutObject({ history }: Deps, kind: ObjectKind, text: str
 }
 
 /** "nas"; of ports also "8443/tcp", "11.22.33.1:8443", "8443": what it was when it was made or moved. */
-function isNamed({ event: { data } }: PortreeveRecord, text: string): boolean {
+function isNamed({ event: { type, data } }: PortreeveRecord, text: string, key: string): boolean {
   const { name, externalPort, protocol } = data as { name?: unknown; externalPort?: unknown; protocol?: unknown };
   if (name === text) return true;
+  if (type === "dns.updated") return data.added.some((each) => each.id === key && each.name === text);
   if (typeof externalPort !== "number") return false;
   const [, port, wanted] = /^(?:[\d.]+:)?(\d+)(?:\/(tcp|udp))?$/.exec(text) ?? [];
   return port === `${externalPort}` && (wanted === undefined || wanted === protocol);

@@ -13,6 +13,7 @@ import { addChangeVerbs } from "./verbs/change-verbs.ts";
 import { addDaemonVerbs } from "./verbs/daemon-verbs.ts";
 import { addDeclarationVerbs } from "./verbs/declaration-verbs.ts";
 import { addDeviceVerbs } from "./verbs/device-verbs.ts";
+import { addDnsVerbs } from "./verbs/dns-verbs.ts";
 import { addDoctorVerb } from "./verbs/doctor-verb.ts";
 import { addEventVerbs } from "./verbs/event-verbs.ts";
 import { addPortVerbs } from "./verbs/port-verbs.ts";
@@ -70,6 +71,7 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
   addPortVerbs(program, cli);
   addSubnetVerbs(program, cli);
   addDeviceVerbs(program, cli);
+  addDnsVerbs(program, cli);
   addDeclarationVerbs(program, cli);
   addImportVerb(program, cli);
   addRequestVerbs(program, cli);

@@ -12,6 +12,7 @@ import type { PeerActivitySource } from "../lib/peer-activity.ts";
 import type { RequestLog } from "../lib/request-log.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { type DoctorParts, examine } from "./doctor.ts";
+import { createNames } from "./names.ts";
 import type { Readiness } from "./readiness.ts";
 import { createTunnel } from "./tunnel.ts";
 
@@ -52,6 +53,7 @@ export function apiDeps(parts: ApiParts): ApiDeps {
       activity: parts.activity,
       endpoint: config.wireguard?.endpoint ?? "auto",
     }),
+    names: createNames({ state: () => controller.state, secrets: parts.secrets }),
     reconcilers: dataPlane?.reconcilers ?? [],
     desired: dataPlane?.desired ?? [],
     history: new History(eventLog, parts.snapshots),

@@ -24,6 +24,7 @@ import {
   requestSchema,
   statusSchema,
 } from "../api/schemas/status.ts";
+import { dnsKeySchema, recordSchema as recordRow } from "../api/schemas/dns.ts";
 import { subnetSchema } from "../api/schemas/subnet.ts";
 import { whySchema } from "../api/schemas/why.ts";
 import { configSchema } from "../config/schema.ts";
@@ -121,9 +122,13 @@ export const OUTPUTS = {
   "device ask": deviceSchema,
   "device deny": deviceSchema,
   "device config": z.union([deviceConfigSchema, oneTimeLink]),
-  "device key": deviceSchema.pick({ name: true, publicKey: true, privateKeyKept: true }),
+  "device key": z.union([deviceSchema.pick({ name: true, publicKey: true, privateKeyKept: true }), dnsKeySchema]),
   "device rekey": deviceSchema,
   "device forget-key": deviceSchema,
+  "dns list": z.array(recordRow),
+  "dns add": recordRow,
+  "dns edit": recordRow,
+  "dns remove": recordRow,
   apply: resultSchema,
   import: z.union([planSchema, resultSchema]),
   "request list": z.array(requestSchema),
@@ -152,6 +157,7 @@ export const OUTPUTS = {
   "why rule": whySchema,
   "why neighbour": whySchema,
   "why block": whySchema,
+  "why record": whySchema,
   "reconciler list": z.array(reconcilerSchema),
   "reconciler show": reconcilerWithPasses,
   "reconciler run": z.union([passSchema, reconcilerPlan]),

@@ -36,6 +36,7 @@ portreeve undo
 
 portreeve subnet add home 10.59.7.0/24
 portreeve subnet edit home --dns 9.9.9.9,149.112.112.112
+portreeve subnet edit home --zone home.example.org
 portreeve subnet add office --ipv6 fd12:3456:789a::/64
 portreeve subnet list
 portreeve subnet edit office --name work --ipv6 none
@@ -60,8 +61,20 @@ portreeve device allow laptop ports
 portreeve device ask laptop ports
 portreeve device allow laptop 8080/tcp
 portreeve device deny laptop 8080/tcp
+portreeve device allow laptop shop.example.com
+portreeve device deny laptop shop.example.com
 portreeve device deny laptop dns
 portreeve device key nas
+portreeve device key nas --dns
+portreeve dns add nas.home.arpa A 10.59.0.2 --ttl 300
+portreeve dns add printer.home.arpa A 10.59.0.9 --view home
+portreeve dns list
+portreeve dns list --device nas
+portreeve dns edit nas.home.arpa --ttl 60
+portreeve dns edit nas.home.arpa A --to 10.59.0.3
+portreeve why record nas.home.arpa
+portreeve dns remove nas.home.arpa
+portreeve dns remove printer.home.arpa A
 portreeve device rekey laptop
 portreeve device forget-key nas
 portreeve why device nas

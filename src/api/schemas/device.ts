@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { deviceKind, profile, right } from "../../events/device.ts";
 import {
+  domainName,
   hostLabel,
   interfaceName,
   ipv4,
@@ -33,6 +34,8 @@ export const deviceSchema = z
     address: z.string(),
     ipv6: z.string().nullable(),
     rights: z.strictObject({ ports: right, dns: right }).nullable(),
+    dnsName: z.string().nullable().describe("what it is called by itself; null: nobody is served DNS there"),
+    zones: z.array(z.string()).describe("delegated to it: it may publish all at or below them"),
     wan: z.string().nullable().describe("its own; null: its subnet's"),
     externalAddress: z.string().nullable().describe("what it leaves by and is reachable at; null: none now"),
     profile: profile.nullable().describe("of its client configuration; null on a LAN"),
@@ -68,6 +71,7 @@ export type TrafficDocument = z.infer<typeof trafficSchema>;
 const fields = {
   ports: right.describe("may it open ports: auto, ask first, or off"),
   dns: right.describe("may it publish names"),
+  zones: z.array(domainName).max(16).describe("delegated to it: it may publish all at or below them"),
   wan: wanName.nullable().describe("a WAN interface or one of its addresses; null: its subnet's"),
   lifetime: lifetime.nullable().describe("seconds until it is removed by itself; null: never"),
   profile: profile.nullable().describe("null: the one its kind has"),
@@ -86,6 +90,7 @@ export const deviceAdd = z
       .describe("of a device that made its key itself; null: we make one"),
     ports: fields.ports.nullable().default(null).describe("null: what its kind has"),
     dns: fields.dns.nullable().default(null).describe("null: what its kind has"),
+    zones: fields.zones.default([]),
     wan: fields.wan.default(null),
     lifetime: fields.lifetime.default(null),
     profile: fields.profile.default(null),
@@ -99,6 +104,7 @@ export const deviceEdit = z
     address: ipv4.optional(),
     ports: fields.ports.optional(),
     dns: fields.dns.optional(),
+    zones: fields.zones.optional(),
     wan: fields.wan.optional(),
     lifetime: fields.lifetime.optional(),
     profile: fields.profile.optional(),

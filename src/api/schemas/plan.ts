@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { mutationHeaders, mutationQuery, seq, time } from "./fields.ts";
 import { deviceSchema } from "./device.ts";
+import { recordSchema } from "./dns.ts";
 import { portSchema } from "./port.ts";
 import { subnetSchema } from "./subnet.ts";
 
@@ -61,6 +62,7 @@ export const resultSchema = z
     ports: z.array(portSchema).describe("all ports that the change was about, as they are now"),
     subnet: subnetSchema.nullable(),
     device: deviceSchema.nullable(),
+    record: recordSchema.nullable().describe("of the DNS"),
     confirmation: z
       .strictObject({ id: z.string(), until: time })
       .nullable()

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { givenName, wanName } from "../../events/fields.ts";
+import { domainName, givenName, wanName } from "../../events/fields.ts";
 import { subnetDns } from "../../events/subnet.ts";
 import { managedBy, seq } from "./fields.ts";
 
@@ -13,6 +13,8 @@ export const subnetSchema = z
     wan: z.string().nullable().describe("null: the preferred one"),
     externalAddress: z.string().nullable().describe("what its devices leave by and are reachable at; null: none now"),
     dns: subnetDns,
+    zone: z.string().describe("its devices' names are below it"),
+    zoneIsDefault: z.boolean().describe("true: made of its name, and changing with it"),
     devices: z.number().int(),
     managedBy,
     revision: seq,
@@ -24,6 +26,7 @@ const fields = {
   wan: wanName.nullable().describe("a WAN interface or one of its addresses; null: the preferred WAN"),
   ipv6Prefix: z.cidrv6().nullable(),
   dns: subnetDns,
+  zone: domainName.nullable().describe("its devices' names are below it; null: one is made of its name"),
 };
 
 export const subnetAdd = z
@@ -38,6 +41,7 @@ export const subnetAdd = z
     wan: fields.wan.default(null),
     ipv6Prefix: fields.ipv6Prefix.default(null),
     dns: fields.dns.default({ mode: "system" }),
+    zone: fields.zone.default(null),
   })
   .meta({ id: "SubnetAdd" });
 
@@ -47,5 +51,6 @@ export const subnetEdit = z
     wan: fields.wan.optional(),
     ipv6Prefix: fields.ipv6Prefix.optional(),
     dns: fields.dns.optional(),
+    zone: fields.zone.optional(),
   })
   .meta({ id: "SubnetEdit" });

@@ -2,6 +2,7 @@ import { parseIpv4 } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6Prefix } from "../../lib/ipv6.ts";
 import type { PeerActivitySource, TrafficSpan } from "../../lib/peer-activity.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
+import { ownName } from "../../reducers/dns-view.ts";
 import { wanOf } from "../../reducers/select/device-wan.ts";
 import { deviceAt, profileOf } from "../../reducers/device.ts";
 import { externalAddress, preferredWan } from "../../reducers/select/external-address.ts";
@@ -53,6 +54,8 @@ export function deviceView(context: DeviceContext, device: Device): DeviceDocume
     address: device.address,
     ipv6: prefix === null ? null : ipv6For(prefix, device.address),
     rights: { ports: device.ports, dns: device.dns },
+    dnsName: ownName(state, device),
+    zones: [...device.zones],
     wan: device.wan,
     externalAddress: wan === null ? null : externalAddress(state, wan),
     profile: device.subnet === null ? null : profileOf(device),
@@ -79,6 +82,8 @@ function strangerView(context: DeviceContext, usage: Usage): DeviceDocument {
     address: usage.address,
     ipv6: null,
     rights: null,
+    dnsName: null,
+    zones: [],
     wan: null,
     externalAddress: wan === null ? null : externalAddress(state, wan),
     profile: null,

@@ -1,5 +1,6 @@
 import { parseIpv4Prefix, prefixText, withoutLength } from "../../lib/ip.ts";
 import { tableRows } from "../../lib/table.ts";
+import { zoneOfSubnet } from "../../reducers/dns-view.ts";
 import { canonicalWan, externalAddress, preferredWan } from "../../reducers/select/external-address.ts";
 import type { State, Subnet } from "../../reducers/state.ts";
 import type { SubnetDocument } from "../schemas/subnet.ts";
@@ -17,6 +18,8 @@ export function subnetView(state: State, subnet: Subnet): SubnetDocument {
     wan,
     externalAddress: leaves === null ? null : externalAddress(state, leaves),
     dns,
+    zone: zoneOfSubnet(subnet, state.settings),
+    zoneIsDefault: subnet.zone === null,
     devices: [...tableRows(state.devices)].filter((device) => device.subnet === id).length,
     managedBy: subnet.managedBy ?? null,
     revision,

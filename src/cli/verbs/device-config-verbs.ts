@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { DeviceConfigDocument, DeviceDocument } from "../../api/schemas/device.ts";
+import type { DnsKeyDocument } from "../../api/schemas/dns.ts";
 import type { LinkDocument } from "../../api/schemas/account.ts";
 import { qrLines } from "../../lib/qr.ts";
 import type { Cli } from "../cli.ts";
@@ -44,14 +45,20 @@ export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
       for (const note of config.notes) cli.say(`note: ${note}`);
       await cli.show(config, () => (qr === true ? `${qrLines(config.text).join("\n")}\n` : config.text));
     });
-  examples(device.command("key"), ["portreeve device key nas"])
-    .description("its public key, and where its private key is")
+  examples(device.command("key"), ["portreeve device key nas", "portreeve device key nas --dns"])
+    .description("its public key, and where its private key is; or the key that its DNS updates are signed with")
     .argument("<device>", DEVICE)
-    .action(async (name: string) => {
+    .option("--dns", "the DNS key, as nsupdate -k takes it: keep it to the device")
+    .addOption(new Option("--form <form>", "the DNS key as another program takes it").choices(Object.keys(KEY_FORMS)))
+    .action(async (name: string, { dns, form }: { readonly dns?: true; readonly form?: KeyForm }) => {
+      if (dns === true || form !== undefined) return await showDnsKey(cli, name, form ?? "nsupdate");
       const found = await cli.client.call<DeviceDocument>({ path: devicePath(name) });
       const { publicKey, privateKeyKept } = found;
       if (publicKey === null)
-        throw usage(`${found.name} is on a LAN and has no WireGuard keys`, "only devices on a subnet have them");
+        throw usage(
+          `${found.name} is on a LAN and has no WireGuard keys`,
+          "only devices on a subnet have them; --dns shows the key of its DNS updates",
+        );
       await cli.show({ name: found.name, publicKey, privateKeyKept }, () => `${publicKey}\n`);
       if (cli.machine === null) cli.say(privateKeyKept ? KEPT : NOT_KEPT);
     });
@@ -70,6 +77,16 @@ export function addDeviceConfigVerbs(device: Command, cli: Cli): void {
     const call = { method: "DELETE", path: `${devicePath(name)}/private-key` } as const;
     await keyChange(cli, call, options, `the private key of ${name} is erased`);
   });
+}
+
+/** Programs, and which form of the key they take. */
+const KEY_FORMS = { nsupdate: "bindFile", knsupdate: "option", certbot: "certbot", lego: "lego" } as const;
+type KeyForm = keyof typeof KEY_FORMS;
+
+async function showDnsKey(cli: Cli, name: string, form: KeyForm): Promise<void> {
+  const key = await cli.client.call<DnsKeyDocument>({ method: "POST", path: `${devicePath(name)}/dns-key` });
+  await cli.show(key, () => `${key.forms[KEY_FORMS[form]].trimEnd()}\n`);
+  if (cli.machine === null) cli.say(`Updates go to ${key.server}, signed with ${key.keyName}.`);
 }
 
 const KEPT =

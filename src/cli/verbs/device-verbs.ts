@@ -6,6 +6,7 @@ import type { Call } from "../client.ts";
 import { DEVICE, devicePath } from "../device-choice.ts";
 import { deviceDetails } from "../device-view.ts";
 import { parseDuration, whenText } from "../duration.ts";
+import { nameText } from "../../lib/domain-name.ts";
 import { usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
 import { examples, noun } from "../program-parts.ts";
@@ -195,15 +196,23 @@ function addKindVerbs(device: Command, cli: Cli): void {
 
 function addRightVerbs(device: Command, cli: Cli): void {
   for (const [verb, right, description, said, what] of [
-    ["allow", "auto", "let it open ports, or publish names, by itself", "may now use", ["ports", "8080/tcp"]],
+    [
+      "allow",
+      "auto",
+      "let it open ports, or publish names, by itself",
+      "may now use",
+      ["ports", "8080/tcp", "shop.example.com"],
+    ],
     ["ask", "ask", "let it ask: each request waits for a yes", "has to ask for", ["ports"]],
-    ["deny", "off", "refuse it, and end what it made", "may use no more", ["8080/tcp", "dns"]],
+    ["deny", "off", "refuse it, and end what it made", "may use no more", ["8080/tcp", "dns", "shop.example.com"]],
   ] as const) {
     const lines = what.map((each) => `portreeve device ${verb} laptop ${each}`);
     const command = examples(device.command(verb), lines)
       .description(description)
       .argument("<device>", DEVICE)
-      .addArgument(new Argument("<what>", "which right, or one port it asked for, as in 8080/tcp"));
+      .addArgument(
+        new Argument("<what>", "which right; or one port or name it asked for, as in 8080/tcp or shop.example.com"),
+      );
     addMutationOptions(command).action(async (name: string, what: string, options: MutationOptions) => {
       const grant = async (call: Call): Promise<void> => {
         const ends = verb === "deny" && options.dryRun !== true ? await foreseeEnds(cli, call) : "";
@@ -213,8 +222,15 @@ function addRightVerbs(device: Command, cli: Cli): void {
         return await grant({ method: "PATCH", path: devicePath(name), body: { [what]: right } });
       }
       const port = /^(\d{1,5})\/(tcp|udp)$/.exec(what);
+      const asked = port === null && what.includes(".") ? nameText(what) : null;
+      if (asked !== null && verb !== "ask") {
+        return await grant({ method: "POST", path: `${devicePath(name)}/${verb}-name`, body: { name: asked } });
+      }
       if (port === null || verb === "ask")
-        throw usage(`${what} is no right`, "say ports, dns, or a port as in 8080/tcp");
+        throw usage(
+          `${what} is no right`,
+          "say ports, dns, or a port as in 8080/tcp, or a name as in shop.example.com",
+        );
       const body = { protocol: port[2], internalPort: Number(port[1]) };
       await grant({ method: "POST", path: `${devicePath(name)}/${verb}`, body });
     });

@@ -16,6 +16,7 @@ interface SubnetOptions extends MutationOptions {
   readonly wan?: string;
   readonly ipv6?: string;
   readonly dns?: string;
+  readonly zone?: string;
 }
 
 export function addSubnetVerbs(program: Command, cli: Cli): void {
@@ -37,7 +38,8 @@ export function addSubnetVerbs(program: Command, cli: Cli): void {
     .argument("[prefix]", "as in 10.59.7.0/24; without it one that nothing uses is chosen")
     .option("--wan <wan>", "WAN interface, or one of its addresses, that its devices leave by")
     .option("--ipv6 <prefix>", "as in fd12:3456:789a::/64")
-    .option("--dns <servers>", "`system`, addresses with commas between, or `device:NAME`");
+    .option("--dns <servers>", "`system`, upstreams with commas between, or `device:NAME`")
+    .option("--zone <name>", "its devices' names are below it; without it one is made of its name");
   addMutationOptions(add).action(async (name: string, prefix: string | undefined, options: SubnetOptions) => {
     const body = { name, prefix: prefix ?? null, ...(await bodyOf(cli, options)) };
     await change(cli, { method: "POST", path: "/subnets", body }, options, "is ready for devices");
@@ -45,17 +47,19 @@ export function addSubnetVerbs(program: Command, cli: Cli): void {
   const edit = examples(subnet.command("edit"), [
     "portreeve subnet edit home --dns 9.9.9.9,149.112.112.112",
     "portreeve subnet edit office --name work --ipv6 none",
+    "portreeve subnet edit home --zone home.example.org",
   ])
     .description("change a subnet; what is forwarded to its devices follows its WAN")
     .argument("<subnet>", SUBNET)
     .option("--name <name>", "another name")
     .option("--wan <wan>", "another WAN, or `default`")
     .option("--ipv6 <prefix>", "another prefix, or `none`")
-    .option("--dns <servers>", "`system`, addresses with commas between, or `device:NAME`");
+    .option("--dns <servers>", "`system`, upstreams with commas between, or `device:NAME`")
+    .option("--zone <name>", "another zone for its devices' names, or `default`");
   addMutationOptions(edit).action(async (name: string, options: SubnetOptions) => {
     const body = { ...(options.name !== undefined && { name: options.name }), ...(await bodyOf(cli, options)) };
     if (Object.keys(body).length === 0)
-      throw usage("nothing to change", "name at least one of --name --wan --ipv6 --dns");
+      throw usage("nothing to change", "name at least one of --name --wan --ipv6 --dns --zone");
     await change(cli, { method: "PATCH", path: `/subnets/${encodeURIComponent(name)}`, body }, options, "is changed");
   });
   const remove = examples(subnet.command("remove"), ["portreeve subnet remove work"])
@@ -76,9 +80,10 @@ async function list(cli: Cli): Promise<void> {
       each.gateway,
       `${each.devices}`,
       `${each.externalAddress ?? "none"}${each.wan === null ? "" : ` (${each.wan})`}`,
+      each.zone,
       each.ipv6Prefix ?? "",
     ]);
-    return textTable(["SUBNET", "PREFIX", "GATEWAY", "DEVICES", "LEAVES BY", "IPV6"], rows, cli.paint);
+    return textTable(["SUBNET", "PREFIX", "GATEWAY", "DEVICES", "LEAVES BY", "ZONE", "IPV6"], rows, cli.paint);
   });
 }
 
@@ -96,6 +101,7 @@ async function bodyOf(cli: Cli, options: SubnetOptions): Promise<Record<string, 
   const body: Record<string, unknown> = {};
   if (options.wan !== undefined) body["wan"] = options.wan === "default" ? null : options.wan;
   if (options.ipv6 !== undefined) body["ipv6Prefix"] = options.ipv6 === "none" ? null : options.ipv6;
+  if (options.zone !== undefined) body["zone"] = options.zone === "default" ? null : options.zone;
   if (options.dns !== undefined) body["dns"] = await dnsOf(cli, options.dns);
   return body;
 }

@@ -49,6 +49,7 @@ const KINDS: readonly Kind[] = [
     key: "ADDRESS|tcp|PORT",
     example: "'192.168.77.2|tcp|8080'",
   },
+  { name: "record", description: "a record of the DNS", key: "its name, or its id", example: "nas.home.arpa" },
 ];
 
 export function addWhyVerbs(program: Command, cli: Cli): void {

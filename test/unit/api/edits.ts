@@ -1,3 +1,4 @@
+import { selectDns } from "../../../src/reducers/select/dns-rows.ts";
 import { NO_DNS } from "../reducers/given.ts";
 import { publicKeyOf } from "../../../src/adapters/wireguard/keys.ts";
 import { totpCode, totpStep } from "../../../src/api/auth/totp.ts";
@@ -63,10 +64,22 @@ const onDevice =
     return found === undefined ? null : change(found.name, pick);
   };
 
+const onRecord =
+  (change: (id: string, pick: number, type: string) => Call | null): Edit =>
+  ({ controller: { state } }, pick) => {
+    const names = [...tableRows(state.names)].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const found = one(
+      names.flatMap(({ records }) => records),
+      pick,
+    );
+    return found === undefined ? null : change(found.id, pick, found.type);
+  };
+
 const LAN = "192.168.77.";
 /** Only who is in a session has to say the password once more. */
 const NOT_ASKED = "asked of nobody here";
 const OWN_DNS = { mode: "custom", servers: ["9.9.9.9"] } as const;
+const OWN_ZONE = { dns: OWN_DNS, zone: "own.example" } as const;
 
 /** The n-th that a device, or another gateway, has already. */
 const keyPair = (n: number): { readonly publicKey: string; readonly privateKey: string } => {
@@ -153,7 +166,7 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
   "subnet.add": [
     (_rig, pick) => post("/subnets", { name: `net${pick % 4}`, prefix: `10.59.${pick % 5}.0/24` }),
     (_rig, pick) =>
-      post("/subnets", { name: `net${pick % 4}`, wan: "wan0", ipv6Prefix: `fd01:${pick % 7}::/64`, dns: OWN_DNS }),
+      post("/subnets", { name: `net${pick % 4}`, wan: "wan0", ipv6Prefix: `fd01:${pick % 7}::/64`, ...OWN_ZONE }),
   ],
   "subnet.edit": [
     (rig, pick) => {
@@ -169,6 +182,10 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
       const found = subnet(rig, pick);
       const dns = pick % 2 === 0 ? OWN_DNS : { mode: "system" };
       return found === undefined ? null : patch(`/subnets/${found.id}`, { dns });
+    },
+    (rig, pick) => {
+      const found = subnet(rig, pick);
+      return found === undefined ? null : patch(`/subnets/${found.id}`, { zone: pick % 2 === 0 ? "z.example" : null });
     },
   ],
   "subnet.remove": [
@@ -186,7 +203,7 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
     (_rig, pick) => post("/devices", { name: `tv${pick % 3}`, interface: "lan0", address: `${LAN}${2 + (pick % 4)}` }),
     (rig, pick) => {
       const found = subnet(rig, pick);
-      const rights = { ports: "ask", dns: "off", wan: "wan0", lifetime: 3600, profile: "full" } as const;
+      const rights = { ports: "ask", dns: "off", zones: [], wan: "wan0", lifetime: 3600, profile: "full" } as const;
       const publicKey = keyPair(pick).publicKey;
       return found === undefined ? null : post("/devices", { name: "own-key", subnet: found.id, publicKey, ...rights });
     },
@@ -196,6 +213,7 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
     onDevice((name, pick) => patch(`/devices/${name}`, { kind: pick % 2 === 0 ? "server" : "client" })),
     onDevice((name, pick) => patch(`/devices/${name}`, { ports: (["auto", "ask", "off"] as const)[pick % 3] })),
     onDevice((name, pick) => patch(`/devices/${name}`, { dns: (["auto", "ask", "off"] as const)[pick % 3] })),
+    onDevice((name, pick) => patch(`/devices/${name}`, { zones: pick % 2 === 0 ? [`${name}.example`] : [] })),
     onDevice((name, pick) => patch(`/devices/${name}`, { wan: pick % 2 === 0 ? "wan0" : null })),
     onDevice((name, pick) => patch(`/devices/${name}`, { lifetime: pick % 2 === 0 ? 600 : null })),
     onDevice((name, pick) => patch(`/devices/${name}`, { profile: ([null, "full", "split"] as const)[pick % 3] })),
@@ -294,10 +312,33 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
   "authority.create": "the program's, once TLS is asked for",
   "secret.show": "an entry in the audit that changes nothing",
   "dns.update": "a device's",
-  "record.add": "no route leads to it yet",
-  "record.edit": "no route leads to it yet",
-  "record.remove": "no route leads to it yet",
-  "name.allow": "no route leads to it yet",
+  "record.add": [
+    (_rig, pick) =>
+      post("/dns/records", { name: `n${pick % 4}.internal`, type: "A", value: `${LAN}${2 + (pick % 3)}` }),
+    (_rig, pick) =>
+      post("/dns/records", {
+        name: `N${pick % 4}.Internal.`,
+        type: "txt",
+        value: `a ${pick % 3}`,
+        ttl: 60 + (pick % 2),
+      }),
+    (_rig, pick) => post("/dns/records", { name: `alias${pick % 3}.example`, type: "CNAME", value: "n1.internal" }),
+    (rig, pick) => {
+      const views = [subnet(rig, pick)?.id ?? ""];
+      return post("/dns/records", { name: `in${pick % 3}.example`, type: "A", value: `${LAN}${2 + pick}`, views });
+    },
+  ],
+  "record.edit": [
+    onRecord((id, pick) => patch(`/dns/records/${id}`, { ttl: 60 + (pick % 3) })),
+    onRecord((id, pick, type) =>
+      type === "A" ? patch(`/dns/records/${id}`, { value: `${LAN}${2 + (pick % 5)}`, ttl: 30 }) : null,
+    ),
+  ],
+  "record.remove": [onRecord((id) => remove(`/dns/records/${id}`))],
+  "name.allow": [
+    onDevice((name, pick) => post(`/devices/${name}/allow-name`, { name: `shop${pick % 2}.example` })),
+    onDevice((name, pick) => post(`/devices/${name}/deny-name`, { name: `shop${pick % 2}.example` })),
+  ],
   "sign-in-link.issue": "an answer that is shown once, and no change to plan",
 };
 
@@ -309,7 +350,7 @@ export async function makeRouter(): Promise<Rig> {
   const rig = await makeRig();
   const { settings } = rig.controller.state;
   const wireguard = { interface: "wg0", listenPort: 51820, nonce: "same-host" } as const;
-  const lan = [{ interface: "lan0", nonce: "same-host", devices: "any", ...NO_DNS }] as const;
+  const lan = [{ interface: "lan0", nonce: "same-host", devices: "any", ...NO_DNS, dns: true }] as const;
   await rig.submit({ type: "settings.set", settings: { ...settings, wireguard, lan: [...lan] } });
   const privateKeySecret = `s${"f".repeat(32)}`;
   const publicKey = Buffer.alloc(32, 255).toString("base64");
@@ -318,6 +359,7 @@ export async function makeRouter(): Promise<Rig> {
     "nftables-guard": selectGuard(INSTANCE),
     sysctls: selectSysctls(),
     wireguard: selectWireguard(),
+    dns: selectDns(),
     routes: selectRoutes(),
     secrets: selectSecrets(),
   };
@@ -332,6 +374,9 @@ export async function inhabit(rig: Rig): Promise<void> {
     post("/subnets", { name: "home", prefix: "10.59.1.0/24" }),
     post("/devices", { name: "nas", kind: "server", subnet: "home" }),
     post("/devices", { name: "tv", interface: "lan0", address: `${LAN}2`, kind: "server" }),
+    post("/devices/nas/allow-name", { name: "shop9.example" }),
+    post("/dns/records", { name: "n9.internal", type: "A", value: `${LAN}9` }),
+    post("/dns/records", { name: "n9.internal", type: "A", value: `${LAN}8` }),
     post("/devices/nas/allow", { protocol: "tcp", internalPort: 2000 }),
     post("/ports", { protocol: "tcp", externalPort: 8443, internalAddress: "10.59.1.2" }),
     post("/tokens", { name: "ci9", scopes: ["read"], lifetime: null }),

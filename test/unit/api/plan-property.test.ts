@@ -1,3 +1,4 @@
+import { tableRows } from "../../../src/lib/table.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Problem } from "../../../src/api/problem.ts";
@@ -25,6 +26,10 @@ function things(state: State): Map<string, string> {
     subnet: state.subnets,
     allowance: state.allowances,
     block: state.blocks,
+    name: state.allowedNames,
+    record: Object.fromEntries(
+      [...tableRows(state.names)].flatMap(({ records }) => records.map((record) => [record.id, record])),
+    ),
     reconciler: state.pauses,
     token: state.access.tokens,
   };
@@ -45,7 +50,7 @@ function differences(before: Map<string, unknown>, after: Map<string, unknown>):
 const comparable = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value)
-      .replaceAll(/\b[mdnkc][0-9a-f]{12}\b/g, "ID")
+      .replaceAll(/\b[mdnkcr][0-9a-f]{12}\b/g, "ID")
       .replaceAll(/\bs[0-9a-f]{32}\b/g, "SECRET")
       .replaceAll(/[A-Za-z0-9+/]{43}=/g, "KEY")
       .replaceAll(/"decidedAt":\d+/g, '"decidedAt":0'),
@@ -140,6 +145,7 @@ const UNPLANNED = [
   "DELETE /sessions/{id}",
   "POST /config-link/redeem",
   "POST /devices/{id}/config-link",
+  "POST /devices/{id}/dns-key",
   "POST /sessions",
   "POST /sign-in-link",
   "POST /sign-in-link/redeem",

@@ -1,3 +1,4 @@
+import { createNames } from "../../../src/daemon/names.ts";
 import type { IncomingMessage } from "node:http";
 import { createApp } from "../../../src/api/app.ts";
 import { Accounts } from "../../../src/api/auth/accounts.ts";
@@ -252,6 +253,7 @@ export async function makeRig(): Promise<Rig> {
     wallClock: () => clock.now(),
     secrets,
     tunnel: new FakeTunnel(secrets),
+    names: createNames({ state: () => controller.state, secrets }),
     reconcilers: [reconciler],
     desired,
     history: new History(log, new MemorySnapshots()),

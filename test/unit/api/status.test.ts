@@ -66,6 +66,8 @@ describe("the status", () => {
         address: "192.168.77.2",
         ipv6: null,
         rights: null,
+        dnsName: null,
+        zones: [],
         wan: null,
         externalAddress: "11.22.33.1",
         profile: null,

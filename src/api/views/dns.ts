@@ -1,0 +1,70 @@
+import { tableGet, tableRows } from "../../lib/table.ts";
+import type { Deadlines } from "../../reducers/decide/command.ts";
+import { recordWithId } from "../../reducers/dns-record.ts";
+import { ownName, viewIdOf } from "../../reducers/dns-view.ts";
+import { byItself, viewsOfHolder } from "../../reducers/select/dns-rows.ts";
+import type { Device, DnsName, DnsRecord, State } from "../../reducers/state.ts";
+import type { RecordRow } from "../schemas/dns.ts";
+import { isoTimeOrNull } from "../schemas/fields.ts";
+
+export interface RecordContext {
+  readonly state: State;
+  readonly deadlines: Pick<Deadlines, "recordDeadline">;
+}
+
+function recordRow({ state, deadlines }: RecordContext, holder: DnsName, record: DnsRecord): RecordRow {
+  const device = holder.device === null ? undefined : tableGet(state.devices, holder.device);
+  const { id, type, value, ttl, expiresAt, managedBy = null } = record;
+  return {
+    id,
+    name: holder.name,
+    type,
+    value,
+    ttl,
+    source: holder.device === null ? "manual" : "update",
+    device: device === undefined ? null : { id: device.id, name: device.name },
+    expiresAt: isoTimeOrNull(expiresAt === null ? null : (deadlines.recordDeadline(id) ?? expiresAt)),
+    views: viewsCopy(viewsOfHolder(state, holder)),
+    managedBy,
+    revision: record.revision,
+  };
+}
+
+const viewsCopy = (views: readonly string[] | null): string[] | null => (views === null ? null : [...views]);
+
+/** What a device is called by itself: nobody put it there, so it has no id of its own. */
+function ownRows(state: State, device: Device): RecordRow[] {
+  const name = ownName(state, device);
+  if (name === null) return [];
+  return byItself(state, device, tableGet(state.names, name)?.records ?? []).map(({ type, ttl, value }) => ({
+    id: `${device.id}.${type}`,
+    name,
+    type,
+    value,
+    ttl,
+    source: "device",
+    device: { id: device.id, name: device.name },
+    expiresAt: null,
+    views: [viewIdOf(device)],
+    managedBy: null,
+    revision: device.revision,
+  }));
+}
+
+export function recordView(context: RecordContext, id: string): RecordRow | null {
+  const found = recordWithId(context.state, id);
+  return found === undefined ? null : recordRow(context, found.holder, found.record);
+}
+
+/** All there are, by name, type and value. */
+export function recordsView(context: RecordContext): RecordRow[] {
+  const { state } = context;
+  const put = [...tableRows(state.names)].flatMap((holder) =>
+    holder.records.map((record) => recordRow(context, holder, record)),
+  );
+  const own = [...tableRows(state.devices)].flatMap((device) => ownRows(state, device));
+  const place = ({ name, type, value }: RecordRow): string =>
+    `${name.split(".").toReversed().join(".")} ${type} ${value}`;
+  const placed = [...put, ...own].map((row) => ({ row, at: place(row) }));
+  return placed.sort((a, b) => (a.at < b.at ? -1 : 1)).map(({ row }) => row);
+}
