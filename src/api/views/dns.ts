@@ -5,7 +5,7 @@ import { ownName, viewIdOf } from "../../reducers/dns-view.ts";
 import { byItself, viewsOfHolder } from "../../reducers/select/dns-rows.ts";
 import type { Device, DnsName, DnsRecord, State } from "../../reducers/state.ts";
 import type { RecordRow } from "../schemas/dns.ts";
-import { isoTimeOrNull } from "../schemas/fields.ts";
+import { isoTimeOrNull } from "../../lib/iso-time.ts";
 
 export interface RecordContext {
   readonly state: State;
