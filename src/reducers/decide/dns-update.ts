@@ -1,6 +1,6 @@
 import { type DnsUpdated, TTL_MAX } from "../../events/dns.ts";
 import { event } from "../../events/index.ts";
-import { type DnsUpdate, type RecordChange, sameValue } from "../../lib/dns-record.ts";
+import type { DnsUpdate, RecordChange } from "../../lib/dns-record.ts";
 import { tableGet } from "../../lib/table.ts";
 import { namesOfDevice } from "../dns-record.ts";
 import { deviceOfName, type View, viewOf, zoneViews } from "../dns-view.ts";
@@ -157,8 +157,7 @@ function differences(
     const left = new Map(before.map((record) => [record.id, record]));
     for (const { id, type, ttl, value, asserted } of records) {
       // Deleted and added again in one message it has not changed.
-      const same =
-        id ?? before.find((each) => left.has(each.id) && each.type === type && sameValue(type, each.value, value))?.id;
+      const same = id ?? before.find((each) => left.has(each.id) && each.type === type && each.value === value)?.id;
       const stored = same === undefined ? undefined : left.get(same);
       if (stored === undefined) {
         const seed = `${command.requestId} ${found.added.length}`;

@@ -46,8 +46,8 @@ function added(
   if (type === "CNAME") {
     const others = fixed.apex || fixed.types.length > 0 || records.some((each) => each.type !== "CNAME");
     if (others) return records;
-    const id = alias !== undefined && sameValue(type, alias.value, value) ? alias.id : null;
-    return [{ id, type, ttl, value: id === null ? value : (alias?.value ?? value), asserted: true }];
+    const same = alias !== undefined && sameValue(type, alias.value, value) ? alias : null;
+    return [{ id: same?.id ?? null, type, ttl, value: same?.value ?? value, asserted: true }];
   }
   if (alias !== undefined) return records;
   // All of an RRset has one TTL, the last that was given (RFC 2181 §5.2).

@@ -105,9 +105,9 @@ function attempt(objects: ReadonlyMap<string, ObjectRef>, terms: RevertTerms): T
   // A device and its subnet may both close the same port.
   const released = new Set<string>();
   const isNew = ({ type, data }: PortreeveEvent): boolean => {
-    if (type !== "lease.released") return true;
-    const claim = `${data.mappingId} ${data.claimKey}`;
-    return !released.has(claim) && released.add(claim).size > 0;
+    if (type !== "lease.released" && type !== "record.removed") return true;
+    const lease = type === "record.removed" ? data.id : `${data.mappingId} ${data.claimKey}`;
+    return !released.has(lease) && released.add(lease).size > 0;
   };
   const inOrder = [...objects].filter(([ref]) => terms.own.has(ref)).sort(byKind);
   for (const stage of STAGES) {

@@ -18,13 +18,16 @@ export const allowedNames = objectKind<AllowedName>({
     name: `${name} of ${tableGet(state.devices, device)?.name ?? device}`,
     says: { publishing: "allowed" },
   }),
-  takeAway(_made, now, { now: state, own }) {
+  takeAway(_made, now, { now: state, own, lapse }) {
     const { device: id, name } = now;
     const withdrawn = event("name.withdrawn", { device: id, name });
     const device = tableGet(state.devices, id);
     if (device === undefined) return [withdrawn];
     const left = { ...state, allowedNames: without(state.allowedNames, allowedNameKey(id, name)) };
-    const published = withdrawnNames(left, device).flatMap(({ type, data }) =>
+    const ended = withdrawnNames(left, device);
+    // Nobody keeps a yes on trial by using it.
+    if (lapse) return [...ended, withdrawn];
+    const published = ended.flatMap(({ type, data }) =>
       type === "record.removed" && !own.has(refOf("record", data.id)) ? [refOf("record", data.id)] : [],
     );
     return published.length === 0 ? [withdrawn] : { why: `${device.name} published it since`, by: published };

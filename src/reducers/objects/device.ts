@@ -3,6 +3,7 @@ import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { UNMADE_KEY } from "../../lib/wireguard-key.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
+import { removedNames } from "../decide/device-names.ts";
 import { outOfScope } from "../decide/dns-scope.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { namesOfDevice } from "../dns-record.ts";
@@ -48,7 +49,8 @@ export const devices = objectKind<Device>({
     }
     const there = mappingsOf(terms.now, now);
     const gone = event("device.removed", { id: now.id, reason: "operator" });
-    return openedSince(there, terms) ?? namedSince(now, terms) ?? [...closedByLapse(there, terms), gone];
+    const names = terms.lapse ? removedNames(terms.now, now, "device") : [];
+    return openedSince(there, terms) ?? namedSince(now, terms) ?? [...closedByLapse(there, terms), ...names, gone];
   },
   edit(versions, terms) {
     const { now } = versions;
@@ -57,12 +59,13 @@ export const devices = objectKind<Device>({
     if (Object.keys(fields).length === 0) return [];
     const wanted: Device = { ...now, ...fields };
     const [left, byRight] = [leftBehind(wanted, now, terms), openedByRight(wanted, now, terms)];
+    const lost = namedByRight(wanted, now, terms);
     const hindrance =
       rivalOf(wanted, terms) ??
       openedSince(left, terms) ??
       hindranceOf(byRight, terms) ??
-      namedByRight(wanted, now, terms);
-    const closed = [...closedByLapse(left, terms), ...byRight.flatMap(released)];
+      publishedHindrance(lost, terms);
+    const closed = [...closedByLapse(left, terms), ...byRight.flatMap(released), ...lost.map(withdrawn)];
     return hindrance ?? [...closed, event("device.changed", { id: now.id, ...fields })];
   },
   giveBack({ createdAt: _at, createdSeq: _seq, revision: _revision, ...device }, terms) {
@@ -138,29 +141,34 @@ function leftBehind(wanted: Device, now: Device, terms: RevertTerms): Mapping[] 
   return there.filter((mapping) => moves || mapping.wan !== wan);
 }
 
-/** Names that it was let have, or has taken, since the change that made it. */
-function namedSince({ id }: Device, { now, own }: RevertTerms): Hindrance | null {
+/** Names that it was let have, or has taken, since the change that made it; nobody keeps itself by taking one. */
+function namedSince({ id }: Device, { now, own, lapse }: RevertTerms): Hindrance | null {
   const allowed = Object.entries(now.allowedNames).filter(([, { device }]) => device === id);
+  const taken = lapse ? [] : namesOfDevice(now, id).flatMap(({ records }) => records);
   const refs = [
     ...allowed.map(([key]) => refOf("name", key)),
-    ...namesOfDevice(now, id).flatMap(({ records }) => records.map((record) => refOf("record", record.id))),
+    ...taken.map((record) => refOf("record", record.id)),
   ].filter((ref) => !own.has(ref));
   return refs.length === 0 ? null : { why: "it has names by now", by: refs };
 }
 
 /** What it published under the rights that it would lose. */
-function namedByRight(wanted: Device, now: Device, { now: state, own }: RevertTerms): Hindrance | null {
-  const rights = ["name", "kind", "dns", "zones"] as const;
-  if (unchanged(wanted, now, rights) || state.namesOf.size === 0) return null;
+function namedByRight(wanted: Device, now: Device, { now: state, own }: RevertTerms): { name: string; id: string }[] {
+  if (unchanged(wanted, now, ["name", "kind", "dns", "zones"]) || state.namesOf.size === 0) return [];
   const view = viewOf(state, wanted);
-  const lost = namesOfDevice(state, now.id)
+  return namesOfDevice(state, now.id)
     .filter(({ name }) => view === undefined || outOfScope(state, wanted, view, name) !== null)
-    .flatMap(({ name, records }) => records.map(({ id }) => ({ name, ref: refOf("record", id) })))
-    .filter(({ ref }) => !own.has(ref));
-  if (lost.length === 0) return null;
-  const names = [...new Set(lost.map(({ name }) => name))].join(", ");
-  return { why: `it has published ${names} since`, by: lost.map(({ ref }) => ref) };
+    .flatMap(({ name, records }) => records.map(({ id }) => ({ name, id })))
+    .filter(({ id }) => !own.has(refOf("record", id)));
 }
+
+function publishedHindrance(lost: ReturnType<typeof namedByRight>, { lapse }: RevertTerms): Hindrance | null {
+  if (lost.length === 0 || lapse) return null;
+  const names = [...new Set(lost.map(({ name }) => name))].join(", ");
+  return { why: `it has published ${names} since`, by: lost.map(({ id }) => refOf("record", id)) };
+}
+
+const withdrawn = ({ id }: { readonly id: string }): PortreeveEvent => event("record.removed", { id, reason: "right" });
 
 /** What it opened itself since it got the right that it would lose. */
 function openedByRight(wanted: Device, now: Device, { now: state, own }: RevertTerms): Mapping[] {
