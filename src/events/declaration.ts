@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { nameText } from "../lib/domain-name.ts";
 import { deviceKind, profile, right } from "./device.ts";
-import { givenLabel, givenName, hostLabel, interfaceName, ipv4, wanName, wireguardKey } from "./fields.ts";
+import { TTL_MAX } from "./dns.ts";
+import { domainName, givenLabel, givenName, hostLabel, interfaceName, ipv4, wanName, wireguardKey } from "./fields.ts";
 import { askedSources, sourceAddress } from "./mapping.ts";
 
 /**
@@ -24,6 +26,7 @@ const subnet = z.strictObject({
       z.strictObject({ mode: z.literal("device"), device: hostLabel.describe("name of one of its devices") }),
     ])
     .default({ mode: "system" }),
+  zone: domainName.nullable().default(null).describe("its devices' names are below it; null: one is made of its name"),
 });
 export type DeclaredSubnet = z.infer<typeof subnet>;
 
@@ -37,6 +40,7 @@ const device = z
     publicKey: wireguardKey.nullable().default(null).describe("null: a key is made here"),
     ports: right.nullable().default(null).describe("null: what its kind has"),
     dns: right.nullable().default(null).describe("null: what its kind has"),
+    zones: z.array(domainName).max(16).default([]).describe("delegated to it"),
     wan: wan.describe("null: its subnet's"),
     profile: profile.nullable().default(null).describe("null: the one its kind has"),
   })
@@ -69,12 +73,24 @@ const port = z.strictObject({
 });
 export type DeclaredPort = z.infer<typeof port>;
 
+const record = z.strictObject({
+  name: z
+    .string()
+    .max(1024)
+    .refine((text) => (nameText(text) ?? ".") !== ".", "must be a name, as in printer.home.arpa"),
+  type: z.string().min(1).max(16).describe("A, AAAA, CNAME, TXT…"),
+  value: z.string().min(1).max(4096).describe("as in a zone file; a text without quotes is one string"),
+  ttl: z.number().int().min(0).max(TTL_MAX).nullable().default(null).describe("seconds; null: 300"),
+});
+export type DeclaredRecord = z.infer<typeof record>;
+
 export const declaration = z
   .strictObject({
     name: givenName.describe("marks what it makes"),
     subnets: z.array(subnet).max(OBJECTS_MAX).default([]),
     devices: z.array(device).max(OBJECTS_MAX).default([]),
     ports: z.array(port).max(OBJECTS_MAX).default([]),
+    records: z.array(record).max(OBJECTS_MAX).default([]).describe("of the DNS, seen by everyone"),
   })
   .superRefine((whole, context) => {
     for (const list of ["subnets", "devices", "ports"] as const) {

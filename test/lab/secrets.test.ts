@@ -123,6 +123,8 @@ const KINDS = [
   "a device's private key before",
   "a device's preshared key",
   "a device's preshared key before",
+  "a device's DNS key",
+  "a device's DNS key before",
   "an imported private key",
   "an imported preshared key",
   "a key that is refused",
@@ -235,6 +237,8 @@ async function makeDevices(
     const { text } = (await http.get("/api/v1/devices/nas/config")).document as { text: string };
     canaries.key(`a device's private key${when}`, /^PrivateKey = (\S+)$/m.exec(text)?.[1] ?? "");
     canaries.key(`a device's preshared key${when}`, /^PresharedKey = (\S+)$/m.exec(text)?.[1] ?? "");
+    const { secret } = (await http.post("/api/v1/devices/nas/dns-key", null, {})).document as { secret: string };
+    canaries.key(`a device's DNS key${when}`, secret);
   };
   await keysOf(" before");
   const rekeyed = await http.post("/api/v1/devices/nas/rekey?dryRun=true", null, {});

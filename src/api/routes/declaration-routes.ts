@@ -1,4 +1,6 @@
+import type { DeclaredRecord } from "../../events/declaration.ts";
 import { Secret } from "../../events/secret.ts";
+import { nameText } from "../../lib/domain-name.ts";
 import { applyDeclaration, type GivenKeys } from "../declaration.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
@@ -12,6 +14,12 @@ const BODY_MAX_BYTES = 8 << 20;
 
 const secretOf = (text: string | null): Secret | null => (text === null ? null : new Secret(text));
 
+/** In the form that records are kept in. */
+function canonicalRecord({ names }: Pick<ApiDeps, "names">, record: DeclaredRecord): DeclaredRecord {
+  const { type, value } = names.canonical(record.type, record.value);
+  return { ...record, name: nameText(record.name) ?? record.name, type, value };
+}
+
 export function registerDeclarationRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {
   app.post(
     "/api/v1/declaration",
@@ -20,7 +28,7 @@ export function registerDeclarationRoutes(app: App, deps: ApiDeps, mutations: Mu
       config: { scope: "admin" },
       schema: {
         ...mutation,
-        summary: "Make subnets, devices and forwards what a declaration says, all of it or nothing",
+        summary: "Make subnets, devices, forwards and records what a declaration says, all of it or nothing",
         body: declarationApply,
       },
     },
@@ -35,7 +43,8 @@ export function registerDeclarationRoutes(app: App, deps: ApiDeps, mutations: Mu
         if (privateKey !== null && deps.tunnel.publicKeyOf(privateKey) !== publicKey)
           throw invalid(`device ${name}: its public key is not that of the private key that comes with it`);
       }
-      const wanted = { declaration, prune, keys, gatewayKey: secretOf(gatewayKey) };
+      const records = declaration.records.map((record) => canonicalRecord(deps, record));
+      const wanted = { declaration: { ...declaration, records }, prune, keys, gatewayKey: secretOf(gatewayKey) };
       return await applyDeclaration({ deps, mutations }, request, reply, wanted);
     },
   );

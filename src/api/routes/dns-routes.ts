@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { domainName } from "../../events/fields.ts";
 import { nameText } from "../../lib/domain-name.ts";
+import { ownName } from "../../reducers/dns-view.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
 import { invalid, notFound } from "../problem.ts";
@@ -140,7 +141,13 @@ function keyRoute(app: App, deps: ApiDeps, mutations: Mutations): void {
       },
     },
     async (request) => {
-      const { id, subnet, dnsKeySecret } = deviceFor(deps, request.params.id);
+      const device = deviceFor(deps, request.params.id);
+      const { id, subnet, dnsKeySecret, name } = device;
+      if (ownName(deps.controller.state, device) === null) {
+        throw invalid(
+          `${name} is on a LAN that has no resolver of ours: \`dns: true\` in the configuration gives it one`,
+        );
+      }
       if (subnet === null && dnsKeySecret === null) {
         await withSecret(deps, "dns-key", deps.names.newKey(), async (secretId) => {
           await mutations.note(request, { type: "device.edit", id, dnsKeySecret: secretId });

@@ -7,6 +7,7 @@ import { subnetNamed } from "../subnet.ts";
 import type { CommandEnvelope, Decision } from "./command.ts";
 import { putDevices } from "./declared-devices.ts";
 import { putPorts, releaseMoved } from "./declared-ports.ts";
+import { putRecords } from "./declared-records.ts";
 import { prune } from "./declared-removals.ts";
 import { Draft, foreign } from "./draft.ts";
 import { decideSubnetAdd, decideSubnetEdit, type KnownRoute } from "./subnet.ts";
@@ -56,6 +57,7 @@ export function decideDeclarationApply(command: Applied, state: State): Decision
   putDevices(command, draft);
   for (const subnet of declaration.subnets) putResolver(subnet, draft);
   putPorts(declaration, draft);
+  putRecords(declaration, draft);
   return draft.decision();
 }
 
@@ -69,7 +71,7 @@ function takeGatewayKey({ gatewayKey }: Applied, draft: Draft): void {
 
 function putSubnet(declared: DeclaredSubnet, { declaration, routes }: Applied, draft: Draft): void {
   const where = `subnet ${declared.name}`;
-  const { name, wan, ipv6Prefix, prefix, dns } = declared;
+  const { name, wan, ipv6Prefix, prefix, dns, zone } = declared;
   const present = subnetNamed(draft.state, name);
   // Its devices are not there yet.
   const early = dns.mode === "device" ? undefined : dns;
@@ -84,6 +86,7 @@ function putSubnet(declared: DeclaredSubnet, { declaration, routes }: Applied, d
           wan,
           ipv6Prefix,
           dns: early ?? { mode: "system" },
+          zone,
           routes,
           managedBy: declaration.name,
         },
@@ -97,7 +100,7 @@ function putSubnet(declared: DeclaredSubnet, { declaration, routes }: Applied, d
   const { id } = present;
   draft.do(where, (envelope, state) =>
     decideSubnetEdit(
-      { ...envelope, type: "subnet.edit", id, name, wan, ipv6Prefix, routes, ...(early && { dns: early }) },
+      { ...envelope, type: "subnet.edit", id, name, wan, ipv6Prefix, zone, routes, ...(early && { dns: early }) },
       state,
     ),
   );

@@ -1,6 +1,7 @@
 import type { Declaration } from "../../events/declaration.ts";
 import { tableRows } from "../../lib/table.ts";
 import { portName } from "../objects/port.ts";
+import { pruneRecords } from "./declared-records.ts";
 import { matchPorts, releasePort } from "./declared-ports.ts";
 import { mappingsOf } from "./device-ports.ts";
 import { decideDeviceRemove } from "./device.ts";
@@ -10,6 +11,7 @@ import { decideSubnetRemove, devicesOf } from "./subnet.ts";
 /** What bears the name of a declaration and is not in it any more goes, unless somebody else's would go with it. */
 export function prune(declaration: Declaration, draft: Draft): void {
   for (const mapping of matchPorts(declaration, draft.state).rest) releasePort(mapping, declaration, draft);
+  pruneRecords(declaration, draft);
   pruneDevices(declaration, draft);
   pruneSubnets(declaration, draft);
 }

@@ -237,7 +237,11 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
       const subnets = [{ name: "declared", prefix: "10.60.0.0/24" }];
       const devices = names.map((name) => ({ name, subnet: "declared", kind: pick % 2 === 0 ? "server" : "client" }));
       const ports = names.map((name, index) => ({ name, port: `${4000 + index}/tcp`, to: `${name}:80` }));
-      return post("/declaration", { declaration: { name: "d", subnets, devices, ports }, prune: pick % 3 === 0 });
+      const records = names.map((name) => ({ name: `${name}.Declared.Lan.`, type: "txt", value: `v${pick % 2}` }));
+      return post("/declaration", {
+        declaration: { name: "d", subnets, devices, ports, records },
+        prune: pick % 3 === 0,
+      });
     },
     (_rig, pick) => {
       const { publicKey, privateKey } = keyPair(pick % 3);

@@ -212,7 +212,10 @@ export class FakeTunnel implements Tunnel {
 
   #keep(kind: string, n: number): string {
     const secretId = `s1${n.toString(16).padStart(31, "0")}`;
-    this.#secrets.kept.set(secretId, { kind, material: new Secret(Buffer.from(secretId).subarray(0, 32).toString("base64")) });
+    this.#secrets.kept.set(secretId, {
+      kind,
+      material: new Secret(Buffer.from(secretId).subarray(0, 32).toString("base64")),
+    });
     return secretId;
   }
 

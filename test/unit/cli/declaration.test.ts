@@ -62,6 +62,32 @@ describe("plan and apply of a file", () => {
     ]);
   });
 
+  it("[D3] holds records: their RRset is what it says, what it names no more goes with --prune", async () => {
+    const records = (text: string) => file(`name: site\nrecords:\n${text}`);
+    const first =
+      "  - { name: Web.Home.Arpa, type: a, value: 10.59.7.2 }\n  - { name: x.lan, type: TXT, value: hello }\n";
+    expect((await shell.run(`apply -f ${records(first)}`)).code).toBe(0);
+    expect((await shell.run(`plan -f ${records(first)}`)).code).toBe(0);
+    const listed = async () =>
+      (await shell.json<{ name: string; value: string; ttl: number; managedBy: string }[]>("dns list")).map(
+        ({ name, value, ttl, managedBy }) => `${name} ${value} ${ttl} ${managedBy}`,
+      );
+    expect(await listed()).toEqual(["web.home.arpa 10.59.7.2 300 site", 'x.lan "hello" 300 site']);
+    const second = "  - { name: web.home.arpa, type: A, value: 10.59.7.3, ttl: 60 }\n";
+    expect((await shell.run(`apply -f ${records(second)} --yes`)).code).toBe(0);
+    expect(await listed()).toEqual(["web.home.arpa 10.59.7.3 60 site", 'x.lan "hello" 300 site']);
+    expect((await shell.run(`apply -f ${records(second)} --prune --yes`)).code).toBe(0);
+    expect(await listed()).toEqual(["web.home.arpa 10.59.7.3 60 site"]);
+    await shell.run("dns add y.lan A 10.59.7.4");
+    const taken = await shell.run(`apply -f ${records("  - { name: y.lan, type: A, value: 10.59.7.4 }\n")}`);
+    expect([taken.code, taken.err]).toEqual([4, expect.stringContaining("record y.lan A: ")]);
+    const wrong = await shell.run(`apply -f ${records("  - { name: y.lan, type: A, value: 10.59.7.999 }\n")}`);
+    expect([wrong.code === 0, wrong.err]).toEqual([
+      false,
+      expect.stringContaining("10.59.7.999 is no value of type A"),
+    ]);
+  });
+
   it("removes only with --prune, and only with a yes", async () => {
     await shell.run(`apply -f ${file(SITE)}`);
     const fewer = file(SITE.replace(/ {2}- \{ name: nas.*\n/, ""));
