@@ -43,13 +43,6 @@ const UNIMPORTED = new Set([
   "src/lib/manual-clock.ts",
   "src/events/log-memory.ts",
   "src/protocols/nftables-json/fake.ts",
-  // The codec of the DNS, whose users are built at the same time.
-  "src/lib/dns-record.ts",
-  "src/protocols/dns/decode.ts",
-  "src/protocols/dns/encode.ts",
-  "src/protocols/dns/tsig-key.ts",
-  "src/protocols/dns/tsig-stream.ts",
-  "src/protocols/dns/update.ts",
 ]);
 
 /** DNS (parts that land one after the other until the daemon serves it): not all of it is imported yet. */
