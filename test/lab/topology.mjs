@@ -42,8 +42,17 @@ export const LAN1_CLIENT = "192.168.78.2";
  * @property {(command: readonly string[], options?: import("node:child_process").SpawnOptions) => import("node:child_process").ChildProcess} spawn
  */
 
+/** @type {string | null | undefined} */
+let missing;
+
 /** Why labs cannot run here, or null. */
 export function missingForLab() {
+  if (missing === undefined) missing = findMissing();
+  return missing;
+}
+
+/** @returns {string | null} */
+function findMissing() {
   if (process.platform !== "linux") return "network namespaces need Linux";
   if (process.getuid?.() !== 0) return "network namespaces need root";
   for (const program of ["ip", "nft", "conntrack"]) {

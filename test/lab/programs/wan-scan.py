@@ -19,6 +19,9 @@ SOURCE_PORT = random.randint(20000, 29999)
 # Silence is an answer only if nothing was lost on the way: then once is enough.
 MAX_ROUNDS = 3
 UDP_ANSWER_S = 0.6
+SEND_TRIES = 100
+# What a connected socket is told of an earlier SYN by ICMP, of a firewall that rejects or a neighbour that is silent.
+REFUSALS = {errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ENETUNREACH, errno.ENOPROTOOPT}
 
 
 class TcpScan:
@@ -46,8 +49,7 @@ class TcpScan:
         try:
             packet = self.raw.recv(256)
         except OSError as error:
-            # An ICMP error on the way, such as of a neighbour that took too long on a busy machine: no answer.
-            if error.errno != errno.EHOSTUNREACH:
+            if error.errno not in REFUSALS:
                 raise
             return
         segment = packet[(packet[0] & 15) * 4 :]
@@ -60,11 +62,16 @@ class TcpScan:
 
     def send(self, port, drain):
         packet = self.syn(port)
-        try:
-            self.raw.send(packet)
-        except BlockingIOError:
-            drain(0.01)
-            self.raw.send(packet)
+        for _ in range(SEND_TRIES):
+            try:
+                self.raw.send(packet)
+                return
+            except BlockingIOError:
+                drain(0.01)
+            except OSError as error:
+                if error.errno not in REFUSALS:
+                    raise
+        raise TimeoutError(f"the SYN to port {port} could not be sent")
 
 
 def losses():
