@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Change } from "../../reducers/decide/undo.ts";
-import { objectsOf } from "../../reducers/objects/index.ts";
+import { ownRow } from "../../lib/own-row.ts";
 import type { Actor } from "../auth/actor.ts";
 import { includes } from "../auth/scope.ts";
 import type { ApiDeps } from "../deps.ts";
@@ -39,10 +39,11 @@ export function registerChangeRoutes(app: App, deps: ApiDeps, mutations: Mutatio
   app.post(
     "/api/v1/confirmations/:id/confirm",
     {
-      config: { scope: "admin" },
+      config: { scope: "operate" },
       schema: { ...mutation, summary: "Keep a change for good", params: z.strictObject({ id: z.string().max(64) }) },
     },
     async (request, reply) => {
+      await refuseUnlessBegunBy(request.actor, deps, request.params.id);
       const command = { type: "confirmation.give", id: request.params.id } as const;
       return await mutations.run(request, reply, command, { settles: false });
     },
@@ -64,7 +65,6 @@ function revertRoutes(app: App, { history }: ApiDeps, mutations: Mutations, plac
           throw notFound("no change of an operator is in the log; `portreeve events list` shows what is");
         return await history.change(seq);
       });
-      refuseBeyondScope(request.actor, change);
       const done = await mutations.run(request, reply, { type: "change.revert", change });
       // A repeated request is answered for the first: by then the last change is the undo itself.
       const undoing = "dryRun" in done ? undefined : await history.record(done.seq);
@@ -83,21 +83,22 @@ function revertRoutes(app: App, { history }: ApiDeps, mutations: Mutations, plac
     },
     async (request, reply) => {
       const change = await places.during(() => history.change(request.params.seq));
-      refuseBeyondScope(request.actor, change);
       const done = await mutations.run(request, reply, { type: "change.revert", change });
       return { ...done, reverts: firstSeq(change) };
     },
   );
 }
 
-/** What an operator's token may change itself; the rest is an admin's, and so is taking it back. */
-const OPERATED: ReadonlySet<string> = new Set(["port", "block", "reconciler", "allowance"]);
-
-function refuseBeyondScope(actor: Actor, { records }: Change): void {
-  const kinds = [...objectsOf(records.map((record) => record.event)).values()].map(({ kind }) => kind.name);
-  const beyond = kinds.find((kind) => !OPERATED.has(kind));
-  if (beyond === undefined || includes(actor.scopes, "admin")) return;
-  const message = `the change is of a ${beyond}: taking that back needs the scope admin`;
+/** Who began a trial may end it well; an admin may in any case. */
+async function refuseUnlessBegunBy(
+  { source, scopes }: Actor,
+  { controller, history }: ApiDeps,
+  id: string,
+): Promise<void> {
+  if (includes(scopes, "admin")) return;
+  const [begun] = ownRow(controller.state.confirmations, id)?.seqs ?? [];
+  if (begun === undefined || (await history.record(begun))?.source === source) return;
+  const message = "somebody else made that change: who made it confirms it, or an admin";
   throw new RequestProblem({ code: "NOT_AUTHORIZED", message });
 }
 

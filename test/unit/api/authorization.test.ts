@@ -11,7 +11,7 @@ import type { Scope } from "../../../src/api/auth/scope.ts";
 import { HostNames } from "../../../src/api/host-names.ts";
 import { type OpenApi, openApi } from "../../../src/api/listener.ts";
 import { cookieOf, type Got, type Place, send, type Sent } from "./http-client.ts";
-import { CHEAP, makeRig, type Rig } from "./rig.ts";
+import { CHEAP, makeRig, type Rig, WEB } from "./rig.ts";
 
 const PASSWORD = "a good long password";
 const CHANGES = ["POST", "PUT", "PATCH", "DELETE"];
@@ -158,9 +158,7 @@ describe("the authorisation matrix", () => {
     ]);
     const reads = routes().filter(({ scope, method }) => CHANGES.includes(method) && scope === "read");
     expect(reads, "nothing that changes something is for readers").toEqual([]);
-    const above = routes().filter(({ path }) =>
-      /\/(undo|revert|confirm|tokens|sessions|password|totp|account)\b/.test(path),
-    );
+    const above = routes().filter(({ path }) => /\/(undo|revert|tokens|sessions|password|totp|account)\b/.test(path));
     const weak = above.filter(({ scope }) => !["open", "read", "admin", "local"].includes(scope));
     expect(weak, "whoever may only operate takes back no admin's change and touches no account").toEqual([]);
   });
@@ -220,6 +218,20 @@ describe("the authorisation matrix", () => {
     const printed = [...rig.app.printRoutes({ commonPrefix: false }).matchAll(/\(([A-Z, ]+)\)$/gm)];
     const served = printed.flatMap(([, methods = ""]) => methods.split(", "));
     expect(served.sort()).toEqual(rig.app.routeScopes.map(({ method }) => method).sort());
+  });
+
+  it("[E5] lets whoever may operate confirm a trial of its own, and nobody else's", async () => {
+    const trialOf = async (who: string, externalPort: number): Promise<string> => {
+      const body = { ...WEB, externalPort };
+      const sent = { method: "POST", body, headers: bearerOf(who) };
+      const { body: made } = await send(tcp, "/api/v1/ports?confirmWithin=60", sent);
+      return (made as { confirmation: { id: string } }).confirmation.id;
+    };
+    const confirm = async (id: string) =>
+      (await send(tcp, `/api/v1/confirmations/${id}/confirm`, { method: "POST", headers: bearerOf("operate") })).status;
+    const [own, other] = [await trialOf("operate", 8443), await trialOf("admin", 8444)];
+    expect([await confirm(own), await confirm(other), await confirm("x1")]).toEqual([200, 403, 404]);
+    expect(Object.keys(rig.controller.state.confirmations)).toEqual([other]);
   });
 
   it("[A3] takes a session's cookie from pages of ours only", async () => {
