@@ -1,8 +1,10 @@
 // The benchmarks: a table on stdout, or one JSON document with --json. --full adds 60,000 mappings, --quick is a look.
 // --ten-million measures a log of that many events instead (a quarter of an hour, 5 GB), or of as many as are named.
 // --flood measures floods only, --devices a thousand WireGuard devices only, three times each (--quick: once).
+// --dns-codec measures the DNS codec beside dns-packet; it needs no lab.
 import { cpus, loadavg } from "node:os";
 import { deviceRows, measureDevices } from "../bench/devices.mjs";
+import { dnsCodecRows, measureDnsCodec } from "../bench/dns-codec.mjs";
 import { floodRows, measureFloods } from "../bench/flood.mjs";
 import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
 import { compareNewFlows } from "../bench/new-flows.mjs";
@@ -25,6 +27,18 @@ const longLog = process.argv.indexOf("--ten-million");
 const eventsNamed = Number(longLog < 0 ? Number.NaN : process.argv[longLog + 1]);
 const longLogEvents = Number.isNaN(eventsNamed) ? 10_000_000 : eventsNamed;
 
+/** @param {string} text */
+const progress = (text) => process.stderr.write(`  ${text}\n`);
+if (process.argv.includes("--dns-codec")) {
+  if (!build()) process.exit(1);
+  const pairs = quick ? 3 : 9;
+  process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of ${pairs} pairs\n`);
+  const codec = await measureDnsCodec(pairs, progress);
+  if (json) say(JSON.stringify({ cores: cpus().length, codec }, null, 2));
+  else printRows(dnsCodecRows(codec, n));
+  process.exit(0);
+}
+
 const peers = longLog >= 0 ? [] : process.argv.includes("--devices") ? ["wg", "wireguard-go"] : ["miniupnpd"];
 const noPeer = peers.find((program) => findProgram(program) === null);
 const missing = missingForLab() ?? (noPeer === undefined ? null : `the program "${noPeer}" is not installed`);
@@ -36,8 +50,6 @@ if (!build()) process.exit(1);
 for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
 await sweepNamespaces();
 
-/** @param {string} text */
-const progress = (text) => process.stderr.write(`  ${text}\n`);
 if (longLog >= 0) {
   const measured = await measureTenMillion(longLogEvents, progress);
   if (json) say(JSON.stringify(measured, null, 2));
