@@ -29,15 +29,15 @@ function oracle(all: readonly Published[], view: string, asked: readonly string[
     (zone !== undefined && (same(labels, zone) || same(labels, ["ns", ...zone])));
   const at = (labels: readonly string[]): Published | undefined => seen.find((each) => same(each.labels, labels));
   let source = at(asked);
+  // A published name outside of zones has a name server too, which no wildcard stands for.
+  const isServer = zone === undefined && asked[0] === "ns" && at(asked.slice(1)) !== undefined;
+  if (source === undefined && isServer) return ["here"];
   if (source === undefined && !exists(asked)) {
     let encloser = asked.slice(1);
     while (encloser.length > 0 && !exists(encloser)) encloser = encloser.slice(1);
     if (zone === undefined || ends(encloser, zone)) source = at(["*", ...encloser]);
   }
-  if (zone === undefined && source === undefined) {
-    const isServer = asked[0] === "ns" && at(asked.slice(1)) !== undefined;
-    return isServer ? ["here"] : depth === 0 ? null : ["outside"];
-  }
+  if (zone === undefined && source === undefined) return depth === 0 ? null : ["outside"];
   if (source === undefined) {
     if (zone !== undefined && same(asked, ["ns", ...zone])) return ["here"];
     return [exists(asked) ? "NODATA" : "NXDOMAIN"];
