@@ -145,11 +145,25 @@ const addressesOf = (records: readonly DnsRecord[]): Set<string> =>
 
 function listName(table: Table<string[]>, key: string, name: string): void {
   const names = tableGet(table, key) ?? [];
-  if (!names.includes(name)) tableSet(table, key, [...names, name].sort());
+  const place = placeOf(names, name);
+  if (names[place] !== name) tableSet(table, key, names.toSpliced(place, 0, name));
+}
+
+/** Where a name is in a sorted list, or would be: an address may have thousands. */
+function placeOf(names: readonly string[], name: string): number {
+  let [low, high] = [0, names.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((names[middle] as string) < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function unlistName(table: Table<string[]>, key: string, name: string): void {
-  const rest = (tableGet(table, key) ?? []).filter((each) => each !== name);
-  if (rest.length === 0) tableDelete(table, key);
-  else tableSet(table, key, rest);
+  const names = tableGet(table, key) ?? [];
+  const place = placeOf(names, name);
+  if (names[place] !== name) return;
+  if (names.length === 1) tableDelete(table, key);
+  else tableSet(table, key, names.toSpliced(place, 1));
 }

@@ -1,4 +1,5 @@
 import { type ReadonlyTable, tableChanges, tableEntries, tableGet, tableRows } from "../lib/table.ts";
+import { isAddressType } from "./dns-record.ts";
 import { TABLES } from "./fork.ts";
 import { deviceKey, type Usage, usageKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
 
@@ -111,6 +112,10 @@ function checkNames(state: State, since: State | undefined, faults: string[]): v
     if (records.some(({ type, ttl }) => ttls.get(type) !== ttl)) faults.push(`S13 ${name} has two TTLs for one type`);
     if (records.some((record) => (record.expiresAt === null) !== (device === null || record.lifetime === null)))
       faults.push(`S14 ${name} has a record with an end and no device or lifetime, or the reverse`);
+    for (const { type, value } of records) {
+      if (isAddressType(type) && tableGet(namesAt, value)?.includes(name) !== true)
+        faults.push(`S12 ${name} is not found by ${value}`);
+    }
     if (device === null) continue;
     if (tableGet(devices, device) === undefined) faults.push(`S14 ${name} is of ${device}, which is not there`);
     if (tableGet(namesOf, device)?.includes(name) !== true) faults.push(`S14 ${name} is not found by its device`);
@@ -120,17 +125,44 @@ function checkNames(state: State, since: State | undefined, faults: string[]): v
       faults.push(`S12 record ${id} leads to ${name}, which does not have it`);
   }
   for (const [device, list] of changedEntries(namesOf, since?.namesOf)) {
-    if (list.length === 0 || list.some((name) => tableGet(names, name)?.device !== device))
+    const joined = added(since?.namesOf, device, list);
+    if (list.length === 0 || joined.some((name) => tableGet(names, name)?.device !== device))
       faults.push(`S14 device ${device} lists nothing, or names that are not its own`);
   }
   for (const [address, list] of changedEntries(namesAt, since?.namesAt)) {
     const has = (name: string) => tableGet(names, name)?.records.some(({ value }) => value === address) === true;
-    if (list.length === 0 || !list.every(has)) faults.push(`S12 ${address} lists nothing, or names without it`);
+    if (list.length === 0 || !added(since?.namesAt, address, list).every(has))
+      faults.push(`S12 ${address} lists nothing, or names without it`);
   }
   for (const [zone, id] of changedEntries(delegations, since?.delegations)) {
     if (tableGet(devices, id)?.zones.includes(zone) !== true) faults.push(`S14 zone ${zone} is not of ${id}`);
   }
   checkDevicesOfNames(state, since, faults);
+  for (const { key, before = "", after } of since === undefined ? [] : tableChanges(since.recordNames, recordNames)) {
+    if (after === undefined && tableGet(names, before)?.records.some(({ id }) => id === key) === true)
+      faults.push(`S12 record ${key} is there and is not found`);
+  }
+  for (const { key, before, after } of since === undefined ? [] : tableChanges(since.names, names)) {
+    const gone = (before?.records ?? []).filter(({ id }) => after?.records.some((each) => each.id === id) !== true);
+    if (after === undefined && before?.device != null && tableGet(namesOf, before.device)?.includes(key) === true)
+      faults.push(`S14 ${key} went and is listed by its device`);
+    for (const { id, value } of gone) {
+      const still = after?.records.some((each) => each.value === value) === true;
+      if (!still && tableGet(namesAt, value)?.includes(key) === true) faults.push(`S12 ${value} lists ${key} still`);
+      if (tableGet(recordNames, id) !== undefined) faults.push(`S12 record ${id} went and is found still`);
+    }
+  }
+}
+
+/** What of a sorted list was not in it before; what was is known to be good, and what went is looked at where it went. */
+function added(since: ReadonlyTable<string[]> | undefined, key: string, list: readonly string[]): readonly string[] {
+  const before = since === undefined ? undefined : tableGet(since, key);
+  if (before === undefined) return list;
+  let next = 0;
+  return list.filter((name) => {
+    while (next < before.length && (before[next] as string) < name) next += 1;
+    return before[next] !== name;
+  });
 }
 
 /** A device that went has taken its names with it. */

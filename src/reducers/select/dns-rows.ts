@@ -28,6 +28,9 @@ type Row = Desired<DnsRow>;
 /** Of what a device is called by itself: short, as it may get another address. */
 const OWN_TTL = 60;
 
+/** Names of one address among which an operator's is looked for. */
+const LOOKED_AT_MAX = 64;
+
 /** What the DNS server serves, read through the state's own indexes: one more record costs one more record's work. */
 class DnsTable implements DesiredTable<DnsRow> {
   readonly #state: State;
@@ -154,7 +157,8 @@ class DnsTable implements DesiredTable<DnsRow> {
       const to = ownName(state, device) as string;
       return { to, views: [view.id] as readonly string[], owner: device.id, revision: device.revision };
     }
-    const holders = (tableGet(state.namesAt, address) ?? []).map((each) => tableGet(state.names, each) as DnsName);
+    const names = (tableGet(state.namesAt, address) ?? []).slice(0, LOOKED_AT_MAX);
+    const holders = names.map((each) => tableGet(state.names, each) as DnsName);
     const holder = holders.find((each) => each.device === null) ?? holders[0];
     if (holder === undefined || holder.name.startsWith("*")) return null;
     const views = viewsOfHolder(state, holder);
