@@ -1,0 +1,125 @@
+import {
+  HEADER_OCTETS,
+  MESSAGE_OCTETS_MAX,
+  OPCODE,
+  RCODE,
+  TYPE,
+  UDP_OCTETS_MAX,
+  UDP_OCTETS_MIN,
+} from "../../../protocols/dns/constants.ts";
+import { FLAG, type QuerySkim, uint16, uint32 } from "../../../protocols/dns/skim.ts";
+import type { Answer } from "./digest.ts";
+
+/** RFC 8914 §4: why, for people who look. */
+export const EXTENDED_ERROR = {
+  STALE_ANSWER: 3,
+  CACHED_ERROR: 13,
+  NOT_READY: 14,
+  BLOCKED: 15,
+  PROHIBITED: 18,
+  STALE_NXDOMAIN_ANSWER: 19,
+  NOT_SUPPORTED: 21,
+  NO_REACHABLE_AUTHORITY: 22,
+  NETWORK_ERROR: 23,
+} as const;
+
+export interface ExtendedError {
+  readonly code: number;
+  /** ASCII, a sentence without a stop. */
+  readonly text: string;
+}
+
+export interface Asked {
+  readonly query: Uint8Array;
+  readonly skim: QuerySkim;
+  readonly transport: "udp" | "tcp";
+}
+
+export interface ReplyForm {
+  /** How old the answer is, seconds; its TTLs are that much less. */
+  readonly age: number;
+  /** In place of what is left of the TTLs (RFC 8767 §4). */
+  readonly ttl: number | null;
+  readonly error: ExtendedError | null;
+}
+
+const OPT_OCTETS = 11;
+const TEXT_MAX = 200;
+
+/** What the client takes: RFC 6891 §6.2.5, and no more than crosses every path in one piece (RFC 9715). */
+export function octetsMax({ skim, transport }: Asked): number {
+  if (transport === "tcp") return MESSAGE_OCTETS_MAX;
+  return Math.min(Math.max(skim.edns?.udpOctets ?? 0, UDP_OCTETS_MIN), UDP_OCTETS_MAX);
+}
+
+/** The answer's octets with this client's ID, flags and spelling of the name, and the time that passed. */
+export function replyWith(answer: Answer, asked: Asked, { age, ttl, error }: ReplyForm): Uint8Array {
+  const { query, skim } = asked;
+  const { body, ttlsAt } = answer;
+  const room = optOctets(asked, error);
+  if (body.length + room > octetsMax(asked)) return bareReply(asked, answer.rcode, error, FLAG.TC);
+  const reply = Buffer.allocUnsafe(body.length + room);
+  reply.set(body);
+  reply[0] = query[0] as number;
+  reply[1] = query[1] as number;
+  // RFC 6840 §5.8: AD only to who asked for it.
+  const wantsData = skim.edns?.dnssecOk === true || (skim.flags & FLAG.AD) !== 0;
+  const flags =
+    FLAG.QR | FLAG.RA | (skim.flags & (FLAG.RD | FLAG.CD)) | (answer.authenticData && wantsData ? FLAG.AD : 0);
+  reply.writeUInt16BE(flags | answer.rcode, 2);
+  for (let at = HEADER_OCTETS; at < skim.questionEnd; at += 1) reply[at] = query[at] as number;
+  if (ttl !== null) for (const at of ttlsAt) reply.writeUInt32BE(Math.min(ttl, uint32(body, at)), at);
+  else if (age > 0) for (const at of ttlsAt) reply.writeUInt32BE(Math.max(0, uint32(body, at) - age), at);
+  if (room > 0) writeOpt(reply, body.length, asked, 0, error);
+  return reply;
+}
+
+/** Header and question only: errors, and what is too long for a datagram. */
+export function bareReply(asked: Asked, rcode: number, error: ExtendedError | null, more = 0): Uint8Array {
+  const { query, skim } = asked;
+  const room = optOctets(asked, error);
+  const reply = Buffer.alloc(skim.questionEnd + room);
+  reply.set(query.subarray(0, skim.questionEnd));
+  const kept = skim.flags & (FLAG.RD | FLAG.CD | 0x7800);
+  reply.writeUInt16BE(FLAG.QR | FLAG.RA | kept | more | (rcode & 0xf), 2);
+  reply.writeUInt16BE(1, 4);
+  reply.fill(0, 6, HEADER_OCTETS);
+  if (room > 0) writeOpt(reply, skim.questionEnd, asked, rcode >> 4, error);
+  return reply;
+}
+
+/** To what is no query of one question. Null: there is not even a header to answer, or it is an answer itself (W1, W2). */
+export function formatErrorReply(query: Uint8Array): Uint8Array | null {
+  if (query.length < HEADER_OCTETS || (uint16(query, 2) & FLAG.QR) !== 0) return null;
+  const reply = Buffer.alloc(HEADER_OCTETS);
+  reply.set(query.subarray(0, 2));
+  const opcode = uint16(query, 2) & 0x7800;
+  const rcode = opcode === OPCODE.QUERY ? RCODE.FORMERR : RCODE.NOTIMP;
+  reply.writeUInt16BE(FLAG.QR | FLAG.RA | (uint16(query, 2) & FLAG.RD) | opcode | rcode, 2);
+  return reply;
+}
+
+function optOctets({ skim }: Asked, error: ExtendedError | null): number {
+  if (skim.edns === null) return 0;
+  return OPT_OCTETS + (error === null ? 0 : 6 + Math.min(error.text.length, TEXT_MAX));
+}
+
+/** The last record, and the only one among the additional. */
+function writeOpt(reply: Buffer, at: number, { skim }: Asked, rcodeHigh: number, error: ExtendedError | null): void {
+  reply.writeUInt16BE(1, 10);
+  reply[at] = 0;
+  reply.writeUInt16BE(TYPE.OPT, at + 1);
+  reply.writeUInt16BE(UDP_OCTETS_MAX, at + 3);
+  reply[at + 5] = rcodeHigh;
+  // RFC 6891 §6.1.3: the version that we have, whatever was asked for.
+  reply[at + 6] = 0;
+  reply.writeUInt16BE(skim.edns?.dnssecOk === true ? 0x8000 : 0, at + 7);
+  const text = error?.text.slice(0, TEXT_MAX) ?? "";
+  reply.writeUInt16BE(error === null ? 0 : 6 + text.length, at + 9);
+  if (error === null) return;
+  // RFC 8914 §2.
+  reply.writeUInt16BE(15, at + 11);
+  reply.writeUInt16BE(2 + text.length, at + 13);
+  reply.writeUInt16BE(error.code, at + 15);
+  reply.write(text, at + 17, "latin1");
+}
