@@ -73,14 +73,22 @@ export function skimQuery(bytes: Uint8Array): QuerySkim | null {
   const nameEnd = plainNameEnd(bytes, HEADER_OCTETS);
   const questionEnd = nameEnd + 4;
   if (nameEnd < 0 || questionEnd > bytes.length) return null;
-  const question = { flags: uint16(bytes, 2), type: uint16(bytes, nameEnd), class: uint16(bytes, nameEnd + 2) };
-  if (additionals === 0) return questionEnd === bytes.length ? { ...question, questionEnd, edns: null } : null;
-  if (additionals > 1 || bytes[questionEnd] !== 0) return skimMessage(bytes);
-  const isOpt = questionEnd + RECORD_OCTETS_MIN <= bytes.length && uint16(bytes, questionEnd + 1) === TYPE.OPT;
-  if (!isOpt) return skimMessage(bytes);
-  const end = questionEnd + RECORD_OCTETS_MIN + uint16(bytes, questionEnd + 9);
-  const edns = end === bytes.length ? ednsAt(bytes, questionEnd, end) : null;
-  return edns === null ? null : { ...question, questionEnd, edns };
+  let edns: EdnsSkim | null = null;
+  let end = questionEnd;
+  if (additionals > 0) {
+    const isOpt =
+      additionals === 1 &&
+      questionEnd + RECORD_OCTETS_MIN <= bytes.length &&
+      bytes[questionEnd] === 0 &&
+      uint16(bytes, questionEnd + 1) === TYPE.OPT;
+    if (!isOpt) return skimMessage(bytes);
+    end += RECORD_OCTETS_MIN + uint16(bytes, questionEnd + 9);
+    edns = end === bytes.length ? ednsAt(bytes, questionEnd, end) : null;
+    if (edns === null) return null;
+  }
+  if (end !== bytes.length) return null;
+  const flags = uint16(bytes, 2);
+  return { flags, type: uint16(bytes, nameEnd), class: uint16(bytes, nameEnd + 2), questionEnd, edns };
 }
 
 /** A name without pointers: there is nothing before a question that one could point at. */
@@ -122,7 +130,8 @@ export function skimMessage(bytes: Uint8Array): MessageSkim | null {
         continue;
       }
       // RFC 6891 §6.1.1: one at most, of the root, among the additional records.
-      const found: EdnsSkim | null = record.section === "additional" && edns === null ? ednsAt(bytes, record.nameAt, record.end) : null;
+      const found: EdnsSkim | null =
+        record.section === "additional" && edns === null ? ednsAt(bytes, record.nameAt, record.end) : null;
       if (found === null || bytes[record.nameAt] !== 0) return null;
       edns = found;
     }

@@ -11,9 +11,10 @@ export interface Failure {
   readonly decision: Extract<Decision, { readonly kind: "blocked" | "failed" | "refused" }>;
 }
 
+const refused = (rcode: number, why: string): Failure => ({ rcode, error: null, decision: { kind: "refused", why } });
+
 /** What is never asked of an upstream, whatever the name; null if it is fine. */
 export function refusalOf({ skim }: Asked): Failure | null {
-  const refused = (rcode: number, why: string): Failure => ({ rcode, error: null, decision: { kind: "refused", why } });
   if (opcodeOf(skim.flags) !== OPCODE.QUERY) return refused(RCODE.NOTIMP, "only queries are forwarded");
   // RFC 6891 §6.1.3.
   if ((skim.edns?.version ?? 0) > 0) return refused(RCODE.BADVERS, "a version of EDNS that is not known");

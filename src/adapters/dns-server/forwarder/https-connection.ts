@@ -57,7 +57,7 @@ export class HttpsConnection {
       if (signal.aborted) return reject(withdrawn());
       const sentAt = performance.now();
       // The session's own error says why (a certificate); the stream's only that it ended.
-      const ended = (cause: unknown): void => reject(new UpstreamFault("unreachable", causeText(cause)));
+      const ended = (cause: Error): void => reject(new UpstreamFault("unreachable", causeText(cause.cause ?? cause)));
       this.#session.once("error", ended);
       const stream = this.#session.request({
         ":method": "POST",

@@ -3,7 +3,10 @@ import { once } from "node:events";
 import { createServer, type Server, type Socket as TcpSocket } from "node:net";
 
 /** Gives the datagrams or messages to send back, at once or never. */
-export type Behaviour = (query: Buffer, ask: { readonly transport: "udp" | "tcp"; readonly port: number }) => Uint8Array | readonly Uint8Array[] | null;
+export type Behaviour = (
+  query: Buffer,
+  ask: { readonly transport: "udp" | "tcp"; readonly port: number },
+) => Uint8Array | readonly Uint8Array[] | null;
 
 /** A resolver on loopback that does as it is told. */
 export class LoopbackUpstream {

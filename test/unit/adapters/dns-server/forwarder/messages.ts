@@ -21,9 +21,19 @@ export function query(name: string, type: string, options: QueryOptions = {}): U
   const additionals =
     edns === null
       ? []
-      : [{ type: "OPT", name: ".", udpPayloadSize: edns, flags: dnssecOk ? 0x8000 : 0, options: [] } as unknown as Answer];
+      : [
+          {
+            type: "OPT",
+            name: ".",
+            udpPayloadSize: edns,
+            flags: dnssecOk ? 0x8000 : 0,
+            options: [],
+          } as unknown as Answer,
+        ];
   const questions = [{ name, type, class: options.class ?? "IN" }] as unknown as Packet["questions"];
-  return new Uint8Array(encode({ type: "query", id, flags, ...(questions === undefined ? {} : { questions }), additionals }));
+  return new Uint8Array(
+    encode({ type: "query", id, flags, ...(questions === undefined ? {} : { questions }), additionals }),
+  );
 }
 
 export interface AnswerOptions {
@@ -47,7 +57,10 @@ export function answerTo(bytes: Uint8Array, options: AnswerOptions): Buffer {
   });
   const end = questionEnd(bytes);
   const message = Buffer.concat([bytes.subarray(0, end), records.subarray(12)]);
-  message.writeUInt16BE(0x8000 | (bytes[2] === undefined ? 0 : (bytes[2] & 1) << 8) | (recursion ? RA : 0) | flags | rcode, 2);
+  message.writeUInt16BE(
+    0x8000 | (bytes[2] === undefined ? 0 : (bytes[2] & 1) << 8) | (recursion ? RA : 0) | flags | rcode,
+    2,
+  );
   records.copy(message, 6, 6, 12);
   return message;
 }
@@ -65,7 +78,15 @@ export const soa = (name: string, ttl = 600, minimum = 60): Answer => ({
   type: "SOA",
   name,
   ttl,
-  data: { mname: `ns.${name}`, rname: `hostmaster.${name}`, serial: 1, refresh: 3600, retry: 600, expire: 86_400, minimum },
+  data: {
+    mname: `ns.${name}`,
+    rname: `hostmaster.${name}`,
+    serial: 1,
+    refresh: 3600,
+    retry: 600,
+    expire: 86_400,
+    minimum,
+  },
 });
 
 export interface Told {
