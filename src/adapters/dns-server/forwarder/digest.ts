@@ -1,13 +1,6 @@
-import { HEADER_OCTETS, RCODE, TYPE } from "../../../protocols/dns/constants.ts";
-import {
-  FLAG,
-  type MessageSkim,
-  nameKeyAt,
-  rcodeOf,
-  type RecordSkim,
-  uint16,
-  uint32,
-} from "../../../protocols/dns/skim.ts";
+import { RCODE, TYPE } from "../../../protocols/dns/constants.ts";
+import { FLAG, type MessageSkim, nameKeyAt, rcodeOf, type RecordSkim, uint32 } from "../../../protocols/dns/skim.ts";
+import { chainOf, isBelow, tidied } from "./alias-chain.ts";
 import type { Question } from "./upstream-query.ts";
 
 /** What is kept of an upstream's answer, and given to whoever asks the same. */
@@ -33,7 +26,6 @@ export type Digest =
 /** RFC 8767 §4 caps what an upstream says; RFC 2308 §5 suggests 1 to 3 hours for "there is none". */
 const TTL_MAX = 86_400;
 const NEGATIVE_TTL_MAX = 3600;
-const CHAIN_MAX = 16;
 
 export interface Received {
   readonly bytes: Uint8Array;
@@ -56,9 +48,15 @@ export function digest(received: Received, question: Question): Digest {
   const answers = skim.records.filter(({ section }) => section === "answer");
   const authorities = skim.records.filter(({ section }) => section === "authority");
   const chain = chainOf(bytes, answers, question.type);
-  if (chain === null) return { kind: "refused", rcode: RCODE.SERVFAIL, why: "its answer has what was not asked for" };
+  const whole = chain === null || chain.tidy ? null : tidied(bytes, chain);
+  if (chain === null || (!chain.tidy && whole === null)) {
+    return { kind: "refused", rcode: RCODE.SERVFAIL, why: "its answer has what was not asked for" };
+  }
+  // Once it is tidy it stays so.
+  if (whole !== null) return digest({ ...received, ...whole }, question);
+  const end = chain.names.at(-1) as string;
   const negative = rcode === RCODE.NXDOMAIN || !chain.complete;
-  const soa = negative ? authorities.find((record) => isSoaOf(bytes, record, chain.name)) : undefined;
+  const soa = negative ? authorities.find((record) => isSoaOf(bytes, record, end)) : undefined;
   const recursive = (skim.flags & (FLAG.RA | FLAG.AA)) !== 0;
   if (!recursive && question.recursionDesired && negative && soa === undefined) {
     return { kind: "refused", rcode: RCODE.REFUSED, why: "it does not resolve for us" };
@@ -82,57 +80,10 @@ export function digest(received: Received, question: Question): Digest {
 const RCODE_NAMES = new Map<number, string>(Object.entries(RCODE).map(([name, value]) => [value, name]));
 export const rcodeText = (rcode: number): string => RCODE_NAMES.get(rcode) ?? `rcode ${rcode}`;
 
-interface Chain {
-  /** Where it ends. */
-  readonly name: string;
-  /** There is a record of the type that was asked for, or any was wanted. */
-  readonly complete: boolean;
-}
-
-/** Follows aliases from the question through the answers, in whatever order they are; null if one is of a name that it does not come by. */
-function chainOf(bytes: Uint8Array, answers: readonly RecordSkim[], type: number): Chain | null {
-  const first = nameKeyAt(bytes, HEADER_OCTETS);
-  const owners = answers.map(({ nameAt }) => {
-    return bytes[nameAt] === 0xc0 && bytes[nameAt + 1] === HEADER_OCTETS ? first : nameKeyAt(bytes, nameAt);
-  });
-  const names = [first];
-  for (let name = first; names.length <= CHAIN_MAX; ) {
-    const alias = answers.find((record, index) => record.type === TYPE.CNAME && owners[index] === name);
-    if (alias === undefined || type === TYPE.CNAME || type === TYPE.ANY) break;
-    name = nameKeyAt(bytes, alias.dataAt);
-    if (names.includes(name)) break;
-    names.push(name);
-  }
-  if (names.length > CHAIN_MAX) return null;
-  const name = names.at(-1) as string;
-  let complete = false;
-  for (const [index, record] of answers.entries()) {
-    const owner = owners[index] as string;
-    if (owner === name && (record.type === type || type === TYPE.ANY)) complete = true;
-    if (!names.includes(owner) && !(isOfDname(bytes, record) && names.some((each) => isBelow(each, owner))))
-      return null;
-  }
-  return { name, complete };
-}
-
-/** RFC 6672 §3.1: a DNAME is of a name above, as is its signature (RFC 4034 §3.1: the type covered comes first). */
-function isOfDname(bytes: Uint8Array, { type, dataAt, end }: RecordSkim): boolean {
-  return type === TYPE.DNAME || (type === TYPE.RRSIG && end - dataAt > 2 && uint16(bytes, dataAt) === TYPE.DNAME);
-}
-
 function isSoaOf(bytes: Uint8Array, record: RecordSkim, name: string): boolean {
   if (record.type !== TYPE.SOA) return false;
   const owner = nameKeyAt(bytes, record.nameAt);
   return owner === name || isBelow(name, owner);
-}
-
-/** Of names in wire form: the ancestor's octets may begin in the middle of a label. */
-function isBelow(name: string, ancestor: string): boolean {
-  if (name.length <= ancestor.length || !name.endsWith(ancestor)) return false;
-  const start = name.length - ancestor.length;
-  let at = 0;
-  while (at < start) at += 1 + name.charCodeAt(at);
-  return at === start;
 }
 
 function writeHeader(body: Uint8Array, rcode: number, answers: number, authorities: number): void {

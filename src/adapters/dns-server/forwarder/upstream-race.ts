@@ -136,7 +136,7 @@ class Race {
       if (made.rcode !== RCODE.SERVFAIL) this.#rcode = made.rcode;
       return this.#drop(upstream, made.why);
     }
-    const address = this.#rules.addresses?.find(received.bytes, made.records) ?? null;
+    const address = this.#rules.addresses?.find(made.answer.body, made.records) ?? null;
     if (address === null) return this.#finish({ kind: "answer", answer: made.answer, upstream, ms });
     this.#blocked = { kind: "blocked", address, upstream };
     this.#drop(upstream, `it answered the private address ${address}`);

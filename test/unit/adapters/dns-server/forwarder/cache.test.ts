@@ -120,6 +120,53 @@ describe("answers that are kept", () => {
     expect(upstream.queries).toHaveLength(2);
   });
 
+  it("[F12] strangers among the answers are left out, and aliases come before what they lead to", async () => {
+    const upstream = await upstreamThat((bytes) => {
+      const answers = [
+        a("edge.example.net", "93.184.216.34"),
+        a("bank.example.net", "203.0.113.66"),
+        cname("cdn.example.org", "edge.example.net"),
+        cname("bank.example.com", "edge.example.net"),
+        cname("www.example.com", "cdn.example.org"),
+      ];
+      return answerTo(bytes, { answers, additionals: [a("bank.example.net", "203.0.113.66")] });
+    });
+    const { ask } = forwardingTo([upstream.text]);
+    const answers = [
+      "www.example.com 300 CNAME cdn.example.org",
+      "cdn.example.org 300 CNAME edge.example.net",
+      "edge.example.net 300 A 93.184.216.34",
+    ];
+    expect(await ask("www.example.com")).toMatchObject({ rcode: 0, answers });
+    expect(await ask("www.example.com")).toMatchObject({ rcode: 0, answers });
+    expect(upstream.queries).toHaveLength(1);
+  });
+
+  it("[F12] only strangers are no data, and are not kept", async () => {
+    const upstream = await upstreamThat((bytes) =>
+      answerTo(bytes, { answers: [a("bank.example.net", "203.0.113.66")] }),
+    );
+    const { ask } = forwardingTo([upstream.text]);
+    expect(await ask("www.example.com")).toMatchObject({ rcode: 0, answers: [] });
+    await ask("www.example.com");
+    expect(upstream.queries).toHaveLength(2);
+  });
+
+  it("[F12] a DNAME is of a name above, and stays; aliases in a circle come to an end, and too many are a failure", async () => {
+    let answers = [
+      { type: "DNAME", name: "example.com", data: "example.net", ttl: 300 } as never,
+      cname("www.example.com", "www.example.net"),
+      a("www.example.net", "93.184.216.34"),
+    ];
+    const upstream = await upstreamThat((bytes) => answerTo(bytes, { answers }));
+    const { ask, passing } = forwardingTo([upstream.text]);
+    expect((await ask("www.example.com")).answers).toHaveLength(3);
+    answers = [cname("a.example.com", "b.example.com"), cname("b.example.com", "a.example.com")];
+    expect((await ask("a.example.com")).answers).toHaveLength(2);
+    answers = Array.from({ length: 20 }, (_, index) => cname(`n${index}.example.com`, `n${index + 1}.example.com`));
+    expect(await passing(ask("n0.example.com"))).toMatchObject({ rcode: 2, answers: [] });
+  });
+
   it("[F12] what a domain's own upstream said answers nobody who asks others", async () => {
     const inner = await upstreamThat((bytes) => answerTo(bytes, { answers: [a("www.corp.example", "10.1.1.1")] }));
     const outer = await upstreamThat((bytes) => answerTo(bytes, { answers: [a("www.corp.example", "93.184.216.34")] }));
