@@ -1,6 +1,7 @@
 import { importTargets } from "./targets/import.mjs";
 import { dnsTargets } from "./targets/dns.mjs";
 import { configTargets } from "./targets/config.mjs";
+import { dnsForwarderTargets } from "./targets/dns-forwarder.mjs";
 import { eventLogTargets } from "./targets/event-log.mjs";
 import { firewallTargets } from "./targets/firewalls.mjs";
 import { kernelTargets } from "./targets/kernel.mjs";
@@ -14,6 +15,7 @@ export async function allTargets(load) {
     kernelTargets,
     firewallTargets,
     configTargets,
+    dnsForwarderTargets,
     eventLogTargets,
     wireguardTargets,
     importTargets,

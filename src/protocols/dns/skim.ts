@@ -1,4 +1,4 @@
-import { CLASS, HEADER_OCTETS, TYPE } from "./constants.ts";
+import { HEADER_OCTETS, TYPE } from "./constants.ts";
 
 /**
  * Where the parts of a message are, without taking any of it apart: what is relayed keeps its octets, and only an ID, a
@@ -150,7 +150,8 @@ function recordAt(walk: Walk, nameAt: number, section: Section): RecordSkim | nu
   const end = dataAt + uint16(bytes, at + 8);
   if (end > bytes.length) return null;
   const record = { section, nameAt, type: uint16(bytes, at), class: uint16(bytes, at + 2), ttlAt: at + 4, dataAt, end };
-  return record.class !== CLASS.IN || isWholeData(walk, record) ? record : null;
+  // Whatever the class: names that nobody looked at must not be followed by those who come later.
+  return isWholeData(walk, record) ? record : null;
 }
 
 /** One past the name at `at`, whose pointers lead strictly backwards (RFC 1035 §4.1.4) and not into the header; -1: no name. */

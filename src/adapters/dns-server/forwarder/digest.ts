@@ -39,7 +39,7 @@ export interface Received {
  * Only what belongs to the question is kept: the records of its name and of the aliases it leads to, and for "there is
  * none" the SOA that says for how long (F12, F15). The rest is at the end, so it is cut off: compression points backwards.
  */
-export function digest(received: Received, question: Question): Digest {
+export function digest(received: Received, question: Question, isTidied = false): Digest {
   const { bytes, skim } = received;
   const rcode = rcodeOf(skim.flags) | ((skim.edns?.rcodeHigh ?? 0) << 4);
   if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN && rcode !== RCODE.YXDOMAIN) {
@@ -49,11 +49,10 @@ export function digest(received: Received, question: Question): Digest {
   const authorities = skim.records.filter(({ section }) => section === "authority");
   const chain = chainOf(bytes, answers, question.type);
   const whole = chain === null || chain.tidy ? null : tidied(bytes, chain);
-  if (chain === null || (!chain.tidy && whole === null)) {
+  if (chain === null || (!chain.tidy && (whole === null || isTidied))) {
     return { kind: "refused", rcode: RCODE.SERVFAIL, why: "its answer has what was not asked for" };
   }
-  // Once it is tidy it stays so.
-  if (whole !== null) return digest({ ...received, ...whole }, question);
+  if (whole !== null) return digest({ ...received, ...whole }, question, true);
   const end = chain.names.at(-1) as string;
   const negative = rcode === RCODE.NXDOMAIN || !chain.complete;
   const soa = negative ? authorities.find((record) => isSoaOf(bytes, record, end)) : undefined;
