@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { interfaceName, port } from "../events/fields.ts";
+import { hasGeneralUpstream, parseUpstream } from "../lib/dns-upstream.ts";
 import { endpointAt } from "../lib/endpoint.ts";
 import { nameText } from "../lib/domain-name.ts";
 import { parseIpv4 } from "../lib/ip.ts";
@@ -129,14 +130,32 @@ const wan = z.strictObject({
     .default("auto"),
 });
 
+const upstream = z
+  .string()
+  .max(255)
+  .superRefine((text, context) => {
+    const parsed = parseUpstream(text);
+    if ("fault" in parsed) context.addIssue({ code: "custom", message: `has no good upstream: ${parsed.fault}` });
+  });
+
+const upstreams = z
+  .array(upstream)
+  .min(1)
+  .max(32)
+  .refine(hasGeneralUpstream, "has no upstream for all names: add one without [/domain/], or system");
+
 const dns = z.strictObject({
   listenPort: port.default(53),
+  /** Who is asked what is not ours: the resolvers of this machine, or these; a subnet may have its own. */
   upstreams: z
-    .union(
-      [z.literal("system"), z.array(z.string().min(1).max(255)).min(1).max(8)],
-      "must be system or a list of addresses",
-    )
+    .union([z.literal("system"), upstreams], "must be system or a list, as in [9.9.9.9, tls://1.1.1.1#one.one.one.one]")
     .default("system"),
+  rebinding: z
+    .strictObject({
+      /** Upstreams may answer private addresses for these domains and what is below them. */
+      allow: z.array(domainText).max(256).default([]),
+    })
+    .prefault({}),
   privateZones: z.array(domainText).max(64).default(["home.arpa", "internal", "lan"]),
   /** No device may publish them, or what is below them. */
   protectedNames: z.array(domainText).max(128).default([]),

@@ -118,8 +118,13 @@ function placeOf(text: string, port: number): { readonly address: string; readon
 export function upstreamsFault(texts: readonly string[]): string | null {
   const parsed = texts.map(parseUpstream);
   for (const each of parsed) if ("fault" in each) return each.fault;
-  const general = parsed.some((each) => "upstream" in each && each.upstream.domains.length === 0);
-  return general ? null : "has no upstream for all names: add one without [/domain/], or system";
+  if (hasGeneralUpstream(texts)) return null;
+  return "there is no upstream for all names: add one without [/domain/], or system";
+}
+
+/** What answers names that are in no domain with upstreams of its own; a faulty entry may have been meant so. */
+export function hasGeneralUpstream(texts: readonly string[]): boolean {
+  return texts.map(parseUpstream).some((each) => "fault" in each || each.upstream.domains.length === 0);
 }
 
 /** As it is shown, and as two are compared by; the port only where it is not the usual one. */

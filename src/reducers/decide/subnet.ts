@@ -3,6 +3,7 @@ import { utf8ToBytes } from "@noble/hashes/utils.js";
 import { ownRow } from "../../lib/own-row.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { SubnetDns } from "../../events/subnet.ts";
+import { upstreamsFault } from "../../lib/dns-upstream.ts";
 import { firstHost, formatIpv4, type Ipv4Prefix, parseIpv4Prefix, prefixText, prefixesOverlap } from "../../lib/ip.ts";
 import { isReverseName } from "../../lib/reverse-name.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
@@ -184,6 +185,8 @@ function badFields(
   if (zone != null && (zone === "." || isReverseName(zone) || tableGet(state.delegations, zone) !== undefined)) {
     return invalid(`${zone} can't be the zone of a subnet; name one that is nobody's yet, as in home.internal`);
   }
+  const fault = dns?.mode === "custom" ? upstreamsFault(dns.servers) : null;
+  if (fault !== null) return invalid(fault);
   if (dns?.mode === "device" && (self === null || !devicesOf(state, self).some(({ id }) => id === dns.device))) {
     return invalid(`${dns.device} is no device of this subnet, so it cannot answer its queries`);
   }

@@ -31,7 +31,12 @@ describe("the configuration file", () => {
       wan: { interfaces: [], externalAddress: "auto" },
       lan: [],
       wireguard: { interface: "wg-portreeve", listenPort: 51820, endpoint: "auto", nonce: "same-host" },
-      dns: { listenPort: 53, upstreams: "system", privateZones: ["home.arpa", "internal", "lan"] },
+      dns: {
+        listenPort: 53,
+        upstreams: "system",
+        rebinding: { allow: [] },
+        privateZones: ["home.arpa", "internal", "lan"],
+      },
       host: {},
       portControl: {
         pcp: true,
@@ -100,6 +105,19 @@ describe("the configuration file", () => {
     ["roles: [gateway, host]", "roles[1]"],
   ])("refuses %j as not built yet", (text, key) => {
     expect(errorsOf(text)).toEqual([expect.stringContaining(`\`${key}\` is not built yet: `)]);
+  });
+
+  it("takes upstreams of every kind, and says of each that is none what it has to be", () => {
+    const list = ["system", "9.9.9.9:5353", "tls://1.1.1.1#one.one.one.one", "[/corp.example/]10.0.0.1"];
+    expect(parse(`dns: { upstreams: ${JSON.stringify(list)} }`).config.dns.upstreams).toEqual(list);
+    expect(errorsOf("dns:\n  upstreams:\n    - 9.9.9.9\n    - tls://dns.quad9.net\n")).toEqual([
+      expect.stringMatching(/^portreeve\.yaml:4: `dns\.upstreams\[1\]` .*tls:\/\/ADDRESS#dns\.quad9\.net/),
+    ]);
+    expect(errorsOf("dns: { upstreams: 9.9.9.9 }")).toEqual([expect.stringContaining("must be system or a list")]);
+    expect(errorsOf("dns: { upstreams: ['[/corp.example/]10.0.0.1'] }")).toEqual([
+      expect.stringContaining("add one without"),
+    ]);
+    expect(errorsOf("dns: { rebinding: { allow: ['a..b'] } }")).toHaveLength(1);
   });
 
   it("[P13] takes `known`: only registered devices of that network may ask", () => {

@@ -21,13 +21,13 @@ export interface Forwarding {
   readonly clock: ManualClock;
   readonly logged: string[];
   readonly decisions: Decision[];
-  ask(
+  readonly ask: (
     name: string,
     type?: string,
     options?: QueryOptions & { readonly tcp?: boolean; readonly view?: string },
-  ): Promise<Told>;
+  ) => Promise<Told>;
   /** Lets time pass in steps, so that what waits for sockets in between gets its turn, until the promise is settled. */
-  passing<T>(promise: Promise<T>, stepMs?: number): Promise<T>;
+  readonly passing: <T>(promise: Promise<T>, stepMs?: number) => Promise<T>;
 }
 
 /** One view, "v", that asks `servers`. */
@@ -69,10 +69,10 @@ export function forwardingTo(
     },
     async passing(promise, stepMs = 100) {
       let settled = false;
-      const done = (): void => {
+      const settle = (): void => {
         settled = true;
       };
-      promise.then(done, done);
+      promise.then(settle, settle);
       for (;;) {
         for (let turn = 0; turn < 10 && !settled; turn += 1) await new Promise((resolve) => setImmediate(resolve));
         if (settled) return await promise;
