@@ -123,8 +123,6 @@ export class Decoder {
       const type = reader.u16();
       if (type === TYPE.OPT) this.#opt(name);
       else if (type !== TYPE.TSIG) records.push(this.#recordOf(name, type));
-      // RFC 8945 §5.1: the last of all records, so there is one.
-      else if (left > 1) reader.fault("a TSIG record that is not the last record");
       else this.#tsig = this.#signature(start, name);
     }
     return records;
@@ -193,6 +191,7 @@ export class Decoder {
     if (reader.u16() !== CLASS.ANY) reader.fault("a TSIG record whose class is not ANY");
     const ttl = reader.u32();
     const length = reader.u16();
+    // §5.1: the last of all records, so there is one.
     if (reader.at + length !== reader.end) reader.fault("a TSIG record that does not end the message");
     return {
       offset,

@@ -134,6 +134,14 @@ describe("a message that is read", () => {
     expect(fault(bytes)).toMatchObject({ code: "FORMERR" });
   });
 
+  it("[dns W6] hides no record in what RDATA leaves over", () => {
+    const second = record({ owner: ".", type: TYPE.A, data: hex("01020304") });
+    // Who goes on after the address, and not after the RDATA, finds a record whose data is the second one.
+    const hidden = record({ owner: ".", type: 300, length: second.length });
+    const first = record({ owner: ".", type: TYPE.A, data: concat(hex("01020304"), hidden) });
+    expect(fault(message({ sections: [[], [first, second]] })).message).toMatch(/another length than it says/);
+  });
+
   it("[dns W7] with octets after its last record is refused", () => {
     expect(fault(message({ sections: [[QUESTION]], rest: hex("00") })).message).toMatch(/after the last record/);
   });
