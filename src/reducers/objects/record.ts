@@ -1,4 +1,5 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
+import { sameValue } from "../../lib/dns-record.ts";
 import { tableGet } from "../../lib/table.ts";
 import { outOfScope } from "../decide/dns-scope.ts";
 import { aliasClash } from "../decide/dns-record.ts";
@@ -38,18 +39,19 @@ export const records = objectKind<Named>({
     if (!unchanged(made, now, FIELDS)) return { why: CHANGED_SINCE, by: [refOf(KIND, now.id)] };
     return [event("record.removed", { id: now.id, reason: "operator" })];
   },
-  edit(versions, { revoke }) {
+  edit(versions, terms) {
     // A device that retimes what it has changes nothing that was anybody else's.
-    if (revoke) return [];
+    if (terms.revoke) return [];
     const fields = fieldsBack(versions, FIELDS);
     const { now } = versions;
     if (fields === null) return { why: CHANGED_SINCE, by: [refOf(KIND, now.id)] };
-    return Object.keys(fields).length === 0 ? [] : [event("record.changed", { id: now.id, ...fields })];
+    if (Object.keys(fields).length === 0) return [];
+    return twinOf({ ...now, ...fields }, terms) ?? [event("record.changed", { id: now.id, ...fields })];
   },
   giveBack(ended, terms) {
     const { createdAt: _at, revision: _revision, ...record } = ended;
     if (ended.expiresAt !== null && ended.expiresAt <= terms.at) return [];
-    return hindranceOf(ended, terms) ?? [event("record.added", record)];
+    return twinOf(ended, terms) ?? hindranceOf(ended, terms) ?? [event("record.added", record)];
   },
 });
 
@@ -79,6 +81,15 @@ function describe({ name, type, value, ttl, device, views, expiresAt, managedBy 
       ...saysManaged({ managedBy }),
     },
   };
+}
+
+/** The same value was put there since by another request. */
+function twinOf({ id, name, type, value }: Named, { now, own }: RevertTerms): Hindrance | null {
+  const twin = tableGet(now.names, name)?.records.find(
+    (each) => each.id !== id && each.type === type && sameValue(type, each.value, value),
+  );
+  if (twin === undefined || own.has(refOf(KIND, twin.id))) return null;
+  return { why: `${name} ${type} ${value} is there again`, by: [refOf(KIND, twin.id)] };
 }
 
 /** The name may be another's by now, an alias or beside one; and a device needs its right again. */
