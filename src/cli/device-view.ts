@@ -19,6 +19,11 @@ export function deviceDetails(
     ["on", device.subnet?.name ?? device.interface ?? "nothing that is there"],
     ["address", device.ipv6 === null ? device.address : [device.address, device.ipv6]],
     ["may", rights === null ? "open ports as anyone there" : `ports ${rights.ports}, names ${rights.dns}`],
+    ...(device.dnsName === null
+      ? []
+      : [
+          ["called", [device.dnsName, ...device.zones.map((zone) => `${zone} and all below it`)]] as [string, string[]],
+        ]),
     ["holds", `${device.ports} of ${quota.ports} ports`],
     ["leaves by", device.externalAddress ?? "no public address now"],
     ["ends", whenText(device.expiresAt, now)],

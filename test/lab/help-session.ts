@@ -48,6 +48,7 @@ portreeve device add tv --lan lan0 --ip 192.168.77.30
 portreeve device list
 portreeve device edit laptop --forever
 portreeve device edit nas --ip 10.59.7.9 --profile split
+portreeve device edit nas --zones nas.example.org
 portreeve device show nas
 portreeve top
 portreeve device show nas --span quarter-hour

@@ -16,6 +16,7 @@ export const recordSchema = z
       .describe("whose it is; null: an operator's"),
     expiresAt: time.nullable().describe("unless it is renewed; null: never"),
     views: z.array(z.string()).nullable().describe("who sees it: ids of subnets, lan:INTERFACE; null: everyone"),
+    outside: z.boolean().describe("the name is in no zone of ours: the internet may have one like it, which is hidden"),
     managedBy,
     revision: seq,
   })

@@ -1,7 +1,8 @@
 import { tableGet, tableRows } from "../../lib/table.ts";
 import type { Deadlines } from "../../reducers/decide/command.ts";
+import { suffixesOf } from "../../reducers/decide/dns-scope.ts";
 import { recordWithId } from "../../reducers/dns-record.ts";
-import { ownName, viewIdOf } from "../../reducers/dns-view.ts";
+import { ownName, viewIdOf, zoneViews } from "../../reducers/dns-view.ts";
 import { byItself, viewsOfHolder } from "../../reducers/select/dns-rows.ts";
 import type { Device, DnsName, DnsRecord, State } from "../../reducers/state.ts";
 import type { RecordRow } from "../schemas/dns.ts";
@@ -25,10 +26,14 @@ function recordRow({ state, deadlines }: RecordContext, holder: DnsName, record:
     device: device === undefined ? null : { id: device.id, name: device.name },
     expiresAt: isoTimeOrNull(expiresAt === null ? null : (deadlines.recordDeadline(id) ?? expiresAt)),
     views: viewsCopy(viewsOfHolder(state, holder)),
+    outside: !isInZone(state, holder.name),
     managedBy,
     revision: record.revision,
   };
 }
+
+const isInZone = (state: State, name: string): boolean =>
+  [...suffixesOf(name)].some((suffix) => zoneViews(state, suffix) !== undefined);
 
 const viewsCopy = (views: readonly string[] | null): string[] | null => (views === null ? null : [...views]);
 
@@ -46,6 +51,7 @@ function ownRows(state: State, device: Device): RecordRow[] {
     device: { id: device.id, name: device.name },
     expiresAt: null,
     views: [viewIdOf(device)],
+    outside: false,
     managedBy: null,
     revision: device.revision,
   }));

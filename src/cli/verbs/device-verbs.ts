@@ -22,6 +22,7 @@ interface DeviceOptions extends MutationOptions {
   readonly ip?: string;
   readonly publicKey?: string;
   readonly wan?: string;
+  readonly zones?: string;
   readonly profile?: string;
   readonly for?: string;
   readonly forever?: true;
@@ -113,6 +114,7 @@ function addAddVerb(device: Command, cli: Cli): void {
     .option("--ip <address>", "its address; without it the first free one")
     .option("--public-key <key>", "of a device that made its key itself; without it one is made here")
     .option("--wan <wan>", "WAN interface, or one of its addresses, that it leaves by")
+    .option("--zones <names>", "zones that are its own, with commas between: it may publish all below them")
     .addOption(profileOption())
     .option("--for <duration>", "remove it by itself after this long: 2h, 7d");
   addMutationOptions(add).action(async (name: string, options: DeviceOptions) => {
@@ -135,12 +137,14 @@ function addEditVerb(device: Command, cli: Cli): void {
   const edit = examples(device.command("edit"), [
     "portreeve device edit laptop --forever",
     "portreeve device edit nas --ip 10.59.7.9 --profile split",
+    "portreeve device edit nas --zones nas.example.org",
   ])
     .description("change a device")
     .argument("<device>", DEVICE)
     .option("--name <name>", "another name")
     .option("--ip <address>", "another address; what is forwarded to it follows")
     .option("--wan <wan>", "another WAN, or `default`")
+    .option("--zones <names>", "zones that are its own, with commas between, or `none`")
     .addOption(profileOption())
     .option("--for <duration>", "remove it by itself after this long, from now")
     .option("--forever", "remove it by itself no more");
@@ -149,15 +153,20 @@ function addEditVerb(device: Command, cli: Cli): void {
     if (options.name !== undefined) body["name"] = options.name.toLowerCase();
     if (options.forever === true) body["lifetime"] = null;
     if (Object.keys(body).length === 0)
-      throw usage("nothing to change", "name at least one of --name --ip --wan --profile --for --forever");
+      throw usage("nothing to change", "name at least one of --name --ip --wan --zones --profile --for --forever");
     await change(cli, { method: "PATCH", path: devicePath(name), body }, options, "is changed");
   });
 }
+
+/** What is no name is left to the API, which says so. */
+const zonesOf = (text: string): string[] =>
+  text === "none" ? [] : text.split(",").map((part) => nameText(part.trim()) ?? part.trim());
 
 function fieldsOf(options: DeviceOptions): Record<string, unknown> {
   return {
     ...(options.ip !== undefined && { address: options.ip }),
     ...(options.wan !== undefined && { wan: options.wan === "default" ? null : options.wan }),
+    ...(options.zones !== undefined && { zones: zonesOf(options.zones) }),
     ...(options.profile !== undefined && { profile: options.profile }),
     ...(options.for !== undefined && { lifetime: parseDuration(options.for) }),
   };

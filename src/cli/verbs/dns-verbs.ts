@@ -96,7 +96,7 @@ async function list(cli: Cli, query: { readonly name?: string; readonly device?:
     if (records.length === 0)
       return "There is no such record. `portreeve dns add nas.home.arpa A 10.59.0.2` makes one.\n";
     const rows = records.map((each) => [
-      each.name,
+      each.outside ? `${each.name} (hides the internet's)` : each.name,
       each.type,
       each.value,
       `${each.ttl}`,

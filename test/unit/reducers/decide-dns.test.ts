@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { LeaseBook } from "../../../src/controller/lease-book.ts";
 import { tableGet } from "../../../src/lib/table.ts";
 import type { DnsUpdate, Prerequisite, RecordChange } from "../../../src/lib/dns-record.ts";
 import type { Decision } from "../../../src/reducers/decide/command.ts";
@@ -253,6 +254,72 @@ describe("who may publish what", () => {
       ]);
     expect(codeOf(names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]))).toBe("EVENT_QUOTA_EXCEEDED");
     expect(codeOf(names.update("box", [add("b.home.internal", "A", "10.59.7.4")]))).toBe("ok");
+  });
+});
+
+describe("on a LAN", () => {
+  /** With a resolver there, and a device that may publish names. */
+  function lan(dnsUpdates: "signed" | "own-address"): Names {
+    const names = new Names();
+    const { settings } = names.state;
+    const served = settings.lan.map((each) => ({ ...each, dns: true, dnsUpdates, zone: "house.example" }));
+    names.do({ type: "settings.set", settings: { ...settings, lan: served } }, "controller");
+    const keys = { publicKey: null, privateKeySecret: null, presharedKeySecret: null };
+    names.device("tv", { subnet: null, interface: "lan0", address: "192.168.77.30", ...keys });
+    return names;
+  }
+  const own = [add("tv2.house.example", "A", "192.168.77.30")];
+  const sent = { zone: "house.example", interface: "lan0", signed: false } as const;
+
+  it("[D2] an unsigned update is taken where that is configured, for the sender's own address alone", () => {
+    expect(codeOf(lan("signed").update("tv", own, sent))).toBe("NOT_AUTHORIZED");
+    const names = lan("own-address");
+    expect(
+      codeOf(names.update("tv", [{ kind: "delete-rrset", name: "tv2.house.example", type: "A" }, ...own], sent)),
+    ).toBe("ok");
+    expect([names.served("tv2.house.example"), names.views("tv2.house.example")]).toEqual([
+      ["A 300 192.168.77.30"],
+      ["lan:lan0"],
+    ]);
+    for (const each of [
+      add("x.house.example", "A", "192.168.77.31"),
+      add("x.house.example", "TXT", '"x"'),
+      { kind: "delete-name", name: "tv2.house.example" } as const,
+    ]) {
+      expect(codeOf(names.update("tv", [each], sent))).toBe("NOT_AUTHORIZED");
+      expect(codeOf(names.update("tv", [each], { ...sent, signed: true }))).toBe("ok");
+    }
+    expect(codeOf(names.update("nas", own, { ...sent, interface: "wg0" }))).toBe("NOT_AUTHORIZED");
+  });
+
+  it("[D7] a device has its name and its reverse name there, and on no LAN without a resolver", () => {
+    const names = lan("signed");
+    expect(names.served("tv.house.example")).toEqual(["A 60 192.168.77.30"]);
+    expect(names.served("30.77.168.192.in-addr.arpa")).toEqual(["PTR 60 tv.house.example"]);
+    const { settings } = names.state;
+    const silent = settings.lan.map((each) => ({ ...each, dns: false }));
+    names.do({ type: "settings.set", settings: { ...settings, lan: silent } }, "controller");
+    expect([names.served("tv.house.example"), names.served("30.77.168.192.in-addr.arpa")]).toEqual([[], []]);
+    expect(codeOf(names.update("tv", own, { ...sent, signed: true }))).toBe("NOT_AUTHORIZED");
+  });
+});
+
+describe("leases of records", () => {
+  it("[P12] end after an unclean stop no earlier than any repetition promised, and what was ended is given its end back", () => {
+    const names = new Names();
+    names.update("nas", [add(PHOTOS, "A", "10.59.7.2")], { lease: 3600 });
+    const id = tableGet(names.state.names, PHOTOS)?.records[0]?.id ?? "";
+    names.later(3000).update("nas", [add(PHOTOS, "A", "10.59.7.2")], { lease: 3600 });
+    const promised = names.now + 3_600_000;
+    expect(names.leases.recordDeadline(id)).toBe(promised);
+    const restarted = new LeaseBook();
+    restarted.restore({ ...names.state, run: { ...names.state.run, stopped: false } }, names.now);
+    expect(restarted.recordDeadline(id)).toBeGreaterThanOrEqual(promised);
+    expect(eventsOf(names.do({ type: "record.remove", id }, "api:root"))).toEqual([
+      "records.renewed",
+      "record.removed",
+    ]);
+    expect(names.leases.recordDeadline(id)).toBeNull();
   });
 });
 
