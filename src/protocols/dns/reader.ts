@@ -6,13 +6,14 @@ import type { Header } from "./message.ts";
 /** Pointers that one name may follow. Who compresses well needs one, who compresses lazily two or three. */
 const HOPS_MAX = 16;
 /**
- * What reading may cost for each octet of the message: an octet of a name that is built, a pointer that is followed, an octet
- * of RDATA. A name of 255 octets made of four, in every record, stays below it; what is made to cost more does not.
+ * What reading may cost for each octet of the message: a name, a pointer that is followed, an octet of a name that is built or
+ * copied, a field of RDATA and each of its octets. A name of 255 octets made of four, in every record, stays below it; what is made to cost more does not.
  */
 const STEPS_PER_OCTET = 16;
 
 /** Two upper bits of a length octet, RFC 1035 §4.1.4. */
 const POINTER = 0xc0;
+const NOTHING = new Uint8Array();
 
 /** Where in a message we are. Everything is within `end`, or the fault is thrown. */
 export class Reader {
@@ -39,7 +40,8 @@ export class Reader {
     if (this.at + octets > this.end) this.fault("it ends within a field");
   }
 
-  #spend(steps: number): void {
+  /** For work that the message makes us do, beside looking at each of its octets once. */
+  spend(steps: number): void {
     this.steps += steps;
     if (this.steps > STEPS_PER_OCTET * this.bytes.length) this.fault("its names and data are made to be costly");
   }
@@ -68,7 +70,8 @@ export class Reader {
   /** A copy: what is kept of a datagram must not keep all of it. */
   take(octets: number): Uint8Array {
     this.need(octets);
-    this.#spend(octets);
+    this.spend(1 + octets);
+    if (octets === 0) return NOTHING;
     // Not `slice`: of what Node calls a Buffer it is no copy.
     const taken = new Uint8Array(this.bytes.subarray(this.at, this.at + octets));
     this.at += octets;
@@ -91,6 +94,7 @@ export class Reader {
 
   /** A name within `end`; where a pointer leads to may be anywhere before. */
   name(): DomainName {
+    this.spend(1);
     const { bytes, at: start } = this;
     const end = this.#labelsEnd(start);
     if (bytes[end] === 0) {
@@ -104,7 +108,7 @@ export class Reader {
   /** The name that begins at `target`, by a pointer. */
   #pointed(target: number, hops: number): DomainName {
     if (hops > HOPS_MAX) this.fault("a name with too many pointers");
-    this.#spend(1);
+    this.spend(1);
     this.#pointedAt ??= new Map();
     const known = this.#pointedAt.get(target);
     if (known !== undefined) return known;
@@ -144,7 +148,7 @@ export class Reader {
     if (start === end) return rest;
     const octets = end - start + rest.wire.length;
     if (octets > NAME_OCTETS_MAX) this.fault("a name of more than 255 octets");
-    this.#spend(octets);
+    this.spend(octets);
     const { bytes } = this;
     const labels: number[] = [];
     for (let at = start; at < end; at += 1) labels.push(bytes[at] as number);

@@ -36,8 +36,11 @@ export function readOpaque(reader: Reader, type: number): OpaqueData {
   if (layout === undefined) return { kind: "opaque", bytes: reader.take(reader.end - reader.at) };
   const writer = new Writer("whole");
   for (const part of layout) {
-    if (part === "name") writer.wholeName(reader.name().wire);
-    else if (part === "string") writer.string(reader.string());
+    if (part === "name") {
+      const { wire } = reader.name();
+      reader.spend(wire.length);
+      writer.wholeName(wire);
+    } else if (part === "string") writer.string(reader.string());
     else writer.octets(reader.take(part === "rest" ? reader.end - reader.at : part));
   }
   if (writer.at > MESSAGE_OCTETS_MAX) reader.fault("RDATA that is too long without compression");
