@@ -4,6 +4,7 @@ import { readBootId, SystemClock, uptimeMs } from "../adapters/clock/system-cloc
 import { LinkObserver } from "../adapters/kernel/link-observer.ts";
 import type { Links } from "../adapters/kernel/links.ts";
 import { ListenerObserver } from "../adapters/kernel/listeners.ts";
+import type { DnsServer } from "../adapters/dns-server/server.ts";
 import { createPcpServer, type PcpServer } from "../adapters/pcp-server/server.ts";
 import { PeerActivityLog } from "../adapters/wireguard/peer-activity.ts";
 import type { LogProblem } from "../api/deps.ts";
@@ -16,6 +17,7 @@ import { Controller } from "../controller/controller.ts";
 import { sayFirstLink, sayReady, saySafeMode } from "./announcement.ts";
 import { apiDeps } from "./api-deps.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
+import { openDns, serveDns } from "./dns.ts";
 import { endAtOnce, endWith } from "./end-of-process.ts";
 import { createEntropy } from "./entropy.ts";
 import type { EventLog } from "../events/log.ts";
@@ -98,6 +100,7 @@ class Daemon {
   #secrets: SecretStore | null = null;
   #dataPlane: DataPlane | null = null;
   #pcp: PcpServer | null = null;
+  #dns: DnsServer | null = null;
   #api: OpenApi | null = null;
   #keeper: SnapshotKeeper | null = null;
   #readiness: Readiness | null = null;
@@ -128,7 +131,8 @@ class Daemon {
     const eventLog = store.ok ? store.log : unwritableLog(store.fault);
     const controller = this.#makeController(store, eventLog, clock);
     this.#controller = controller;
-    if (store.ok) await this.#openDataPlane(controller, store.log, clock);
+    if (store.ok)
+      await this.#openDataPlane(controller, store.log, clock, await this.#openDns(controller, store.log, clock));
     const readiness = new Readiness(clock, this.#dataPlane?.reconcilers ?? []);
     this.#readiness = readiness;
     this.#watchProcess(readiness);
@@ -163,6 +167,7 @@ class Daemon {
     if (this.#serveTimer !== null) clearTimeout(this.#serveTimer);
     await this.#api?.close();
     await this.#pcp?.close();
+    await this.#dns?.close();
     for (const close of this.#closers.reverse()) await close();
     await this.#care?.close();
     const controller = this.#controller;
@@ -211,7 +216,23 @@ class Daemon {
     return controller;
   }
 
-  async #openDataPlane(controller: Controller, eventLog: EventLog, clock: SystemClock): Promise<void> {
+  async #openDns(controller: Controller, eventLog: EventLog, clock: SystemClock): Promise<DnsServer> {
+    this.#dns = await openDns({
+      controller,
+      clock,
+      eventLog,
+      secrets: this.#secrets as SecretStore,
+      requests: this.#requestLog,
+      metrics: this.#metrics,
+      log: this.#log,
+      config: this.#options.loaded.config,
+      settled: async (seq, signal) => await this.#dataPlane?.namesServed(seq, signal),
+      onLost: () => void this.#servePorts(),
+    });
+    return this.#dns;
+  }
+
+  async #openDataPlane(controller: Controller, eventLog: EventLog, clock: SystemClock, dns: DnsServer): Promise<void> {
     const dataPlane = await openDataPlane({
       controller,
       clock,
@@ -220,6 +241,7 @@ class Daemon {
       instanceId: eventLog.instanceId,
       secrets: this.#secrets as SecretStore,
       activity: this.#activity as PeerActivityLog,
+      dns: dns.target,
     });
     this.#dataPlane = dataPlane;
     const foreign = await dataPlane.findForeignInstance();
@@ -316,12 +338,18 @@ class Daemon {
     // In safe mode as far as the state could be read; the configured LANs in any case.
     const served = servedInterfaces({ ...controller.state, settings });
     const wanted = portControlListeners(settings.portControl, served, this.#links);
-    const guarded = this.safe || wanted.length === 0 || this.#dataPlane?.guarded() === true;
+    const guarded = this.safe || served.length === 0 || this.#dataPlane?.guarded() === true;
     if (!guarded) readiness.failed("port control", "the guard is not in the kernel, so no socket opens");
     const faults = guarded ? await pcp.serve(wanted) : [];
     if (faults[0] !== undefined) readiness.failed("port control", faults[0].error.message);
     else if (guarded) readiness.recovered("port control");
-    if ((guarded && faults.length === 0) || this.#serveTimer !== null || this.#stopping) return;
+    // Nothing is answered from a state that may not be the last: a name could lead to whoever has its address now.
+    const unserved =
+      guarded &&
+      !this.safe &&
+      this.#dns !== null &&
+      (await serveDns(this.#dns, controller.state, this.#links, readiness));
+    if ((guarded && faults.length === 0 && !unserved) || this.#serveTimer !== null || this.#stopping) return;
     this.#serveTimer = setTimeout(() => {
       this.#serveTimer = null;
       void this.#servePorts();
@@ -377,7 +405,10 @@ class Daemon {
       (each) => `port control ${each.interface} ${each.address}:${SERVER_PORT}`,
     );
     const tcp = this.#api?.address ?? null;
-    return [...pcp, `api ${this.#socketPath}`, ...(tcp === null ? [] : [`api ${tcp}`])];
+    const dns = (this.#dns?.served ?? []).map(({ interface: served, address, port }) => {
+      return `dns ${served} ${address.includes(":") ? `[${address}]` : address}:${port}`;
+    });
+    return [...pcp, ...dns, `api ${this.#socketPath}`, ...(tcp === null ? [] : [`api ${tcp}`])];
   }
 
   #enterSafeMode(controller: Controller, fault: PortreeveError): void {

@@ -1,20 +1,22 @@
-import { below, type DomainName, nameOf, type NameKey, parentOf, ROOT, wildcardOf } from "../../lib/domain-name.ts";
+import {
+  below,
+  type DomainName,
+  formatName,
+  nameOf,
+  type NameKey,
+  parentOf,
+  wildcardOf,
+} from "../../lib/domain-name.ts";
+import { apexRecords } from "../../lib/zone-apex.ts";
 import { CLASS, RCODE, TYPE } from "../../protocols/dns/constants.ts";
 import type { DnsRecord, Question, RecordData } from "../../protocols/dns/message.ts";
+import { RdataTextError, recordFromText } from "../../protocols/dns/rdata/index.ts";
 import type { PublishedName, ZoneData } from "./zone-data.ts";
 
-/**
- * RFC 2308 §5: for so long a resolver may say no by itself. Short: whoever just published a name often asks for it at
- * once, and asked before.
- */
-export const NEGATIVE_TTL = 5;
-const NS_TTL = 300;
 /** RFC 1034 §3.6.2 wants chains followed; one that is longer is a mistake or a trap. */
 const CHAIN_MAX = 8;
-/** What a secondary would go by (RFC 1912 §2.2); we have none, but an SOA says it. */
-const REFRESH = 3600;
-const RETRY = 600;
-const EXPIRE = 86_400;
+/** What names a zone's server is at, while it is asked there. */
+const SERVER_TTL = 60;
 
 export interface Answered {
   readonly rcode: number;
@@ -51,7 +53,7 @@ export function answerFrom(data: ZoneData, vantage: Vantage, { name, type }: Que
     answers.push(...chosen);
     const alias = found === null ? null : aliasOf(found, type);
     if (alias === null) {
-      const authorities = chosen.length > 0 ? [] : [soaOf(data, apex)];
+      const authorities = chosen.length > 0 ? [] : denial(data, apex);
       return { rcode: found === null ? RCODE.NXDOMAIN : RCODE.NOERROR, answers, authorities, outside: null, apex };
     }
     // RFC 1034 §3.6.2 leaves open what a loop means. What there is of it is no lie.
@@ -69,25 +71,32 @@ export function transferOf(data: ZoneData, vantage: Vantage, apex: DomainName): 
   const isZone = data.zoneOf(view, apex.key) === apex.key;
   if (!isZone && (single === null || data.zoneOf(view, apex.key) !== null)) return null;
   const published = isZone ? [...data.inZone(view, apex.key)] : single === null ? [] : [single];
-  const soa = soaOf(data, apex.key);
+  const own = apexSets(data, apex.key);
+  const [soa] = own.get(TYPE.SOA) ?? [];
+  if (soa === undefined) return null;
   const records = published.flatMap(({ sets }) => [...sets.values()].flat());
   const server = nameServerOf(apex.key);
   const isTaken = server === null || data.published(view, server.key) !== null;
   const addresses = isTaken ? [] : [...addressSets(server, vantage).values()].flat();
-  return [soa, ...nsOf(apex.key), ...addresses, ...records, soa];
+  return [soa, ...(own.get(TYPE.NS) ?? []), ...addresses, ...records, soa];
 }
 
-/** RFC 1035 §3.3.13. The owner is the zone's apex. */
-export function soaOf(data: ZoneData, apex: NameKey): DnsRecord {
-  return record(nameOf(apex), TYPE.SOA, NEGATIVE_TTL, {
-    kind: "SOA",
-    primary: nameServerOf(apex) ?? ROOT,
-    mailbox: below("hostmaster", nameOf(apex)) ?? ROOT,
-    serial: data.serial,
-    refresh: REFRESH,
-    retry: RETRY,
-    expire: EXPIRE,
-    minimum: NEGATIVE_TTL,
+/** What a zone has at its apex by itself; nothing where its name is too long to name a server below it. */
+function apexSets(data: ZoneData, apex: NameKey): Sets {
+  const name = formatName(apex);
+  try {
+    const records = apexRecords(name, data.serial).map((each) => recordFromText({ name, ...each }));
+    return new Map(records.map((each) => [each.type, [each]]));
+  } catch (cause) {
+    if (cause instanceof RdataTextError) return NONE;
+    throw cause;
+  }
+}
+
+/** What goes with a no: its TTL is for how long a resolver may say no by itself (RFC 2308 §3). */
+function denial(data: ZoneData, apex: NameKey): readonly DnsRecord[] {
+  return (apexSets(data, apex).get(TYPE.SOA) ?? []).map((soa) => {
+    return soa.data.kind === "SOA" ? { ...soa, ttl: Math.min(soa.ttl, soa.data.minimum) } : soa;
   });
 }
 
@@ -126,7 +135,7 @@ function atApex(data: ZoneData, published: Pick<PublishedName, "sets"> | null, a
   const sets = published?.sets ?? NONE;
   // An alias excludes all else at its name (RFC 1034 §3.6.2): then it is a zone that has no apex to speak of.
   if (sets.has(TYPE.CNAME)) return sets;
-  return new Map([[TYPE.SOA, [soaOf(data, apex)]], [TYPE.NS, nsOf(apex)], ...sets]);
+  return new Map([...apexSets(data, apex), ...sets]);
 }
 
 function wildcardOutside(data: ZoneData, view: string, owner: DomainName): { sets: Sets } | null {
@@ -177,18 +186,13 @@ function nameServerOf(apex: NameKey): DomainName | null {
   return below("ns", nameOf(apex));
 }
 
-function nsOf(apex: NameKey): readonly DnsRecord[] {
-  const target = nameServerOf(apex);
-  return target === null ? [] : [record(nameOf(apex), TYPE.NS, NS_TTL, { kind: "NS", target })];
-}
-
 /** The name server of each zone is whoever answers: the view's own addresses. */
 function addressSets(owner: DomainName, { servers }: Vantage): Sets {
   const sets = new Map<number, DnsRecord[]>();
   for (const address of servers) {
     const kind = address.includes(":") ? "AAAA" : "A";
     const records = sets.get(TYPE[kind]) ?? [];
-    records.push(record(owner, TYPE[kind], NS_TTL, { kind, address }));
+    records.push(record(owner, TYPE[kind], SERVER_TTL, { kind, address }));
     sets.set(TYPE[kind], records);
   }
   return sets;

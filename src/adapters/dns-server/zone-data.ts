@@ -42,7 +42,7 @@ export class ZoneData {
   }
 
   setSerial(serial: number): void {
-    this.#serial = serial % 0xffffffff || 0xffffffff;
+    this.#serial = serial % 0x1_0000_0000 || 1;
     this.#version += 1;
   }
 

@@ -1,0 +1,96 @@
+import { CLASS, RCODE, TYPE } from "../../protocols/dns/constants.ts";
+import { decodeMessage } from "../../protocols/dns/decode.ts";
+import { encodeMessage } from "../../protocols/dns/encode.ts";
+import { DnsDecodeError } from "../../protocols/dns/error.ts";
+import type { DnsRecord, Message, Question } from "../../protocols/dns/message.ts";
+import type { Forwarder } from "./forwarder/forwarder.ts";
+import type { Decision } from "./forwarder/resolution.ts";
+import type { Tally } from "./tally.ts";
+
+/** Queries that one client, and all, may have under way (F38): a pulse of more is answered SERVFAIL at once. */
+const PER_CLIENT_MAX = 128;
+const TOTAL_MAX = 4096;
+
+/** Of a client what matters here; its address is what its share hangs on. */
+export interface Sender {
+  readonly listener: { readonly view: string };
+  readonly address: string;
+  readonly transport: "udp" | "tcp";
+}
+
+/** What an alias leads to outside of what is ours. */
+export interface Found {
+  readonly rcode: number;
+  readonly answers: readonly DnsRecord[];
+  readonly authorities: readonly DnsRecord[];
+}
+
+/** The way to the forwarder, with a share for each client. */
+export class Forwarding {
+  readonly #forwarder: Pick<Forwarder, "resolve">;
+  readonly #tally: Tally;
+  readonly #underWay = new Map<string, number>();
+  #total = 0;
+
+  constructor(forwarder: Pick<Forwarder, "resolve">, tally: Tally) {
+    this.#forwarder = forwarder;
+    this.#tally = tally;
+  }
+
+  /** The answer to a query whose octets have no signature; null if the client has too many under way. */
+  async forward(
+    bytes: Uint8Array,
+    { listener: { view }, address, transport }: Sender,
+    onDecision?: (decision: Decision) => void,
+  ): Promise<Uint8Array | null> {
+    const who = `${view} ${address}`;
+    const open = this.#underWay.get(who) ?? 0;
+    if (open >= PER_CLIENT_MAX || this.#total >= TOTAL_MAX) {
+      this.#tally.count(transport, "limited");
+      return null;
+    }
+    this.#underWay.set(who, open + 1);
+    this.#total += 1;
+    try {
+      return await this.#forwarder.resolve(bytes, view, {
+        transport,
+        onDecision: (decision) => {
+          this.#tally.count(transport, decision.kind);
+          onDecision?.(decision);
+        },
+      });
+    } finally {
+      const left = (this.#underWay.get(who) ?? 1) - 1;
+      if (left === 0) this.#underWay.delete(who);
+      else this.#underWay.set(who, left);
+      this.#total -= 1;
+    }
+  }
+
+  /** The rest of an answer whose alias leads out (F27). */
+  async find(name: Question["name"], type: number, request: Message, client: Sender): Promise<Found> {
+    const query = encodeMessage({
+      ...request,
+      recursionDesired: true,
+      questions: [{ name, type, class: CLASS.IN }],
+      answers: [],
+      authorities: [],
+      additionals: [],
+    });
+    // As over TCP: it is part of an answer that is cut, if at all, as a whole.
+    const bytes = await this.forward(query, { ...client, transport: "tcp" });
+    const answer = bytes === null ? null : decoded(bytes);
+    if (answer === null) return { rcode: RCODE.SERVFAIL, answers: [], authorities: [] };
+    const authorities = answer.authorities.filter((each) => each.type === TYPE.SOA);
+    return { rcode: answer.rcode, answers: answer.answers, authorities };
+  }
+}
+
+function decoded(bytes: Uint8Array): Message | null {
+  try {
+    return decodeMessage(bytes).message;
+  } catch (cause) {
+    if (cause instanceof DnsDecodeError) return null;
+    throw cause;
+  }
+}

@@ -1,0 +1,184 @@
+import type { ControllerPort } from "../../controller/port.ts";
+import type { SecretStore } from "../../events/secrets.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { PortreeveError } from "../../lib/errors.ts";
+import type { Metrics } from "../../lib/metrics.ts";
+import type { RequestLog } from "../../lib/request-log.ts";
+import { RCODE } from "../../protocols/dns/constants.ts";
+import {
+  type DnsListener,
+  type Explanation,
+  type FromWorker,
+  type ListenFault,
+  listenerKey,
+  type QueryEntry,
+  type UpdateRequest,
+  type Verdict,
+  type WorkerSettings,
+} from "./messages.ts";
+import { DnsTarget } from "./target.ts";
+import { UpdateFlow } from "./update-flow.ts";
+import { WorkerLink, type WorkerLike } from "./worker-link.ts";
+
+/** The part of pino that is used here. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface DnsServerOptions extends WorkerSettings {
+  readonly controller: Pick<ControllerPort, "state" | "submit">;
+  readonly clock: Clock;
+  readonly secrets: Pick<SecretStore, "open">;
+  readonly requests: RequestLog;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Resolves when what names are in a state is served. */
+  readonly settled: (seq: number, signal: AbortSignal) => Promise<void>;
+  /** Unix milliseconds of the last change of names in the log at this start. */
+  readonly changedBefore: number | null;
+  /** Sockets are gone: `serve` is to be called again. */
+  readonly onLost: () => void;
+  /** Tests put a thread of their own in. */
+  readonly startWorker?: () => WorkerLike;
+}
+
+const QUERIES_MAX = 1000;
+
+/** DNS on every served address: the worker answers, and what it is asked to change is decided here. */
+export class DnsServer {
+  readonly target: DnsTarget;
+  readonly #options: DnsServerOptions;
+  readonly #link: WorkerLink;
+  readonly #updates: UpdateFlow;
+  readonly #answered: ReturnType<Metrics["counter"]>;
+  readonly #queries: QueryEntry[] = [];
+  #served: readonly DnsListener[] = [];
+  #serving: Promise<unknown> = Promise.resolve();
+  #logsQueries = false;
+
+  constructor(options: DnsServerOptions) {
+    this.#options = options;
+    const { upstreams, rebindingAllow } = options;
+    const events = {
+      onStart: () => {
+        if (this.#logsQueries) this.#link.tell({ kind: "log-queries", on: true });
+      },
+      onLoss: (reason: string) => this.#onLoss(reason),
+      onMessage: (message: Parameters<typeof this.hear>[0]) => this.hear(message),
+    };
+    this.#link = new WorkerLink({ upstreams, rebindingAllow }, events, options.startWorker);
+    this.target = new DnsTarget(this.#link, options.secrets);
+    const { controller, clock, requests, changedBefore } = options;
+    this.#updates = new UpdateFlow({ controller, clock, requests, changedBefore, served: options.settled });
+    const help = "DNS messages by what came of them";
+    this.#answered = options.metrics.counter("portreeve_dns_messages_total", help, ["transport", "result"]);
+  }
+
+  /** The listeners whose sockets are open. */
+  get served(): readonly DnsListener[] {
+    return this.#served;
+  }
+
+  /** Makes the open sockets those of `listeners`; resolves with what could not be opened. */
+  serve(listeners: readonly DnsListener[]): Promise<readonly ListenFault[]> {
+    const turn = this.#serving.then(() => this.#serve(listeners));
+    this.#serving = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** What a client of a view would be answered, and why. */
+  async ask(view: string, name: string, type: string, signal?: AbortSignal): Promise<Explanation> {
+    const { explanation } = await this.#link.ask<"ask">({ kind: "ask", view, name, type }, signal);
+    return explanation;
+  }
+
+  /** Newest first; nothing unless they are logged. */
+  get queries(): readonly QueryEntry[] {
+    return this.#queries.slice(-QUERIES_MAX).reverse();
+  }
+
+  /** In memory only; off, nothing of them is left. */
+  logQueries(on: boolean): void {
+    this.#logsQueries = on;
+    if (!on) this.#queries.length = 0;
+    this.#link.tell({ kind: "log-queries", on });
+  }
+
+  get logsQueries(): boolean {
+    return this.#logsQueries;
+  }
+
+  async close(): Promise<void> {
+    await this.serve([]).catch(() => undefined);
+    await this.#link.close();
+  }
+
+  /** What the worker says by itself. */
+  hear(message: Exclude<FromWorker, { kind: "applied" | "listening" | "asked" }>): void {
+    switch (message.kind) {
+      case "update":
+        void this.#update(message.id, message.request);
+        return;
+      case "lost":
+        this.#served = this.#served.filter((each) => listenerKey(each) !== listenerKey(message.listener));
+        this.#options.log.info({ listener: message.listener, why: message.message }, "DNS sockets closed");
+        this.#options.onLost();
+        return;
+      case "counted":
+        for (const [key, count] of Object.entries(message.counts)) {
+          const [transport = "", result = ""] = key.split(" ");
+          this.#answered.inc({ transport, result }, count);
+        }
+        return;
+      case "queried":
+        if (!this.#logsQueries) return;
+        this.#queries.push(...message.entries);
+        if (this.#queries.length > QUERIES_MAX * 2) this.#queries.splice(0, this.#queries.length - QUERIES_MAX);
+        return;
+      case "warned":
+        this.#options.log.warn(message.fields, message.message);
+        return;
+    }
+  }
+
+  async #serve(listeners: readonly DnsListener[]): Promise<readonly ListenFault[]> {
+    if (listeners.length === 0 && this.#served.length === 0) return [];
+    this.#link.open();
+    const before = new Set(this.#served.map(listenerKey));
+    try {
+      const { faults } = await this.#link.ask<"listen">({ kind: "listen", listeners });
+      const failed = new Set(faults.map(({ listener }) => listenerKey(listener)));
+      this.#served = listeners.filter((each) => !failed.has(listenerKey(each)));
+      for (const listener of this.#served) {
+        if (!before.has(listenerKey(listener))) this.#options.log.info({ listener }, "serving DNS");
+      }
+      for (const { listener, code, message } of faults)
+        this.#options.log.warn({ listener, code }, `cannot serve DNS: ${message}`);
+      return faults;
+    } catch (cause) {
+      this.#served = [];
+      if (!(cause instanceof PortreeveError)) throw cause;
+      return listeners.map((listener) => ({ listener, code: cause.code, message: cause.message }));
+    }
+  }
+
+  #onLoss(reason: string): void {
+    this.#options.log.warn({ reason }, "the DNS thread is started anew");
+    this.#served = [];
+    this.target.forget();
+    this.#options.onLost();
+  }
+
+  async #update(id: number, request: UpdateRequest): Promise<void> {
+    const verdict = await this.#updates.verdictOf(request).catch((cause: unknown): Verdict => {
+      this.#options.log.warn({ err: cause }, "a DNS update could not be decided");
+      return { kind: "answer", rcode: RCODE.SERVFAIL, lease: null, message: "it could not be decided" };
+    });
+    this.#link.tell({ kind: "verdict", id, verdict });
+  }
+}
+
+export function createDnsServer(options: DnsServerOptions): DnsServer {
+  return new DnsServer(options);
+}

@@ -1,0 +1,104 @@
+import { randomUUID } from "node:crypto";
+import type { ControllerPort } from "../../controller/port.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { DnsUpdate } from "../../lib/dns-record.ts";
+import type { RequestLog } from "../../lib/request-log.ts";
+import { RCODE } from "../../protocols/dns/constants.ts";
+import type { UpdateRequest, Verdict } from "./messages.ts";
+import { ReplayMemory } from "./replay-memory.ts";
+import { updateRcode } from "./update-rcodes.ts";
+
+export interface UpdateFlowOptions {
+  readonly controller: Pick<ControllerPort, "state" | "submit">;
+  /** Resolves when what names are in a state is served. */
+  readonly served: (seq: number, signal: AbortSignal) => Promise<void>;
+  readonly clock: Clock;
+  readonly requests: RequestLog;
+  /** Unix milliseconds of the last change of names that is in the log; null: there was none. */
+  readonly changedBefore: number | null;
+  readonly monotonicSeconds?: () => number;
+}
+
+/** Takes an UPDATE that is proven and well formed to its verdict: durable, and served, before it is answered. */
+export class UpdateFlow {
+  readonly #options: UpdateFlowOptions;
+  readonly #replay: ReplayMemory;
+  readonly #monotonicSeconds: () => number;
+
+  constructor(options: UpdateFlowOptions) {
+    this.#options = options;
+    this.#replay = new ReplayMemory(options.changedBefore === null ? 0 : Math.floor(options.changedBefore / 1000));
+    this.#monotonicSeconds = options.monotonicSeconds ?? (() => performance.now() / 1000);
+  }
+
+  async verdictOf(request: UpdateRequest): Promise<Verdict> {
+    const { device, signature, timeSigned } = request;
+    if (signature === null) return await this.#decide(request);
+    const decide = (): Promise<Verdict> => this.#decide(request);
+    return await this.#replay.verdictOf({ device, signature, timeSigned }, this.#monotonicSeconds(), decide);
+  }
+
+  /** Whoever was told yes, and asks, must see it (Terraform reads back at once). */
+  async #isServed(seq: number): Promise<boolean> {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), SERVED_MAX_MS);
+    try {
+      await this.#options.served(seq, abort.signal);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #decide(request: UpdateRequest): Promise<Verdict> {
+    const { controller, clock, requests } = this.#options;
+    const { device, interface: served, source, signed, update } = request;
+    const at = clock.now();
+    const outcome = await controller.submit({
+      type: "dns.update",
+      device,
+      interface: served,
+      signed,
+      update,
+      source: `dns:${source}`,
+      requestId: `dns-${randomUUID()}`,
+    });
+    const entry = { at, protocol: "dns", from: source, interface: served, request: updateText(update) } as const;
+    const durationMs = clock.now() - at;
+    if (!outcome.ok) {
+      const { code, message } = outcome.refusal;
+      requests.add({ ...entry, decision: "refused", code, message, durationMs });
+      return { kind: "answer", rcode: updateRcode(code), lease: null, message };
+    }
+    if (!(await this.#isServed(controller.state.dnsRevision))) {
+      const why = "it is kept, but was not served within 5 s";
+      requests.add({ ...entry, decision: "refused", code: "NOT_SETTLED", message: why, durationMs: clock.now() - at });
+      return { kind: "answer", rcode: RCODE.SERVFAIL, lease: null, message: why };
+    }
+    const lease = outcome.answer.kind === "updated" ? outcome.answer.lease : null;
+    const decision = outcome.changed ? "granted" : "renewed";
+    const message = outcome.changed ? "published" : "it was so already";
+    requests.add({ ...entry, decision, code: null, message: leaseText(message, lease), durationMs });
+    return { kind: "answer", rcode: RCODE.NOERROR, lease, message };
+  }
+}
+
+/** After this long the client is told that it did not work; nothing is taken back, and its repetition finds it there. */
+const SERVED_MAX_MS = 5000;
+
+/** "UPDATE add photos.example.com A, delete www.example.com": what a person wants to know of it. */
+function updateText({ changes }: DnsUpdate): string {
+  const parts = changes.map((change) => {
+    if (change.kind === "add") return `add ${change.name} ${change.type} ${change.value}`;
+    if (change.kind === "delete-name") return `delete ${change.name}`;
+    if (change.kind === "delete-rrset") return `delete ${change.name} ${change.type}`;
+    return `delete ${change.name} ${change.type} ${change.value}`;
+  });
+  const shown = parts.slice(0, 3).join(", ");
+  return `UPDATE ${parts.length > 3 ? `${shown} and ${parts.length - 3} more` : shown || "nothing"}`.slice(0, 300);
+}
+
+const leaseText = (message: string, lease: number | null): string =>
+  lease === null ? message : `${message}, for ${lease} s`;

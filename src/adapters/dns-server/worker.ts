@@ -1,0 +1,136 @@
+/** The thread that answers DNS: whatever the daemon is busy with, nobody waits for it to look up a name. */
+import { parentPort, workerData } from "node:worker_threads";
+import { assert } from "../../lib/assert.ts";
+import { formatName } from "../../lib/domain-name.ts";
+import { explain } from "./explain.ts";
+import { createForwarder } from "./forwarder/forwarder.ts";
+import { Forwarding } from "./forwarding.ts";
+import { Listeners } from "./listeners.ts";
+import type { FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
+import { Queries } from "./queries.ts";
+import { QueryLog } from "./query-log.ts";
+import { Responder } from "./responder.ts";
+import { servedKey, ServedRows } from "./served-rows.ts";
+import { Tally } from "./tally.ts";
+import { ThreadClock } from "./thread-clock.ts";
+import { Updates } from "./updates.ts";
+import { Views } from "./views.ts";
+import { ZoneData } from "./zone-data.ts";
+
+/** How often the other thread hears of counts and queries. */
+const TELL_MS = 500;
+/** A client whose key is wrong tries again and again: one line a key and while. */
+const WARNING_MS = 60_000;
+const WARNED_MAX = 256;
+
+assert(parentPort !== null, "runs as a worker thread only");
+const port = parentPort;
+const tell = (message: FromWorker): void => port.postMessage(message);
+const settings = workerData as WorkerSettings;
+const clock = new ThreadClock();
+const [zones, views, tally, queryLog] = [new ZoneData(), new Views(), new Tally(), new QueryLog()];
+const forwarder = createForwarder({
+  clock,
+  upstreams: settings.upstreams,
+  rebindingAllow: settings.rebindingAllow,
+  log: (message) => tell({ kind: "warned", message, fields: {} }),
+});
+const forwarding = new Forwarding(forwarder, tally);
+const updates = new Updates(views, tally, (id, request) => tell({ kind: "update", id, request }));
+const warned = new Map<string, number>();
+const responder = new Responder({
+  zones,
+  views,
+  forwarding,
+  queries: new Queries(zones, forwarding, tally),
+  updates,
+  tally,
+  nowSeconds: () => Math.floor(Date.now() / 1000),
+  monotonic: () => performance.now(),
+  onBadSignature: ({ address, listener }, { keyName }, why) => {
+    const key = formatName(keyName);
+    const now = performance.now();
+    if (now - (warned.get(`${address} ${why}`) ?? Number.NEGATIVE_INFINITY) < WARNING_MS) return;
+    if (warned.size >= WARNED_MAX) warned.clear();
+    warned.set(`${address} ${why}`, now);
+    tell({
+      kind: "warned",
+      message: `a signed DNS message was refused: ${why}`,
+      fields: { from: address, view: listener.view, key },
+    });
+  },
+});
+const respond = queryLog.around((bytes, client) => responder.respond(bytes, client));
+const listeners = new Listeners(respond, (listener, message) => tell({ kind: "lost", listener, message }));
+const rows = new ServedRows(zones, views);
+
+const timer = setInterval(() => {
+  const counts = tally.take();
+  if (counts !== null) tell({ kind: "counted", counts });
+  const entries = queryLog.take();
+  if (entries.length > 0) tell({ kind: "queried", entries });
+}, TELL_MS);
+
+function configureForwarder(): void {
+  const all = views.all();
+  forwarder.configure({
+    views: all.map(({ row }) => ({ id: row.id, upstreams: row.upstreams })),
+    listeners: listeners.served.map(({ address, port: at }) => ({ address, port: at })),
+    prefixes: all.flatMap(({ row }) => row.prefixes),
+  });
+}
+
+async function listen({ id, listeners: wanted }: Extract<ToWorker, { kind: "listen" }>): Promise<void> {
+  const faults = await listeners.serve(wanted);
+  views.serve(listeners.served);
+  configureForwarder();
+  tell({ kind: "listening", id, faults });
+}
+
+async function ask({ id, view: viewId, name, type }: Extract<ToWorker, { kind: "ask" }>): Promise<void> {
+  const view = views.get(viewId);
+  const explanation =
+    view === undefined
+      ? {
+          view: viewId,
+          decision: "failed" as const,
+          why: "there is no such view",
+          zone: null,
+          rcode: "REFUSED",
+          answers: [],
+          durationMs: 0,
+        }
+      : await explain({ zones, forwarding }, view, { name, type });
+  tell({ kind: "asked", id, explanation });
+}
+
+port.on("message", (message: ToWorker) => {
+  switch (message.kind) {
+    case "rows": {
+      for (const key of message.remove) rows.remove(key);
+      const refused = message.set.flatMap((row) => {
+        const why = rows.set(row);
+        return why === null ? [] : [{ key: servedKey(row), message: why }];
+      });
+      const touched = [...message.set.map(servedKey), ...message.remove];
+      if (touched.some((key) => key.startsWith("view|"))) configureForwarder();
+      return tell({ kind: "applied", id: message.id, refused });
+    }
+    case "listen":
+      return void listen(message);
+    case "verdict":
+      return updates.decided(message.id, message.verdict);
+    case "ask":
+      return void ask(message);
+    case "log-queries":
+      queryLog.on = message.on;
+      return;
+    case "close":
+      clearInterval(timer);
+      clock.close();
+      void listeners.serve([]).then(() => {
+        forwarder.close();
+        port.close();
+      });
+  }
+});
