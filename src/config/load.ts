@@ -42,25 +42,10 @@ export function parseConfig(
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap((issue) => problemsOf(issue, configSchema, place)));
   problems.sort((a, b) => a.line - b.line);
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
-  return { config: parsed.data, file, overrides, notes: notesOn(whole) };
+  return { config: parsed.data, file, overrides, notes: [] };
 }
 
 function overriding(overrides: readonly Override[], path: Path): Override | undefined {
   return overrides.find((override) => override.path.every((key, index) => path[index] === key));
 }
 
-/** Keys of the file's contract that this version takes and does nothing with. */
-const WITHOUT_EFFECT: readonly { readonly path: Path; readonly note: string }[] = [
-  { path: ["dns"], note: "`dns` is accepted; this version serves no DNS yet" },
-];
-
-/** Said only of what someone wrote; null is how a section is switched off. */
-function notesOn(content: unknown): string[] {
-  return WITHOUT_EFFECT.filter(({ path }) => {
-    const value = path.reduce<unknown>(
-      (inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key],
-      content,
-    );
-    return value !== undefined && value !== null;
-  }).map(({ note }) => note);
-}

@@ -71,10 +71,7 @@ const lan = z.strictObject({
   interface: interfaceName,
   devices: z.enum(["any", "known"]).default("any"),
   nonce: z.enum(["strict", "same-host"]).default("strict"),
-  dns: z
-    .boolean()
-    .default(false)
-    .refine((value) => !value, notYet("this version serves no DNS; keep the resolver that the segment has")),
+  dns: z.boolean().default(false),
   dnsUpdates: z.enum(["signed", "own-address"]).default("signed"),
   /** Its devices' names are below it. */
   zone: domainText.nullable().default(null),
@@ -159,6 +156,8 @@ const dns = z.strictObject({
   privateZones: z.array(domainText).max(64).default(["home.arpa", "internal", "lan"]),
   /** No device may publish them, or what is below them. */
   protectedNames: z.array(domainText).max(128).default([]),
+  /** Names at or below these may lead to private addresses: elsewhere an upstream's answer that does is dropped. */
+  rebinding: z.strictObject({ allow: z.array(domainText).max(128).default([]) }).prefault({}),
   perDevice: z.strictObject({ records: positive.default(1024) }).prefault({}),
 });
 

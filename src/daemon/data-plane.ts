@@ -12,12 +12,15 @@ import { createWireguardTarget } from "../adapters/wireguard/target.ts";
 import type { DesiredSource } from "../api/deps.ts";
 import type { ControllerPort } from "../controller/port.ts";
 import type { Settler } from "../controller/settled-submission.ts";
+import type { Seq } from "../events/envelope.ts";
 import type { SecretStore } from "../events/secrets.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { DnsRow } from "../lib/dns-row.ts";
 import type { Metrics } from "../lib/metrics.ts";
 import type { FilterChain } from "../lib/packet-filter.ts";
-import type { Rehearsing } from "../reconcilers/contract.ts";
+import type { Rehearsing, Target } from "../reconcilers/contract.ts";
 import type { EngineDeps, RunningReconciler } from "../reconcilers/engine/engine.ts";
+import { dns } from "../reconcilers/dns.ts";
 import { routes } from "../reconcilers/routes.ts";
 import { sysctls } from "../reconcilers/sysctls.ts";
 import { wireguard } from "../reconcilers/wireguard.ts";
@@ -41,6 +44,7 @@ export interface DataPlaneOptions {
   readonly instanceId: string;
   readonly secrets: SecretStore;
   readonly activity: PeerActivityLog;
+  readonly dns: Target<DnsRow, DnsRow>;
 }
 
 /** The reconcilers of the gateway role over the real kernel. */
@@ -53,6 +57,8 @@ export interface DataPlane extends Settler {
   takeOver(instanceId: string): Promise<void>;
   /** First passes, the guard's before the others'. Failures are in the reconcilers' health. */
   start(): Promise<void>;
+  /** Resolves when the names of a state are served. */
+  namesServed(seq: Seq, signal: AbortSignal): Promise<void>;
   /** Told of every reading of the kernel's interfaces. */
   interfacesSeen(links: Links): void;
   /** Whether the guard is in the kernel, so that sockets may open. */
@@ -90,7 +96,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     desired: [
       rehearsed(forwards, () => selectForwards(instanceId), forwardKeysOf),
       rehearsed(guard, () => selectGuard(instanceId), guardKeysOf),
-      ...[sysctls(), wireguard(), routes()].map(({ name, select }): DesiredSource => {
+      ...[sysctls(), wireguard(), routes(), dns()].map(({ name, select }): DesiredSource => {
         return { reconciler: name, select, keysOf: () => [] };
       }),
     ],
@@ -108,6 +114,9 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     interfacesSeen(links) {
       sysctlTarget.interfacesSeen(links);
       tunnel.wireguard.interfacesSeen(links.links);
+    },
+    async namesServed(seq, signal) {
+      await reconcilers.dns?.settled(seq, signal);
     },
     guarded: () => guard.status("guard")?.kind === "done",
     settled: (seq, signal) => reconcilers.settled(seq, signal),
@@ -131,7 +140,7 @@ function rehearsed<Spec>(
 }
 
 /** The targets of the WireGuard subnets. Selectors of their own: one remembers only its last state. */
-function tunnelTargets({ controller, instanceId, secrets, activity }: DataPlaneOptions) {
+function tunnelTargets({ controller, instanceId, secrets, activity, dns: names }: DataPlaneOptions) {
   const [peers, sealed] = [selectWireguard(), selectSecrets()];
   return {
     wireguard: createWireguardTarget({
@@ -143,5 +152,6 @@ function tunnelTargets({ controller, instanceId, secrets, activity }: DataPlaneO
     }),
     routes: createRouteTarget({ tunnel: () => tunnelInterface(controller.state), keyOf: routeKey }),
     secrets: createSecretTarget(secrets, (id) => sealed(controller.state).get(id) !== undefined),
+    dns: names,
   };
 }

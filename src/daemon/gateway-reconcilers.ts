@@ -1,9 +1,11 @@
 import type { ControllerPort } from "../controller/port.ts";
 import type { Settler } from "../controller/settled-submission.ts";
 import type { Seq } from "../events/envelope.ts";
+import type { DnsRow } from "../lib/dns-row.ts";
 import { tableChanges, tableGet } from "../lib/table.ts";
 import type { ReconcilerDefinition, Rehearsing, Target } from "../reconcilers/contract.ts";
 import { createReconciler, type EngineDeps, type RunningReconciler } from "../reconcilers/engine/engine.ts";
+import { dns } from "../reconcilers/dns.ts";
 import { nftablesForwards } from "../reconcilers/nftables-forwards.ts";
 import { nftablesGuard } from "../reconcilers/nftables-guard.ts";
 import { routes } from "../reconcilers/routes.ts";
@@ -29,6 +31,7 @@ export interface TunnelTargets {
   readonly wireguard: Target<WireguardRow, WireguardObservation>;
   readonly routes: Target<RouteRow, RouteRow>;
   readonly secrets: Target<SecretRow, SecretRow>;
+  readonly dns: Target<DnsRow, DnsRow>;
 }
 
 /** The kernel parameters to look at: those that are wanted now. */
@@ -40,6 +43,8 @@ export function sysctlNames(controller: Pick<ControllerPort, "state">): () => It
 export interface GatewayReconcilers extends Settler {
   readonly guard: RunningReconciler & Rehearsing<State, GuardRow>;
   readonly forwards: RunningReconciler & Rehearsing<State, ForwardRow>;
+  /** Null where there is no tunnel. */
+  readonly dns: RunningReconciler | null;
   readonly all: readonly RunningReconciler[];
   /** First passes, the guard's before the others'. Failures are in the reconcilers' health. */
   start(): Promise<void>;
@@ -86,11 +91,13 @@ export function createGatewayReconcilers(
       ? []
       : [running(wireguard(), targets.tunnel.wireguard), running(routes(), targets.tunnel.routes)];
   const sealed = targets.tunnel === null ? [] : [running(secrets(), targets.tunnel.secrets)];
-  const all = [guard, forwards, kernel, ...tunnel, ...sealed];
+  const names = targets.tunnel === null ? null : running(dns(), targets.tunnel.dns);
+  const all = [guard, forwards, kernel, ...tunnel, ...sealed, ...(names === null ? [] : [names])];
   const tunnelChangedBy = lastTunnelChange(controller);
   return {
     guard,
     forwards,
+    dns: names,
     all,
     async start() {
       await guard.start();
@@ -98,7 +105,7 @@ export function createGatewayReconcilers(
     },
     async settled(seq, signal) {
       // Not the guard: it gives a device its share of requests, and no forward depends on that. Nor a tunnel that the
-      // change is not about: where `ip` and `wg` cannot be asked for a while, ports are opened all the same.
+      // change is not about, nor names: where `ip` and `wg` cannot be asked for a while, ports are opened all the same.
       const waits = [forwards, kernel].map((reconciler) => reconciler.settled(seq, signal));
       const changed = tunnelChangedBy(seq);
       await Promise.all([...waits, ...tunnel.map((reconciler) => reconciler.settled(changed, signal))]);

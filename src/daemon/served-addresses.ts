@@ -1,9 +1,12 @@
+import type { DnsListener } from "../adapters/dns-server/messages.ts";
 import type { Link, Links } from "../adapters/kernel/links.ts";
 import type { Listener } from "../adapters/pcp-server/link.ts";
 import type { Settings } from "../events/settings.ts";
-import { withoutLength } from "../lib/ip.ts";
+import { parseIpv4, parseIpv4Prefix, prefixContains, withoutLength } from "../lib/ip.ts";
+import { ipv6Contains, parseIpv6, parseIpv6Prefix } from "../lib/ipv6.ts";
 import { wanAddress } from "../reducers/select/external-address.ts";
-import type { Served } from "../reducers/served.ts";
+import { viewsOf } from "../reducers/dns-view.ts";
+import { type Served, tunnelInterface } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
 
 /** Where port control is to be served: each IPv4 address of each served interface that is there and up. */
@@ -24,6 +27,29 @@ function listenersOf({ name, index, addresses }: Link): Listener[] {
   return addresses
     .filter((cidr) => !cidr.includes(":"))
     .map((subnet) => ({ interface: name, address: withoutLength(subnet), ifindex: index, subnet }));
+}
+
+/** Where DNS is to be served: each address that the gateway has in a network of a view, on an interface that is up. */
+export function dnsListeners(state: State, links: Links): DnsListener[] {
+  const byName = new Map(links.links.map((link) => [link.name, link]));
+  const { listenPort: port } = state.settings.dns;
+  return viewsOf(state).flatMap(({ id: view, interface: served, networks, subnet }) => {
+    const link = byName.get(served);
+    if (link === undefined || !link.up || (subnet !== null && tunnelInterface(state) === null)) return [];
+    const { index: ifindex, addresses } = link;
+    return addresses
+      .map(withoutLength)
+      .filter((address) => networks.some((network) => isWithin(address, network)))
+      .map((address) => ({ view, interface: served, address, port, ifindex }));
+  });
+}
+
+function isWithin(address: string, network: string): boolean {
+  const ipv4 = parseIpv4(address);
+  const prefix = parseIpv4Prefix(network);
+  if (ipv4 !== null) return prefix !== null && prefixContains(prefix, ipv4);
+  const [groups, outer] = [parseIpv6(address), parseIpv6Prefix(network)];
+  return groups !== null && outer !== null && ipv6Contains(outer, { groups, length: 128 });
 }
 
 /** The configured WANs, or those of the default routes; while there is no route, those there were. */

@@ -5,6 +5,7 @@ import { generateKeyPair, generatePresharedKey, publicKeyOf, textOf } from "../a
 import type { Profile } from "../events/device.ts";
 import type { SecretStore } from "../events/secrets.ts";
 import { PortreeveError } from "../lib/errors.ts";
+import { firstHost, formatIpv4, parseIpv4Prefix } from "../lib/ip.ts";
 import { ipv6For, parseIpv6Prefix } from "../lib/ipv6.ts";
 import type { PeerActivitySource } from "../lib/peer-activity.ts";
 import { qrSvg } from "../lib/qr.ts";
@@ -71,10 +72,15 @@ async function configOf(
     presharedKey: await opened(presharedKeySecret),
     serverPublicKey: own.publicKey,
     endpoint: endpointText(endpoint ?? configured, state, device),
-    // Nobody answers there before the subnet has a resolver.
-    dns: null,
+    dns: resolverOf(subnet, state),
   });
   return { text, qr: qrSvg(text), notes: notesOn(device, profile) };
+}
+
+/** The gateway itself; no program takes a port there, so at another one nobody finds it. */
+function resolverOf({ prefix }: Subnet, { settings }: State): string | null {
+  const network = parseIpv4Prefix(prefix);
+  return network === null || settings.dns.listenPort !== 53 ? null : formatIpv4(firstHost(network).address);
 }
 
 function ipv6Of({ ipv6Prefix }: Subnet, address: string): { address: string; prefix: string } | null {

@@ -31,7 +31,8 @@ export class TunnelPeer {
     this.address = /^Address = ([\d.]+)/m.exec(text)?.[1] ?? "";
     this.#folder = mkdtempSync(join(tmpdir(), "portreeve-peer-"));
     this.#file = join(this.#folder, `${tunnelName()}.conf`);
-    writeFileSync(this.#file, text, { mode: 0o600 });
+    // With it wg-quick would change the resolver of the whole machine, whose file the namespaces share.
+    writeFileSync(this.#file, text.replace(/^DNS = .*\n/m, ""), { mode: 0o600 });
   }
 
   /** `portreeve device config NAME` and `wg-quick up`, as a person would. */

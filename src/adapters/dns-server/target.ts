@@ -98,7 +98,8 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
 
   /** From here on keys only: the preshared key itself opens more than names. */
   async #keysOf({ device, view, sources, keyName, secretId, derived }: DnsKeyRow): Promise<KeysRow> {
-    const secret = (await this.#secrets.open(secretId)).expose();
+    // Both kinds are kept as text: base64 of 32 octets.
+    const secret = Buffer.from(new TextDecoder().decode((await this.#secrets.open(secretId)).expose()), "base64");
     const named = parseName(keyName);
     if (named === null) throw new PortreeveError("INVALID_REQUEST", `${keyName} is no name for a key`, "terminal");
     const keys = derived
