@@ -48,4 +48,3 @@ export function parseConfig(
 function overriding(overrides: readonly Override[], path: Path): Override | undefined {
   return overrides.find((override) => override.path.every((key, index) => path[index] === key));
 }
-

@@ -156,8 +156,6 @@ const dns = z.strictObject({
   privateZones: z.array(domainText).max(64).default(["home.arpa", "internal", "lan"]),
   /** No device may publish them, or what is below them. */
   protectedNames: z.array(domainText).max(128).default([]),
-  /** Names at or below these may lead to private addresses: elsewhere an upstream's answer that does is dropped. */
-  rebinding: z.strictObject({ allow: z.array(domainText).max(128).default([]) }).prefault({}),
   perDevice: z.strictObject({ records: positive.default(1024) }).prefault({}),
 });
 

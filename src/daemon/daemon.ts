@@ -1,4 +1,4 @@
-import pino, { type Logger } from "pino";
+import type { Logger } from "pino";
 import { LeaseClock } from "../adapters/clock/lease-clock.ts";
 import { readBootId, SystemClock, uptimeMs } from "../adapters/clock/system-clock.ts";
 import { LinkObserver } from "../adapters/kernel/link-observer.ts";
@@ -9,7 +9,6 @@ import { createPcpServer, type PcpServer } from "../adapters/pcp-server/server.t
 import { PeerActivityLog } from "../adapters/wireguard/peer-activity.ts";
 import type { LogProblem } from "../api/deps.ts";
 import { type OpenApi, openApi } from "../api/listener.ts";
-import { exitOf } from "../cli/exit.ts";
 import { parseListen } from "../config/schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { settingsFrom } from "../config/settings.ts";
@@ -18,7 +17,6 @@ import { sayFirstLink, sayReady, saySafeMode } from "./announcement.ts";
 import { apiDeps } from "./api-deps.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
 import { openDns, serveDns } from "./dns.ts";
-import { endAtOnce, endWith } from "./end-of-process.ts";
 import { createEntropy } from "./entropy.ts";
 import type { EventLog } from "../events/log.ts";
 import { loadMasterKey } from "../events/master-key.ts";
@@ -42,8 +40,6 @@ import { watchConfirmations } from "./trials.ts";
 
 /** An interface or socket that was not there is tried again this often. */
 const SERVE_RETRY_MS = 1000;
-/** From SIGTERM to the end, whatever hangs. */
-const STOP_MAX_MS = 4500;
 
 export interface DaemonOptions {
   readonly loaded: LoadedConfig;
@@ -52,41 +48,8 @@ export interface DaemonOptions {
   readonly takeOver: boolean;
 }
 
-/** Runs the controller in the foreground until SIGTERM or SIGINT; resolves with the exit code. */
-export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const destination = pino.destination({ dest: 2, sync: true });
-  const timestamp = pino.stdTimeFunctions.isoTime;
-  const log = pino({ level: options.loaded.config.log.level, timestamp, base: null }, destination);
-  const announce = pino({ level: "info", timestamp, base: null }, destination);
-  const daemon = new Daemon(options, log, announce);
-  let overdue: NodeJS.Timeout | undefined;
-  const signal = new Promise<string>((resolve) => {
-    const stop = (name: string): void => {
-      // From here on, also in the middle of a start that hangs.
-      overdue ??= setTimeout(() => {
-        announce.error({}, "something did not stop in time; what was acknowledged is durable all the same");
-        endAtOnce(1);
-      }, STOP_MAX_MS);
-      resolve(name);
-    };
-    for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stop(name));
-  });
-  try {
-    await daemon.start();
-  } catch (cause) {
-    await daemon.stop().catch(() => {});
-    if (!(cause instanceof PortreeveError)) throw cause;
-    announce.error({ code: cause.code }, cause.message);
-    return endWith(exitOf(cause.code));
-  }
-  log.info({ signal: await signal }, "stopping");
-  await daemon.stop();
-  clearTimeout(overdue);
-  return endWith(daemon.safe ? 1 : 0);
-}
-
 /** The parts, in the order in which they may trust each other. */
-class Daemon {
+export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: Logger;
   readonly #announce: Logger;

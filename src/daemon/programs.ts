@@ -2,7 +2,7 @@ import type { Programs } from "../cli/programs.ts";
 
 /** Loaded when they are started: asking a running daemon needs none of them. */
 export const programsOf = (version: string): Programs => ({
-  run: async (options) => await (await import("./daemon.ts")).runDaemon({ ...options, version }),
+  run: async (options) => await (await import("./run-daemon.ts")).runDaemon({ ...options, version }),
   replay: async (dataDir, to) => await (await import("./offline.ts")).replayDataDir(dataDir, to),
   verifyLog: async (dataDir) => await (await import("../events/leveldb/verify.ts")).verifyLog(dataDir),
   planSalvage: async (dataDir, restore) => await (await import("./offline.ts")).planSalvage(dataDir, restore),

@@ -139,7 +139,7 @@ describe("[D1] [D3] [D5] [D7] names of devices, through their tunnels", () => {
         clientOf(lab, 2, "box", { server: second?.gateway ?? "", zone: "lab.internal" }),
       ]);
       try {
-        await tell(lab, ...(clients as [Client, Client, Client]));
+        await tell(lab, ...clients);
       } finally {
         for (const client of clients) await client.close();
       }

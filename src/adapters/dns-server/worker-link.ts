@@ -10,7 +10,7 @@ const CLOSE_MAX_MS = 300;
 
 /** The part of a worker that is used, so that tests can play one. */
 export interface WorkerLike {
-  postMessage(message: ToWorker): void;
+  postMessage(message: ToWorker, transfer: readonly []): void;
   on(event: "message", listener: (message: FromWorker) => void): unknown;
   on(event: "error", listener: (error: Error) => void): unknown;
   on(event: "exit", listener: (code: number) => void): unknown;
@@ -79,7 +79,7 @@ export class WorkerLink {
   }
 
   tell(message: ToWorker): void {
-    this.#worker?.postMessage(message);
+    this.#worker?.postMessage(message, []);
   }
 
   ask<Kind extends Question["kind"]>(
@@ -95,7 +95,7 @@ export class WorkerLink {
       signal?.addEventListener("abort", () => {
         if (this.#pending.delete(id)) reject(unavailable("the DNS thread did not answer in time"));
       });
-      worker.postMessage({ ...question, id } as ToWorker);
+      worker.postMessage({ ...question, id }, []);
     });
   }
 
@@ -106,7 +106,7 @@ export class WorkerLink {
     const worker = this.#worker;
     if (worker === null) return;
     const exited = new Promise<void>((resolve) => worker.on("exit", () => resolve()));
-    worker.postMessage({ kind: "close" });
+    worker.postMessage({ kind: "close" }, []);
     const late = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_MAX_MS).unref());
     await Promise.race([exited, late]);
     this.#worker = null;

@@ -100,10 +100,7 @@ describe("the configuration file", () => {
     ]);
   });
 
-  it.each([
-    ["lan: [{ interface: lan0, dns: true }]", "lan[0].dns"],
-    ["roles: [gateway, host]", "roles[1]"],
-  ])("refuses %j as not built yet", (text, key) => {
+  it.each([["roles: [gateway, host]", "roles[1]"]])("refuses %j as not built yet", (text, key) => {
     expect(errorsOf(text)).toEqual([expect.stringContaining(`\`${key}\` is not built yet: `)]);
   });
 
@@ -124,12 +121,12 @@ describe("the configuration file", () => {
     expect(parse("lan: [{ interface: lan0, devices: known }]").config.lan[0]?.devices).toBe("known");
   });
 
-  it("accepts what the contract has as default although it is not served yet, and notes what was asked for", () => {
+  it("accepts what the contract has as default although it is not served yet, and notes nothing of it", () => {
     expect(parse("portControl: { upnp: true }").notes).toEqual([]);
     expect(parse("wireguard: null").notes).toEqual([]);
-    expect(parse("wireguard: {}\ndns: {}").notes).toEqual([expect.stringContaining("`dns`")]);
+    expect(parse("wireguard: {}\ndns: {}").notes).toEqual([]);
     expect(parse("log: { retain: { days: 7 } }").notes).toEqual([]);
-    expect(parse("", { PORTREEVE_DNS__LISTEN_PORT: "5353" }).notes).toHaveLength(1);
+    expect(parse("", { PORTREEVE_DNS__LISTEN_PORT: "5353" }).notes).toEqual([]);
   });
 
   it("listens on loopback only, unless TLS is on", () => {
