@@ -50,6 +50,16 @@ describe("[W1] a subnet", () => {
     expect(decision.ok ? "" : decision.refusal.message).toContain(name);
   });
 
+  it.each([
+    [["9.9.9.9", "dns.quad9.net"], "give its address"],
+    [["[/corp.example/]10.0.0.1"], "no upstream for all names"],
+  ])("%j are no upstreams: the refusal says why, and nothing is added", (servers, why) => {
+    const router = new Router();
+    const decision = router.subnet("other", "10.61.0.0/24", { dns: { mode: "custom", servers } });
+    expect(refusalOf(decision).code).toBe("INVALID_REQUEST");
+    expect(decision.ok ? "" : decision.refusal.message).toContain(why);
+  });
+
   it("hides no route but the default one, which every prefix is more specific than", () => {
     const router = new Router();
     const routes = [{ prefix: "0.0.0.0/0", interface: "wan0" }];

@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, connect } from "node:http2";
 import { checkServerIdentity } from "node:tls";
 import { MESSAGE_OCTETS_MAX } from "../../../protocols/dns/constants.ts";
-import { causeText, UpstreamFault, withdrawn } from "./upstream-fault.ts";
+import { causeText, UpstreamFault, WITHDRAWN } from "./upstream-fault.ts";
 
 const IDLE_MS = 30_000;
 /** As of a stream: given up after this long with nothing heard since, a session leads nowhere. */
@@ -40,6 +40,8 @@ export class HttpsConnection {
       ...(isAddress(server.name) ? {} : { servername: server.name }),
       checkServerIdentity: (_, certificate) => checkServerIdentity(server.name, certificate),
     });
+    // Each query under way listens for the reason why it ends.
+    this.#session.setMaxListeners(0);
     this.#session.on("error", () => undefined);
     this.#session.setTimeout(IDLE_MS, () => this.#session.close());
   }
@@ -54,7 +56,7 @@ export class HttpsConnection {
 
   ask(query: Uint8Array, signal: AbortSignal): Promise<HttpsAnswer> {
     return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(withdrawn());
+      if (signal.aborted) return reject(WITHDRAWN);
       const sentAt = performance.now();
       // The session's own error says why (a certificate); the stream's only that it ended.
       const ended = (cause: Error): void => reject(new UpstreamFault("unreachable", causeText(cause.cause ?? cause)));
@@ -70,7 +72,7 @@ export class HttpsConnection {
       signal.addEventListener(
         "abort",
         () => {
-          reject(withdrawn());
+          reject(WITHDRAWN);
           stream.close();
           if (this.#heardAt < sentAt && performance.now() - sentAt >= SILENCE_MS) this.#session.destroy();
         },

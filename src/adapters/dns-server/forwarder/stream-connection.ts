@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { MESSAGE_OCTETS_MAX } from "../../../protocols/dns/constants.ts";
-import { causeText, UpstreamFault, withdrawn } from "./upstream-fault.ts";
+import { causeText, UpstreamFault, WITHDRAWN } from "./upstream-fault.ts";
 import { kinship, type UpstreamQuery } from "./upstream-query.ts";
 
 const IDLE_MS = 10_000;
@@ -48,7 +48,7 @@ export class StreamConnection {
 
   ask(query: UpstreamQuery, signal: AbortSignal): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(withdrawn());
+      if (signal.aborted) return reject(WITHDRAWN);
       const sentAt = performance.now();
       this.#waiting.set(query.id, { query, resolve, reject });
       signal.addEventListener("abort", () => this.#giveUp(query.id, sentAt), { once: true });
@@ -61,14 +61,14 @@ export class StreamConnection {
   }
 
   close(): void {
-    this.#end(withdrawn());
+    this.#end(WITHDRAWN);
   }
 
   #giveUp(id: number, sentAt: number): void {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return;
     this.#waiting.delete(id);
-    waiting.reject(withdrawn());
+    waiting.reject(WITHDRAWN);
     const silent = this.#heardAt < sentAt && performance.now() - sentAt >= SILENCE_MS;
     if (silent) this.#end(new UpstreamFault("closed", "nothing came"));
   }

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
-import { causeText, UpstreamFault, withdrawn } from "./upstream-fault.ts";
+import { causeText, UpstreamFault, WITHDRAWN } from "./upstream-fault.ts";
 import { kinship, type UpstreamQuery } from "./upstream-query.ts";
 
 /** The kernel's own range for ports of nobody in particular (ip_local_port_range): no service is asked to listen in it. */
@@ -33,8 +33,8 @@ function exchange(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(withdrawn());
-    signal.addEventListener("abort", () => reject(withdrawn()), { once: true });
+    if (signal.aborted) return reject(WITHDRAWN);
+    signal.addEventListener("abort", () => reject(WITHDRAWN), { once: true });
     const unreachable = (cause: Error): void => reject(new UpstreamFault("unreachable", causeText(cause)));
     socket.on("error", unreachable);
     let strays = 0;

@@ -15,7 +15,8 @@ export class UpstreamFault extends Error {
   }
 }
 
-export const withdrawn = (): UpstreamFault => new UpstreamFault("withdrawn", "nobody waits for it any more");
+/** One for all: every race that is won withdraws what still runs, and nobody reads where that was. */
+export const WITHDRAWN = new UpstreamFault("withdrawn", "nobody waits for it any more");
 
 /** "ECONNREFUSED", "CERT_HAS_EXPIRED": what a system or TLS error is called; otherwise its message. */
 export function causeText(cause: unknown): string {

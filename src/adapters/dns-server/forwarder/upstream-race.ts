@@ -1,9 +1,10 @@
+import { setMaxListeners } from "node:events";
 import type { Clock } from "../../../lib/clock.ts";
 import { RCODE } from "../../../protocols/dns/constants.ts";
 import type { AddressCheck } from "./address-check.ts";
 import { type Answer, digest, type Received } from "./digest.ts";
 import type { UpstreamClient } from "./upstream-client.ts";
-import { causeText } from "./upstream-fault.ts";
+import { causeText, WITHDRAWN } from "./upstream-fault.ts";
 import type { Question } from "./upstream-query.ts";
 
 /** A client asks again, or somebody else, after 5 s. */
@@ -72,6 +73,8 @@ class Race {
   }
 
   start(): void {
+    // Each try listens; there are few.
+    setMaxListeners(0, this.#abort.signal);
     const { clock } = this.#rules;
     this.#deadline = clock.setAlarm(clock.now() + DEADLINE_MS, () => this.#fail());
     this.#next();
@@ -169,7 +172,7 @@ class Race {
     for (const { upstream, isLate } of this.#running) {
       if (isLate || result.kind !== "answer") upstream.health.failed("no answer");
     }
-    this.#abort.abort();
+    this.#abort.abort(WITHDRAWN);
     this.#resolve(result);
   }
 }
