@@ -54,8 +54,11 @@ describe("[W1] [W2] [W3] a device with nothing but its configuration", () => {
       expect(told).toContain(`Public IP address : ${WAN_GATEWAY}`);
       const echo = await lab.internet.tcp({ host: WAN_GATEWAY, port: 20001, payload: "ping" });
       expect(echo).toMatchObject({ sawAddress: WAN_STRANGER, payload: "ping" });
-      const [device] = await lab.gateway.json<{ tunnel: { handshakeAt: string | null } }[]>("device", "list");
-      expect(device?.tunnel.handshakeAt).not.toBeNull();
+      // WireGuard is asked now and then.
+      await eventually(async () => {
+        const [device] = await lab.gateway.json<{ tunnel: { handshakeAt: string | null } }[]>("device", "list");
+        expect(device?.tunnel.handshakeAt).not.toBeNull();
+      }, SAMPLED_WITHIN_MS);
       await eventually(async () => {
         const { traffic } = await lab.gateway.json<{ traffic: TrafficDocument }>("device", "show", "nas");
         const { receivedBytes = 0, sentBytes = 0 } = traffic.slots.at(-1) ?? {};
