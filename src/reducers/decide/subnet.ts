@@ -8,6 +8,7 @@ import { firstHost, formatIpv4, type Ipv4Prefix, parseIpv4Prefix, prefixText, pr
 import { isReverseName } from "../../lib/reverse-name.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import type { Device, State, Subnet } from "../state.ts";
+import { viewWithId } from "../dns-view.ts";
 import { subnetNamed } from "../subnet.ts";
 import type { Decision, Refusal, SubmissionOf } from "./command.ts";
 import { removal, rekeyed } from "./device-ports.ts";
@@ -146,13 +147,21 @@ function changedFields(command: SubmissionOf<"subnet.edit">, subnet: Subnet): Pa
   return Object.fromEntries(changed.map((field) => [field, wanted[field]])) as Partial<SubnetFields>;
 }
 
-/** Its devices, and what leads to them, go with it. */
+/** Its devices, what leads to them and what was published for them alone go with it. */
 export function decideSubnetRemove(command: SubmissionOf<"subnet.remove">, state: State): Decision {
   const subnet = ownRow(state.subnets, command.id);
   if (subnet === undefined) return unknownSubnet(command.id);
   const events: PortreeveEvent[] = devicesOf(state, subnet.id).flatMap((device) => removal(state, device, "subnet"));
-  events.push(event("subnet.removed", { id: subnet.id }));
+  events.push(...seenThereAlone(state, subnet.id), event("subnet.removed", { id: subnet.id }));
   return accept(events, { kind: "ids", ids: [subnet.id] });
+}
+
+/** Operators' records that nobody sees once it is gone. */
+function seenThereAlone(state: State, subnet: string): PortreeveEvent[] {
+  const isGone = (view: string): boolean => view === subnet || viewWithId(state, view) === undefined;
+  return [...tableRows(state.names)]
+    .filter(({ views }) => views?.includes(subnet) === true && views.every(isGone))
+    .flatMap(({ records }) => records.map(({ id }) => event("record.removed", { id, reason: "operator" })));
 }
 
 export function devicesOf(state: State, subnet: string): Device[] {

@@ -389,5 +389,8 @@ describe("an operator's records", () => {
     expect(codeOf(names.do({ ...seen, views: ["lan:lan9"] }))).toBe("INVALID_REQUEST");
     expect(codeOf(names.do({ ...seen, views: [names.idOfSubnet("home")] }))).toBe("ok");
     expect(codeOf(names.record("y.home.internal", "TXT", '"x"'))).toBe("ok");
+    names.do({ type: "subnet.remove", id: names.idOfSubnet("home") });
+    expect(names.served("y.home.internal"), "what only the subnet saw goes with it").toEqual([]);
+    expect(names.served("www.home.internal")).toEqual(["A 300 10.59.7.200"]);
   });
 });

@@ -132,7 +132,7 @@ function commandOf(gateway: Remembering, { verb, pick }: Step): Command | null {
         recordType: pick % 3 === 0 ? "TXT" : "A",
         ttl: pick % 2 === 0 ? null : 60 + (pick % 3),
         value: pick % 3 === 0 ? `"${pick % 2}"` : `192.168.77.${2 + (pick % 3)}`,
-        views: null,
+        views: pick % 5 === 0 && subnet !== undefined ? [subnet.id] : null,
       };
     case "record.edit":
     case "record.remove": {
