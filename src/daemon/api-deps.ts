@@ -1,4 +1,5 @@
 import type { ApiDeps, LogCondition } from "../api/deps.ts";
+import type { DnsServer } from "../adapters/dns-server/server.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Controller } from "../controller/controller.ts";
 import { History } from "../controller/history.ts";
@@ -25,6 +26,7 @@ export interface ApiParts {
   readonly keeper: SnapshotKeeper;
   readonly snapshots: SnapshotStore;
   readonly dataPlane: DataPlane | null;
+  readonly dns: DnsServer | null;
   readonly requestLog: RequestLog;
   readonly metrics: Metrics;
   readonly log: ApiDeps["log"];
@@ -53,7 +55,7 @@ export function apiDeps(parts: ApiParts): ApiDeps {
       activity: parts.activity,
       endpoint: config.wireguard?.endpoint ?? "auto",
     }),
-    names: createNames({ state: () => controller.state, secrets: parts.secrets }),
+    names: createNames({ state: () => controller.state, secrets: parts.secrets, server: parts.dns }),
     reconcilers: dataPlane?.reconcilers ?? [],
     desired: dataPlane?.desired ?? [],
     history: new History(eventLog, parts.snapshots),

@@ -26,7 +26,7 @@ import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
 import { unansweredOf } from "../reducers/unanswered.ts";
 import { servedInterfaces } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
-import { portControlListeners } from "./served-addresses.ts";
+import { dnsListeners, portControlListeners } from "./served-addresses.ts";
 
 export interface DoctorParts {
   readonly controller: Pick<ControllerPort, "state">;
@@ -34,7 +34,11 @@ export interface DoctorParts {
   readonly config: Config;
   readonly reconcilers: readonly Pick<Reconciler, "name" | "health">[];
   readonly condition: () => LogCondition;
-  readonly serving: () => { readonly links: Links; readonly portControl: readonly { readonly address: string }[] };
+  readonly serving: () => {
+    readonly links: Links;
+    readonly portControl: readonly { readonly address: string }[];
+    readonly dns: readonly { readonly address: string }[];
+  };
   /** Null while there is no way to the kernel's rulesets. */
   readonly foreignChains: (() => Promise<readonly FilterChain[]>) | null;
 }
@@ -81,6 +85,12 @@ function servedFacts({ controller, config, serving }: DoctorParts): Served {
     const [protocol, port] = ["udp", SERVER_PORT] as const;
     return { name: "port control", interface: name, address: own, protocol, port, tracked: false };
   });
+  for (const { interface: name, address: own, port } of dnsListeners(state, serving().links)) {
+    if (own.includes(":")) continue;
+    for (const protocol of ["udp", "tcp"] as const) {
+      services.push({ name: "DNS", interface: name, address: own, protocol, port, tracked: true });
+    }
+  }
   if (wireguard !== null && state.tunnelled > 0) {
     for (const name of wan.interfaces) {
       const [protocol, port] = ["udp", wireguard.listenPort] as const;
@@ -189,18 +199,28 @@ async function programFacts(wireguard: boolean): Promise<ProgramFacts[]> {
 
 async function socketFacts({ controller, serving }: DoctorParts): Promise<SocketFacts[]> {
   const { state } = controller;
-  const { links, portControl } = serving();
+  const { links, portControl, dns } = serving();
   const wanted = portControlListeners(state.settings.portControl, servedInterfaces(state), links);
-  const open = new Set(portControl.map(({ address }) => address));
-  return await Promise.all(
-    wanted.map(async ({ address }): Promise<SocketFacts> => {
-      const facts = { name: "port control", address, port: SERVER_PORT };
-      if (open.has(address)) return { ...facts, bound: true, holder: null };
-      const sockets = await readListeners([address]);
-      const taken = sockets.find(({ protocol, port }) => protocol === "udp" && port === SERVER_PORT);
-      if (taken === undefined) return { ...facts, bound: false, holder: null };
-      const holder = (await machine.holderOf(taken.inode)) ?? "a program that cannot be seen from here";
-      return { ...facts, bound: false, holder };
-    }),
-  );
+  const port = state.settings.dns.listenPort;
+  return await Promise.all([
+    ...wanted.map(({ address }) => socketFact("port control", address, SERVER_PORT, portControl)),
+    ...dnsListeners(state, links).map(({ address }) => socketFact("DNS", address, port, dns)),
+  ]);
+}
+
+async function socketFact(
+  name: string,
+  address: string,
+  port: number,
+  open: readonly { readonly address: string }[],
+): Promise<SocketFacts> {
+  const facts = { name, address, port };
+  if (open.some((each) => each.address === address)) return { ...facts, bound: true, holder: null };
+  const sockets = await readListeners([address]);
+  // DNS is served by both, or not at all: either may be what is taken.
+  const protocols = name === "DNS" ? ["udp", "tcp"] : ["udp"];
+  const taken = sockets.find((each) => protocols.includes(each.protocol) && each.port === port);
+  if (taken === undefined) return { ...facts, bound: false, holder: null };
+  const holder = (await machine.holderOf(taken.inode)) ?? "a program that cannot be seen from here";
+  return { ...facts, bound: false, holder };
 }

@@ -1,4 +1,5 @@
 import type { Names } from "../api/deps.ts";
+import type { DnsServer } from "../adapters/dns-server/server.ts";
 import { generatePresharedKey, textOf } from "../adapters/wireguard/keys.ts";
 import type { SecretStore } from "../events/secrets.ts";
 import { parseName, type DomainName } from "../lib/domain-name.ts";
@@ -10,18 +11,29 @@ import { deviceKeyOf, keyTexts } from "../protocols/dns/tsig-key.ts";
 import { ownName } from "../reducers/dns-view.ts";
 import type { Device, State } from "../reducers/state.ts";
 
+/** An upstream has given up by then. */
+const ASK_MAX_MS = 12_000;
+
 /** Names as the API needs them: values in their one form, and keys opened for the one answer that shows them. */
 export function createNames({
   state,
   secrets,
+  server,
 }: {
   readonly state: () => State;
   readonly secrets: Pick<SecretStore, "open">;
+  /** Null in safe mode, where no names are served. */
+  readonly server: Pick<DnsServer, "ask"> | null;
 }): Names {
   return {
     canonical,
     // As long as what HMAC-SHA256 makes of it (RFC 2104 §3).
     newKey: () => generatePresharedKey(),
+    ask: async (view, name, type) => {
+      if (server === null) throw new PortreeveError("NOT_READY", "in safe mode no names are served", "terminal");
+      const explanation = await server.ask(view, name, type, AbortSignal.timeout(ASK_MAX_MS));
+      return { ...explanation, answers: explanation.answers.map((each) => ({ ...each })) };
+    },
     keyOf: async (device) => await keyOf(state(), secrets, device),
   };
 }

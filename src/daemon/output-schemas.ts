@@ -24,7 +24,7 @@ import {
   requestSchema,
   statusSchema,
 } from "../api/schemas/status.ts";
-import { dnsKeySchema, recordSchema as recordRow } from "../api/schemas/dns.ts";
+import { dnsKeySchema, explanationSchema, recordSchema as recordRow } from "../api/schemas/dns.ts";
 import { subnetSchema } from "../api/schemas/subnet.ts";
 import { whySchema } from "../api/schemas/why.ts";
 import { configSchema } from "../config/schema.ts";
@@ -125,6 +125,7 @@ export const OUTPUTS = {
   "device key": z.union([deviceSchema.pick({ name: true, publicKey: true, privateKeyKept: true }), dnsKeySchema]),
   "device rekey": deviceSchema,
   "device forget-key": deviceSchema,
+  "dns ask": explanationSchema,
   "dns list": z.array(recordRow),
   "dns add": recordRow,
   "dns edit": recordRow,

@@ -1,11 +1,19 @@
 import { z } from "zod";
 import { domainName } from "../../events/fields.ts";
 import { nameText } from "../../lib/domain-name.ts";
-import { ownName } from "../../reducers/dns-view.ts";
+import { ownName, viewsOf } from "../../reducers/dns-view.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
 import { invalid, notFound } from "../problem.ts";
-import { dnsKeySchema, recordAdd, recordEdit, recordSchema, recordsQuery } from "../schemas/dns.ts";
+import {
+  askQuery,
+  dnsKeySchema,
+  explanationSchema,
+  recordAdd,
+  recordEdit,
+  recordSchema,
+  recordsQuery,
+} from "../schemas/dns.ts";
 import { waitQuery } from "../schemas/fields.ts";
 import { mutation } from "../schemas/plan.ts";
 import { withSecret } from "../sealing.ts";
@@ -25,7 +33,32 @@ export function registerDnsRoutes(app: App, deps: ApiDeps, mutations: Mutations)
   readRoutes(app, deps);
   changeRoutes(app, deps, mutations);
   nameRoutes(app, deps, mutations);
+  askRoute(app, deps);
   keyRoute(app, deps, mutations);
+}
+
+function askRoute(app: App, deps: ApiDeps): void {
+  app.get(
+    "/api/v1/dns/ask",
+    {
+      config: { scope: "read" },
+      schema: {
+        summary: "What a client would be answered, and why: a zone of ours, from memory, forwarded to whom, blocked",
+        querystring: z.strictObject({ ...waitQuery, ...askQuery }),
+        response: { 200: explanationSchema },
+      },
+    },
+    async (request) => {
+      const { name, type, view: wanted } = request.query;
+      const views = viewsOf(deps.controller.state);
+      const view =
+        wanted === undefined ? views[0] : views.find(({ id, subnet }) => id === wanted || subnet?.name === wanted);
+      if (wanted !== undefined && view === undefined)
+        throw notFound(`no subnet or LAN with a resolver is called ${wanted}`);
+      if (view === undefined) throw notFound("no subnet or LAN has a resolver of ours");
+      return await deps.names.ask(view.id, name, type.toUpperCase());
+    },
+  );
 }
 
 function readRoutes(app: App, deps: ApiDeps): void {

@@ -56,3 +56,28 @@ export const dnsKeySchema = z
   })
   .meta({ id: "DnsKey" });
 export type DnsKeyDocument = z.infer<typeof dnsKeySchema>;
+
+export const askQuery = {
+  name: z.string().min(1).max(1024),
+  type: z.string().min(1).max(16).default("A"),
+  view: z
+    .string()
+    .max(64)
+    .optional()
+    .describe("whose resolver: a subnet's id or name, or lan:INTERFACE; else the first"),
+};
+
+export const explanationSchema = z
+  .strictObject({
+    view: z.string().describe("whose resolver was asked"),
+    decision: z
+      .enum(["zone", "local", "cached", "forwarded", "blocked", "failed"])
+      .describe("zone: one of ours; local: a special name that is nobody's"),
+    why: z.string(),
+    zone: z.string().nullable().describe("of ours that answers; null: none does"),
+    rcode: z.string(),
+    answers: z.array(z.strictObject({ name: z.string(), type: z.string(), ttl: z.number(), value: z.string() })),
+    durationMs: z.number(),
+  })
+  .meta({ id: "Explanation" });
+export type ExplanationDocument = z.infer<typeof explanationSchema>;

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { RecordRow } from "../../api/schemas/dns.ts";
+import type { ExplanationDocument, RecordRow } from "../../api/schemas/dns.ts";
 import type { SubnetDocument } from "../../api/schemas/subnet.ts";
 import type { Cli } from "../cli.ts";
 import type { Call } from "../client.ts";
@@ -51,6 +51,29 @@ export function addDnsVerbs(program: Command, cli: Cli): void {
     await change(cli, { method: "POST", path: "/dns/records", body }, options, "is there");
   });
   changeVerbs(dns, cli);
+  examples(dns.command("ask"), [
+    "portreeve dns ask nas.home.arpa",
+    "portreeve dns ask www.example.org AAAA --view home",
+  ])
+    .description("what a client would be answered, and why: a name of ours, from memory, forwarded to whom, blocked")
+    .argument("<name>", "as in nas.home.arpa")
+    .argument("[type]", "A unless said", "A")
+    .option("--view <view>", "whose resolver: a subnet, or lan:INTERFACE")
+    .action(
+      async (name: string, type: string, query: { readonly view?: string }) => await ask(cli, { name, type, ...query }),
+    );
+}
+
+async function ask(
+  cli: Cli,
+  query: { readonly name: string; readonly type: string; readonly view?: string },
+): Promise<void> {
+  const said = await cli.client.call<ExplanationDocument>({ path: "/dns/ask", query });
+  await cli.show(said, () => {
+    const rows = said.answers.map((each) => [each.name, each.type, `${each.ttl}`, each.value]);
+    const table = rows.length === 0 ? "" : textTable(["NAME", "TYPE", "TTL", "VALUE"], rows, cli.paint);
+    return `${said.rcode}: ${said.why} (${said.durationMs} ms)\n${table}`;
+  });
 }
 
 function changeVerbs(dns: Command, cli: Cli): void {

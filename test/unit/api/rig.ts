@@ -256,7 +256,7 @@ export async function makeRig(): Promise<Rig> {
     wallClock: () => clock.now(),
     secrets,
     tunnel: new FakeTunnel(secrets),
-    names: createNames({ state: () => controller.state, secrets }),
+    names: createNames({ state: () => controller.state, secrets, server: null }),
     reconcilers: [reconciler],
     desired,
     history: new History(log, new MemorySnapshots()),
