@@ -14,7 +14,7 @@ import type { Readiness } from "./readiness.ts";
 import { dnsListeners } from "./served-addresses.ts";
 
 export interface DnsParts {
-  readonly controller: Pick<ControllerPort, "state" | "submit">;
+  readonly controller: Pick<ControllerPort, "state" | "submit" | "preview">;
   readonly clock: Clock;
   readonly eventLog: Pick<EventLog, "read">;
   readonly secrets: SecretStore;

@@ -40,6 +40,8 @@ export interface UpdateRequest {
   readonly interface: string;
   readonly source: string;
   readonly signed: boolean;
+  /** Its sender takes addresses away in one message and adds them in the next, as StartOS does. */
+  readonly inPairs: boolean;
   /** Hexadecimal, with the key's name: what tells a repetition; null if it is not signed. */
   readonly signature: string | null;
   /** Seconds since 1970, as the device has it; 0 if it is not signed. */

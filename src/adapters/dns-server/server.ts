@@ -27,7 +27,7 @@ export interface Log {
 }
 
 export interface DnsServerOptions extends WorkerSettings {
-  readonly controller: Pick<ControllerPort, "state" | "submit">;
+  readonly controller: Pick<ControllerPort, "state" | "submit" | "preview">;
   readonly clock: Clock;
   readonly secrets: Pick<SecretStore, "open">;
   readonly requests: RequestLog;
@@ -111,6 +111,7 @@ export class DnsServer {
 
   async close(): Promise<void> {
     await this.serve([]).catch(() => undefined);
+    this.#updates.close();
     await this.#link.close();
   }
 

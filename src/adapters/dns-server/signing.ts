@@ -9,6 +9,7 @@ import {
   type Verified,
   verifyRequest,
 } from "../../protocols/dns/tsig.ts";
+import { UPDATE_KEY_NAME } from "../../protocols/dns/tsig-key.ts";
 import { signStream } from "../../protocols/dns/tsig-stream.ts";
 import type { DeviceKey } from "./views.ts";
 
@@ -31,6 +32,8 @@ export interface VerifiedSigning {
   /** The same only for a repetition. */
   readonly signature: string;
   readonly timeSigned: number;
+  /** With the key that StartOS makes of the preshared key. */
+  readonly asStartos: boolean;
   /** Octets that signing adds. */
   readonly room: number;
   /** The message without its signature. */
@@ -90,6 +93,7 @@ function verified(
     device,
     signature: `${Buffer.from(request.mac).toString("hex")} ${request.key.name}`,
     timeSigned: request.timeSigned,
+    asStartos: request.key.name === UPDATE_KEY_NAME.key,
     room: tsigOctets(request.key.name),
     get unsigned() {
       return withoutRecord(bytes, record);

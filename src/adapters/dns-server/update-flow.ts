@@ -4,12 +4,13 @@ import type { Clock } from "../../lib/clock.ts";
 import type { DnsUpdate } from "../../lib/dns-record.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
 import { RCODE } from "../../protocols/dns/constants.ts";
+import { HeldRemovals } from "./held-removals.ts";
 import type { UpdateRequest, Verdict } from "./messages.ts";
 import { ReplayMemory } from "./replay-memory.ts";
 import { updateRcode } from "./update-rcodes.ts";
 
 export interface UpdateFlowOptions {
-  readonly controller: Pick<ControllerPort, "state" | "submit">;
+  readonly controller: Pick<ControllerPort, "state" | "submit" | "preview">;
   /** Resolves when what names are in a state is served. */
   readonly served: (seq: number, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
@@ -23,6 +24,8 @@ export interface UpdateFlowOptions {
 export class UpdateFlow {
   readonly #options: UpdateFlowOptions;
   readonly #replay: ReplayMemory;
+  /** A refusal now is nobody's to hear: its asker was told yes, and the preview said so. */
+  readonly #held = new HeldRemovals((request) => void this.#submit(request, request.update).catch(() => undefined));
   readonly #monotonicSeconds: () => number;
 
   constructor(options: UpdateFlowOptions) {
@@ -36,6 +39,10 @@ export class UpdateFlow {
     if (signature === null) return await this.#decide(request);
     const decide = (): Promise<Verdict> => this.#decide(request);
     return await this.#replay.verdictOf({ device, signature, timeSigned }, this.#monotonicSeconds(), decide);
+  }
+
+  close(): void {
+    this.#held.close();
   }
 
   /** Whoever was told yes, and asks, must see it (Terraform reads back at once). */
@@ -53,18 +60,22 @@ export class UpdateFlow {
   }
 
   async #decide(request: UpdateRequest): Promise<Verdict> {
+    const update = this.#held.joined(request);
+    if (HeldRemovals.mayPrecede(request)) {
+      const { outcome, events } = this.#options.controller.preview(commandOf(request, update));
+      if (outcome.ok && events.length > 0) {
+        this.#held.hold(request);
+        return { kind: "answer", rcode: RCODE.NOERROR, lease: null, message: "it waits for what may follow" };
+      }
+    }
+    return await this.#submit(request, update);
+  }
+
+  async #submit(request: UpdateRequest, update: DnsUpdate): Promise<Verdict> {
     const { controller, clock, requests } = this.#options;
-    const { device, interface: served, source, signed, update } = request;
+    const { interface: served, source } = request;
     const at = clock.now();
-    const outcome = await controller.submit({
-      type: "dns.update",
-      device,
-      interface: served,
-      signed,
-      update,
-      source: `dns:${source}`,
-      requestId: `dns-${randomUUID()}`,
-    });
+    const outcome = await controller.submit(commandOf(request, update));
     const entry = { at, protocol: "dns", from: source, interface: served, request: updateText(update) } as const;
     const durationMs = clock.now() - at;
     if (!outcome.ok) {
@@ -83,6 +94,11 @@ export class UpdateFlow {
     requests.add({ ...entry, decision, code: null, message: leaseText(message, lease), durationMs });
     return { kind: "answer", rcode: RCODE.NOERROR, lease, message };
   }
+}
+
+function commandOf({ device, interface: served, source, signed }: UpdateRequest, update: DnsUpdate) {
+  const requestId = `dns-${randomUUID()}`;
+  return { type: "dns.update", device, interface: served, signed, update, source: `dns:${source}`, requestId } as const;
 }
 
 /** After this long the client is told that it did not work; nothing is taken back, and its repetition finds it there. */

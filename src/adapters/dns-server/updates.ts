@@ -61,6 +61,7 @@ export class Updates {
       interface: view.row.interface,
       source: client.address,
       signed,
+      inPairs: !signed || signing.asStartos,
       signature: signed ? signing.signature : null,
       timeSigned: signed ? signing.timeSigned : 0,
       update,
