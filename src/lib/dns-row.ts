@@ -57,7 +57,8 @@ export interface DnsKeyRow {
   readonly sources: readonly string[];
   /** `<device>.<zone>`. */
   readonly keyName: string;
-  readonly secretId: string;
+  /** Null: it has none yet, and can only be known by its address. */
+  readonly secretId: string | null;
   /** The secret is a preshared key of WireGuard, and keys are derived from it; otherwise it is the key itself. */
   readonly derived: boolean;
 }

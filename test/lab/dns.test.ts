@@ -326,3 +326,70 @@ async function transfer(nas: Client): Promise<void> {
   expect(whole.text).toMatch(/mine\.home\.internal\.\s+60\s+IN\s+A\s+10\.59\.0\.9/);
   expect(whole.text).not.toMatch(/tsig verify failure/i);
 }
+
+const lanOptions = () => ({
+  needs: ["dig", "nsupdate"],
+  config: { lan: [{ interface: "lan0", dns: true, dnsUpdates: "own-address" }] },
+});
+
+interface StatusJson {
+  readonly warnings: readonly string[];
+}
+
+const HOLDER = `
+  const socket = require("node:dgram").createSocket("udp4");
+  socket.bind(53, process.argv[1], () => console.log("bound"));`;
+
+describe("[D1] a LAN with dns: true", () => {
+  scenario(
+    "has a resolver, whoever else had the port before, and whatever becomes of its thread",
+    lanOptions(),
+    async (lab) => {
+      const { server } = lab;
+      const [client] = lab.topology.clients;
+      if (client === undefined) throw new Error("no client");
+      const dig = (...args: string[]): Promise<string> =>
+        client.exec("dig", `@${server}`, "+tries=1", "+time=2", ...args).catch((cause: Error) => cause.message);
+      await done(lab, "device", "add", "printer", "--kind", "server", "--lan", "lan0", "--ip", client.address);
+      await eventually(async () => expect(await dig("+short", "printer.lan0.internal")).toBe(`${client.address}\n`));
+      expect(await dig("+short", "-x", client.address)).toBe("printer.lan0.internal.\n");
+      // Unsigned, of its own address: what such a LAN takes.
+      await unsigned(client, server, `update add cups.lan0.internal 300 A ${client.address}`);
+      expect(await dig("+short", "cups.lan0.internal")).toBe(`${client.address}\n`);
+      await expect(unsigned(client, server, "update add cups.lan0.internal 300 A 192.168.77.99")).rejects.toThrow(
+        "REFUSED",
+      );
+      // Another program on port 53.
+      await lab.gateway.stop();
+      const holder = lab.topology.gateway.spawn([process.execPath, "-e", HOLDER, server], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      await new Promise((resolve) => holder.stdout?.once("data", resolve));
+      await lab.gateway.start();
+      const { warnings } = await lab.gateway.json<StatusJson>("status");
+      expect(warnings.join("\n")).toMatch(
+        /DNS: cannot listen on .* port 53 .*: it is in use by another DNS server, such as dnsmasq.*stop that one/,
+      );
+      holder.kill("SIGKILL");
+      await eventually(async () => expect(await dig("+short", "cups.lan0.internal")).toBe(`${client.address}\n`), 8000);
+      // The interface goes and comes back.
+      await lab.topology.gateway.exec("ip", "link", "set", "lan0", "down");
+      await lab.topology.gateway.exec("ip", "link", "set", "lan0", "up");
+      await eventually(
+        async () => expect(await dig("+tcp", "+short", "cups.lan0.internal")).toBe(`${client.address}\n`),
+        8000,
+      );
+    },
+  );
+});
+
+async function unsigned(host: Host, server: string, line: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "portreeve-dns-"));
+  const file = join(folder, "u");
+  writeFileSync(file, `server ${server}\nzone lan0.internal\n${line}\nsend\n`);
+  try {
+    await host.exec("nsupdate", file);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}

@@ -59,7 +59,7 @@ export class HeldRemovals {
 
   /** Nothing waits any longer. */
   close(): void {
-    for (const device of [...this.#held.keys()]) this.#release(device);
+    for (const device of this.#held.keys()) this.#release(device);
   }
 
   #release(device: string): void {

@@ -98,6 +98,7 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
 
   /** From here on keys only: the preshared key itself opens more than names. */
   async #keysOf({ device, view, sources, keyName, secretId, derived }: DnsKeyRow): Promise<KeysRow> {
+    if (secretId === null) return { kind: "keys", device, view, sources, keys: [] };
     // Both kinds are kept as text: base64 of 32 octets.
     const secret = Buffer.from(new TextDecoder().decode((await this.#secrets.open(secretId)).expose()), "base64");
     const named = parseName(keyName);
