@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { DnsListener, FromWorker, ServedRow, ToWorker } from "../../../../src/adapters/dns-server/messages.ts";
+import { createDnsServer, type DnsServer } from "../../../../src/adapters/dns-server/server.ts";
+import type { WorkerLike } from "../../../../src/adapters/dns-server/worker-link.ts";
+import { Secret } from "../../../../src/events/secret.ts";
+import type { DnsRow } from "../../../../src/lib/dns-row.ts";
+import { dnsRowKey } from "../../../../src/lib/dns-row.ts";
+import { ManualClock } from "../../../../src/lib/manual-clock.ts";
+import { createMetrics } from "../../../../src/lib/metrics.ts";
+import { RequestLog } from "../../../../src/lib/request-log.ts";
+import type { Plan } from "../../../../src/reconcilers/contract.ts";
+
+const PSK = Buffer.alloc(32, 1);
+const VIEW: DnsRow = {
+  kind: "view",
+  id: "home",
+  interface: "wg0",
+  prefixes: ["10.59.0.0/24"],
+  zone: "home.internal",
+  upstreams: { mode: "system" },
+  unsignedUpdates: false,
+};
+const SERIAL: DnsRow = { kind: "serial", serial: 7 };
+const NAME: DnsRow = {
+  kind: "name",
+  name: "nas.home.internal",
+  views: null,
+  records: [{ type: "A", ttl: 60, value: "10.59.0.2" }],
+};
+const KEY: DnsRow = {
+  kind: "key",
+  device: "d1",
+  view: "home",
+  sources: ["10.59.0.2"],
+  keyName: "nas.home.internal",
+  secretId: "s1",
+  derived: true,
+};
+const LISTENER: DnsListener = { view: "home", interface: "wg0", address: "10.59.0.1", port: 53, ifindex: 3 };
+
+const create = (...rows: DnsRow[]): Plan<DnsRow, DnsRow> =>
+  rows.map((spec) => ({
+    op: "create",
+    key: dnsRowKey(spec),
+    desired: { key: dnsRowKey(spec), spec, owners: ["o"], revision: 1 },
+  }));
+const never = new AbortController().signal;
+
+/** A thread that does what it is told at once, unless it is to be silent. */
+class FakeWorker implements WorkerLike {
+  readonly heard: ToWorker[] = [];
+  silent = false;
+  readonly #listeners = new Map<string, ((value: never) => void)[]>();
+
+  postMessage(message: ToWorker): void {
+    this.heard.push(message);
+    if (this.silent) return;
+    if (message.kind === "rows") this.say({ kind: "applied", id: message.id, refused: [] });
+    if (message.kind === "listen") this.say({ kind: "listening", id: message.id, faults: [] });
+    if (message.kind === "close") this.end(0);
+  }
+
+  on(event: string, listener: (value: never) => void): void {
+    this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]);
+  }
+
+  say(message: FromWorker): void {
+    queueMicrotask(() => this.#tell("message", message));
+  }
+
+  end(code: number): void {
+    queueMicrotask(() => this.#tell("exit", code));
+  }
+
+  terminate(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  get rows(): ServedRow[] {
+    return this.heard.flatMap((each) => (each.kind === "rows" ? each.set : []));
+  }
+
+  #tell(event: string, value: unknown): void {
+    for (const listener of this.#listeners.get(event) ?? []) listener(value as never);
+  }
+}
+
+describe("the DNS server's side in the daemon", () => {
+  const workers: FakeWorker[] = [];
+  let lost = 0;
+  let server: DnsServer;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    workers.length = 0;
+    lost = 0;
+    server = createDnsServer({
+      controller: { state: { dnsRevision: 1 } } as never,
+      clock: new ManualClock(0),
+      secrets: { open: async () => new Secret(PSK.toString("base64")) },
+      requests: new RequestLog(),
+      metrics: createMetrics(),
+      log: { info: () => undefined, warn: () => undefined },
+      settled: async () => undefined,
+      changedBefore: null,
+      onLost: () => {
+        lost += 1;
+      },
+      upstreams: "system",
+      rebindingAllow: [],
+      startWorker: () => {
+        const worker = new FakeWorker();
+        workers.push(worker);
+        return worker;
+      },
+    });
+  });
+  afterEach(async () => {
+    await server.close();
+    vi.useRealTimers();
+  });
+
+  it("starts no thread before there is somebody to serve, and then tells it everything", async () => {
+    await server.target.apply(create(SERIAL, NAME), never);
+    expect(workers).toHaveLength(0);
+    expect([...(await server.target.observe()).keys()]).toEqual(["serial", "name|nas.home.internal"]);
+    await server.target.apply(create(VIEW), never);
+    expect(workers[0]?.rows.map(({ kind }) => kind).sort()).toEqual(["name", "serial", "view"]);
+  });
+
+  it("gives the thread keys that are made of the preshared key, never that itself", async () => {
+    await server.target.apply(create(VIEW, KEY), never);
+    const row = workers[0]?.rows.find((each) => each.kind === "keys");
+    expect(row).toMatchObject({ device: "d1", sources: ["10.59.0.2"] });
+    expect(row?.kind === "keys" && row.keys.map(({ name }) => name)).toEqual([
+      "startos-dns-update",
+      "nas.home.internal",
+    ]);
+    // The vector of an HKDF that is not ours.
+    const startos = row?.kind === "keys" ? Buffer.from(row.keys[0]?.secret ?? []).toString("hex") : "";
+    expect(startos).toBe("885aa38527fce9f3cd47731b15d00ca84b0b871e8fa1bbbae7980953b78076f1");
+    expect(JSON.stringify(workers[0]?.heard)).not.toContain(JSON.stringify([...PSK]));
+  });
+
+  it("replaces a thread that died: rows, sockets and what is asked of it come anew", async () => {
+    await server.target.apply(create(VIEW, NAME), never);
+    await server.serve([LISTENER]);
+    expect(server.served).toEqual([LISTENER]);
+    expect(server.target.unchanged()).toBe(true);
+    const drift: string[] = [];
+    server.target.watch((by) => drift.push(by));
+    const [first] = workers;
+    if (first === undefined) throw new Error("no thread");
+    first.silent = true;
+    const asked = server.ask("home", "nas.home.internal", "A");
+    first.end(1);
+    await expect(asked).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    expect([server.served, lost, drift, server.target.unchanged()]).toEqual([[], 1, ["the DNS thread"], false]);
+    expect((await server.target.observe()).size).toBe(0);
+    await vi.advanceTimersByTimeAsync(50);
+    await server.target.apply(create(VIEW, NAME), never);
+    expect(workers[1]?.rows).toHaveLength(2);
+    await server.serve([LISTENER]);
+    expect(server.served).toEqual([LISTENER]);
+  });
+
+  it("hears of a socket that is gone, so that it is opened again", async () => {
+    await server.serve([LISTENER]);
+    workers[0]?.say({ kind: "lost", listener: LISTENER, message: "ENODEV" });
+    await vi.advanceTimersByTimeAsync(0);
+    expect([server.served, lost]).toEqual([[], 1]);
+  });
+
+  it("keeps queries only while they are asked for, and only so many", async () => {
+    await server.serve([LISTENER]);
+    const entry = {
+      at: 0,
+      view: "home",
+      from: "10.59.0.2",
+      transport: "udp",
+      name: "a",
+      type: "A",
+      rcode: "NOERROR",
+      durationMs: 0,
+    } as const;
+    server.hear({ kind: "queried", entries: [entry] });
+    expect(server.queries).toEqual([]);
+    server.logQueries(true);
+    server.hear({ kind: "queried", entries: Array.from({ length: 2500 }, () => entry) });
+    expect(server.queries).toHaveLength(1000);
+    server.logQueries(false);
+    expect(server.queries).toEqual([]);
+  });
+});
