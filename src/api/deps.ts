@@ -1,4 +1,4 @@
-import type { DnsKeyDocument, ExplanationDocument } from "./schemas/dns.ts";
+import type { DnsKeyDocument, ExplanationDocument, QueriesDocument } from "./schemas/dns.ts";
 import type { Seq } from "../events/envelope.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { LogHead } from "../events/log.ts";
@@ -100,6 +100,8 @@ export interface Names {
   keyOf(device: Device): Promise<DnsKeyDocument>;
   /** What a client of a view would be answered, and why. Rejects with UNAVAILABLE where nobody is served. */
   ask(view: string, name: string, type: string): Promise<ExplanationDocument>;
+  /** The last ones, while they are logged. */
+  queries(): QueriesDocument;
 }
 
 /** The past, read from the log. Rejects with a `PortreeveError` where the log cannot be read. */

@@ -153,6 +153,8 @@ const dns = z.strictObject({
       allow: z.array(domainText).max(256).default([]),
     })
     .prefault({}),
+  /** Keeps the last queries in memory, and nowhere else, for `dns queries`. */
+  queryLog: z.boolean().default(false),
   privateZones: z.array(domainText).max(64).default(["home.arpa", "internal", "lan"]),
   /** No device may publish them, or what is below them. */
   protectedNames: z.array(domainText).max(128).default([]),

@@ -28,7 +28,7 @@ export interface DnsParts {
 
 export async function openDns(parts: DnsParts): Promise<DnsServer> {
   const { controller, clock, eventLog, secrets, requests, metrics, log, config, settled, onLost } = parts;
-  return createDnsServer({
+  const server = createDnsServer({
     controller,
     clock,
     secrets,
@@ -41,6 +41,8 @@ export async function openDns(parts: DnsParts): Promise<DnsServer> {
     rebindingAllow: config.dns.rebinding.allow,
     changedBefore: await lastChangeOfNames(eventLog, controller.state, clock),
   });
+  if (config.dns.queryLog) server.logQueries(true);
+  return server;
 }
 
 /** In the time of the wall clock, which signatures go by; never later than now. */

@@ -4,6 +4,7 @@ import { generatePresharedKey, textOf } from "../adapters/wireguard/keys.ts";
 import type { SecretStore } from "../events/secrets.ts";
 import { parseName, type DomainName } from "../lib/domain-name.ts";
 import { PortreeveError } from "../lib/errors.ts";
+import { isoTime } from "../lib/iso-time.ts";
 import { withoutLength } from "../lib/ip.ts";
 import { typeName, typeNumber } from "../protocols/dns/constants.ts";
 import { RdataTextError, rdataFromText, rdataText } from "../protocols/dns/rdata/index.ts";
@@ -23,7 +24,7 @@ export function createNames({
   readonly state: () => State;
   readonly secrets: Pick<SecretStore, "open">;
   /** Null in safe mode, where no names are served. */
-  readonly server: Pick<DnsServer, "ask"> | null;
+  readonly server: Pick<DnsServer, "ask" | "queries" | "logsQueries"> | null;
 }): Names {
   return {
     canonical,
@@ -34,6 +35,10 @@ export function createNames({
       const explanation = await server.ask(view, name, type, AbortSignal.timeout(ASK_MAX_MS));
       return { ...explanation, answers: explanation.answers.map((each) => ({ ...each })) };
     },
+    queries: () => ({
+      logged: server?.logsQueries ?? false,
+      queries: (server?.queries ?? []).map((each) => ({ ...each, at: isoTime(each.at) })),
+    }),
     keyOf: async (device) => await keyOf(state(), secrets, device),
   };
 }

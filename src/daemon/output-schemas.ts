@@ -24,7 +24,7 @@ import {
   requestSchema,
   statusSchema,
 } from "../api/schemas/status.ts";
-import { dnsKeySchema, explanationSchema, recordSchema as recordRow } from "../api/schemas/dns.ts";
+import { dnsKeySchema, explanationSchema, queriesSchema, recordSchema as recordRow } from "../api/schemas/dns.ts";
 import { subnetSchema } from "../api/schemas/subnet.ts";
 import { whySchema } from "../api/schemas/why.ts";
 import { configSchema } from "../config/schema.ts";
@@ -126,6 +126,7 @@ export const OUTPUTS = {
   "device rekey": deviceSchema,
   "device forget-key": deviceSchema,
   "dns ask": explanationSchema,
+  "dns queries": queriesSchema,
   "dns list": z.array(recordRow),
   "dns add": recordRow,
   "dns edit": recordRow,

@@ -329,7 +329,7 @@ async function transfer(nas: Client): Promise<void> {
 
 const lanOptions = () => ({
   needs: ["dig", "nsupdate"],
-  config: { lan: [{ interface: "lan0", dns: true, dnsUpdates: "own-address" }] },
+  config: { lan: [{ interface: "lan0", dns: true, dnsUpdates: "own-address" }], dns: { queryLog: true } },
 });
 
 interface StatusJson {
@@ -359,6 +359,10 @@ describe("[D1] a LAN with dns: true", () => {
       await expect(unsigned(client, server, "update add cups.lan0.internal 300 A 192.168.77.99")).rejects.toThrow(
         "REFUSED",
       );
+      await eventually(async () => {
+        const { queries } = await lab.gateway.json<{ queries: { name: string; from: string }[] }>("dns", "queries");
+        expect(queries).toContainEqual(expect.objectContaining({ name: "cups.lan0.internal", from: client.address }));
+      });
       // Another program on port 53.
       await lab.gateway.stop();
       const holder = lab.topology.gateway.spawn([process.execPath, "-e", HOLDER, server], {

@@ -71,6 +71,7 @@ portreeve dns add nas.home.arpa A 10.59.0.2 --ttl 300
 portreeve dns add printer.home.arpa A 10.59.0.9 --view home
 portreeve dns list
 portreeve dns ask nas.home.arpa
+portreeve dns queries
 portreeve dns ask www.example.org AAAA --view home
 portreeve dns list --device nas
 portreeve dns edit nas.home.arpa --ttl 60

@@ -9,6 +9,7 @@ import {
   askQuery,
   dnsKeySchema,
   explanationSchema,
+  queriesSchema,
   recordAdd,
   recordEdit,
   recordSchema,
@@ -34,6 +35,7 @@ export function registerDnsRoutes(app: App, deps: ApiDeps, mutations: Mutations)
   changeRoutes(app, deps, mutations);
   nameRoutes(app, deps, mutations);
   askRoute(app, deps);
+  queriesRoute(app, deps);
   keyRoute(app, deps, mutations);
 }
 
@@ -58,6 +60,21 @@ function askRoute(app: App, deps: ApiDeps): void {
       if (view === undefined) throw notFound("no subnet or LAN has a resolver of ours");
       return await deps.names.ask(view.id, name, type.toUpperCase());
     },
+  );
+}
+
+function queriesRoute(app: App, deps: ApiDeps): void {
+  app.get(
+    "/api/v1/dns/queries",
+    {
+      config: { scope: "operate" },
+      schema: {
+        summary: "Who asked what, newest first: in memory, and only if the configuration says so",
+        querystring: z.strictObject(waitQuery),
+        response: { 200: queriesSchema },
+      },
+    },
+    () => deps.names.queries(),
   );
 }
 

@@ -81,3 +81,24 @@ export const explanationSchema = z
   })
   .meta({ id: "Explanation" });
 export type ExplanationDocument = z.infer<typeof explanationSchema>;
+
+export const queriesSchema = z
+  .strictObject({
+    logged: z.boolean().describe("`dns.queryLog` of the configuration; off, none are kept"),
+    queries: z
+      .array(
+        z.strictObject({
+          at: z.string().describe("ISO 8601"),
+          view: z.string(),
+          from: z.string(),
+          transport: z.enum(["udp", "tcp"]),
+          name: z.string(),
+          type: z.string(),
+          rcode: z.string(),
+          durationMs: z.number(),
+        }),
+      )
+      .describe("newest first"),
+  })
+  .meta({ id: "Queries" });
+export type QueriesDocument = z.infer<typeof queriesSchema>;

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import type { ExplanationDocument, RecordRow } from "../../api/schemas/dns.ts";
+import type { ExplanationDocument, QueriesDocument, RecordRow } from "../../api/schemas/dns.ts";
 import type { SubnetDocument } from "../../api/schemas/subnet.ts";
 import type { Cli } from "../cli.ts";
 import type { Call } from "../client.ts";
@@ -51,6 +51,9 @@ export function addDnsVerbs(program: Command, cli: Cli): void {
     await change(cli, { method: "POST", path: "/dns/records", body }, options, "is there");
   });
   changeVerbs(dns, cli);
+  examples(dns.command("queries"), ["portreeve dns queries"])
+    .description("who asked what, newest first; only while `dns.queryLog` of the configuration is on")
+    .action(async () => await queries(cli));
   examples(dns.command("ask"), [
     "portreeve dns ask nas.home.arpa",
     "portreeve dns ask www.example.org AAAA --view home",
@@ -62,6 +65,19 @@ export function addDnsVerbs(program: Command, cli: Cli): void {
     .action(
       async (name: string, type: string, query: { readonly view?: string }) => await ask(cli, { name, type, ...query }),
     );
+}
+
+async function queries(cli: Cli): Promise<void> {
+  const said = await cli.client.call<QueriesDocument>({ path: "/dns/queries" });
+  await cli.show(said, () => {
+    if (!said.logged) {
+      return "Queries are not kept: `dns: { queryLog: true }` in the configuration keeps the last, in memory.\n";
+    }
+    const rows = said.queries.map((each) => {
+      return [each.at, each.from, each.transport, each.name, each.type, each.rcode, `${each.durationMs} ms`];
+    });
+    return textTable(["AT", "FROM", "BY", "NAME", "TYPE", "ANSWER", "TOOK"], rows, cli.paint);
+  });
 }
 
 async function ask(

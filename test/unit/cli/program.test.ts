@@ -79,13 +79,13 @@ describe("usage", () => {
 });
 
 describe("portreeve config", () => {
-  it("check exits 2 with line and suggestion, and 0 with notes when it is fine", async () => {
+  it("check exits 2 with line and suggestion, and 0 with nothing more to say when it is fine", async () => {
     const bad = await run(["config", "check", "--config", config("lan:\n  - interfase: lan0\n")]);
     expect(bad).toMatchObject({ code: 2, out: "" });
     expect(bad.err).toContain("portreeve.yaml:2: `lan[0].interfase` is not a known key. Did you mean `interface`?");
     const good = await run(["config", "check", "--config", config("dns: {}\n")]);
     expect(good).toMatchObject({ code: 0, out: expect.stringContaining("is fine") as string });
-    expect(good.err).toContain("note: `dns` is accepted");
+    expect(good.err).toBe("");
     expect((await run(["config", "check", "--config", join(folder, "none.yaml")])).code).toBe(2);
   });
 
