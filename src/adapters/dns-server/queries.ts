@@ -72,6 +72,7 @@ export class Queries {
     const { bytes, client, signing } = asked;
     const answer = await this.#forwarding.forward(signing.kind === "verified" ? signing.unsigned : bytes, client);
     if (answer === null) return this.#tooMany(asked);
+    if (answer.length === 0) return null;
     // Verified, taken off, asked without, and signed anew (T24).
     return finishWith(asked, answer);
   }

@@ -118,7 +118,8 @@ export class Responder {
   /** Asked before, and not ours then: nothing has changed, so it need not be read to know that. */
   async #forwardAgain(bytes: Uint8Array, client: Client, view: View): Promise<Reply> {
     const answer = await this.#parts.forwarding.forward(bytes, client);
-    return answer ?? (await this.#read(bytes, client, view, null));
+    if (answer === null) return await this.#read(bytes, client, view, null);
+    return answer.length === 0 ? null : answer;
   }
 
   /** Where a source may be a lie, answers to it are counted; what came by TCP or by a tunnel is no lie. */

@@ -71,7 +71,10 @@ export function parseStartTunnel(text: string, publicKeyOf: PublicKeyOf): Import
   }
   for (const [prefix, each] of Object.entries(wg.subnets)) readSubnet(found, prefix, each, publicKeyOf);
   readForwards(found, portForwards);
-  if (hasContent(dnsRecords)) found.note("its DNS records are not imported: this version serves no DNS");
+  if (hasContent(dnsRecords))
+    found.note(
+      "its DNS records are not imported: devices put theirs again by themselves, `portreeve dns add` makes the others",
+    );
   found.note("not imported: its accounts, sessions, certificate and redirects from HTTP");
   return found.end();
 }
