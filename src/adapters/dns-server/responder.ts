@@ -57,7 +57,7 @@ export class Responder {
     if (key === null || known === undefined) return this.#read(bytes, client, view, key);
     if (known !== "forward") {
       tally.count(client.transport, "zone");
-      return this.#limited(withIdOf(known, bytes), client, view, key);
+      return this.#limited(withIdOf(known, bytes), client, view);
     }
     return this.#forwardAgain(bytes, client, view);
   }
@@ -105,14 +105,11 @@ export class Responder {
       return finish(asked, { rcode: RCODE.NOTIMP });
     }
     const { reply, remember } = queries.answer(asked);
-    if (memoryKey === null || remember === null) return reply;
-    if (remember === "forward") {
-      this.#memory.set(memoryKey, this.#version, "forward");
-      return reply;
-    }
-    if (!(reply instanceof Uint8Array)) return reply;
-    this.#memory.set(memoryKey, this.#version, reply);
-    return this.#limited(reply, client, view, memoryKey);
+    if (memoryKey !== null && remember === "forward") this.#memory.set(memoryKey, this.#version, "forward");
+    if (remember !== "answer" || !(reply instanceof Uint8Array)) return reply;
+    if (memoryKey !== null) this.#memory.set(memoryKey, this.#version, reply);
+    // Who signs has proven who it is.
+    return asked.signing.kind === "none" ? this.#limited(reply, client, view) : reply;
   }
 
   /** Asked before, and not ours then: nothing has changed, so it need not be read to know that. */
@@ -123,9 +120,13 @@ export class Responder {
   }
 
   /** Where a source may be a lie, answers to it are counted; what came by TCP or by a tunnel is no lie. */
-  #limited(reply: Uint8Array, client: Client, view: View, kind: string): Uint8Array | null {
+  #limited(reply: Uint8Array, client: Client, view: View): Uint8Array | null {
     if (client.transport === "tcp" || view.sourcesAreProven) return reply;
-    const verdict = this.#rate.take(`${client.address} ${kind}`, SAME_QUESTION_RATE, this.#parts.monotonic());
+    const verdict = this.#rate.take(
+      `${client.address} ${questionOf(reply)}`,
+      SAME_QUESTION_RATE,
+      this.#parts.monotonic(),
+    );
     if (verdict === "send") return reply;
     this.#parts.tally.count(client.transport, "limited");
     return verdict === "drop" ? null : truncated(reply);
@@ -173,6 +174,15 @@ export class Responder {
 
 function error(header: Header, rcode: number): Uint8Array {
   return encodeMessage(errorTo(header, rcode));
+}
+
+/** What an answer is to, however it was asked: neither the case of a name nor an option makes a question another one. */
+function questionOf(reply: Uint8Array): string {
+  let end = HEADER_OCTETS;
+  while (end < reply.length && reply[end] !== 0) end += 1 + (reply[end] as number);
+  const octets = Buffer.from(reply.buffer, reply.byteOffset, reply.length);
+  const name = octets.toString("latin1", HEADER_OCTETS, end).replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return name + octets.toString("latin1", end, end + 5);
 }
 
 /** Nothing but the question, and TC: who really asked comes by TCP. */

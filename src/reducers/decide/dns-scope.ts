@@ -18,7 +18,9 @@ export function* suffixesOf(name: string): Generator<string> {
   }
 }
 
-export const isWithin = (name: string, zone: string): boolean => name === zone || name.endsWith(`.${zone}`);
+/** By whole labels: `a\\.example` is a label of its own, and nothing of `example`. */
+export const isWithin = (name: string, zone: string): boolean =>
+  name === zone || (name.endsWith(`.${zone}`) && [...suffixesOf(name)].includes(zone));
 
 /**
  * Why a device may not publish a name (D3 of the product's features); null: it may. What is nobody's is whose comes

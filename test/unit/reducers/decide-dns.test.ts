@@ -202,6 +202,13 @@ describe("who may publish what", () => {
     expect(codeOf(names.update("box", [add(PHOTOS, "A", "10.59.7.4")]))).toBe("ok");
   });
 
+  it("[D3] a dot within a label is no way into a zone", () => {
+    const names = new Names();
+    names.edit("laptop", { dns: "auto" });
+    const name = String.raw`x\.home.internal`;
+    expect(codeOf(names.update("laptop", [add(name, "TXT", '"x"')]))).toBe("DNS_NOT_ZONE");
+  });
+
   it("[D3] a client nothing until it is let, then what is below zones of ours, and what an operator says yes to", () => {
     const names = new Names();
     const change = [add(PHOTOS, "A", "10.59.7.3")];
