@@ -172,11 +172,12 @@ export class DnsServer {
   }
 
   async #update(id: number, request: UpdateRequest): Promise<void> {
+    const { generation } = this.#link;
     const verdict = await this.#updates.verdictOf(request).catch((cause: unknown): Verdict => {
       this.#options.log.warn({ err: cause }, "a DNS update could not be decided");
       return { kind: "answer", rcode: RCODE.SERVFAIL, lease: null, message: "it could not be decided" };
     });
-    this.#link.tell({ kind: "verdict", id, verdict });
+    if (generation === this.#link.generation) this.#link.tell({ kind: "verdict", id, verdict });
   }
 }
 

@@ -49,6 +49,7 @@ export class WorkerLink {
   #startedAt = 0;
   #backoffMs = RESTART_MIN_MS;
   #nextId = 1;
+  #generation = 0;
   #closed = false;
 
   constructor(settings: WorkerSettings, events: WorkerEvents, start: () => WorkerLike = () => startThread(settings)) {
@@ -60,11 +61,17 @@ export class WorkerLink {
     return this.#worker !== null;
   }
 
+  /** Rises with each new thread: what one of them asked is nothing to the next, which counts its questions anew. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   /** Starts the thread; nothing happens if there is one. */
   open(): void {
     if (this.#worker !== null || this.#closed || this.#restart !== null) return;
     const worker = this.#start();
     this.#worker = worker;
+    this.#generation += 1;
     this.#startedAt = performance.now();
     worker.on("message", (message) => {
       if (worker === this.#worker) this.#hear(message);

@@ -88,6 +88,7 @@ class FakeWorker implements WorkerLike {
 describe("the DNS server's side in the daemon", () => {
   const workers: FakeWorker[] = [];
   let lost = 0;
+  let submitted: Promise<unknown> = Promise.resolve();
   let server: DnsServer;
 
   beforeEach(() => {
@@ -95,7 +96,7 @@ describe("the DNS server's side in the daemon", () => {
     workers.length = 0;
     lost = 0;
     server = createDnsServer({
-      controller: { state: { dnsRevision: 1 } } as never,
+      controller: { state: { dnsRevision: 1 }, submit: () => submitted } as never,
       clock: new ManualClock(0),
       secrets: { open: async () => new Secret(PSK.toString("base64")) },
       requests: new RequestLog(),
@@ -162,6 +163,31 @@ describe("the DNS server's side in the daemon", () => {
     expect(workers[1]?.rows).toHaveLength(2);
     await server.serve([LISTENER]);
     expect(server.served).toEqual([LISTENER]);
+  });
+
+  it("does not tell a new thread what the one before it had asked: their numbers are the same", async () => {
+    await server.serve([LISTENER]);
+    let decide = (_outcome: object): void => undefined;
+    submitted = new Promise((resolve) => {
+      decide = resolve;
+    });
+    const update = { zone: "home.internal", prerequisites: [], changes: [], lease: null };
+    const sender = { device: "d1", interface: "wg0", source: "10.59.0.2", signed: false, inPairs: false };
+    const request = { ...sender, signature: null, timeSigned: 0, update };
+    const granted = { ok: true, changed: true, answer: { kind: "updated", lease: 60 } };
+    const verdicts = (worker: FakeWorker | undefined) => worker?.heard.filter(({ kind }) => kind === "verdict");
+    workers[0]?.say({ kind: "update", id: 1, request });
+    await vi.advanceTimersByTimeAsync(0);
+    workers[0]?.end(1);
+    await vi.advanceTimersByTimeAsync(50);
+    await server.serve([LISTENER]);
+    expect(workers).toHaveLength(2);
+    decide(granted);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(verdicts(workers[1])).toEqual([]);
+    workers[1]?.say({ kind: "update", id: 1, request });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(verdicts(workers[1])).toMatchObject([{ id: 1, verdict: { kind: "answer", rcode: 0 } }]);
   });
 
   it("hears of a socket that is gone, so that it is opened again", async () => {
