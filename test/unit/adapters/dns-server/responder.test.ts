@@ -192,7 +192,10 @@ describe("one client of a LAN, whose source may be a lie (F36)", () => {
     const server = rig();
     let whole = 0;
     for (let count = 0; count < 60; count += 1) {
-      const owner = [..."nasnas"].map((letter, at) => ((count >> at) & 1 ? letter.toUpperCase() : letter)).join("");
+      const owner = "nasnas"
+        .split("")
+        .map((letter, at) => ((count >> at) & 1 ? letter.toUpperCase() : letter))
+        .join("");
       const options = [{ code: 65_001, data: new Uint8Array(count % 2 === 0 ? 4 : 300).fill(count) }];
       const answer = await server.ask(query(`${owner}.home.arpa`, "A", { edns: edns({ options }) }), lan);
       if (answer !== null && !answer.message.truncated) whole += 1;
