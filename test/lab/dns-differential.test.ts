@@ -122,7 +122,8 @@ function judge(asked: readonly Signed[], shared: SharedKey, replies: Replies): v
     return (["named", "knotd"] as const).flatMap((peer) => differencesOf(exchange.id, peer, ours, read(replies[peer])));
   });
   // Servers that all say nothing are alike, and nothing was compared.
-  for (const all of Object.values(replies)) expect(all.filter((reply) => reply !== null).length).toBeGreaterThan(490);
+  for (const all of [replies.ours, replies.named, replies.knotd])
+    expect(all.filter((reply) => reply !== null).length).toBeGreaterThan(490);
   const unlisted = found.filter((each) => !DIFFERENCES.some((listed) => explains(listed, each)));
   expect(unlisted.map(lineOf), "differences that the list does not explain").toEqual([]);
   expect(stale(found), "listed differences that are none any more").toEqual([]);
