@@ -3,12 +3,22 @@ import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { event } from "../../src/events/index.ts";
 import { openLevelLog } from "../../src/events/leveldb/level-log.ts";
-import { eventually, scenario } from "./lab.ts";
+import { eventually, type Lab, scenario } from "./lab.ts";
 import { ask, expectSafeMode, expectServing, logFile, offline, servePort, takeUp } from "./safe-mode.ts";
 
 interface Status {
   readonly seq: number;
   readonly log: { readonly base: number; readonly verification: { readonly state: string } | null };
+}
+
+/** A port whose grant is the newest record: what the gateway sees of the kernel may come between. */
+async function grantedLast(lab: Lab, from: number): Promise<{ seq: number; port: number }> {
+  for (let port = from; ; port += 1) {
+    expect(await ask(lab, lab.client(), port)).toMatchObject({ result: 0 });
+    const { seq } = await lab.gateway.json<Status>("status");
+    const record = await lab.gateway.json<{ type: string }>("events", "show", String(seq));
+    if (record.type === "mapping.granted") return { seq, port };
+  }
 }
 
 describe("a damaged log", () => {
@@ -45,8 +55,7 @@ describe("a damaged log", () => {
       const grown = await ask(lab, lab.client(), 8080);
       expect(grown?.epoch).toBeGreaterThanOrEqual(before?.epoch ?? 0);
       const grownAt = performance.now();
-      expect(await ask(lab, lab.client(), 8081)).toMatchObject({ result: 0 });
-      const { seq } = await lab.gateway.json<Status>("status");
+      const { seq, port } = await grantedLast(lab, 8081);
       await lab.gateway.kill();
       const wal = logFile(lab, ".log");
       truncateSync(wal, statSync(wal).size - 1);
@@ -65,7 +74,9 @@ describe("a damaged log", () => {
       // What a client expects of an epoch that was not reset, with the tolerance it has (RFC 6887 §8.5).
       const expected = (grown?.epoch ?? 0) + (performance.now() - grownAt) / 1000;
       expect(after?.epoch, "RFC 6887 §8.5").toBeLessThan(expected - 1);
-      expect((await lab.gateway.ports()).map(({ external }) => external.port)).toEqual([8080]);
+      const ports = (await lab.gateway.ports()).map(({ external }) => external.port);
+      expect(ports).toContain(8080);
+      expect(ports).not.toContain(port);
     },
   );
 
