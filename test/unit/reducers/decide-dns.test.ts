@@ -190,7 +190,15 @@ describe("who may publish what", () => {
     names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]);
     names.record("www.home.internal", "A", "10.59.7.1");
     const taken = [PHOTOS, "www.home.internal", "nas.home.internal", "_acme-challenge.nas.home.internal"];
-    const reserved = ["ns.home.internal", "*.home.internal", "com", "x.localhost", "9.7.59.10.in-addr.arpa"];
+    const reserved = [
+      "ns.home.internal",
+      "*.home.internal",
+      "*.com",
+      "*.arpa",
+      "com",
+      "x.localhost",
+      "9.7.59.10.in-addr.arpa",
+    ];
     for (const name of [...taken, ...reserved, "home.internal"]) {
       const zone = name === "home.internal" ? name : name.slice(name.indexOf(".") + 1);
       const code = codeOf(names.update("box", [add(name, "A", "10.59.7.4")], { zone }));
