@@ -116,9 +116,16 @@ function hindranceOf(record: Named, { now, before, after, own }: RevertTerms): H
   const view = viewOf(now, device);
   if (view === undefined) return { why: `nobody is served DNS where ${device.name} is`, by: [] };
   // It had the name under the very same rights: they say no to new ones only.
-  const same = JSON.stringify(rightsIn(before, id)) === JSON.stringify(rightsIn(now, id));
-  const refusal = same ? null : outOfScope(now, device, view, name);
+  const allowed = withNamesBack({ now, before, own });
+  const same = JSON.stringify(rightsIn(before, id)) === JSON.stringify(rightsIn(allowed, id));
+  const refusal = same ? null : outOfScope(allowed, device, view, name);
   return refusal === null ? null : { why: refusal.message, by: [refOf("device", id)] };
+}
+
+/** A yes that was taken back comes back with what went on its account. */
+function withNamesBack({ now, before, own }: Pick<RevertTerms, "now" | "before" | "own">): State {
+  const back = Object.entries(before.allowedNames).filter(([key]) => own.has(refOf("name", key)));
+  return back.length === 0 ? now : { ...now, allowedNames: { ...now.allowedNames, ...Object.fromEntries(back) } };
 }
 
 function rightsIn(state: State, id: string): unknown {
