@@ -7,7 +7,7 @@ export interface Step {
 
 /**
  * Every example of every `--help`, in an order in which one leads to the next, with what has to be between them. It ends
- * as it began, so that it can be played again. 1842 stands for the newest record, `2h ago` for now; files and folders
+ * as it began, so that it can be played again. 1842 stands for the newest record of what was typed, `2h ago` for now; files and folders
  * are the lab's. In parentheses is what others do.
  */
 const TEXT = `

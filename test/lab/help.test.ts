@@ -196,11 +196,13 @@ class Typist {
     return found;
   }
 
-  /** Without a daemon there are only snapshots to go back to. */
+  /** Of what was typed: the gateway may have seen something of the kernel since. Without a daemon only snapshots are there. */
   async #newestSeq(): Promise<number> {
     const { running, dataDir } = this.#lab.gateway;
     if (!running) return (await openSnapshots(dataDir).list())[0]?.seq ?? 0;
-    return (JSON.parse((await this.#run(["status", "--json"])).stdout) as { seq: number }).seq;
+    const { stdout } = await this.#run(["events", "list", "--limit", "50", "--json"]);
+    const records = JSON.parse(stdout) as { seq: number; source: string }[];
+    return records.findLast(({ source }) => source.startsWith("api:"))?.seq ?? 0;
   }
 
   async #ask(): Promise<void> {
