@@ -63,6 +63,8 @@ export interface DnsKeyRow {
   readonly derived: boolean;
 }
 
+export const dnsKeyRowKey = (device: string): string => `key|${device}`;
+
 export function dnsRowKey(row: DnsRow): string {
   switch (row.kind) {
     case "name":
@@ -74,6 +76,6 @@ export function dnsRowKey(row: DnsRow): string {
     case "view":
       return `view|${row.id}`;
     case "key":
-      return `key|${row.device}`;
+      return dnsKeyRowKey(row.device);
   }
 }

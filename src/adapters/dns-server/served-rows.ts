@@ -1,4 +1,4 @@
-import type { DnsNameRow } from "../../lib/dns-row.ts";
+import { dnsKeyRowKey, type DnsNameRow, dnsRowKey } from "../../lib/dns-row.ts";
 import { type DomainName, parseName } from "../../lib/domain-name.ts";
 import type { DnsRecord } from "../../protocols/dns/message.ts";
 import { RdataTextError, recordFromText } from "../../protocols/dns/rdata/index.ts";
@@ -72,18 +72,5 @@ function publishedName({ name: text, views, records }: DnsNameRow): PublishedNam
   return { name: nameOf(text), views, sets };
 }
 
-/** What a row is known by on both sides. */
-export const servedKey = (row: ServedRow): string => {
-  switch (row.kind) {
-    case "name":
-      return `name|${row.name}`;
-    case "zone":
-      return `zone|${row.apex}`;
-    case "serial":
-      return "serial";
-    case "view":
-      return `view|${row.id}`;
-    case "keys":
-      return `key|${row.device}`;
-  }
-};
+/** What a row is known by on both sides: keys have the place of the row that they are made of. */
+export const servedKey = (row: ServedRow): string => (row.kind === "keys" ? dnsKeyRowKey(row.device) : dnsRowKey(row));

@@ -53,8 +53,8 @@ function reservedFor(state: State, device: Device, name: string): string | null 
   }
   const wanted = state.settings.dns.protectedNames.find((each) => isWithin(name, each));
   if (wanted !== undefined) return `${wanted} is protected by the configuration`;
-  const [, parent = ""] = suffixesOf(name);
-  if (name.startsWith("*.") && !parent.includes(".")) return "it would stand for every name of a top-level domain";
+  const [, parent = "", ...above] = suffixesOf(name);
+  if (name.startsWith("*.") && above.length === 0) return "it would stand for every name of a top-level domain";
   // A delegated zone is the device's from its apex on.
   if (isDelegated(state, device, name)) return null;
   if (zoneViews(state, name) !== undefined) return "it is a zone of the gateway";
