@@ -8,7 +8,6 @@ import { RCODE } from "../../protocols/dns/constants.ts";
 import {
   type DnsListener,
   type Explanation,
-  type FromWorker,
   type ListenFault,
   listenerKey,
   type QueryEntry,
@@ -18,7 +17,7 @@ import {
 } from "./messages.ts";
 import { DnsTarget } from "./target.ts";
 import { UpdateFlow } from "./update-flow.ts";
-import { WorkerLink, type WorkerLike } from "./worker-link.ts";
+import { type DnsThread, type FromWorkerItself, WorkerLink } from "./worker-link.ts";
 
 /** The part of pino that is used here. */
 export interface Log {
@@ -40,7 +39,7 @@ export interface DnsServerOptions extends WorkerSettings {
   /** Sockets are gone: `serve` is to be called again. */
   readonly onLost: () => void;
   /** Tests put a thread of their own in. */
-  readonly startWorker?: () => WorkerLike;
+  readonly startWorker?: () => DnsThread;
 }
 
 const QUERIES_MAX = 1000;
@@ -65,7 +64,7 @@ export class DnsServer {
         if (this.#logsQueries) this.#link.tell({ kind: "log-queries", on: true });
       },
       onLoss: (reason: string) => this.#onLoss(reason),
-      onMessage: (message: Parameters<typeof this.hear>[0]) => this.hear(message),
+      onMessage: (message: FromWorkerItself) => this.#hear(message),
     };
     this.#link = new WorkerLink({ upstreams, rebindingAllow }, events, options.startWorker);
     this.target = new DnsTarget(this.#link, options.secrets);
@@ -115,8 +114,7 @@ export class DnsServer {
     await this.#link.close();
   }
 
-  /** What the worker says by itself. */
-  hear(message: Exclude<FromWorker, { kind: "applied" | "listening" | "asked" }>): void {
+  #hear(message: FromWorkerItself): void {
     switch (message.kind) {
       case "update":
         void this.#update(message.id, message.request);

@@ -1,23 +1,11 @@
 import { Worker } from "node:worker_threads";
 import { PortreeveError } from "../../lib/errors.ts";
+import { type Thread, WorkerThread } from "../../lib/worker-thread.ts";
 import type { FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 
-const RESTART_MIN_MS = 50;
-const RESTART_MAX_MS = 5000;
-/** A thread that lived this long starts the backoff anew. */
-const HEALTHY_MS = 60_000;
-const CLOSE_MAX_MS = 300;
+export type DnsThread = Thread<ToWorker, FromWorker>;
 
-/** The part of a worker that is used, so that tests can play one. */
-export interface WorkerLike {
-  postMessage(message: ToWorker, transfer: readonly []): void;
-  on(event: "message", listener: (message: FromWorker) => void): unknown;
-  on(event: "error", listener: (error: Error) => void): unknown;
-  on(event: "exit", listener: (code: number) => void): unknown;
-  terminate(): Promise<unknown>;
-}
-
-function startThread(settings: WorkerSettings): WorkerLike {
+function startThread(settings: WorkerSettings): DnsThread {
   // Runs as built: Node 20 cannot load a TypeScript worker.
   return new Worker(new URL("./worker.js", import.meta.url), { name: "portreeve-dns", workerData: settings });
 }
@@ -31,62 +19,50 @@ type ReplyTo<Kind extends Question["kind"]> = Extract<
 >;
 type WithoutId<Message> = Message extends { readonly id: number } ? Omit<Message, "id"> : never;
 
+/** What the worker says by itself, and not because it was asked. */
+export type FromWorkerItself = Exclude<FromWorker, Reply>;
+
 export interface WorkerEvents {
   /** A new thread is there and knows nothing. */
   onStart(): void;
   /** What had been asked of the last one failed before this is called. */
   onLoss(reason: string): void;
-  onMessage(message: Exclude<FromWorker, Reply>): void;
+  onMessage(message: FromWorkerItself): void;
 }
 
-/** The thread that answers. One that dies is replaced, with a growing pause if it keeps dying. */
+/** The thread that answers, and what it was asked: any number of questions at once. */
 export class WorkerLink {
   readonly #events: WorkerEvents;
-  readonly #start: () => WorkerLike;
+  readonly #thread: WorkerThread<ToWorker, FromWorker>;
   readonly #pending = new Map<number, { resolve: (reply: never) => void; reject: (error: Error) => void }>();
-  #worker: WorkerLike | null = null;
-  #restart: NodeJS.Timeout | null = null;
-  #startedAt = 0;
-  #backoffMs = RESTART_MIN_MS;
   #nextId = 1;
-  #generation = 0;
-  #closed = false;
 
-  constructor(settings: WorkerSettings, events: WorkerEvents, start: () => WorkerLike = () => startThread(settings)) {
+  constructor(settings: WorkerSettings, events: WorkerEvents, start: () => DnsThread = () => startThread(settings)) {
     this.#events = events;
-    this.#start = start;
+    this.#thread = new WorkerThread({
+      name: "DNS",
+      start,
+      onMessage: (message) => this.#hear(message),
+      onLost: (reason) => this.#lost(reason),
+      onRested: () => this.open(),
+    });
   }
 
   get running(): boolean {
-    return this.#worker !== null;
+    return this.#thread.running;
   }
 
-  /** Rises with each new thread: what one of them asked is nothing to the next, which counts its questions anew. */
   get generation(): number {
-    return this.#generation;
+    return this.#thread.generation;
   }
 
   /** Starts the thread; nothing happens if there is one. */
   open(): void {
-    if (this.#worker !== null || this.#closed || this.#restart !== null) return;
-    const worker = this.#start();
-    this.#worker = worker;
-    this.#generation += 1;
-    this.#startedAt = performance.now();
-    worker.on("message", (message) => {
-      if (worker === this.#worker) this.#hear(message);
-    });
-    worker.on("error", (error) => {
-      if (worker === this.#worker) this.#lose(`the DNS thread failed: ${error.message}`);
-    });
-    worker.on("exit", (code) => {
-      if (worker === this.#worker) this.#lose(`the DNS thread ended with ${code}`);
-    });
-    this.#events.onStart();
+    if (!this.running && this.#thread.open()) this.#events.onStart();
   }
 
   tell(message: ToWorker): void {
-    this.#worker?.postMessage(message, []);
+    this.#thread.post(message);
   }
 
   ask<Kind extends Question["kind"]>(
@@ -94,31 +70,19 @@ export class WorkerLink {
     signal?: AbortSignal,
   ): Promise<ReplyTo<Kind>> {
     return new Promise((resolve, reject) => {
-      const worker = this.#worker;
-      if (worker === null) return reject(unavailable("the DNS thread is not running"));
+      if (!this.running) return reject(unavailable("the DNS thread is not running"));
       const id = this.#nextId;
       this.#nextId += 1;
       this.#pending.set(id, { resolve, reject });
       signal?.addEventListener("abort", () => {
         if (this.#pending.delete(id)) reject(unavailable("the DNS thread did not answer in time"));
       });
-      worker.postMessage({ ...question, id }, []);
+      this.#thread.post({ ...question, id });
     });
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    if (this.#restart !== null) clearTimeout(this.#restart);
-    const worker = this.#worker;
-    if (worker === null) return;
-    const exited = new Promise<void>((resolve) => worker.on("exit", () => resolve()));
-    worker.postMessage({ kind: "close" }, []);
-    const late = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_MAX_MS).unref());
-    await Promise.race([exited, late]);
-    this.#worker = null;
-    this.#failPending("DNS is closed");
-    void worker.terminate();
+    await this.#thread.close({ kind: "close" });
   }
 
   #hear(message: FromWorker): void {
@@ -136,25 +100,11 @@ export class WorkerLink {
     }
   }
 
-  #lose(reason: string): void {
-    const lost = this.#worker;
-    this.#worker = null;
-    void lost?.terminate();
-    this.#failPending(reason);
-    if (this.#closed) return;
-    if (performance.now() - this.#startedAt > HEALTHY_MS) this.#backoffMs = RESTART_MIN_MS;
-    this.#restart = setTimeout(() => {
-      this.#restart = null;
-      this.open();
-    }, this.#backoffMs);
-    this.#backoffMs = Math.min(this.#backoffMs * 2, RESTART_MAX_MS);
-    this.#events.onLoss(reason);
-  }
-
-  #failPending(reason: string): void {
+  #lost(reason: string): void {
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(unavailable(reason));
+    if (!this.#thread.closed) this.#events.onLoss(reason);
   }
 }
 

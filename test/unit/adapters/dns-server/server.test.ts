@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { DnsListener, FromWorker, ServedRow, ToWorker } from "../../../../src/adapters/dns-server/messages.ts";
 import { createDnsServer, type DnsServer } from "../../../../src/adapters/dns-server/server.ts";
-import type { WorkerLike } from "../../../../src/adapters/dns-server/worker-link.ts";
+import type { DnsThread } from "../../../../src/adapters/dns-server/worker-link.ts";
 import { Secret } from "../../../../src/events/secret.ts";
 import type { DnsRow } from "../../../../src/lib/dns-row.ts";
 import { dnsRowKey } from "../../../../src/lib/dns-row.ts";
@@ -47,7 +47,7 @@ const create = (...rows: DnsRow[]): Plan<DnsRow, DnsRow> =>
 const never = new AbortController().signal;
 
 /** A thread that does what it is told at once, unless it is to be silent. */
-class FakeWorker implements WorkerLike {
+class FakeWorker implements DnsThread {
   readonly heard: ToWorker[] = [];
   silent = false;
   readonly #listeners = new Map<string, ((value: never) => void)[]>();
@@ -209,10 +209,14 @@ describe("the DNS server's side in the daemon", () => {
       rcode: "NOERROR",
       durationMs: 0,
     } as const;
-    server.hear({ kind: "queried", entries: [entry] });
+    const hear = async (entries: readonly (typeof entry)[]): Promise<void> => {
+      workers[0]?.say({ kind: "queried", entries });
+      await Promise.resolve();
+    };
+    await hear([entry]);
     expect(server.queries).toEqual([]);
     server.logQueries(true);
-    server.hear({ kind: "queried", entries: Array.from({ length: 2500 }, () => entry) });
+    await hear(Array.from({ length: 2500 }, () => entry));
     expect(server.queries).toHaveLength(1000);
     server.logQueries(false);
     expect(server.queries).toEqual([]);

@@ -1,9 +1,9 @@
 import { EventEmitter } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CallMessage, ReplyMessage } from "../../../../src/adapters/nftables/messages.ts";
-import { WorkerLink, type WorkerLike } from "../../../../src/adapters/nftables/worker-link.ts";
+import { WorkerLink, type NftThread } from "../../../../src/adapters/nftables/worker-link.ts";
 
-class FakeThread extends EventEmitter implements WorkerLike {
+class FakeThread extends EventEmitter implements NftThread {
   readonly received: (CallMessage | "close")[] = [];
   terminated = false;
   #running: CallMessage | null = null;
