@@ -1,5 +1,5 @@
 import { formatName, parseName } from "../../lib/domain-name.ts";
-import { CLASS, RCODE, typeNumber } from "../../protocols/dns/constants.ts";
+import { CLASS, rcodeName, typeNumber } from "../../protocols/dns/constants.ts";
 import { decodeMessage } from "../../protocols/dns/decode.ts";
 import { encodeMessage } from "../../protocols/dns/encode.ts";
 import type { DnsRecord, Message } from "../../protocols/dns/message.ts";
@@ -10,9 +10,6 @@ import type { Forwarding } from "./forwarding.ts";
 import type { Explanation } from "./messages.ts";
 import type { View } from "./views.ts";
 import type { ZoneData } from "./zone-data.ts";
-
-const RCODE_NAMES = new Map<number, string>(Object.entries(RCODE).map(([name, value]) => [value, name]));
-export const rcodeName = (rcode: number): string => RCODE_NAMES.get(rcode) ?? `RCODE${rcode}`;
 
 /** What a client of a view would be answered, by the very way that its queries take, with the reasons. */
 export async function explain(

@@ -1,9 +1,9 @@
 import { CLASS, RCODE, TYPE } from "../../protocols/dns/constants.ts";
+import { EXTENDED_ERROR, extendedError } from "../../protocols/dns/extended-error.ts";
 import type { Question } from "../../protocols/dns/message.ts";
 import { type Answered, answerFrom } from "./authority.ts";
 import { type Asked, finish, finishWith, type Reply } from "./exchange.ts";
 import type { Forwarding } from "./forwarding.ts";
-import { EXTENDED_ERROR, extendedError } from "./reply.ts";
 import type { Tally } from "./tally.ts";
 import { transferReplies } from "./transfer.ts";
 import type { ZoneData } from "./zone-data.ts";

@@ -1,9 +1,8 @@
 import { formatName } from "../../lib/domain-name.ts";
-import { RCODE, typeName } from "../../protocols/dns/constants.ts";
+import { RCODE, rcodeName, typeName } from "../../protocols/dns/constants.ts";
 import { decodeMessage } from "../../protocols/dns/decode.ts";
 import { DnsDecodeError } from "../../protocols/dns/error.ts";
 import { type Client, isSeveral, type Reply, type Respond } from "./exchange.ts";
-import { rcodeName } from "./explain.ts";
 import type { QueryEntry } from "./messages.ts";
 
 /** Beyond, what is asked in one interval is not kept. */

@@ -1,7 +1,6 @@
+import { FUDGE_SECONDS } from "../../protocols/dns/tsig.ts";
 import type { Verdict } from "./messages.ts";
 
-/** RFC 8945 §10: the fudge we honour. A signature is good for so long before and after its time. */
-export const FUDGE_SECONDS = 300;
 /** Of one device; at that many in 2 × fudge it has sent seven a second all the time. */
 const REMEMBERED_MAX = 4096;
 

@@ -1,14 +1,5 @@
-import {
-  EDNS_OPTION,
-  MESSAGE_OCTETS_MAX,
-  OPCODE,
-  UDP_OCTETS_MAX,
-  UDP_OCTETS_MIN,
-} from "../../protocols/dns/constants.ts";
+import { MESSAGE_OCTETS_MAX, OPCODE, UDP_OCTETS_MAX, UDP_OCTETS_MIN } from "../../protocols/dns/constants.ts";
 import type { DnsRecord, Edns, EdnsOption, Header, Message } from "../../protocols/dns/message.ts";
-
-/** RFC 8914 §4: why, for people. */
-export const EXTENDED_ERROR = { OTHER: 0, PROHIBITED: 18, NOT_READY: 14 } as const;
 
 export interface ReplyContent {
   readonly rcode: number;
@@ -63,15 +54,6 @@ export function errorTo(header: Header, rcode: number): Message {
 function ednsFor(asked: Edns | null, options: readonly EdnsOption[]): Edns | null {
   if (asked === null) return null;
   return { udpOctets: UDP_OCTETS_MAX, version: 0, dnssecOk: asked.dnssecOk, options };
-}
-
-/** RFC 8914 §2. The text is for whoever reads dig's output, or the log of an ACME client. */
-export function extendedError(code: number, text: string): EdnsOption {
-  const words = new TextEncoder().encode(text.slice(0, 200));
-  const data = new Uint8Array(2 + words.length);
-  data[1] = code;
-  data.set(words, 2);
-  return { code: EDNS_OPTION.EXTENDED_ERROR, data };
 }
 
 /** How long an answer may be. */

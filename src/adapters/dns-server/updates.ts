@@ -1,10 +1,10 @@
 import type { DnsUpdate } from "../../lib/dns-record.ts";
 import { RCODE } from "../../protocols/dns/constants.ts";
+import { EXTENDED_ERROR, extendedError } from "../../protocols/dns/extended-error.ts";
 import type { EdnsOption } from "../../protocols/dns/message.ts";
 import { DnsUpdateError, leaseOption, readUpdate } from "../../protocols/dns/update.ts";
 import { type Asked, bare, finish, type Reply } from "./exchange.ts";
 import type { UpdateRequest, Verdict } from "./messages.ts";
-import { EXTENDED_ERROR, extendedError } from "./reply.ts";
 import type { Tally } from "./tally.ts";
 import type { Views } from "./views.ts";
 

@@ -94,6 +94,13 @@ export const RCODE = {
 
 export type RcodeName = keyof typeof RCODE;
 
+const RCODE_NAMES = new Map<number, string>(Object.entries(RCODE).map(([name, value]) => [value, name]));
+
+/** "RCODE11" for what has no name here. */
+export function rcodeName(rcode: number): string {
+  return RCODE_NAMES.get(rcode) ?? `RCODE${rcode}`;
+}
+
 /** RFC 8945 §3 and §8: what the error field of a TSIG record says, 0 for none. */
 export const TSIG_ERROR = { BADSIG: 16, BADKEY: 17, BADTIME: 18, BADTRUNC: 22 } as const;
 
@@ -103,6 +110,12 @@ export type TsigErrorName = keyof typeof TSIG_ERROR;
 export const EDNS_OPTION = { UPDATE_LEASE: 2, EXTENDED_ERROR: 15 } as const;
 
 export const HEADER_OCTETS = 12;
+/** The least there is of a question: a root name, type and class (RFC 1035 §4.1.2). */
+export const QUESTION_OCTETS_MIN = 5;
+/** And of a record: also TTL and the length of no RDATA (§4.1.3); an OPT record without options is just that. */
+export const RECORD_OCTETS_MIN = 11;
+/** Pointers that one name may follow. Who compresses well needs one, who compresses lazily two or three. */
+export const HOPS_MAX = 16;
 /** RFC 1035 §4.2.1: what a client without EDNS takes over UDP. */
 export const UDP_OCTETS_MIN = 512;
 /** RFC 9715 §3: what crosses every path unfragmented. */

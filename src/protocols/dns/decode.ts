@@ -1,5 +1,5 @@
 import { type DomainName, ROOT } from "../../lib/domain-name.ts";
-import { CLASS, HEADER_OCTETS, TYPE, UDP_OCTETS_MIN } from "./constants.ts";
+import { CLASS, HEADER_OCTETS, QUESTION_OCTETS_MIN, RECORD_OCTETS_MIN, TYPE, UDP_OCTETS_MIN } from "./constants.ts";
 import { DnsDecodeError } from "./error.ts";
 import type {
   DnsRecord,
@@ -14,10 +14,6 @@ import type {
 } from "./message.ts";
 import { readRdata } from "./rdata/index.ts";
 import { Reader } from "./reader.ts";
-
-/** The least there is of one: a root name, type and class; of a record also TTL and the length of no RDATA. */
-const QUESTION_OCTETS_MIN = 5;
-const RECORD_OCTETS_MIN = 11;
 
 const EMPTY: RecordData = { kind: "empty" };
 

@@ -1,5 +1,5 @@
 import { assert } from "../../lib/assert.ts";
-import { MESSAGE_OCTETS_MAX, RCODE, TYPE } from "./constants.ts";
+import { MESSAGE_OCTETS_MAX, RCODE, RECORD_OCTETS_MIN, TYPE } from "./constants.ts";
 import type { DnsRecord, Edns, Message } from "./message.ts";
 import { writeRdata } from "./rdata/index.ts";
 import { Writer } from "./writer.ts";
@@ -97,7 +97,7 @@ function writeRecord(writer: Writer, { name, type, class: recordClass, ttl, data
 }
 
 function optOctets(edns: Edns | null): number {
-  return edns === null ? 0 : edns.options.reduce((sum, { data }) => sum + 4 + data.length, 11);
+  return edns === null ? 0 : edns.options.reduce((sum, { data }) => sum + 4 + data.length, RECORD_OCTETS_MIN);
 }
 
 /** RFC 6891 §6.1.2. */

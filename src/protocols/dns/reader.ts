@@ -1,10 +1,8 @@
 import { type DomainName, NAME_OCTETS_MAX, nameOf, ROOT } from "../../lib/domain-name.ts";
-import { HEADER_OCTETS } from "./constants.ts";
+import { HEADER_OCTETS, HOPS_MAX } from "./constants.ts";
 import { DnsDecodeError } from "./error.ts";
 import type { Header } from "./message.ts";
 
-/** Pointers that one name may follow. Who compresses well needs one, who compresses lazily two or three. */
-const HOPS_MAX = 16;
 /**
  * What reading may cost for each octet of the message: a name, a pointer that is followed, an octet of a name that is built or
  * copied, a field of RDATA and each of its octets. A name of 255 octets made of four, in every record, stays below it; what is made to cost more does not.

@@ -1,4 +1,5 @@
-import { HEADER_OCTETS, TYPE } from "./constants.ts";
+import { NAME_OCTETS_MAX, type NameKey } from "../../lib/domain-name.ts";
+import { HEADER_OCTETS, HOPS_MAX, QUESTION_OCTETS_MIN, RECORD_OCTETS_MIN, TYPE } from "./constants.ts";
 
 /**
  * Where the parts of a message are, without taking any of it apart: what is relayed keeps its octets, and only an ID, a
@@ -49,10 +50,6 @@ export interface MessageSkim extends QuerySkim {
 }
 
 const SECTIONS: readonly Section[] = ["answer", "authority", "additional"];
-const NAME_OCTETS_MAX = 255;
-const HOPS_MAX = 16;
-/** Root name, type, class, TTL, length (RFC 1035 §4.1.3). */
-const RECORD_OCTETS_MIN = 11;
 
 export const uint16 = (bytes: Uint8Array, at: number): number =>
   ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
@@ -112,7 +109,8 @@ export function skimMessage(bytes: Uint8Array): MessageSkim | null {
   const counts = [uint16(bytes, 6), uint16(bytes, 8), uint16(bytes, 10)];
   const questions = uint16(bytes, 4);
   const total = counts.reduce((sum, count) => sum + count, 0);
-  if (questions > 1 || questions * 5 + total * RECORD_OCTETS_MIN > bytes.length - HEADER_OCTETS) return null;
+  const least = questions * QUESTION_OCTETS_MIN + total * RECORD_OCTETS_MIN;
+  if (questions > 1 || least > bytes.length - HEADER_OCTETS) return null;
   const nameEnd = questions === 1 ? plainNameEnd(bytes, HEADER_OCTETS) : HEADER_OCTETS - 4;
   const questionEnd = nameEnd + 4;
   if (nameEnd < 0 || questionEnd > bytes.length) return null;
@@ -253,7 +251,7 @@ function ednsAt(bytes: Uint8Array, at: number, end: number): EdnsSkim | null {
 }
 
 /** A name that was skimmed, in wire form and lower case, an octet a character: what names are compared by (RFC 4343). */
-export function nameKeyAt(bytes: Uint8Array, at: number): string {
+export function nameKeyAt(bytes: Uint8Array, at: number): NameKey {
   let key = "";
   for (let here = at; ; ) {
     const length = bytes[here] as number;
@@ -262,7 +260,7 @@ export function nameKeyAt(bytes: Uint8Array, at: number): string {
       continue;
     }
     key += String.fromCharCode(length);
-    if (length === 0) return key;
+    if (length === 0) return key as NameKey;
     for (let index = here + 1; index <= here + length; index += 1)
       key += String.fromCharCode(lower(bytes[index] as number));
     here += 1 + length;

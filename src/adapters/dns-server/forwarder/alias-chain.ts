@@ -1,3 +1,4 @@
+import { isAtOrBelow, type NameKey } from "../../../lib/domain-name.ts";
 import { decodeMessage } from "../../../protocols/dns/decode.ts";
 import { encodeMessage } from "../../../protocols/dns/encode.ts";
 import { DnsDecodeError } from "../../../protocols/dns/error.ts";
@@ -9,9 +10,9 @@ const CHAIN_MAX = 16;
 /** Records of other names than the question's: what they cost is an upstream's choice. */
 const OWNERS_MAX = 1000;
 
-/** The names that a question leads through, each the alias of the next. In wire form and lower case. */
+/** The names that a question leads through, each the alias of the next. */
 export interface AliasChain {
-  readonly names: readonly string[];
+  readonly names: readonly NameKey[];
   /** There is a record of the type that was asked for at its end, or any was wanted. */
   readonly complete: boolean;
   /** All answers belong to it, in its order: some clients read no further than where an alias leads next. */
@@ -37,9 +38,9 @@ export function chainOf(bytes: Uint8Array, answers: readonly RecordSkim[], type:
   let tidy = true;
   let reached = 0;
   for (const [index, record] of answers.entries()) {
-    const owner = owners[index] as string;
+    const owner = owners[index] as NameKey;
     const place = names.indexOf(owner);
-    if (place < 0) tidy &&= isOfDname(bytes, record) && names.some((name) => isBelow(name, owner));
+    if (place < 0) tidy &&= isOfDname(bytes, record) && names.some((name) => isAtOrBelow(name, owner));
     else if (place < reached) tidy = false;
     else reached = place;
     if (owner === end && (record.type === type || type === TYPE.ANY)) complete = true;
@@ -50,15 +51,6 @@ export function chainOf(bytes: Uint8Array, answers: readonly RecordSkim[], type:
 /** RFC 6672 §3.1: a DNAME is of a name above, as is its signature (RFC 4034 §3.1: the type covered comes first). */
 function isOfDname(bytes: Uint8Array, { type, dataAt, end }: RecordSkim): boolean {
   return type === TYPE.DNAME || (type === TYPE.RRSIG && end - dataAt > 2 && uint16(bytes, dataAt) === TYPE.DNAME);
-}
-
-/** Of names in wire form: the ancestor's octets may begin in the middle of a label. */
-export function isBelow(name: string, ancestor: string): boolean {
-  if (name.length <= ancestor.length || !name.endsWith(ancestor)) return false;
-  const start = name.length - ancestor.length;
-  let at = 0;
-  while (at < start) at += 1 + name.charCodeAt(at);
-  return at === start;
 }
 
 /** The message anew, its answers those of the chain alone and in its order; null if it cannot be read. The rare case: it is taken apart for this. */
@@ -73,7 +65,7 @@ export function tidied(
     for (const name of names) {
       for (const record of left) {
         const owner = record.name.key;
-        if (owner !== name && !(isDname(record) && isBelow(name, owner))) continue;
+        if (owner !== name && !(isDname(record) && isAtOrBelow(name, owner))) continue;
         answers.push(record);
         left.delete(record);
       }

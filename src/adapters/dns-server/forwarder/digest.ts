@@ -1,6 +1,7 @@
-import { RCODE, TYPE } from "../../../protocols/dns/constants.ts";
+import { isAtOrBelow, type NameKey } from "../../../lib/domain-name.ts";
+import { RCODE, rcodeName, TYPE } from "../../../protocols/dns/constants.ts";
 import { FLAG, type MessageSkim, nameKeyAt, rcodeOf, type RecordSkim, uint32 } from "../../../protocols/dns/skim.ts";
-import { chainOf, isBelow, tidied } from "./alias-chain.ts";
+import { chainOf, tidied } from "./alias-chain.ts";
 import type { Question } from "./upstream-query.ts";
 
 /** What is kept of an upstream's answer, and given to whoever asks the same. */
@@ -43,7 +44,7 @@ export function digest(received: Received, question: Question, isTidied = false)
   const { bytes, skim } = received;
   const rcode = rcodeOf(skim.flags) | ((skim.edns?.rcodeHigh ?? 0) << 4);
   if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN && rcode !== RCODE.YXDOMAIN) {
-    return { kind: "refused", rcode, why: `it answered ${rcodeText(rcode)}` };
+    return { kind: "refused", rcode, why: `it answered ${rcodeName(rcode)}` };
   }
   const answers = skim.records.filter(({ section }) => section === "answer");
   const authorities = skim.records.filter(({ section }) => section === "authority");
@@ -53,7 +54,7 @@ export function digest(received: Received, question: Question, isTidied = false)
     return { kind: "refused", rcode: RCODE.SERVFAIL, why: "its answer has what was not asked for" };
   }
   if (whole !== null) return digest({ ...received, ...whole }, question, true);
-  const end = chain.names.at(-1) as string;
+  const end = chain.names.at(-1) as NameKey;
   const negative = rcode === RCODE.NXDOMAIN || !chain.complete;
   const soa = negative ? authorities.find((record) => isSoaOf(bytes, record, end)) : undefined;
   const recursive = (skim.flags & (FLAG.RA | FLAG.AA)) !== 0;
@@ -76,13 +77,8 @@ export function digest(received: Received, question: Question, isTidied = false)
   return { kind: "answer", answer, records: kept };
 }
 
-const RCODE_NAMES = new Map<number, string>(Object.entries(RCODE).map(([name, value]) => [value, name]));
-export const rcodeText = (rcode: number): string => RCODE_NAMES.get(rcode) ?? `rcode ${rcode}`;
-
-function isSoaOf(bytes: Uint8Array, record: RecordSkim, name: string): boolean {
-  if (record.type !== TYPE.SOA) return false;
-  const owner = nameKeyAt(bytes, record.nameAt);
-  return owner === name || isBelow(name, owner);
+function isSoaOf(bytes: Uint8Array, record: RecordSkim, name: NameKey): boolean {
+  return record.type === TYPE.SOA && isAtOrBelow(name, nameKeyAt(bytes, record.nameAt));
 }
 
 function writeHeader(body: Uint8Array, rcode: number, answers: number, authorities: number): void {

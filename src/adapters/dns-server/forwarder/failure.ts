@@ -1,6 +1,7 @@
 import { CLASS, isMetaType, OPCODE, RCODE, TYPE } from "../../../protocols/dns/constants.ts";
+import { EXTENDED_ERROR } from "../../../protocols/dns/extended-error.ts";
 import { opcodeOf } from "../../../protocols/dns/skim.ts";
-import { type Asked, EXTENDED_ERROR, type ExtendedError } from "./reply.ts";
+import type { Asked, ExtendedError } from "./reply.ts";
 import type { Decision } from "./resolution.ts";
 import type { RaceResult } from "./upstream-race.ts";
 

@@ -1,6 +1,7 @@
 import type { Clock } from "../../../lib/clock.ts";
-import { parseName } from "../../../lib/domain-name.ts";
+import { type NameKey, parseName } from "../../../lib/domain-name.ts";
 import { HEADER_OCTETS, RCODE, TYPE } from "../../../protocols/dns/constants.ts";
+import { EXTENDED_ERROR } from "../../../protocols/dns/extended-error.ts";
 import { FLAG, hasQuestionOctets, skimQuery, uint16 } from "../../../protocols/dns/skim.ts";
 import { AddressCheck } from "./address-check.ts";
 import { AnswerCache, type CachedAnswer } from "./answer-cache.ts";
@@ -9,7 +10,7 @@ import { type Failure, failureOf, NOT_SERVED, refusalOf, TOO_MANY, WENT_IN_A_CIR
 import { FailureCache } from "./failure-cache.ts";
 import { localReply, minimalReply } from "./local-reply.ts";
 import { flagsKey, nameKeyOf, nameOfKey, questionKey } from "./question-key.ts";
-import { type Asked, bareReply, EXTENDED_ERROR, formatErrorReply, replyWith } from "./reply.ts";
+import { type Asked, bareReply, formatErrorReply, replyWith } from "./reply.ts";
 import { type Decision, DecisionCounters, type ForwarderCounters, type ResolveHow } from "./resolution.ts";
 import { localAnswer } from "./special-names.ts";
 import { SystemUpstreams } from "./system-upstreams.ts";
@@ -78,8 +79,7 @@ interface UnderWay {
 /** One query, on its way to an answer. */
 interface Errand extends Asked {
   readonly key: string;
-  /** In wire form and lower case. */
-  readonly name: string;
+  readonly name: NameKey;
   readonly group: UpstreamGroup;
   readonly decide: (decision: Decision) => void;
 }
@@ -180,14 +180,14 @@ export class Forwarder {
     const refusal = refusalOf(asked) ?? (plan === undefined ? NOT_SERVED : null);
     if (refusal !== null || plan === undefined) return fail({ ...asked, decide }, refusal ?? NOT_SERVED);
     const { query, skim } = asked;
-    const name = questionKey(query, skim);
+    const question = questionKey(query, skim);
     if (skim.type === TYPE.ANY && asked.transport === "udp") {
       decide({ kind: "local", why: "ANY by UDP has a minimal answer (RFC 8482)" });
       return replyWith(minimalReply(query.subarray(HEADER_OCTETS, skim.questionEnd)), asked, FRESH);
     }
-    const group = groupFor(plan, nameOfKey(name));
-    const key = group.id + flagsKey(skim) + name;
-    const errand: Errand = { query, skim, transport: asked.transport, key, name: nameOfKey(name), group, decide };
+    const group = groupFor(plan, nameOfKey(question));
+    const key = group.id + flagsKey(skim) + question;
+    const errand: Errand = { query, skim, transport: asked.transport, key, name: nameOfKey(question), group, decide };
     const now = this.#clock.now();
     const held = this.#held(key, now);
     if (held !== undefined && now < held.freshUntil) return this.#fromCache(errand, held, now);
@@ -305,7 +305,7 @@ export class Forwarder {
     return underWay;
   }
 
-  #mayLeadHere(name: string): boolean {
+  #mayLeadHere(name: NameKey): boolean {
     for (let at = 0; name.charCodeAt(at) !== 0; at += 1 + name.charCodeAt(at)) {
       if (this.#allowed.has(name.slice(at))) return true;
     }

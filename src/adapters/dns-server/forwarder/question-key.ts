@@ -1,3 +1,4 @@
+import type { NameKey } from "../../../lib/domain-name.ts";
 import { HEADER_OCTETS } from "../../../protocols/dns/constants.ts";
 import { FLAG, type QuerySkim } from "../../../protocols/dns/skim.ts";
 
@@ -16,7 +17,7 @@ export function questionKey(query: Uint8Array, { questionEnd }: QuerySkim): stri
   return scratch.toString("latin1", 0, length);
 }
 
-export const nameOfKey = (key: string): string => key.slice(0, -4);
+export const nameOfKey = (key: string): NameKey => key.slice(0, -4) as NameKey;
 /** For an answer that is good for every type of the name. A name ends with its root, so it is no other key's beginning. */
 export const nameKeyOf = (key: string): string => key.slice(0, -4) + key.slice(-2);
 

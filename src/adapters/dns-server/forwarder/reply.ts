@@ -3,25 +3,15 @@ import {
   MESSAGE_OCTETS_MAX,
   OPCODE,
   RCODE,
+  RECORD_OCTETS_MIN,
   TYPE,
   UDP_OCTETS_MAX,
   UDP_OCTETS_MIN,
 } from "../../../protocols/dns/constants.ts";
+import { extendedError } from "../../../protocols/dns/extended-error.ts";
+import type { EdnsOption } from "../../../protocols/dns/message.ts";
 import { FLAG, type QuerySkim, uint16, uint32 } from "../../../protocols/dns/skim.ts";
 import type { Answer } from "./digest.ts";
-
-/** RFC 8914 §4: why, for people who look. */
-export const EXTENDED_ERROR = {
-  STALE_ANSWER: 3,
-  CACHED_ERROR: 13,
-  NOT_READY: 14,
-  BLOCKED: 15,
-  PROHIBITED: 18,
-  STALE_NXDOMAIN_ANSWER: 19,
-  NOT_SUPPORTED: 21,
-  NO_REACHABLE_AUTHORITY: 22,
-  NETWORK_ERROR: 23,
-} as const;
 
 export interface ExtendedError {
   readonly code: number;
@@ -43,9 +33,6 @@ export interface ReplyForm {
   readonly error: ExtendedError | null;
 }
 
-const OPT_OCTETS = 11;
-const TEXT_MAX = 200;
-
 /** What the client takes: RFC 6891 §6.2.5, and no more than crosses every path in one piece (RFC 9715). */
 export function octetsMax({ skim, transport }: Asked): number {
   if (transport === "tcp") return MESSAGE_OCTETS_MAX;
@@ -56,7 +43,8 @@ export function octetsMax({ skim, transport }: Asked): number {
 export function replyWith(answer: Answer, asked: Asked, { age, ttl, error }: ReplyForm): Uint8Array {
   const { query, skim } = asked;
   const { body, ttlsAt } = answer;
-  const room = optOctets(asked, error);
+  const option = errorOption(error);
+  const room = optOctets(asked, option);
   if (body.length + room > octetsMax(asked)) return bareReply(asked, answer.rcode, error, FLAG.TC);
   const reply = Buffer.allocUnsafe(body.length + room);
   reply.set(body);
@@ -70,21 +58,22 @@ export function replyWith(answer: Answer, asked: Asked, { age, ttl, error }: Rep
   for (let at = HEADER_OCTETS; at < skim.questionEnd; at += 1) reply[at] = query[at] as number;
   if (ttl !== null) for (const at of ttlsAt) reply.writeUInt32BE(Math.min(ttl, uint32(body, at)), at);
   else if (age > 0) for (const at of ttlsAt) reply.writeUInt32BE(Math.max(0, uint32(body, at) - age), at);
-  if (room > 0) writeOpt(reply, body.length, asked, 0, error);
+  if (room > 0) writeOpt(reply, body.length, asked, 0, option);
   return reply;
 }
 
 /** Header and question only: errors, and what is too long for a datagram. */
 export function bareReply(asked: Asked, rcode: number, error: ExtendedError | null, more = 0): Uint8Array {
   const { query, skim } = asked;
-  const room = optOctets(asked, error);
+  const option = errorOption(error);
+  const room = optOctets(asked, option);
   const reply = Buffer.alloc(skim.questionEnd + room);
   reply.set(query.subarray(0, skim.questionEnd));
   const kept = skim.flags & (FLAG.RD | FLAG.CD | 0x7800);
   reply.writeUInt16BE(FLAG.QR | FLAG.RA | kept | more | (rcode & 0xf), 2);
   reply.writeUInt16BE(1, 4);
   reply.fill(0, 6, HEADER_OCTETS);
-  if (room > 0) writeOpt(reply, skim.questionEnd, asked, rcode >> 4, error);
+  if (room > 0) writeOpt(reply, skim.questionEnd, asked, rcode >> 4, option);
   return reply;
 }
 
@@ -99,13 +88,17 @@ export function formatErrorReply(query: Uint8Array): Uint8Array | null {
   return reply;
 }
 
-function optOctets({ skim }: Asked, error: ExtendedError | null): number {
+function errorOption(error: ExtendedError | null): EdnsOption | null {
+  return error === null ? null : extendedError(error.code, error.text);
+}
+
+function optOctets({ skim }: Asked, option: EdnsOption | null): number {
   if (skim.edns === null) return 0;
-  return OPT_OCTETS + (error === null ? 0 : 6 + Math.min(error.text.length, TEXT_MAX));
+  return RECORD_OCTETS_MIN + (option === null ? 0 : 4 + option.data.length);
 }
 
 /** The last record, and the only one among the additional. */
-function writeOpt(reply: Buffer, at: number, { skim }: Asked, rcodeHigh: number, error: ExtendedError | null): void {
+function writeOpt(reply: Buffer, at: number, { skim }: Asked, rcodeHigh: number, option: EdnsOption | null): void {
   reply.writeUInt16BE(1, 10);
   reply[at] = 0;
   reply.writeUInt16BE(TYPE.OPT, at + 1);
@@ -114,12 +107,9 @@ function writeOpt(reply: Buffer, at: number, { skim }: Asked, rcodeHigh: number,
   // RFC 6891 §6.1.3: the version that we have, whatever was asked for.
   reply[at + 6] = 0;
   reply.writeUInt16BE(skim.edns?.dnssecOk === true ? 0x8000 : 0, at + 7);
-  const text = error?.text.slice(0, TEXT_MAX) ?? "";
-  reply.writeUInt16BE(error === null ? 0 : 6 + text.length, at + 9);
-  if (error === null) return;
-  // RFC 8914 §2.
-  reply.writeUInt16BE(15, at + 11);
-  reply.writeUInt16BE(2 + text.length, at + 13);
-  reply.writeUInt16BE(error.code, at + 15);
-  reply.write(text, at + 17, "latin1");
+  reply.writeUInt16BE(option === null ? 0 : 4 + option.data.length, at + 9);
+  if (option === null) return;
+  reply.writeUInt16BE(option.code, at + 11);
+  reply.writeUInt16BE(option.data.length, at + 13);
+  reply.set(option.data, at + 15);
 }

@@ -1,4 +1,4 @@
-import { parseName } from "../../../lib/domain-name.ts";
+import { type NameKey, parseName } from "../../../lib/domain-name.ts";
 import { TYPE } from "../../../protocols/dns/constants.ts";
 
 /**
@@ -56,8 +56,8 @@ const SPECIAL = new Map<string, Special>([
 /** Of these a name of one label is a host of some network, not a top-level domain (dnsmasq's domain-needed). */
 const HOST_TYPES = new Set<number>([TYPE.A, TYPE.AAAA, TYPE.SVCB, TYPE.HTTPS, TYPE.MX, TYPE.SRV, TYPE.TXT]);
 
-/** `key`: a name in wire form and lower case. Null: it is forwarded. */
-export function localAnswer(key: string, type: number): LocalAnswer | null {
+/** Null: it is forwarded. */
+export function localAnswer(key: NameKey, type: number): LocalAnswer | null {
   let labels = 0;
   for (let at = 0; key.charCodeAt(at) !== 0; at += 1 + key.charCodeAt(at)) {
     labels += 1;

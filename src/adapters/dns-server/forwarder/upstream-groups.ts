@@ -1,4 +1,4 @@
-import { parseName } from "../../../lib/domain-name.ts";
+import { type NameKey, parseName } from "../../../lib/domain-name.ts";
 import { parseUpstream, type Upstream, upstreamText } from "../../../lib/dns-upstream.ts";
 import { type ClientTools, type ReachableServer, UpstreamClient } from "./upstream-client.ts";
 
@@ -19,7 +19,7 @@ export interface UpstreamGroup {
 /** Whom a view asks. */
 export interface UpstreamPlan {
   readonly general: UpstreamGroup;
-  /** By the domain, in wire form and lower case. */
+  /** By the domain's `NameKey`. */
   readonly byDomain: ReadonlyMap<string, UpstreamGroup>;
 }
 
@@ -136,7 +136,7 @@ function parsed(text: string, refused: Set<string>): Upstream[] {
 }
 
 /** The group for a name: of the domains it is in, the longest. */
-export function groupFor({ general, byDomain }: UpstreamPlan, key: string): UpstreamGroup {
+export function groupFor({ general, byDomain }: UpstreamPlan, key: NameKey): UpstreamGroup {
   if (byDomain.size === 0) return general;
   for (let at = 0; ; at += 1 + key.charCodeAt(at)) {
     const found = byDomain.get(key.slice(at));

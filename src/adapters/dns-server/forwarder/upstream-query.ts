@@ -1,5 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { HEADER_OCTETS, OPCODE, RCODE, TYPE, UDP_OCTETS_MAX } from "../../../protocols/dns/constants.ts";
+import {
+  HEADER_OCTETS,
+  OPCODE,
+  RCODE,
+  RECORD_OCTETS_MIN,
+  TYPE,
+  UDP_OCTETS_MAX,
+} from "../../../protocols/dns/constants.ts";
 import { FLAG, hasQuestionOctets, isSameQuestion, opcodeOf, rcodeOf, uint16 } from "../../../protocols/dns/skim.ts";
 
 /** What somebody wants to know: one of these is asked once, however many want it. */
@@ -30,12 +37,10 @@ export interface UpstreamQuery {
   readonly question: Uint8Array;
 }
 
-const OPT_OCTETS = 11;
-
 /** A query of our own: nothing of a client's but its question and flags, no option of its OPT record (RFC 6891 §6.2.6, F2, F19). */
 export function upstreamQuery(question: Question, form: QueryForm): UpstreamQuery {
   const end = HEADER_OCTETS + question.octets.length;
-  const bytes = new Uint8Array(end + (form.edns ? OPT_OCTETS : 0));
+  const bytes = new Uint8Array(end + (form.edns ? RECORD_OCTETS_MIN : 0));
   const view = new DataView(bytes.buffer);
   const flags =
     (question.recursionDesired ? FLAG.RD : 0) |
