@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { type DeviceSocket, openDeviceSocket, placeText } from "../../lib/device-socket.ts";
 import { PortreeveError } from "../../lib/errors.ts";
+import { Frames, framed } from "../../protocols/dns/frames.ts";
 import { type Client, isSeveral, type Reply, type Respond } from "./exchange.ts";
-import { Frames, framed } from "./frames.ts";
 import type { DnsListener } from "./messages.ts";
 import { whenTaken } from "./taken-port.ts";
 import type { OpenSocket } from "./udp-listener.ts";
@@ -164,8 +164,7 @@ class Connection {
   #read(piece: Buffer): void {
     for (const message of this.#frames.push(piece)) {
       this.#partial = false;
-      // A copy: what is kept of it must not keep the whole piece, nor change with it.
-      this.#waiting.push(Uint8Array.from(message));
+      this.#waiting.push(message);
     }
     const { unfinished } = this.#frames;
     if (unfinished && !this.#partial) this.#arm(this.#connections.limits.partialMs);

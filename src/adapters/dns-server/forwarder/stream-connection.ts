@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { MESSAGE_OCTETS_MAX } from "../../../protocols/dns/constants.ts";
+import { Frames, framed } from "../../../protocols/dns/frames.ts";
 import { causeText, UpstreamFault, WITHDRAWN } from "./upstream-fault.ts";
 import { kinship, type UpstreamQuery } from "./upstream-query.ts";
 
@@ -23,7 +23,7 @@ export class StreamConnection {
   #answers = 0;
   #open = true;
 
-  /** `socket` is being connected; `readyEvent` is when it may be written to in the sense of its protocol. */
+  /** `socket` may still be connecting: it keeps what is written until it is ready. */
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.setNoDelay(true);
@@ -52,11 +52,7 @@ export class StreamConnection {
       const sentAt = performance.now();
       this.#waiting.set(query.id, { query, resolve, reject });
       signal.addEventListener("abort", () => this.#giveUp(query.id, sentAt), { once: true });
-      const framed = new Uint8Array(2 + query.bytes.length);
-      framed[0] = query.bytes.length >> 8;
-      framed[1] = query.bytes.length & 0xff;
-      framed.set(query.bytes, 2);
-      this.#socket.write(framed);
+      this.#socket.write(framed(query.bytes));
     });
   }
 
@@ -75,7 +71,7 @@ export class StreamConnection {
 
   #take(chunk: Buffer): void {
     this.#heardAt = performance.now();
-    for (const bytes of this.#frames.take(chunk)) {
+    for (const bytes of this.#frames.push(chunk)) {
       const waiting =
         bytes.length < 2 ? undefined : this.#waiting.get(((bytes[0] as number) << 8) | (bytes[1] as number));
       // An answer to what nobody waits for any more, or to what nobody asked.
@@ -92,37 +88,5 @@ export class StreamConnection {
     this.#socket.destroy();
     for (const { reject } of this.#waiting.values()) reject(fault);
     this.#waiting.clear();
-  }
-}
-
-/** Messages behind their two octets of length (RFC 1035 §4.2.2). One is held in parts at most, in a buffer of its size. */
-class Frames {
-  readonly #length = new Uint8Array(2);
-  #lengthHeld = 0;
-  #message: Uint8Array | null = null;
-  #held = 0;
-
-  *take(chunk: Uint8Array): Generator<Uint8Array> {
-    for (let at = 0; at < chunk.length; ) {
-      if (this.#message === null) {
-        this.#length[this.#lengthHeld] = chunk[at] as number;
-        this.#lengthHeld += 1;
-        at += 1;
-        if (this.#lengthHeld < 2) continue;
-        this.#lengthHeld = 0;
-        this.#message = new Uint8Array(
-          Math.min(MESSAGE_OCTETS_MAX, ((this.#length[0] as number) << 8) | (this.#length[1] as number)),
-        );
-        this.#held = 0;
-      }
-      const part = chunk.subarray(at, at + this.#message.length - this.#held);
-      this.#message.set(part, this.#held);
-      this.#held += part.length;
-      at += part.length;
-      if (this.#held < this.#message.length) continue;
-      const whole = this.#message;
-      this.#message = null;
-      yield whole;
-    }
   }
 }

@@ -4,32 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Reply, Respond } from "../../../../src/adapters/dns-server/exchange.ts";
-import { Frames, framed } from "../../../../src/adapters/dns-server/frames.ts";
+import { Frames, framed } from "../../../../src/protocols/dns/frames.ts";
 import { Connections, converse, TCP_LIMITS, type TcpLimits } from "../../../../src/adapters/dns-server/tcp-listener.ts";
 import type { OpenSocket } from "../../../../src/adapters/dns-server/udp-listener.ts";
 
 const LISTENER = { view: "home", interface: "lan0", address: "10.0.0.1", port: 53, ifindex: 2 };
-const message = (...octets: number[]): Buffer => framed(Uint8Array.from(octets));
-
-describe("a stream's pieces", () => {
-  it("are the same messages however they were cut", () => {
-    const stream = Buffer.concat([
-      message(1, 2, 3),
-      message(),
-      message(4),
-      message(...Array.from({ length: 700 }, () => 5)),
-    ]);
-    for (const cut of [1, 2, 3, 5, 7, 1000]) {
-      const frames = new Frames();
-      const got: number[] = [];
-      for (let at = 0; at < stream.length; at += cut) {
-        for (const each of frames.push(stream.subarray(at, at + cut))) got.push(each.length);
-      }
-      expect(got).toEqual([3, 0, 1, 700]);
-      expect(frames.unfinished).toBe(false);
-    }
-  });
-});
+const message = (...octets: number[]): Uint8Array => framed(Uint8Array.from(octets));
 
 /** Over a socket of the file system: what is under test is the conversation. */
 describe("a connection (F4)", () => {
