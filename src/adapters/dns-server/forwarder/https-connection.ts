@@ -1,19 +1,15 @@
 import { type ClientHttp2Session, connect } from "node:http2";
-import { checkServerIdentity } from "node:tls";
+import type { UpstreamServer } from "../../../lib/dns-upstream.ts";
 import { MESSAGE_OCTETS_MAX } from "../../../protocols/dns/constants.ts";
 import { causeText, UpstreamFault, WITHDRAWN } from "./upstream-fault.ts";
+import { tlsOptions } from "./upstream-tls.ts";
 
 const IDLE_MS = 30_000;
 /** As of a stream: given up after this long with nothing heard since, a session leads nowhere. */
 const SILENCE_MS = 1500;
 const MEDIA_TYPE = "application/dns-message";
 
-export interface HttpsServer {
-  readonly address: string;
-  readonly port: number;
-  readonly name: string;
-  readonly path: string;
-}
+type HttpsServer = Extract<UpstreamServer, { readonly kind: "https" }>;
 
 export interface HttpsAnswer {
   readonly bytes: Uint8Array;
@@ -34,11 +30,7 @@ export class HttpsConnection {
     this.#authority = `${server.name.includes(":") ? `[${server.name}]` : server.name}${server.port === 443 ? "" : `:${server.port}`}`;
     this.#session = connect(`https://${this.#authority}`, {
       host: server.address,
-      minVersion: "TLSv1.2",
-      ...(authorities === undefined ? {} : { ca: [...authorities] }),
-      // RFC 6066 §3: an address is no server name; the certificate is checked against it all the same.
-      ...(isAddress(server.name) ? {} : { servername: server.name }),
-      checkServerIdentity: (_, certificate) => checkServerIdentity(server.name, certificate),
+      ...tlsOptions(server.name, authorities),
     });
     // Each query under way listens for the reason why it ends.
     this.#session.setMaxListeners(0);
@@ -111,5 +103,3 @@ export class HttpsConnection {
     this.#session.destroy();
   }
 }
-
-const isAddress = (name: string): boolean => name.includes(":") || /^[\d.]+$/.test(name);

@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { connect as connectTcp } from "node:net";
-import { checkServerIdentity, connect as connectTls } from "node:tls";
+import { connect as connectTls } from "node:tls";
 import type { Clock } from "../../../lib/clock.ts";
 import { type UpstreamServer, upstreamText } from "../../../lib/dns-upstream.ts";
 import { RCODE } from "../../../protocols/dns/constants.ts";
@@ -12,6 +12,7 @@ import { askByUdp } from "./udp-exchange.ts";
 import { UpstreamFault } from "./upstream-fault.ts";
 import { kinship, type Question, upstreamQuery } from "./upstream-query.ts";
 import { UpstreamHealth } from "./upstream-health.ts";
+import { tlsOptions } from "./upstream-tls.ts";
 
 export type ReachableServer = Exclude<UpstreamServer, { readonly kind: "system" }>;
 
@@ -112,11 +113,8 @@ export class UpstreamClient {
     const socket = connectTls({
       host,
       port,
-      minVersion: "TLSv1.2",
-      ...(isAddress(name) ? {} : { servername: name }),
-      checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
+      ...tlsOptions(name, this.#tools.authorities),
       ...(this.#session === undefined ? {} : { session: this.#session }),
-      ...(this.#tools.authorities === undefined ? {} : { ca: [...this.#tools.authorities] }),
     });
     socket.on("session", (session) => {
       this.#session = session;
@@ -163,5 +161,3 @@ function refusesEdns({ skim }: Received): boolean {
   const rcode = rcodeOf(skim.flags) | ((skim.edns?.rcodeHigh ?? 0) << 4);
   return !skim.hasQuestion || rcode === RCODE.FORMERR || rcode === RCODE.NOTIMP || rcode === RCODE.BADVERS;
 }
-
-const isAddress = (name: string): boolean => name.includes(":") || /^[\d.]+$/.test(name);
