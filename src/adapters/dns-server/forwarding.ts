@@ -7,7 +7,7 @@ import type { Forwarder } from "./forwarder/forwarder.ts";
 import type { Decision } from "./forwarder/resolution.ts";
 import type { Tally } from "./tally.ts";
 
-/** Queries that one client, and all, may have under way (F38): a pulse of more is answered SERVFAIL at once. */
+/** Queries that one client, and all, may have under way: a pulse of more is answered SERVFAIL at once. */
 const PER_CLIENT_MAX = 128;
 const TOTAL_MAX = 4096;
 
@@ -67,7 +67,7 @@ export class Forwarding {
     }
   }
 
-  /** The rest of an answer whose alias leads out (F27). */
+  /** The rest of an answer whose alias leads out. */
   async find(name: Question["name"], type: number, request: Message, client: Sender): Promise<Found> {
     const query = encodeMessage({
       ...request,

@@ -29,10 +29,10 @@ export class Queries {
   answer(asked: Asked): Outcome {
     const { request, view, client } = asked;
     const [question] = request.questions;
-    // RFC 9619; W10.
+    // RFC 9619: a query has one question.
     if (question === undefined || request.questions.length > 1) return this.#error(asked, RCODE.FORMERR, "malformed");
     if (question.type === TYPE.AXFR || question.type === TYPE.IXFR) return this.#transfer(asked, question);
-    // `version.bind` and the like are nobody's business (F24).
+    // `version.bind` and the like are nobody's business.
     if (question.class !== CLASS.IN && question.class !== CLASS.ANY)
       return this.#error(asked, RCODE.REFUSED, "refused");
     // What can be no data of a zone can be no question either (RFC 6895 §3.1).
@@ -73,7 +73,7 @@ export class Queries {
     const answer = await this.#forwarding.forward(signing.kind === "verified" ? signing.unsigned : bytes, client);
     if (answer === null) return this.#tooMany(asked);
     if (answer.length === 0) return null;
-    // Verified, taken off, asked without, and signed anew (T24).
+    // Verified, taken off, asked without, and signed anew.
     return finishWith(asked, answer);
   }
 

@@ -16,7 +16,7 @@ import type { Updates } from "./updates.ts";
 import type { View, Views } from "./views.ts";
 import type { ZoneData } from "./zone-data.ts";
 
-/** Answers of one kind a second: to strangers of one network, to what is no DNS (F37), and to one client of a LAN (F36). */
+/** Answers of one kind a second: to strangers of one network, to what is no DNS, and to one client of a LAN. */
 const STRANGER_RATE = 5;
 const MALFORMED_RATE = 0.5;
 const SAME_QUESTION_RATE = 20;
@@ -47,7 +47,7 @@ export class Responder {
   }
 
   respond(bytes: Uint8Array, client: Client): Reply | Promise<Reply> {
-    // Neither what has no header nor an answer is answered: two servers would talk to each other for ever (W1, W2).
+    // Neither what has no header nor an answer is answered: two servers would talk to each other for ever.
     if (bytes.length < HEADER_OCTETS || ((bytes[2] as number) & 0x80) !== 0) return null;
     const { views, tally } = this.#parts;
     const view = views.get(client.listener.view);
@@ -132,7 +132,7 @@ export class Responder {
     return verdict === "drop" ? null : truncated(reply);
   }
 
-  /** Somebody of another subnet, or of none: the view's names are not even denied to them (F29, F34). */
+  /** Somebody of another subnet, or of none: the view's names are not even denied to them. */
   #refuseStranger(bytes: Uint8Array, client: Client): Reply {
     const { tally, monotonic } = this.#parts;
     tally.count(client.transport, "refused");
@@ -165,7 +165,7 @@ export class Responder {
       if (signing.kind === "failed") return this.#badSignature(signing, client, error(header, RCODE[signing.rcode]));
       if (signing.kind === "verified") return signing.sign(error(header, RCODE.FORMERR));
     }
-    // Two servers that find each other's messages malformed must come to rest (F37).
+    // Two servers that find each other's messages malformed must come to rest.
     const limited =
       client.transport === "udp" && this.#rate.take(`malformed ${client.address}`, MALFORMED_RATE, monotonic());
     return limited === false || limited === "send" ? error(header, RCODE.FORMERR) : null;

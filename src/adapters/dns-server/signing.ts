@@ -13,7 +13,7 @@ import { UPDATE_KEY_NAME } from "../../protocols/dns/tsig-key.ts";
 import { signStream } from "../../protocols/dns/tsig-stream.ts";
 import type { DeviceKey } from "./views.ts";
 
-/** Whether a message is signed, and by whom. There is no default, and every transport asks here (T25). */
+/** Whether a message is signed, and by whom. There is no default, and every transport asks here. */
 export type Signing =
   | { readonly kind: "none" }
   | VerifiedSigning

@@ -8,13 +8,13 @@ import type { UpdateRequest, Verdict } from "./messages.ts";
 import type { Tally } from "./tally.ts";
 import type { Views } from "./views.ts";
 
-/** Updates that wait for their verdict, of one device and of all (U5). */
+/** Updates that wait for their verdict, of one device and of all. */
 const PER_DEVICE_MAX = 32;
 const TOTAL_MAX = 512;
 /** A client gives up about then. What is decided later is durable all the same, and a repetition is told so. */
 const VERDICT_MAX_MS = 8000;
 
-/** Opcode 5. The octets, the signature and the form are judged here, the rest by who decides (U4). */
+/** Opcode 5. The octets, the signature and the form are judged here, the rest by who decides. */
 export class Updates {
   readonly #views: Views;
   readonly #tally: Tally;

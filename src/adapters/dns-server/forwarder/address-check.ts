@@ -5,7 +5,7 @@ import { type RecordSkim, serviceParameters, uint16, uint32 } from "../../../pro
 
 /**
  * DNS rebinding: a name of the internet that leads into this network turns a browser here into somebody else's hand.
- * No public name has business with these addresses (F22).
+ * No public name has business with these addresses.
  */
 const PRIVATE = [
   "0.0.0.0/8", // this host, RFC 1122

@@ -10,7 +10,7 @@ export interface Answer {
   readonly body: Uint8Array;
   /** Where the TTLs are. */
   readonly ttlsAt: Uint16Array;
-  /** Seconds it may be kept; 0: it is good for those who wait for it, and for nobody later (F14). */
+  /** Seconds it may be kept; 0: it is good for those who wait for it, and for nobody later. */
   readonly ttl: number;
   readonly rcode: number;
   /** AD, by a path that nobody could write on. */
@@ -38,7 +38,7 @@ export interface Received {
 
 /**
  * Only what belongs to the question is kept: the records of its name and of the aliases it leads to, and for "there is
- * none" the SOA that says for how long (F12, F15). The rest is at the end, so it is cut off: compression points backwards.
+ * none" the SOA that says for how long. The rest is at the end, so it is cut off: compression points backwards.
  */
 export function digest(received: Received, question: Question, isTidied = false): Digest {
   const { bytes, skim } = received;

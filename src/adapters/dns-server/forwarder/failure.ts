@@ -33,7 +33,6 @@ export const NOT_SERVED: Failure = {
   decision: { kind: "refused", why: "nobody is forwarded for here" },
 };
 
-/** F25. */
 export const WENT_IN_A_CIRCLE: Failure = {
   rcode: RCODE.REFUSED,
   error: null,

@@ -43,9 +43,9 @@ export interface ForwarderOptions {
 /** All that others decide; given whole again when any of it changes. */
 export interface ForwarderSetup {
   readonly views: readonly { readonly id: string; readonly upstreams: ViewUpstreams }[];
-  /** Where we listen: no upstream is there (F25). */
+  /** Where we listen: no upstream is there. */
   readonly listeners: readonly Listener[];
-  /** Networks we serve, in CIDR: no answer of an upstream leads there (F22). */
+  /** Networks we serve, in CIDR: no answer of an upstream leads there. */
   readonly prefixes: readonly string[];
 }
 

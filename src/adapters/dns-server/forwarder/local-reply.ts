@@ -27,7 +27,7 @@ export function localReply(local: LocalAnswer, question: Uint8Array): Answer {
   }
 }
 
-/** To ANY by a datagram: one small record, whatever there is (RFC 8482 §4.2, F23). */
+/** To ANY by a datagram: one small record, whatever there is (RFC 8482 §4.2). */
 export function minimalReply(question: Uint8Array): Answer {
   return answerOf(question, [{ name: "\u00c0\u000c", type: TYPE.HINFO, data: MINIMAL }], []);
 }

@@ -4,7 +4,7 @@ import { FLAG, type QuerySkim } from "../../../protocols/dns/skim.ts";
 
 const scratch = Buffer.allocUnsafe(512);
 
-/** Name in lower case, type, class, an octet a character: what the same question has in common (F9: all of it, no hash). */
+/** Name in lower case, type, class, an octet a character: what the same question has in common, and no hash of it. */
 export function questionKey(query: Uint8Array, { questionEnd }: QuerySkim): string {
   const nameEnd = questionEnd - 4;
   let length = 0;
@@ -21,7 +21,7 @@ export const nameOfKey = (key: string): NameKey => key.slice(0, -4) as NameKey;
 /** For an answer that is good for every type of the name. A name ends with its root, so it is no other key's beginning. */
 export const nameKeyOf = (key: string): string => key.slice(0, -4) + key.slice(-2);
 
-/** DO, CD and RD make other answers (F6): a character. */
+/** DO, CD and RD make other answers: a character. */
 export function flagsKey({ flags, edns }: QuerySkim): string {
   const bits = (flags & FLAG.CD ? 1 : 0) | (flags & FLAG.RD ? 2 : 0) | (edns?.dnssecOk === true ? 4 : 0);
   return FLAG_KEYS[bits] as string;

@@ -77,7 +77,7 @@ export function bareReply(asked: Asked, rcode: number, error: ExtendedError | nu
   return reply;
 }
 
-/** To what is no query of one question. Null: there is not even a header to answer, or it is an answer itself (W1, W2). */
+/** To what is no query of one question. Null: there is not even a header to answer, or it is an answer itself. */
 export function formatErrorReply(query: Uint8Array): Uint8Array | null {
   if (query.length < HEADER_OCTETS || (uint16(query, 2) & FLAG.QR) !== 0) return null;
   const reply = Buffer.alloc(HEADER_OCTETS);

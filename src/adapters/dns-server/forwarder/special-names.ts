@@ -2,7 +2,7 @@ import { type NameKey, parseName } from "../../../lib/domain-name.ts";
 import { TYPE } from "../../../protocols/dns/constants.ts";
 
 /**
- * What never leaves this network, whoever the upstream is (F20, F21): names with a meaning of their own, and addresses
+ * What never leaves this network, whoever the upstream is: names with a meaning of their own, and addresses
  * that are everybody's. An upstream that was given such a domain by name is asked for it all the same.
  */
 export type LocalAnswer =

@@ -7,7 +7,7 @@ export type ViewUpstreams =
   | { readonly mode: "system" }
   | { readonly mode: "custom"; readonly servers: readonly string[] };
 
-/** Upstreams that are asked the same: what one of them said is told to everybody who asks them, and to nobody else (F12). */
+/** Upstreams that are asked the same: what one of them said is told to everybody who asks them, and to nobody else. */
 export interface UpstreamGroup {
   /** What the keys of its answers begin with. */
   readonly id: string;
@@ -62,7 +62,7 @@ export class UpstreamGroups {
     const used = new Set<UpstreamClient>();
     const refused = new Set<string>();
     const client = (server: ReachableServer): UpstreamClient[] => {
-      // Forwarding to ourselves would go round for ever (F25).
+      // Forwarding to ourselves would go round for ever.
       if (listeners.some(({ address, port }) => address === server.address && port === server.port)) {
         refused.add(`upstream ${upstreamText(server)} is this resolver itself and is not asked`);
         return [];

@@ -37,7 +37,7 @@ export interface UpstreamQuery {
   readonly question: Uint8Array;
 }
 
-/** A query of our own: nothing of a client's but its question and flags, no option of its OPT record (RFC 6891 §6.2.6, F2, F19). */
+/** A query of our own: nothing of a client's but its question and flags, no option of its OPT record (RFC 6891 §6.2.6). */
 export function upstreamQuery(question: Question, form: QueryForm): UpstreamQuery {
   const end = HEADER_OCTETS + question.octets.length;
   const bytes = new Uint8Array(end + (form.edns ? RECORD_OCTETS_MIN : 0));
