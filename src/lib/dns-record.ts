@@ -14,6 +14,8 @@ export interface DnsRecordText {
   readonly value: string;
 }
 
+export const isAddressType = (type: string): boolean => type === "A" || type === "AAAA";
+
 /** How many fields at the start of a value make up what is compared without case (RFC 4343); null: all of them. */
 const FIELDS_WITHOUT_CASE: Readonly<Record<string, number | null>> = {
   NS: null,

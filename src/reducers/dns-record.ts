@@ -1,5 +1,6 @@
 import type { PortreeveRecord } from "../events/index.ts";
 import { assert } from "../lib/assert.ts";
+import { isAddressType } from "../lib/dns-record.ts";
 import { type Table, tableDelete, tableGet, tableSet } from "../lib/table.ts";
 import { without } from "./fork.ts";
 import { siteInterface } from "./served.ts";
@@ -18,8 +19,6 @@ export function recordWithId(state: State, id: string): { holder: DnsName; recor
 /** Names that a device put here, sorted. */
 export const namesOfDevice = (state: State, id: string): DnsName[] =>
   (tableGet(state.namesOf, id) ?? []).map((name) => tableGet(state.names, name) as DnsName);
-
-export const isAddressType = (type: string): boolean => type === "A" || type === "AAAA";
 
 /** One record as it joins a name, which may be new. */
 interface Joining {

@@ -1,5 +1,5 @@
 import { type ReadonlyTable, tableChanges, tableEntries, tableGet, tableRows } from "../lib/table.ts";
-import { isAddressType } from "./dns-record.ts";
+import { isAddressType } from "../lib/dns-record.ts";
 import { TABLES } from "./fork.ts";
 import { deviceKey, type Usage, usageKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
 

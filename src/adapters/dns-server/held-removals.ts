@@ -1,4 +1,4 @@
-import type { DnsUpdate } from "../../lib/dns-record.ts";
+import { type DnsUpdate, isAddressType } from "../../lib/dns-record.ts";
 import type { UpdateRequest } from "./messages.ts";
 
 /** StartOS sends the second message when the first is answered, and gives up on an answer after 2 s. */
@@ -27,7 +27,7 @@ export class HeldRemovals {
   static mayPrecede({ inPairs, update }: UpdateRequest): boolean {
     const [change] = update.changes;
     const alone = update.changes.length === 1 && update.prerequisites.length === 0;
-    return inPairs && alone && change?.kind === "delete-rrset" && (change.type === "A" || change.type === "AAAA");
+    return inPairs && alone && change?.kind === "delete-rrset" && isAddressType(change.type);
   }
 
   hold(request: UpdateRequest): void {

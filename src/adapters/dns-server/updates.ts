@@ -45,9 +45,6 @@ export class Updates {
       if (!(cause instanceof DnsUpdateError)) throw cause;
       return finish(asked, { rcode: RCODE[cause.rcode], options: explained(EXTENDED_ERROR.OTHER, cause.message) });
     }
-    if (signing.kind === "none" && !isOfOwnAddress(update, client.address)) {
-      return refused(asked, "unsigned updates may name the sender's own address only");
-    }
     const open = this.#perDevice.get(device) ?? 0;
     if (open >= PER_DEVICE_MAX || this.#waiting.size >= TOTAL_MAX) {
       return finish(asked, {
@@ -116,15 +113,3 @@ function refused(asked: Asked, why: string): Uint8Array {
 }
 
 const explained = (code: number, why: string): EdnsOption[] => [extendedError(code, why)];
-
-/** What StartOS sends to a plain router: its own address, set or taken back. */
-function isOfOwnAddress({ prerequisites, changes }: DnsUpdate, source: string): boolean {
-  return (
-    prerequisites.length === 0 &&
-    changes.every((change) => {
-      if (change.kind === "delete-name") return false;
-      if (change.type !== "A" && change.type !== "AAAA") return false;
-      return change.kind === "delete-rrset" || change.value === source;
-    })
-  );
-}

@@ -1,6 +1,6 @@
 import { type DnsUpdated, TTL_MAX } from "../../events/dns.ts";
 import { event } from "../../events/index.ts";
-import type { DnsUpdate, RecordChange } from "../../lib/dns-record.ts";
+import { type DnsUpdate, isAddressType, type RecordChange } from "../../lib/dns-record.ts";
 import { tableGet } from "../../lib/table.ts";
 import { namesOfDevice } from "../dns-record.ts";
 import { deviceOfName, type View, viewOf, zoneViews } from "../dns-view.ts";
@@ -53,7 +53,7 @@ export function decideDnsUpdate(command: SubmissionOf<"dns.update">, state: Stat
   }
   if (device.dns === "off") return { ok: false, refusal: withoutRight(device) };
   const updating: Updating = { command, state, device, view };
-  const refusal = notPermitted(updating) ?? unmet(command.update, state, view);
+  const refusal = unsignedBeyond(updating) ?? notPermitted(updating) ?? unmet(command.update, state, view);
   return refusal === null ? carryOut(updating) : { ok: false, refusal };
 }
 
@@ -74,7 +74,7 @@ function notPermitted({ command, state, device, view }: Updating): Refusal | nul
   if (bad !== undefined && "type" in bad) {
     return { code: "NOT_AUTHORIZED", message: `records of type ${bad.type} are not taken from devices` };
   }
-  return command.signed ? null : unsignedBeyond(device, view, changes);
+  return null;
 }
 
 /** SOA, and NS at the apex of a zone: passed over, so nobody's permission is needed for it. */
@@ -85,14 +85,16 @@ const isApexNoise = (state: State, name: string, changes: readonly RecordChange[
   changes.every((each) => each.name !== name || ("type" in each && isServersOwn(state, each)));
 
 /** Without a signature: the sender's own address, which its source address is proof of on a LAN that says so. */
-function unsignedBeyond(device: Device, view: View, changes: readonly RecordChange[]): Refusal | null {
+function unsignedBeyond({ command, device, view }: Updating): Refusal | null {
+  if (command.signed) return null;
   if (!view.unsignedUpdates) return { code: "NOT_AUTHORIZED", message: "updates have to be signed here" };
   const own = (each: RecordChange): boolean => {
     if (each.kind === "delete-name") return false;
-    if (each.kind === "delete-rrset") return each.type === "A" || each.type === "AAAA";
+    if (each.kind === "delete-rrset") return isAddressType(each.type);
     return each.type === "A" && each.value === device.address;
   };
-  if (changes.every(own)) return null;
+  const { prerequisites, changes } = command.update;
+  if (prerequisites.length === 0 && changes.every(own)) return null;
   const message = `without a signature ${device.name} may publish its own address and nothing else; \`portreeve device key ${device.name}\` prints its key`;
   return { code: "NOT_AUTHORIZED", message };
 }

@@ -1,10 +1,10 @@
+import { isAddressType } from "../../lib/dns-record.ts";
 import type { DnsRow, DnsServedRecord, DnsUpstreams } from "../../lib/dns-row.ts";
 import { formatIpv4 } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6 } from "../../lib/ipv6.ts";
 import { addressOfReverse, reverseName } from "../../lib/reverse-name.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt } from "../device.ts";
-import { isAddressType } from "../dns-record.ts";
 import {
   addressesOfDevice,
   deviceOfName,

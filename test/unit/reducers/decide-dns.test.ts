@@ -304,6 +304,11 @@ describe("on a LAN", () => {
       expect(codeOf(names.update("tv", [each], sent))).toBe("NOT_AUTHORIZED");
       expect(codeOf(names.update("tv", [each], { ...sent, signed: true }))).toBe("ok");
     }
+    // What it asks about others it is not told either, and no operator is asked on its account.
+    const asking = { ...sent, prerequisites: [{ kind: "name-in-use", name: "tv2.house.example" } as const] };
+    expect(codeOf(names.update("tv", own, asking))).toBe("NOT_AUTHORIZED");
+    const elsewhere = [add("www.example.org", "TXT", '"x"')];
+    expect(codeOf(names.update("tv", elsewhere, { ...sent, zone: "example.org" }))).toBe("NOT_AUTHORIZED");
     expect(codeOf(names.update("nas", own, { ...sent, interface: "wg0" }))).toBe("NOT_AUTHORIZED");
   });
 
