@@ -77,6 +77,23 @@ export function nameText(text: string): string | null {
   return name === null ? null : formatName(name.key);
 }
 
+/** A dot behind a backslash is within the label, unless the backslash is itself escaped. */
+const LABEL_AND_DOT = /^(?:[^.\\]|\\.)+\./;
+
+/** Of such a text: the name and those above it, without the root. */
+export function* suffixesOf(name: string): Generator<string> {
+  for (let rest = name; ; ) {
+    yield rest;
+    const label = LABEL_AND_DOT.exec(rest)?.[0];
+    if (label === undefined) return;
+    rest = rest.slice(label.length);
+  }
+}
+
+/** Of such texts, by whole labels: `a\.example` is a label of its own, and nothing of `example`. */
+export const isWithin = (name: string, zone: string): boolean =>
+  name === zone || (name.endsWith(`.${zone}`) && [...suffixesOf(name)].includes(zone));
+
 /** What master files give a meaning is escaped (RFC 1035 §5.1, and RFC 4343 §2.1 for the form of it). */
 function formatLabel(label: string): string {
   return label.replaceAll(/[^!-~]|["$().;@\\]/g, (character) => {

@@ -1,10 +1,12 @@
+import { isAddressType } from "../lib/dns-record.ts";
+import type { DnsServedRecord } from "../lib/dns-row.ts";
 import { networkOf, formatIpv4, parseIpv4, parseIpv4Prefix, prefixContains } from "../lib/ip.ts";
 import { ipv6Contains, ipv6For, ipv6Network, parseIpv6, parseIpv6Prefix } from "../lib/ipv6.ts";
 import { reverseZones } from "../lib/reverse-name.ts";
 import { tableGet } from "../lib/table.ts";
 import { deviceNamed } from "./device.ts";
 import { ipv6PrefixOf } from "./select/ipv6-place.ts";
-import type { Device, State, Subnet } from "./state.ts";
+import type { Device, DnsName, State, Subnet } from "./state.ts";
 
 /** What the devices of one subnet, or of one served LAN that has a resolver of ours, see. */
 export interface View {
@@ -147,6 +149,24 @@ export function addressesOfDevice(state: Places, device: Device): string[] {
   const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
   const ipv6 = subnet === undefined ? null : ipv6PrefixOf(subnet);
   return [device.address, ...(ipv6 === null ? [] : [ipv6For(ipv6, device.address)])];
+}
+
+/** Of what a device is called by itself: short, as it may get another address. */
+export const OWN_TTL = 60;
+
+/** A device's names are seen where it is; null: everywhere. */
+export function viewsOfName(state: State, holder: DnsName): readonly string[] | null {
+  if (holder.device === null) return holder.views;
+  const device = tableGet(state.devices, holder.device);
+  return device === undefined ? [] : [viewIdOf(device)];
+}
+
+/** The addresses of a device at its own name, unless somebody put addresses or an alias there. */
+export function ownRecords(state: State, device: Device, there: readonly { type: string }[]): DnsServedRecord[] {
+  if (there.some(({ type }) => isAddressType(type) || type === "CNAME")) return [];
+  return addressesOfDevice(state, device).map((value) => {
+    return { type: value.includes(":") ? "AAAA" : "A", ttl: OWN_TTL, value };
+  });
 }
 
 /** What a zone of ours is seen by; undefined where a name is none's apex, null where all see it. */

@@ -1,9 +1,8 @@
+import { suffixesOf } from "../../lib/domain-name.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import type { Deadlines } from "../../reducers/decide/command.ts";
-import { suffixesOf } from "../../reducers/decide/dns-scope.ts";
 import { recordWithId } from "../../reducers/dns-record.ts";
-import { ownName, viewIdOf, zoneViews } from "../../reducers/dns-view.ts";
-import { byItself, viewsOfHolder } from "../../reducers/select/dns-rows.ts";
+import { ownName, ownRecords, viewIdOf, viewsOfName, zoneViews } from "../../reducers/dns-view.ts";
 import type { Device, DnsName, DnsRecord, State } from "../../reducers/state.ts";
 import type { RecordRow } from "../schemas/dns.ts";
 import { isoTimeOrNull } from "../../lib/iso-time.ts";
@@ -25,7 +24,7 @@ function recordRow({ state, deadlines }: RecordContext, holder: DnsName, record:
     source: holder.device === null ? "manual" : "update",
     device: device === undefined ? null : { id: device.id, name: device.name },
     expiresAt: isoTimeOrNull(expiresAt === null ? null : (deadlines.recordDeadline(id) ?? expiresAt)),
-    views: viewsCopy(viewsOfHolder(state, holder)),
+    views: viewsCopy(viewsOfName(state, holder)),
     outside: !isInZone(state, holder.name),
     managedBy,
     revision: record.revision,
@@ -41,7 +40,7 @@ const viewsCopy = (views: readonly string[] | null): string[] | null => (views =
 function ownRows(state: State, device: Device): RecordRow[] {
   const name = ownName(state, device);
   if (name === null) return [];
-  return byItself(state, device, tableGet(state.names, name)?.records ?? []).map(({ type, ttl, value }) => ({
+  return ownRecords(state, device, tableGet(state.names, name)?.records ?? []).map(({ type, ttl, value }) => ({
     id: `${device.id}.${type}`,
     name,
     type,

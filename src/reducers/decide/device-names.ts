@@ -1,11 +1,12 @@
 import { tableGet } from "../../lib/table.ts";
 import type { DeviceAdded } from "../../events/device.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
+import { isWithin } from "../../lib/domain-name.ts";
 import { namesOfDevice } from "../dns-record.ts";
 import { ownName, viewOf, zoneViews } from "../dns-view.ts";
 import type { Device, State } from "../state.ts";
 import type { Refusal } from "./command.ts";
-import { isWithin, outOfScope } from "./dns-scope.ts";
+import { outOfScope } from "./dns-scope.ts";
 
 /** All that a device published ends. */
 export function removedNames(state: State, device: Device, reason: "device" | "right"): PortreeveEvent[] {

@@ -1,8 +1,7 @@
 import { type DnsUpdate, type Prerequisite, valueKey } from "../../lib/dns-record.ts";
 import { tableGet } from "../../lib/table.ts";
 import { apexRecords } from "../../lib/zone-apex.ts";
-import { deviceOfName, type View, viewOf, zoneViews } from "../dns-view.ts";
-import { byItself, viewsOfHolder } from "../select/dns-rows.ts";
+import { deviceOfName, ownRecords, type View, viewOf, viewsOfName, zoneViews } from "../dns-view.ts";
 import type { State } from "../state.ts";
 import type { Refusal } from "./command.ts";
 
@@ -15,10 +14,10 @@ export const isApexIn = (state: State, view: View, name: string): boolean => {
 /** What is at a name, as the sender's view has it. No wildcard and no alias is followed (RFC 2136 §2.4, §3.2). */
 function seenAt(state: State, view: View, name: string): Seen {
   const holder = tableGet(state.names, name);
-  const views = holder === undefined ? [] : viewsOfHolder(state, holder);
+  const views = holder === undefined ? [] : viewsOfName(state, holder);
   const records = holder !== undefined && (views === null || views.includes(view.id)) ? holder.records : [];
   const device = deviceOfName(state, name);
-  const own = device !== undefined && viewOf(state, device)?.id === view.id ? byItself(state, device, records) : [];
+  const own = device !== undefined && viewOf(state, device)?.id === view.id ? ownRecords(state, device, records) : [];
   const apex = isApexIn(state, view, name) ? apexRecords(name, state.dnsRevision) : [];
   return [...records, ...own, ...apex];
 }

@@ -1,3 +1,4 @@
+import { isWithin, suffixesOf } from "../../lib/domain-name.ts";
 import { isReverseName, reverseName } from "../../lib/reverse-name.ts";
 import { tableGet } from "../../lib/table.ts";
 import { addressesOfDevice, deviceOfName, ownName, type View, zoneViews } from "../dns-view.ts";
@@ -6,21 +7,6 @@ import type { Refusal } from "./command.ts";
 
 /** Last labels that resolvers answer by themselves (RFC 6761, RFC 7686, RFC 9476, RFC 9462): a name there is heard by nobody. */
 const SPECIAL = /(?:^|\.)(?:localhost|invalid|onion|alt|resolver\.arpa)$/;
-
-/** A name and those above it, without the root. */
-export function* suffixesOf(name: string): Generator<string> {
-  // An escaped dot is within a label.
-  for (let rest = name; ; ) {
-    yield rest;
-    const dot = /(?<!\\)\./.exec(rest)?.index;
-    if (dot === undefined) return;
-    rest = rest.slice(dot + 1);
-  }
-}
-
-/** By whole labels: `a\\.example` is a label of its own, and nothing of `example`. */
-export const isWithin = (name: string, zone: string): boolean =>
-  name === zone || (name.endsWith(`.${zone}`) && [...suffixesOf(name)].includes(zone));
 
 /**
  * Why a device may not publish a name (D3 of the product's features); null: it may. What is nobody's is whose comes

@@ -1,15 +1,15 @@
 import { type DnsUpdated, TTL_MAX } from "../../events/dns.ts";
 import { event } from "../../events/index.ts";
 import { type DnsUpdate, isAddressType, type RecordChange } from "../../lib/dns-record.ts";
+import { isWithin } from "../../lib/domain-name.ts";
 import { tableGet } from "../../lib/table.ts";
 import { namesOfDevice } from "../dns-record.ts";
-import { deviceOfName, type View, viewOf, zoneViews } from "../dns-view.ts";
-import { byItself } from "../select/dns-rows.ts";
+import { deviceOfName, ownRecords, type View, viewOf, zoneViews } from "../dns-view.ts";
 import { type Device, type State, usageKey } from "../state.ts";
 import { tokensOf } from "../usage.ts";
 import type { Decision, Refusal, Renewal, SubmissionOf } from "./command.ts";
 import { isApexIn, unmet } from "./dns-prerequisite.ts";
-import { isWithin, outOfScope, withoutRight } from "./dns-scope.ts";
+import { outOfScope, withoutRight } from "./dns-scope.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { changed, type DraftRecord, type Fixed } from "./rrset-change.ts";
@@ -138,7 +138,7 @@ function withinLimits(change: RecordChange): RecordChange {
 
 function fixedAt(state: State, view: View, name: string): Fixed {
   const device = deviceOfName(state, name);
-  const types = device === undefined ? [] : byItself(state, device, []).map(({ type }) => type);
+  const types = device === undefined ? [] : ownRecords(state, device, []).map(({ type }) => type);
   return { apex: isApexIn(state, view, name), types };
 }
 

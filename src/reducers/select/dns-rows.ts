@@ -1,4 +1,3 @@
-import { isAddressType } from "../../lib/dns-record.ts";
 import type { DnsRow, DnsServedRecord, DnsUpstreams } from "../../lib/dns-row.ts";
 import { formatIpv4 } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6 } from "../../lib/ipv6.ts";
@@ -9,12 +8,15 @@ import {
   addressesOfDevice,
   deviceOfName,
   fixedZones,
+  OWN_TTL,
   ownName,
+  ownRecords,
   type View,
   viewAt,
   viewIdOf,
   viewOf,
   viewsOf,
+  viewsOfName,
   viewWithId,
   zoneViews,
 } from "../dns-view.ts";
@@ -24,9 +26,6 @@ import type { Device, DnsName, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 
 type Row = Desired<DnsRow>;
-
-/** Of what a device is called by itself: short, as it may get another address. */
-const OWN_TTL = 60;
 
 /** Names of one address among which an operator's is looked for. */
 const LOOKED_AT_MAX = 64;
@@ -125,7 +124,7 @@ class DnsTable implements DesiredTable<DnsRow> {
     const records: DnsServedRecord[] = (holder?.records ?? []).map(({ type, ttl, value }) => ({ type, ttl, value }));
     const owners = holder === undefined ? [] : [holder.device ?? "operator"];
     const revisions = [holder?.revision ?? 0];
-    let views: readonly string[] | null = holder === undefined ? [] : viewsOfHolder(state, holder);
+    let views: readonly string[] | null = holder === undefined ? [] : viewsOfName(state, holder);
     const add = (more: readonly DnsServedRecord[], from: { id: string; revision: number; view: string }): void => {
       if (more.length === 0) return;
       records.push(...more);
@@ -133,7 +132,7 @@ class DnsTable implements DesiredTable<DnsRow> {
       revisions.push(from.revision);
       views = views === null ? null : [...new Set([...views, from.view])].sort();
     };
-    if (own !== undefined) add(byItself(state, own, records), { ...own, view: viewIdOf(own) });
+    if (own !== undefined) add(ownRecords(state, own, records), { ...own, view: viewIdOf(own) });
     const pointer = records.length === 0 ? this.#pointer(name) : null;
     if (pointer !== null) {
       const record = { type: "PTR", ttl: OWN_TTL, value: pointer.to };
@@ -161,7 +160,7 @@ class DnsTable implements DesiredTable<DnsRow> {
     const holders = names.map((each) => tableGet(state.names, each) as DnsName);
     const holder = holders.find((each) => each.device === null) ?? holders[0];
     if (holder === undefined || holder.name.startsWith("*")) return null;
-    const views = viewsOfHolder(state, holder);
+    const views = viewsOfName(state, holder);
     return { to: holder.name, views, owner: holder.device ?? "operator", revision: holder.revision };
   }
 
@@ -206,21 +205,6 @@ class DnsTable implements DesiredTable<DnsRow> {
     const serial = this.#state.dnsRevision;
     return { key: "serial", spec: { kind: "serial", serial }, owners: ["settings"], revision: serial };
   }
-}
-
-/** A device's names are seen where it is; null: everywhere. */
-export function viewsOfHolder(state: State, holder: DnsName): readonly string[] | null {
-  if (holder.device === null) return holder.views;
-  const device = tableGet(state.devices, holder.device);
-  return device === undefined ? [] : [viewIdOf(device)];
-}
-
-/** The addresses of a device at its own name, unless somebody put addresses or an alias there. */
-export function byItself(state: State, device: Device, there: readonly { type: string }[]): DnsServedRecord[] {
-  if (there.some(({ type }) => isAddressType(type) || type === "CNAME")) return [];
-  return addressesOfDevice(state, device).map((value) => {
-    return { type: value.includes(":") ? "AAAA" : "A", ttl: OWN_TTL, value };
-  });
 }
 
 function deviceWithAddress(state: State, view: View, address: string): Device | undefined {

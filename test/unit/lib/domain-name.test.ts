@@ -6,6 +6,7 @@ import {
   formatName,
   isAtOrBelow,
   isWildcard,
+  isWithin,
   labelsOf,
   NAME_OCTETS_MAX,
   type NameKey,
@@ -14,6 +15,7 @@ import {
   parentOf,
   parseName,
   ROOT,
+  suffixesOf,
   wildcardOf,
 } from "../../../src/lib/domain-name.ts";
 
@@ -52,6 +54,23 @@ describe("a domain name", () => {
     expect(labelsOf(name("a\\.b.c\\\\d").wire)).toEqual(["a.b", "c\\d"]);
     expect(formatName(name("a\\.b\\000\\032\\@.c"))).toBe("a\\.b\\000\\032\\@.c");
     expect(labelsOf(name("a\\ b").wire)).toEqual(["a b"]);
+  });
+
+  it("[dns W8] as text is below the same names as its octets are", () => {
+    fc.assert(
+      fc.property(anyName, anyName, ({ key: one }, { key: other }) => {
+        const above: string[] = [];
+        for (let at: NameKey | null = one; at !== null && at !== ROOT.key; at = parentOf(at))
+          above.push(formatName(at));
+        expect([...suffixesOf(formatName(one))]).toEqual(one === ROOT.key ? ["."] : above);
+        for (const zone of [other, ...above.map(key)].filter((each) => each !== ROOT.key)) {
+          expect(isWithin(formatName(one), formatName(zone))).toBe(isAtOrBelow(one, zone));
+        }
+      }),
+      { seed: SEED, numRuns: 300 },
+    );
+    expect(isWithin("a\\.example", "example")).toBe(false);
+    expect(isWithin("a\\\\.example", "example")).toBe(true);
   });
 
   it.each(["", "..", ".a", "a..b", "a\\", "a\\25", "a\\256", "a b", "a\tb", "bücher.example", "a\\\n", "a".repeat(64)])(
