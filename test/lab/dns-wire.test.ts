@@ -9,7 +9,7 @@ import { decodeMessage } from "../../src/protocols/dns/decode.ts";
 import { encodeMessage } from "../../src/protocols/dns/encode.ts";
 import type { DnsRecord, Message, OpenMessage } from "../../src/protocols/dns/message.ts";
 import { recordFromText, recordText } from "../../src/protocols/dns/rdata/index.ts";
-import { signRequest, type TsigKey, tsigKey, type Verdict, verifyResponse } from "../../src/protocols/dns/tsig.ts";
+import { signRequest, type TsigKey, tsigKey, type Verification, verifyResponse } from "../../src/protocols/dns/tsig.ts";
 import { keyTexts } from "../../src/protocols/dns/tsig-key.ts";
 import { verifyStream } from "../../src/protocols/dns/tsig-stream.ts";
 import { Driver } from "./driver.ts";
@@ -82,7 +82,7 @@ describe.skipIf(missing !== null)("TSIG and messages, with programs that share n
   async function ask(
     message: Message,
     { key = ours, at = now(), octets = 32 } = {},
-  ): Promise<OpenMessage & { verdict: Verdict }> {
+  ): Promise<OpenMessage & { verdict: Verification }> {
     const cut: TsigKey = { name: key.name, mac: (data) => key.mac(data).slice(0, octets) };
     const asked = signRequest(encodeMessage(message), cut, at);
     const [answer = ""] = await peer.askUdp(NAMED_PORT, toHex(asked.bytes));

@@ -5,7 +5,7 @@ import { encodeMessage } from "../../protocols/dns/encode.ts";
 import type { DnsRecord, Message } from "../../protocols/dns/message.ts";
 import { recordText } from "../../protocols/dns/rdata/index.ts";
 import { answerFrom } from "./authority.ts";
-import type { Decision } from "./forwarder/resolution.ts";
+import type { Resolution } from "./forwarder/resolution.ts";
 import type { Forwarding } from "./forwarding.ts";
 import type { Explanation } from "./messages.ts";
 import type { View } from "./views.ts";
@@ -32,16 +32,16 @@ export async function explain(
     const common = { view: view.view, decision: "zone", why, zone, durationMs: durationMs() } as const;
     return { ...common, rcode: rcodeName(rcode), answers: texts(answers) };
   }
-  let decision: Decision | null = null;
+  let resolution: Resolution | null = null;
   const target = answered?.outside ?? name;
   const query = encodeMessage({ ...QUERY, questions: [{ ...question, name: target }] });
   const client = { listener: { view: view.view }, address: "ask", transport: "tcp" as const };
   const bytes = await forwarding.forward(query, client, (made) => {
-    decision = made;
+    resolution = made;
   });
   if (bytes === null) return failed("too many queries are under way");
   const reply = decodeMessage(bytes).message;
-  const { kind, why } = wordsOf(decision);
+  const { kind, why } = wordsOf(resolution);
   const zone = answered === null ? null : formatName(answered.apex);
   const leads = answered === null ? "" : `an alias of ours leads to ${formatName(target)}; `;
   const answers = texts([...(answered?.answers ?? []), ...reply.answers]);
@@ -71,27 +71,27 @@ const NOTHING = { decision: "failed", zone: null, rcode: "SERVFAIL", answers: []
 
 const texts = (records: readonly DnsRecord[]): Explanation["answers"] => records.map(recordText);
 
-function wordsOf(decision: Decision | null): { kind: Explanation["decision"]; why: string } {
-  switch (decision?.kind) {
+function wordsOf(resolution: Resolution | null): { kind: Explanation["decision"]; why: string } {
+  switch (resolution?.kind) {
     case undefined:
       return { kind: "failed", why: "nothing is known of it" };
     case "local":
-      return { kind: "local", why: decision.why };
+      return { kind: "local", why: resolution.why };
     case "refused":
-      return { kind: "blocked", why: decision.why };
+      return { kind: "blocked", why: resolution.why };
     case "cached":
       return {
         kind: "cached",
-        why: `remembered for ${decision.ageSeconds} s${decision.stale ? ", and out of date" : ""}`,
+        why: `remembered for ${resolution.ageSeconds} s${resolution.stale ? ", and out of date" : ""}`,
       };
     case "forwarded":
-      return { kind: "forwarded", why: `${decision.upstream} answered in ${Math.round(decision.ms)} ms` };
+      return { kind: "forwarded", why: `${resolution.upstream} answered in ${Math.round(resolution.ms)} ms` };
     case "blocked":
       return {
         kind: "blocked",
-        why: `${decision.upstream} answered with ${decision.address}, an address of a private network, for a public name (dns.rebinding.allow takes the name's domain)`,
+        why: `${resolution.upstream} answered with ${resolution.address}, an address of a private network, for a public name (dns.rebinding.allow takes the name's domain)`,
       };
     case "failed":
-      return { kind: "failed", why: decision.reasons.join("; ") };
+      return { kind: "failed", why: resolution.reasons.join("; ") };
   }
 }

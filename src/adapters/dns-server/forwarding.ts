@@ -4,7 +4,7 @@ import { encodeMessage } from "../../protocols/dns/encode.ts";
 import { DnsDecodeError } from "../../protocols/dns/error.ts";
 import type { DnsRecord, Message, Question } from "../../protocols/dns/message.ts";
 import type { Forwarder } from "./forwarder/forwarder.ts";
-import type { Decision } from "./forwarder/resolution.ts";
+import type { Resolution } from "./forwarder/resolution.ts";
 import type { Tally } from "./tally.ts";
 
 /** Queries that one client, and all, may have under way: a pulse of more is answered SERVFAIL at once. */
@@ -41,7 +41,7 @@ export class Forwarding {
   async forward(
     bytes: Uint8Array,
     { listener: { view }, address, transport }: Sender,
-    onDecision?: (decision: Decision) => void,
+    onResolved?: (resolution: Resolution) => void,
   ): Promise<Uint8Array | null> {
     const who = `${view} ${address}`;
     const open = this.#underWay.get(who) ?? 0;
@@ -54,9 +54,9 @@ export class Forwarding {
     try {
       return await this.#forwarder.resolve(bytes, view, {
         transport,
-        onDecision: (decision) => {
-          this.#tally.count(transport, decision.kind);
-          onDecision?.(decision);
+        onResolved: (resolution) => {
+          this.#tally.count(transport, resolution.kind);
+          onResolved?.(resolution);
         },
       });
     } finally {

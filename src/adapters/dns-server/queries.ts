@@ -9,7 +9,7 @@ import { transferReplies } from "./transfer.ts";
 import type { ZoneData } from "./zone-data.ts";
 
 /** What a question led to, and whether the same octets lead to the same answer until something changes. */
-export interface Outcome {
+export interface QueryReply {
   readonly reply: Reply | Promise<Reply>;
   readonly remember: "answer" | "forward" | null;
 }
@@ -26,7 +26,7 @@ export class Queries {
     this.#tally = tally;
   }
 
-  answer(asked: Asked): Outcome {
+  answer(asked: Asked): QueryReply {
     const { request, view, client } = asked;
     const [question] = request.questions;
     // RFC 9619: a query has one question.
@@ -46,14 +46,14 @@ export class Queries {
     return { reply: finish(asked, { ...answered, authoritative: true }), remember: "answer" };
   }
 
-  #error(asked: Asked, rcode: number, result: "malformed" | "refused"): Outcome {
+  #error(asked: Asked, rcode: number, result: "malformed" | "refused"): QueryReply {
     this.#tally.count(asked.client.transport, result);
     return { reply: finish(asked, { rcode }), remember: null };
   }
 
-  #transfer(asked: Asked, question: Question): Outcome {
+  #transfer(asked: Asked, question: Question): QueryReply {
     const { client, signing } = asked;
-    const refuse = (why: string): Outcome => {
+    const refuse = (why: string): QueryReply => {
       this.#tally.count(client.transport, "refused");
       return {
         reply: finish(asked, { rcode: RCODE.REFUSED, options: [extendedError(EXTENDED_ERROR.PROHIBITED, why)] }),

@@ -2,12 +2,12 @@ import type { DnsRecord } from "../../protocols/dns/message.ts";
 import { type DomainName, isAtOrBelow, type NameKey, parentOf } from "../../lib/domain-name.ts";
 
 /** The views that see something; null: all of them. */
-export type Views = readonly string[] | null;
+export type SeenBy = readonly string[] | null;
 
 /** What is published at one name: it has one owner, so it is seen in the same views as a whole. */
 export interface PublishedName {
   readonly name: DomainName;
-  readonly views: Views;
+  readonly views: SeenBy;
   /** By type; never empty. */
   readonly sets: ReadonlyMap<number, readonly DnsRecord[]>;
 }
@@ -27,7 +27,7 @@ interface Node {
  */
 export class ZoneData {
   readonly #nodes = new Map<NameKey, Node>();
-  readonly #apexes = new Map<NameKey, Views>();
+  readonly #apexes = new Map<NameKey, SeenBy>();
   #serial = 1;
   #version = 0;
 
@@ -64,7 +64,7 @@ export class ZoneData {
     this.#version += 1;
   }
 
-  setZone(apex: NameKey, views: Views): void {
+  setZone(apex: NameKey, views: SeenBy): void {
     this.#apexes.set(apex, views);
     this.#version += 1;
   }
@@ -111,7 +111,7 @@ export class ZoneData {
     return node;
   }
 
-  #count(key: NameKey, views: Views, change: 1 | -1): void {
+  #count(key: NameKey, views: SeenBy, change: 1 | -1): void {
     for (let at = parentOf(key); at !== null; at = parentOf(at)) {
       const node = this.#node(at);
       for (const view of views ?? [EVERY_VIEW]) {
@@ -128,6 +128,6 @@ export class ZoneData {
   }
 }
 
-function sees(views: Views, view: string): boolean {
+function sees(views: SeenBy, view: string): boolean {
   return views === null || views.includes(view);
 }

@@ -1,5 +1,5 @@
 import type { TsigRecord } from "./message.ts";
-import { keyNamed, plainFields, sign, type TsigKey, type Verdict, type Verified, verify } from "./tsig.ts";
+import { keyNamed, plainFields, sign, type TsigKey, type Verification, type Verified, verify } from "./tsig.ts";
 import { macBefore } from "./tsig-octets.ts";
 
 /** RFC 8945 §5.3.1: messages of a stream that may come unsigned before one is signed. */
@@ -20,7 +20,7 @@ export function signStream(request: Verified): (bytes: Uint8Array, nowSeconds: n
 export function verifyStream(request: {
   readonly key: TsigKey;
   readonly mac: Uint8Array;
-}): (bytes: Uint8Array, record: TsigRecord | null, nowSeconds: number) => Verdict | "too-many-unsigned" {
+}): (bytes: Uint8Array, record: TsigRecord | null, nowSeconds: number) => Verification | "too-many-unsigned" {
   let before = macBefore(request.mac);
   let unsigned = 0;
   let first = true;

@@ -52,7 +52,7 @@ export interface Failed {
 }
 
 /** There is no default: whoever has one of these has looked at it (CVE-2026-35579 was a state that meant "no error" unless told otherwise). */
-export type Verdict = { readonly kind: "unsigned" } | Verified | Failed;
+export type Verification = { readonly kind: "unsigned" } | Verified | Failed;
 
 /**
  * RFC 8945 §5.2, in its order: key, MAC, time, truncation. `bytes` are as they came; `keyFor` gives the key that this sender
@@ -63,7 +63,7 @@ export function verifyRequest(
   record: TsigRecord | null,
   keyFor: (name: NameKey) => TsigKey | null,
   nowSeconds: number,
-): Verdict {
+): Verification {
   return verify(bytes, record, keyFor, nowSeconds, NOTHING);
 }
 
@@ -76,7 +76,7 @@ export function verify(
   nowSeconds: number,
   before: Uint8Array,
   variables: Variables = "all",
-): Verdict {
+): Verification {
   if (record === null) return { kind: "unsigned" };
   const failed = (error: Failed["error"], reason: string, key: TsigKey | null = null): Failed => {
     return { kind: "failed", error, reason, record, key };
@@ -174,7 +174,7 @@ export function verifyResponse(
   record: TsigRecord | null,
   request: { readonly key: TsigKey; readonly mac: Uint8Array },
   nowSeconds: number,
-): Verdict {
+): Verification {
   return verify(bytes, record, keyNamed(request.key), nowSeconds, macBefore(request.mac));
 }
 

@@ -2,7 +2,7 @@ import { isAtOrBelow, type NameKey } from "../../../lib/domain-name.ts";
 import { RCODE, rcodeName, TYPE } from "../../../protocols/dns/constants.ts";
 import { FLAG, type MessageSkim, nameKeyAt, rcodeOf, type RecordSkim, uint32 } from "../../../protocols/dns/skim.ts";
 import { chainOf, tidied } from "./alias-chain.ts";
-import type { Question } from "./upstream-query.ts";
+import type { UpstreamQuestion } from "./upstream-query.ts";
 
 /** What is kept of an upstream's answer, and given to whoever asks the same. */
 export interface Answer {
@@ -40,7 +40,7 @@ export interface Received {
  * Only what belongs to the question is kept: the records of its name and of the aliases it leads to, and for "there is
  * none" the SOA that says for how long. The rest is at the end, so it is cut off: compression points backwards.
  */
-export function digest(received: Received, question: Question, isTidied = false): Digest {
+export function digest(received: Received, question: UpstreamQuestion, isTidied = false): Digest {
   const { bytes, skim } = received;
   const rcode = rcodeOf(skim.flags) | ((skim.edns?.rcodeHigh ?? 0) << 4);
   if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN && rcode !== RCODE.YXDOMAIN) {

@@ -10,8 +10,8 @@ import { type Failure, failureOf, NOT_SERVED, refusalOf, TOO_MANY, WENT_IN_A_CIR
 import { FailureCache } from "./failure-cache.ts";
 import { localReply, minimalReply } from "./local-reply.ts";
 import { flagsKey, nameKeyOf, nameOfKey, questionKey } from "./question-key.ts";
-import { type Asked, bareReply, formatErrorReply, replyWith } from "./reply.ts";
-import { type Decision, DecisionCounters, type ForwarderCounters, type ResolveHow } from "./resolution.ts";
+import { type ClientQuery, bareReply, formatErrorReply, replyWith } from "./reply.ts";
+import { type Resolution, ResolutionCounters, type ForwarderCounters, type ResolveHow } from "./resolution.ts";
 import { localAnswer } from "./special-names.ts";
 import { SystemUpstreams } from "./system-upstreams.ts";
 import {
@@ -23,7 +23,7 @@ import {
   type ViewUpstreams,
 } from "./upstream-groups.ts";
 import type { HealthStatus } from "./upstream-health.ts";
-import type { Question } from "./upstream-query.ts";
+import type { UpstreamQuestion } from "./upstream-query.ts";
 import { race, type RaceResult } from "./upstream-race.ts";
 
 export interface ForwarderOptions {
@@ -70,18 +70,18 @@ const UNDER_WAY_OF_GROUP_MAX = 300;
 const WAITING_MAX = 200;
 
 interface UnderWay {
-  readonly question: Question;
+  readonly question: UpstreamQuestion;
   readonly result: Promise<RaceResult>;
   readonly group: UpstreamGroup;
   waiting: number;
 }
 
 /** One query, on its way to an answer. */
-interface Errand extends Asked {
+interface Errand extends ClientQuery {
   readonly key: string;
   readonly name: NameKey;
   readonly group: UpstreamGroup;
-  readonly decide: (decision: Decision) => void;
+  readonly resolved: (resolution: Resolution) => void;
 }
 
 export function createForwarder(options: ForwarderOptions): Forwarder {
@@ -94,7 +94,7 @@ export class Forwarder {
   readonly #log: (message: string) => void;
   readonly #cache: AnswerCache;
   readonly #failures: FailureCache;
-  readonly #counters = new DecisionCounters();
+  readonly #counters = new ResolutionCounters();
   readonly #groups: UpstreamGroups;
   readonly #system: SystemUpstreams;
   readonly #underWay = new Map<string, UnderWay>();
@@ -130,7 +130,7 @@ export class Forwarder {
     const skim = skimQuery(query);
     if (skim === null || (skim.flags & FLAG.QR) !== 0)
       return Promise.resolve(formatErrorReply(query) ?? new Uint8Array());
-    const asked: Asked = { query, skim, transport: how.transport };
+    const asked: ClientQuery = { query, skim, transport: how.transport };
     try {
       const reply = this.#reply(asked, view, how);
       return reply instanceof Promise
@@ -166,34 +166,34 @@ export class Forwarder {
     this.#plans = new Map(views.map(({ id }, index) => [id, plans[index] as UpstreamPlan]));
   }
 
-  #broken(asked: Asked, cause: unknown): Uint8Array {
+  #broken(asked: ClientQuery, cause: unknown): Uint8Array {
     this.#log(`a query was not answered, for a fault of ours: ${String((cause as Error).stack ?? cause)}`);
     return bareReply(asked, RCODE.SERVFAIL, null);
   }
 
-  #reply(asked: Asked, view: string, { onDecision }: ResolveHow): Uint8Array | Promise<Uint8Array> {
-    const decide = (decision: Decision): void => {
-      this.#counters.note(decision);
-      onDecision?.(decision);
+  #reply(asked: ClientQuery, view: string, { onResolved }: ResolveHow): Uint8Array | Promise<Uint8Array> {
+    const resolved = (resolution: Resolution): void => {
+      this.#counters.note(resolution);
+      onResolved?.(resolution);
     };
     const plan = this.#plans.get(view);
     const refusal = refusalOf(asked) ?? (plan === undefined ? NOT_SERVED : null);
-    if (refusal !== null || plan === undefined) return fail({ ...asked, decide }, refusal ?? NOT_SERVED);
+    if (refusal !== null || plan === undefined) return fail({ ...asked, resolved }, refusal ?? NOT_SERVED);
     const { query, skim } = asked;
     const question = questionKey(query, skim);
     if (skim.type === TYPE.ANY && asked.transport === "udp") {
-      decide({ kind: "local", why: "ANY by UDP has a minimal answer (RFC 8482)" });
+      resolved({ kind: "local", why: "ANY by UDP has a minimal answer (RFC 8482)" });
       return replyWith(minimalReply(query.subarray(HEADER_OCTETS, skim.questionEnd)), asked, FRESH);
     }
     const group = groupFor(plan, nameOfKey(question));
     const key = group.id + flagsKey(skim) + question;
-    const errand: Errand = { query, skim, transport: asked.transport, key, name: nameOfKey(question), group, decide };
+    const errand: Errand = { query, skim, transport: asked.transport, key, name: nameOfKey(question), group, resolved };
     const now = this.#clock.now();
     const held = this.#held(key, now);
     if (held !== undefined && now < held.freshUntil) return this.#fromCache(errand, held, now);
     const local = group.conditional ? null : localAnswer(errand.name, skim.type);
     if (local !== null) {
-      decide({ kind: "local", why: "a name that is never forwarded" });
+      resolved({ kind: "local", why: "a name that is never forwarded" });
       return replyWith(localReply(local, query.subarray(HEADER_OCTETS, skim.questionEnd)), asked, FRESH);
     }
     return this.#forward(errand, held !== undefined && now < held.staleUntil ? held : null, now);
@@ -213,7 +213,7 @@ export class Forwarder {
     if (held.freshUntil - now <= lifetime * PREFETCH.share && lifetime >= PREFETCH.lifetimeMinMs)
       this.#prefetch(errand, held, now);
     const age = Math.floor((now - held.storedAt) / 1000);
-    errand.decide({ kind: "cached", ageSeconds: age, stale: false });
+    errand.resolved({ kind: "cached", ageSeconds: age, stale: false });
     return replyWith(held.answer, errand, { age, ttl: null, error: null });
   }
 
@@ -256,7 +256,7 @@ export class Forwarder {
     underWay.waiting -= 1;
     if (result?.kind === "answer") {
       const { upstream, ms } = result;
-      errand.decide({ kind: "forwarded", upstream, ms, shared });
+      errand.resolved({ kind: "forwarded", upstream, ms, shared });
       return replyWith(result.answer, errand, FRESH);
     }
     if (stale !== null && result?.kind !== "blocked") {
@@ -279,14 +279,14 @@ export class Forwarder {
 
   #stale(errand: Errand, stale: CachedAnswer, now: number): Uint8Array {
     stale.used = true;
-    errand.decide({ kind: "cached", ageSeconds: Math.floor((now - stale.storedAt) / 1000), stale: true });
+    errand.resolved({ kind: "cached", ageSeconds: Math.floor((now - stale.storedAt) / 1000), stale: true });
     const isNone = stale.answer.rcode === RCODE.NXDOMAIN;
     const code = isNone ? EXTENDED_ERROR.STALE_NXDOMAIN_ANSWER : EXTENDED_ERROR.STALE_ANSWER;
     return replyWith(stale.answer, errand, { age: 0, ttl: STALE.ttl, error: { code, text: "no upstream answers" } });
   }
 
   #start({ key, name, query, skim, group }: Errand): UnderWay {
-    const question: Question = {
+    const question: UpstreamQuestion = {
       octets: new Uint8Array(query.subarray(HEADER_OCTETS, skim.questionEnd)),
       type: skim.type,
       recursionDesired: (skim.flags & FLAG.RD) !== 0,
@@ -327,8 +327,11 @@ export class Forwarder {
   }
 }
 
-function fail({ decide, ...asked }: Asked & Pick<Errand, "decide">, { decision, rcode, error }: Failure): Uint8Array {
-  decide(decision);
+function fail(
+  { resolved, ...asked }: ClientQuery & Pick<Errand, "resolved">,
+  { resolution, rcode, error }: Failure,
+): Uint8Array {
+  resolved(resolution);
   return bareReply(asked, rcode, error);
 }
 

@@ -19,7 +19,7 @@ export interface ExtendedError {
   readonly text: string;
 }
 
-export interface Asked {
+export interface ClientQuery {
   readonly query: Uint8Array;
   readonly skim: QuerySkim;
   readonly transport: "udp" | "tcp";
@@ -34,13 +34,13 @@ export interface ReplyForm {
 }
 
 /** What the client takes: RFC 6891 §6.2.5, and no more than crosses every path in one piece (RFC 9715). */
-export function octetsMax({ skim, transport }: Asked): number {
+export function octetsMax({ skim, transport }: ClientQuery): number {
   if (transport === "tcp") return MESSAGE_OCTETS_MAX;
   return Math.min(Math.max(skim.edns?.udpOctets ?? 0, UDP_OCTETS_MIN), UDP_OCTETS_MAX);
 }
 
 /** The answer's octets with this client's ID, flags and spelling of the name, and the time that passed. */
-export function replyWith(answer: Answer, asked: Asked, { age, ttl, error }: ReplyForm): Uint8Array {
+export function replyWith(answer: Answer, asked: ClientQuery, { age, ttl, error }: ReplyForm): Uint8Array {
   const { query, skim } = asked;
   const { body, ttlsAt } = answer;
   const option = errorOption(error);
@@ -63,7 +63,7 @@ export function replyWith(answer: Answer, asked: Asked, { age, ttl, error }: Rep
 }
 
 /** Header and question only: errors, and what is too long for a datagram. */
-export function bareReply(asked: Asked, rcode: number, error: ExtendedError | null, more = 0): Uint8Array {
+export function bareReply(asked: ClientQuery, rcode: number, error: ExtendedError | null, more = 0): Uint8Array {
   const { query, skim } = asked;
   const option = errorOption(error);
   const room = optOctets(asked, option);
@@ -92,13 +92,19 @@ function errorOption(error: ExtendedError | null): EdnsOption | null {
   return error === null ? null : extendedError(error.code, error.text);
 }
 
-function optOctets({ skim }: Asked, option: EdnsOption | null): number {
+function optOctets({ skim }: ClientQuery, option: EdnsOption | null): number {
   if (skim.edns === null) return 0;
   return RECORD_OCTETS_MIN + (option === null ? 0 : 4 + option.data.length);
 }
 
 /** The last record, and the only one among the additional. */
-function writeOpt(reply: Buffer, at: number, { skim }: Asked, rcodeHigh: number, option: EdnsOption | null): void {
+function writeOpt(
+  reply: Buffer,
+  at: number,
+  { skim }: ClientQuery,
+  rcodeHigh: number,
+  option: EdnsOption | null,
+): void {
   reply.writeUInt16BE(1, 10);
   reply[at] = 0;
   reply.writeUInt16BE(TYPE.OPT, at + 1);

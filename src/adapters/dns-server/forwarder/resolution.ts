@@ -1,6 +1,6 @@
-/** How a query was answered: for `dns ask`, the query log, metrics. */
-export type Decision =
-  /** Never forwarded: the name is one of `special`, or the query is none for others. */
+/** How a query was answered: for `dns ask` and metrics. */
+export type Resolution =
+  /** Never forwarded: a special name, or a query that is none for others. */
   | { readonly kind: "local"; readonly why: string }
   | { readonly kind: "refused"; readonly why: string }
   | { readonly kind: "cached"; readonly ageSeconds: number; readonly stale: boolean }
@@ -11,7 +11,7 @@ export type Decision =
 export interface ResolveHow {
   readonly transport: "udp" | "tcp";
   /** Called once, before the reply is there. */
-  readonly onDecision?: ((decision: Decision) => void) | undefined;
+  readonly onResolved?: ((resolution: Resolution) => void) | undefined;
 }
 
 export interface ForwarderCounters {
@@ -25,17 +25,17 @@ export interface ForwarderCounters {
   readonly prefetched: number;
 }
 
-/** Counts decisions. */
-export class DecisionCounters {
+/** How many were answered how. */
+export class ResolutionCounters {
   readonly #counts = { local: 0, refused: 0, cached: 0, stale: 0, forwarded: 0, blocked: 0, failed: 0, prefetched: 0 };
 
   get counts(): ForwarderCounters {
     return { ...this.#counts };
   }
 
-  note(decision: Decision): void {
-    if (decision.kind === "cached" && decision.stale) this.#counts.stale += 1;
-    else this.#counts[decision.kind] += 1;
+  note(resolution: Resolution): void {
+    if (resolution.kind === "cached" && resolution.stale) this.#counts.stale += 1;
+    else this.#counts[resolution.kind] += 1;
   }
 
   prefetched(): void {

@@ -10,7 +10,7 @@ import { HttpsConnection } from "./https-connection.ts";
 import { StreamConnection } from "./stream-connection.ts";
 import { askByUdp } from "./udp-exchange.ts";
 import { UpstreamFault } from "./upstream-fault.ts";
-import { kinship, type Question, upstreamQuery } from "./upstream-query.ts";
+import { kinship, type UpstreamQuestion, upstreamQuery } from "./upstream-query.ts";
 import { UpstreamHealth } from "./upstream-health.ts";
 import { tlsOptions } from "./upstream-tls.ts";
 
@@ -45,7 +45,7 @@ export class UpstreamClient {
   }
 
   /** Rejects with an `UpstreamFault` only. How long is the caller's patience. */
-  async ask(question: Question, signal: AbortSignal): Promise<Received> {
+  async ask(question: UpstreamQuestion, signal: AbortSignal): Promise<Received> {
     const now = this.#tools.clock.now();
     const withEdns = now >= this.#noEdnsUntil;
     const received = await this.#askOnce(question, withEdns, signal);
@@ -61,7 +61,7 @@ export class UpstreamClient {
     this.#https?.close();
   }
 
-  async #askOnce(question: Question, edns: boolean, signal: AbortSignal): Promise<Received> {
+  async #askOnce(question: UpstreamQuestion, edns: boolean, signal: AbortSignal): Promise<Received> {
     if (this.server.kind === "https") return await this.#askHttps(question, edns, signal);
     if (this.server.kind === "tls") return await this.#askStream(question, edns, signal);
     const byUdp = await this.#askUdp(question, edns, signal);
@@ -71,7 +71,7 @@ export class UpstreamClient {
   }
 
   /** Null: it has to be asked by TCP. */
-  async #askUdp(question: Question, edns: boolean, signal: AbortSignal): Promise<Received | null> {
+  async #askUdp(question: UpstreamQuestion, edns: boolean, signal: AbortSignal): Promise<Received | null> {
     const mixedCase = this.#tools.clock.now() >= this.#noMixedCaseUntil;
     const query = upstreamQuery(question, { ...this.#form(edns), mixedCase });
     try {
@@ -87,7 +87,7 @@ export class UpstreamClient {
   }
 
   /** A connection that was good may be closed just as it is used: then there is one more try, on a new one. */
-  async #askStream(question: Question, edns: boolean, signal: AbortSignal): Promise<Received> {
+  async #askStream(question: UpstreamQuestion, edns: boolean, signal: AbortSignal): Promise<Received> {
     for (;;) {
       const stream = this.#openStream();
       const isProven = stream.proven;
@@ -123,7 +123,7 @@ export class UpstreamClient {
     return this.#stream;
   }
 
-  async #askHttps(question: Question, edns: boolean, signal: AbortSignal): Promise<Received> {
+  async #askHttps(question: UpstreamQuestion, edns: boolean, signal: AbortSignal): Promise<Received> {
     // RFC 8484 §4.1: 0, as HTTP tells answers apart.
     const query = upstreamQuery(question, { ...this.#form(edns), id: 0 });
     for (;;) {

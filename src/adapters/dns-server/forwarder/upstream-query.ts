@@ -10,7 +10,7 @@ import {
 import { FLAG, hasQuestionOctets, isSameQuestion, opcodeOf, rcodeOf, uint16 } from "../../../protocols/dns/skim.ts";
 
 /** What somebody wants to know: one of these is asked once, however many want it. */
-export interface Question {
+export interface UpstreamQuestion {
   /** Name, type and class, as a client wrote them. */
   readonly octets: Uint8Array;
   readonly type: number;
@@ -38,7 +38,7 @@ export interface UpstreamQuery {
 }
 
 /** A query of our own: nothing of a client's but its question and flags, no option of its OPT record (RFC 6891 §6.2.6). */
-export function upstreamQuery(question: Question, form: QueryForm): UpstreamQuery {
+export function upstreamQuery(question: UpstreamQuestion, form: QueryForm): UpstreamQuery {
   const end = HEADER_OCTETS + question.octets.length;
   const bytes = new Uint8Array(end + (form.edns ? RECORD_OCTETS_MIN : 0));
   const view = new DataView(bytes.buffer);

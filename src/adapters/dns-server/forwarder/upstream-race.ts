@@ -5,7 +5,7 @@ import type { AddressCheck } from "./address-check.ts";
 import { type Answer, digest, type Received } from "./digest.ts";
 import type { UpstreamClient } from "./upstream-client.ts";
 import { causeText, WITHDRAWN } from "./upstream-fault.ts";
-import type { Question } from "./upstream-query.ts";
+import type { UpstreamQuestion } from "./upstream-query.ts";
 
 /** A client asks again, or somebody else, after 5 s. */
 const DEADLINE_MS = 4500;
@@ -29,7 +29,11 @@ export interface RaceRules {
  * Asks upstreams one after the other, the next one as soon as one failed or was slow; who was asked may still answer. The
  * first good answer counts. Lies that can be told from the truth (a private address for a public name) are no good ones.
  */
-export function race(question: Question, upstreams: readonly UpstreamClient[], rules: RaceRules): Promise<RaceResult> {
+export function race(
+  question: UpstreamQuestion,
+  upstreams: readonly UpstreamClient[],
+  rules: RaceRules,
+): Promise<RaceResult> {
   return new Promise((resolve) => new Race(question, upstreams, rules, resolve).start());
 }
 
@@ -41,7 +45,7 @@ interface Runner {
 }
 
 class Race {
-  readonly #question: Question;
+  readonly #question: UpstreamQuestion;
   readonly #rules: RaceRules;
   readonly #resolve: (result: RaceResult) => void;
   readonly #order: UpstreamClient[];
@@ -57,7 +61,7 @@ class Race {
   readonly #heard = new Set<UpstreamClient>();
 
   constructor(
-    question: Question,
+    question: UpstreamQuestion,
     upstreams: readonly UpstreamClient[],
     rules: RaceRules,
     resolve: (result: RaceResult) => void,

@@ -81,9 +81,9 @@ export class Rig {
     this.views.setKeys({ kind: "keys", device: "d2", view: "home", sources: ["10.59.0.3"], keys: [] });
     this.views.setKeys({ kind: "keys", device: "d3", view: "lan:lan0", sources: ["192.168.1.9"], keys: [] });
     const tally = new Tally();
-    const resolve = (bytes: Uint8Array, _view: string, how: { onDecision?: ((made: never) => void) | undefined }) => {
+    const resolve = (bytes: Uint8Array, _view: string, how: { onResolved?: ((made: never) => void) | undefined }) => {
       this.forwarded.push(bytes);
-      how.onDecision?.({ kind: "forwarded" } as never);
+      how.onResolved?.({ kind: "forwarded" } as never);
       return this.forward(bytes);
     };
     const forwarding = new Forwarding({ resolve }, tally);

@@ -1,4 +1,4 @@
-import { ZoneData, type Views } from "../../../../src/adapters/dns-server/zone-data.ts";
+import { ZoneData, type SeenBy } from "../../../../src/adapters/dns-server/zone-data.ts";
 import { answerFrom, type Answered } from "../../../../src/adapters/dns-server/authority.ts";
 import { formatName, type DomainName, parseName } from "../../../../src/lib/domain-name.ts";
 import { CLASS, TYPE, typeName } from "../../../../src/protocols/dns/constants.ts";
@@ -37,7 +37,7 @@ function dataOf(type: string, value: string): RecordData {
 
 export type Published = Readonly<Record<string, readonly string[]>>;
 
-export function publish(data: ZoneData, owner: string, texts: readonly string[], views: Views = null): void {
+export function publish(data: ZoneData, owner: string, texts: readonly string[], views: SeenBy = null): void {
   const sets = new Map<number, DnsRecord[]>();
   for (const each of texts.map((text) => record(owner, text)))
     sets.set(each.type, [...(sets.get(each.type) ?? []), each]);

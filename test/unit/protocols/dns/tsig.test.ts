@@ -13,7 +13,7 @@ import {
   type TsigKey,
   tsigKey,
   tsigOctets,
-  type Verdict,
+  type Verification,
   type Verified,
   verifyRequest,
   verifyResponse,
@@ -66,7 +66,8 @@ function signed(options: Signing = {}, base = UNSIGNED): Uint8Array {
   return concat(patch(base, 10, toHex(u16(1 + (options.more?.length ?? 0)))), tsig, ...(options.more ?? []));
 }
 
-const request = (bytes: Uint8Array, now = NOW): Verdict => verifyRequest(bytes, decodeMessage(bytes).tsig, lookup, now);
+const request = (bytes: Uint8Array, now = NOW): Verification =>
+  verifyRequest(bytes, decodeMessage(bytes).tsig, lookup, now);
 const verified = (): Verified => request(signed()) as Verified;
 const ANSWER = message({ flags: 0x8000 | UPDATE, sections: [[question("gw.test", TYPE.SOA)]] });
 const REFUSAL = message({ flags: 0x8000 | UPDATE | 9, sections: [[question("gw.test", TYPE.SOA)]] });

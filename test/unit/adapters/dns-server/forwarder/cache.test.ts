@@ -11,7 +11,7 @@ describe("answers that are kept", () => {
         answers: [cname("www.example.com", "edge.example.net", 300), a("edge.example.net", "93.184.216.34", 60)],
       });
     });
-    const { ask, clock, decisions } = forwardingTo([upstream.text]);
+    const { ask, clock, resolutions } = forwardingTo([upstream.text]);
     expect(await ask("www.example.com", "A", { id: 1 })).toMatchObject({
       id: 1,
       rcode: 0,
@@ -23,7 +23,7 @@ describe("answers that are kept", () => {
       question: "WWW.Example.COM",
       answers: [expect.stringMatching(/ 290 CNAME /), expect.stringMatching(/ 50 A /)],
     });
-    expect(decisions.map(({ kind }) => kind)).toEqual(["forwarded", "cached"]);
+    expect(resolutions.map(({ kind }) => kind)).toEqual(["forwarded", "cached"]);
     clock.advance(49_100);
     await ask("www.example.com");
     expect(upstream.queries).toHaveLength(2);
@@ -261,7 +261,7 @@ describe("answers that are late", () => {
   it("[F17] are given when upstreams say nothing for 1.8 s, for 30 s each, and say so", async () => {
     let alive = true;
     const upstream = await upstreamThat((bytes) => (alive ? answerTo(bytes, { answers: [WWW] }) : null));
-    const { ask, clock, passing, decisions, forwarder } = forwardingTo([upstream.text]);
+    const { ask, clock, passing, resolutions, forwarder } = forwardingTo([upstream.text]);
     await ask("www.example.com");
     alive = false;
     clock.advance(301_000);
@@ -275,7 +275,7 @@ describe("answers that are late", () => {
     const again = clock.now();
     expect((await ask("www.example.com")).errors).toEqual([expect.objectContaining({ code: 3 })]);
     expect(clock.now()).toBe(again);
-    expect(decisions.at(-1)).toMatchObject({ kind: "cached", stale: true });
+    expect(resolutions.at(-1)).toMatchObject({ kind: "cached", stale: true });
     clock.advance(5000);
     await expect.poll(() => forwarder.status.underWay).toBe(0);
     clock.advance(26_000);

@@ -59,12 +59,12 @@ describe("several upstreams", () => {
       answerLate?.();
       return null;
     });
-    const { ask, clock, decisions } = forwardingTo([slow.text, silent.text]);
+    const { ask, clock, resolutions } = forwardingTo([slow.text, silent.text]);
     const asked = ask("www.example.com");
     await slow.asked(1);
     clock.advance(500);
     expect(await asked).toMatchObject(ANSWER);
-    expect(decisions).toMatchObject([{ kind: "forwarded", upstream: slow.text }]);
+    expect(resolutions).toMatchObject([{ kind: "forwarded", upstream: slow.text }]);
   });
 
   it.each([
@@ -105,7 +105,7 @@ describe("several upstreams", () => {
   it("[F16] where all are silent the client hears so within 5 s; few queries were sent, and none for 5 s", async () => {
     const one = await upstreamThat(() => null);
     const two = await upstreamThat(() => null);
-    const { ask, clock, passing, decisions } = forwardingTo([one.text, two.text]);
+    const { ask, clock, passing, resolutions } = forwardingTo([one.text, two.text]);
     const before = clock.now();
     const told = await passing(ask("www.example.com"));
     expect(told).toMatchObject({ rcode: 2, errors: [{ code: 22, text: expect.stringContaining("no answer") }] });
@@ -113,7 +113,7 @@ describe("several upstreams", () => {
     const sent = one.queries.length + two.queries.length;
     expect(sent).toBeLessThanOrEqual(6);
     expect(await ask("www.example.com")).toMatchObject({ rcode: 2, errors: [{ code: 13 }] });
-    expect(decisions.at(-1)).toMatchObject({ kind: "failed", remembered: true });
+    expect(resolutions.at(-1)).toMatchObject({ kind: "failed", remembered: true });
     expect(one.queries.length + two.queries.length).toBe(sent);
     clock.advance(5000);
     await passing(ask("www.example.com"));

@@ -5,7 +5,7 @@ import {
   type ForwarderOptions,
   type ForwarderSetup,
 } from "../../../../../src/adapters/dns-server/forwarder/forwarder.ts";
-import type { Decision } from "../../../../../src/adapters/dns-server/forwarder/resolution.ts";
+import type { Resolution } from "../../../../../src/adapters/dns-server/forwarder/resolution.ts";
 import { ManualClock } from "../../../../../src/lib/manual-clock.ts";
 import { type Behaviour, LoopbackUpstream } from "./loopback-upstream.ts";
 import { query, type QueryOptions, type Told, told } from "./messages.ts";
@@ -20,7 +20,7 @@ export interface Forwarding {
   readonly forwarder: Forwarder;
   readonly clock: ManualClock;
   readonly logged: string[];
-  readonly decisions: Decision[];
+  readonly resolutions: Resolution[];
   readonly ask: (
     name: string,
     type?: string,
@@ -37,7 +37,7 @@ export function forwardingTo(
 ): Forwarding {
   const clock = new ManualClock();
   const logged: string[] = [];
-  const decisions: Decision[] = [];
+  const resolutions: Resolution[] = [];
   const { setup, ...options } = more;
   const log = (message: string): void => void logged.push(message);
   const forwarder = createForwarder({
@@ -59,11 +59,11 @@ export function forwardingTo(
     forwarder,
     clock,
     logged,
-    decisions,
+    resolutions,
     async ask(name, type = "A", { tcp = false, view = "v", ...rest } = {}) {
       const how = {
         transport: tcp ? "tcp" : "udp",
-        onDecision: (decision: Decision) => void decisions.push(decision),
+        onResolved: (decision: Resolution) => void resolutions.push(decision),
       } as const;
       return told(await forwarder.resolve(query(name, type, rest), view, how));
     },

@@ -21,10 +21,10 @@ describe("names that are never forwarded", () => {
     ["nas", "AAAA", 3],
   ])("[F20] %s %s", async (name, type, rcode) => {
     const upstream = await upstreamThat((bytes) => answerTo(bytes, { answers: [a("x", "93.184.216.34")] }));
-    const { ask, decisions } = forwardingTo([upstream.text]);
+    const { ask, resolutions } = forwardingTo([upstream.text]);
     const reply = await ask(name, type === "SVCB" ? "UNKNOWN_64" : type);
     expect(reply).toMatchObject({ rcode, answers: [], authorities: [expect.stringMatching(/ 300 SOA /)] });
-    expect(decisions[0]?.kind).toBe("local");
+    expect(resolutions[0]?.kind).toBe("local");
     expect(upstream.queries).toEqual([]);
   });
 
@@ -186,10 +186,10 @@ describe("rebinding", () => {
     const upstream = await upstreamThat((bytes) =>
       answerTo(bytes, { answers: [cname("evil.example.com", "www.example.com"), record] }),
     );
-    const { ask, decisions, logged } = forwardingTo([upstream.text], { setup: OWN });
+    const { ask, resolutions, logged } = forwardingTo([upstream.text], { setup: OWN });
     const type = (record as { type: string }).type;
     expect(await ask("evil.example.com", type)).toMatchObject({ rcode: 3, answers: [], errors: [{ code: 15 }] });
-    expect(decisions).toMatchObject([{ kind: "blocked" }]);
+    expect(resolutions).toMatchObject([{ kind: "blocked" }]);
     expect(logged).toHaveLength(1);
     // Not asked for again for a while.
     await ask("evil.example.com", type);

@@ -131,12 +131,12 @@ describe("a query to an upstream", () => {
 
   it("[F9] is one for all who ask the same at the same time, however they spell it", async () => {
     const upstream = await upstreamThat((bytes) => answerTo(bytes, { answers: [TRUE] }));
-    const { ask, decisions } = forwardingTo([upstream.text]);
+    const { ask, resolutions } = forwardingTo([upstream.text]);
     const names = ["www.example.com", "WWW.example.com", "www.EXAMPLE.com"];
     const told = await Promise.all(names.map((name, id) => ask(name, "A", { id })));
     expect(told.map(({ id, question }) => [id, question])).toEqual(names.map((name, id) => [id, name]));
     expect(upstream.queries).toHaveLength(1);
-    expect(decisions.map((each) => each.kind === "forwarded" && each.shared)).toEqual([false, true, true]);
+    expect(resolutions.map((each) => each.kind === "forwarded" && each.shared)).toEqual([false, true, true]);
   });
 
   it("[F9] of which no more than 300 of a view's upstreams are under way; the next one is told at once", async () => {
