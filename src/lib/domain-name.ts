@@ -5,7 +5,7 @@
 
 /** RFC 1035 §2.3.4, with the root's octet. */
 export const NAME_OCTETS_MAX = 255;
-export const LABEL_OCTETS_MAX = 63;
+const LABEL_OCTETS_MAX = 63;
 
 /** The wire form with A–Z in lower case: what names are compared by (RFC 4343), the canonical form of RFC 4034 §6.2. */
 export type NameKey = string & { readonly nameKey: true };

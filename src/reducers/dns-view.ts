@@ -22,7 +22,7 @@ export interface View {
 type Places = Pick<State, "settings" | "subnets" | "interfaces">;
 
 /** A zone that nobody named is a label below this. */
-export function defaultParent({ privateZones }: State["settings"]["dns"]): string {
+function defaultParent({ privateZones }: State["settings"]["dns"]): string {
   return privateZones.includes("internal") ? "internal" : (privateZones[0] ?? "internal");
 }
 
@@ -41,7 +41,7 @@ export const zoneOfSubnet = ({ id, name, zone }: Subnet, settings: State["settin
 
 type Placed = Pick<Device, "subnet" | "interface">;
 
-export const lanView = (iface: string): string => `lan:${iface}`;
+const lanView = (iface: string): string => `lan:${iface}`;
 export const viewIdOf = ({ subnet, interface: lan }: Placed): string => subnet ?? lanView(lan ?? "");
 
 interface Views {
@@ -114,7 +114,7 @@ function networkText(cidr: string): string {
 export const viewsOf = (state: Places): readonly View[] => known(state).views;
 export const viewWithId = (state: Places, id: string): View | undefined => known(state).byId.get(id);
 export const viewOf = (state: Places, device: Placed): View | undefined => viewWithId(state, viewIdOf(device));
-export const reverseZonesOf = (state: Places): ReadonlySet<string> => known(state).reverse;
+const reverseZonesOf = (state: Places): ReadonlySet<string> => known(state).reverse;
 
 /** The view whose network has an address; null where none has. */
 export function viewAt(state: Places, address: string): View | null {

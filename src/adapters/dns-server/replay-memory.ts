@@ -47,11 +47,6 @@ export class ReplayMemory {
     return verdict;
   }
 
-  forgetDevice(device: string): void {
-    this.#devices.delete(device);
-    this.#forgotten.delete(device);
-  }
-
   get size(): number {
     let size = 0;
     for (const known of this.#devices.values()) size += known.size;

@@ -11,7 +11,7 @@ import { FailureCache } from "./failure-cache.ts";
 import { localReply, minimalReply } from "./local-reply.ts";
 import { flagsKey, nameKeyOf, nameOfKey, questionKey } from "./question-key.ts";
 import { type ClientQuery, bareReply, formatErrorReply, replyWith } from "./reply.ts";
-import { type Resolution, ResolutionCounters, type ForwarderCounters, type ResolveHow } from "./resolution.ts";
+import type { Resolution, ResolveHow } from "./resolution.ts";
 import { localAnswer } from "./special-names.ts";
 import { SystemUpstreams } from "./system-upstreams.ts";
 import {
@@ -50,7 +50,6 @@ export interface ForwarderSetup {
 }
 
 export interface ForwarderStatus {
-  readonly counters: ForwarderCounters;
   readonly cache: { readonly entries: number; readonly octets: number };
   readonly underWay: number;
   readonly upstreams: readonly ({ readonly upstream: string } & HealthStatus)[];
@@ -94,7 +93,6 @@ export class Forwarder {
   readonly #log: (message: string) => void;
   readonly #cache: AnswerCache;
   readonly #failures: FailureCache;
-  readonly #counters = new ResolutionCounters();
   readonly #groups: UpstreamGroups;
   readonly #system: SystemUpstreams;
   readonly #underWay = new Map<string, UnderWay>();
@@ -143,7 +141,6 @@ export class Forwarder {
 
   get status(): ForwarderStatus {
     return {
-      counters: this.#counters.counts,
       cache: { entries: this.#cache.size, octets: this.#cache.octets },
       underWay: this.#underWay.size,
       upstreams: this.#groups.clients.map(({ text, health }) => ({ upstream: text, ...health.status })),
@@ -172,10 +169,7 @@ export class Forwarder {
   }
 
   #reply(asked: ClientQuery, view: string, { onResolved }: ResolveHow): Uint8Array | Promise<Uint8Array> {
-    const resolved = (resolution: Resolution): void => {
-      this.#counters.note(resolution);
-      onResolved?.(resolution);
-    };
+    const resolved = onResolved ?? (() => undefined);
     const plan = this.#plans.get(view);
     const refusal = refusalOf(asked) ?? (plan === undefined ? NOT_SERVED : null);
     if (refusal !== null || plan === undefined) return fail({ ...asked, resolved }, refusal ?? NOT_SERVED);
@@ -220,7 +214,6 @@ export class Forwarder {
   #prefetch(errand: Errand, held: CachedAnswer, now: number): void {
     if (now < held.refreshAt || this.#underWay.has(errand.key) || !this.#hasRoom(errand.group)) return;
     held.refreshAt = now + STALE.retryMs;
-    this.#counters.prefetched();
     this.#start(errand);
   }
 

@@ -147,7 +147,7 @@ const FORMATS: readonly ParameterFormat[] = [
 
 const UNNAMED = /^key(0|[1-9]\d{0,4})$/;
 
-export function parameterName(key: number): string {
+function parameterName(key: number): string {
   return FORMATS[key]?.name ?? `key${key}`;
 }
 
