@@ -87,6 +87,9 @@ function grantOf(number, at) {
     clientPort: 40_000,
     lifetime: 7200,
     expiresAt,
+    filters: [],
+    description: null,
+    enabled: true,
   };
   return {
     id: idOf(number),
@@ -101,6 +104,7 @@ function grantOf(number, at) {
     enabled: true,
     sourceAddress: null,
     from: [],
+    name: null,
     claim,
   };
 }

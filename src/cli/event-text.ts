@@ -50,7 +50,8 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
     const leads = gateway === null ? "" : gateway === "link" ? " leads on by itself" : ` via ${gateway}`;
     return `${name} ${up ? addresses.join(" ") || "without address" : "down"}${leads}`;
   },
-  "lease.changed": (data) => `${data.mappingId} ${data.claimKey} ${lifetimeText(data.lifetime)}`,
+  "lease.changed": ({ mappingId, claimKey, lifetime, expiresAt: _end, ...fields }) =>
+    [mappingId, claimKey, lifetimeText(lifetime), fieldsText(fields)].filter((part) => part !== "").join(" "),
   "lease.expired": (data) => `${data.mappingId} ${data.claimKey}`,
   "lease.granted": (data) => `${data.mappingId} ${data.claim.key} ${lifetimeText(data.claim.lifetime)}`,
   "lease.released": (data) => `${data.mappingId} ${data.claimKey} by ${data.reason}`,
@@ -61,9 +62,11 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
     const ports =
       data.count === 1 ? `${data.externalPort}` : `${data.externalPort}-${data.externalPort + data.count - 1}`;
     const to = `${data.internalAddress}:${data.internalPort}`;
-    return `${ports}/${data.protocol} → ${to} ${lifetimeText(data.claim.lifetime)} (${data.id})`;
+    const name = data.name === null ? "" : ` for ${data.name}`;
+    return `${ports}/${data.protocol}${name} → ${to} ${lifetimeText(data.claim.lifetime)} (${data.id})`;
   },
-  "mapping.restored": (data) => `${data.externalPort}/${data.protocol} as it was (${data.id})`,
+  "mapping.restored": (data) =>
+    `${data.externalPort}/${data.protocol}${data.name === null ? "" : ` for ${data.name}`} as it was (${data.id})`,
   "name.allowed": (data) => `${data.device} may publish ${data.name}`,
   "name.withdrawn": (data) => `${data.device} may publish ${data.name} no more`,
   "password.set": (data) => data.reason,

@@ -5,14 +5,14 @@ import type { Config } from "./schema.ts";
 
 /** The part of the configuration that decisions depend on, as the log records it. */
 export function settingsFrom(config: Config, wanInterfaces: readonly string[]): Settings {
-  const { pcp, natpmp, lifetime, quarantine, protectedPorts, perDevice } = config.portControl;
+  const { pcp, natpmp, upnp, lifetime, quarantine, protectedPorts, perDevice } = config.portControl;
   return {
     wan: { interfaces: [...wanInterfaces], externalAddress: config.wan.externalAddress },
     lan: config.lan.map(({ interface: name, nonce, devices, dns, dnsUpdates, zone }) => {
       return { interface: name, nonce, devices, dns, dnsUpdates, zone: zone === null ? null : nameText(zone) };
     }),
     wireguard: wireguardOf(config),
-    portControl: { pcp, natpmp, lifetime, quarantine, protectedPorts, perDevice },
+    portControl: { pcp, natpmp, upnp, lifetime, quarantine, protectedPorts, perDevice },
     dns: dnsOf(config),
   };
 }

@@ -48,6 +48,14 @@ export const domainName = z
   .string()
   .max(1024)
   .refine((text) => nameText(text) === text, "must be a name in lower case, without a dot at its end");
+/**
+ * A TLS server name (RFC 6066 §3), by which one of several hosts behind an external port is meant: exact, or all names
+ * that are one label longer than what follows the star (RFC 6125 §6.4.3).
+ */
+export const serverName = z
+  .string()
+  .max(253)
+  .regex(/^(?:\*\.)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/);
 /** A WAN: an interface, for its first public address, or one address of a WAN interface. */
 export const wanName = z.union([ipv4, interfaceName]);
 /** By whom an interface's default route leads on: a router, or nobody on a point-to-point link. */

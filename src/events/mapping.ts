@@ -1,6 +1,8 @@
 import { z } from "zod";
 import {
+  cidr,
   claimSource,
+  givenLabel,
   instant,
   interfaceName,
   ipv4,
@@ -9,13 +11,21 @@ import {
   managedBy,
   nonce,
   port,
+  serverName,
   transport,
   wanName,
 } from "./fields.ts";
 
+export const FILTERS_MAX = 32;
+
+/** Remote peers that a client wants to be reached by (RFC 6887 §13.3): those of a network, from one port or any (null). */
+export const peerFilter = z.strictObject({ prefix: cidr, port: port.nullable() });
+export type PeerFilter = z.infer<typeof peerFilter>;
+const filters = z.array(peerFilter).max(FILTERS_MAX);
+
 /**
  * One claim on a mapping: who asked, by which protocol, until when. `key` names it within its mapping:
- * "pcp:<nonce>", "natpmp", "manual".
+ * "pcp:<nonce>", "natpmp", "upnp:<remote host or nothing>", "manual".
  */
 export const claim = z.strictObject({
   key: z.string().min(1).max(64),
@@ -29,6 +39,12 @@ export const claim = z.strictObject({
   lifetime: lifetime.nullable(),
   expiresAt: instant.nullable(),
   managedBy,
+  /** By whom it wants to be reached; empty: by everyone. A mapping lets in whom any of its claims wants. */
+  filters,
+  /** What the client calls it. */
+  description: givenLabel.nullable(),
+  /** False: it is kept and its lease runs, and nothing is forwarded for its sake (UPnP NewEnabled). */
+  enabled: z.boolean(),
 });
 export type Claim = z.infer<typeof claim>;
 
@@ -62,6 +78,8 @@ export const mappingGranted = z.strictObject({
   enabled: z.boolean(),
   sourceAddress: sourceAddress.nullable(),
   from: sources,
+  /** One TLS server name of a port that is shared; null: all of the port, or what no name is for. */
+  name: serverName.nullable(),
   claim,
 });
 

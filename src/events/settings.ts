@@ -32,6 +32,7 @@ export const settings = z.strictObject({
   portControl: z.strictObject({
     pcp: z.boolean(),
     natpmp: z.boolean(),
+    upnp: z.boolean(),
     lifetime: z.strictObject({ pcpMin: z.number().int().positive(), max: z.number().int().positive() }),
     /** Seconds. */
     quarantine: z.number().int().nonnegative(),

@@ -19,14 +19,49 @@ export const withoutDns = ({ lan }: { readonly lan: readonly object[] }) => ({
   },
 });
 
+/** What a claim said before clients could say more than a port and a time. */
+export const plainClaim = (claim: object) => ({ ...claim, filters: [], description: null, enabled: true });
+
+/** What settings said of UPnP before there was any: its default. */
+export const withUpnp = ({ portControl }: { readonly portControl: object }) => ({
+  portControl: { ...portControl, upnp: true },
+});
+
 /** Every step that a released log may need. */
 export const UPCASTERS: readonly Upcaster[] = [
   // Who came in by a mapping was seen with their own address, from wherever.
   { type: "mapping.granted", from: 1, up: (data) => ({ ...(data as object), sourceAddress: null, from: [] }) },
+  // A port was nobody's or somebody's whole, and reached by everyone.
+  {
+    type: "mapping.granted",
+    from: 2,
+    up: (data) => {
+      const granted = data as { claim: object };
+      return { ...granted, name: null, claim: plainClaim(granted.claim) };
+    },
+  },
+  {
+    type: "mapping.restored",
+    from: 1,
+    up: (data) => {
+      const restored = data as { claims: object[] };
+      return { ...restored, name: null, claims: restored.claims.map(plainClaim) };
+    },
+  },
   // A mapping could not yet move to another WAN; what it could change reads the same.
   { type: "mapping.changed", from: 1, up: (data) => data },
   // Claims did not say by which declaration; those of that time are by none.
   { type: "lease.granted", from: 1, up: (data) => data },
+  {
+    type: "lease.granted",
+    from: 2,
+    up: (data) => {
+      const granted = data as { claim: object };
+      return { ...granted, claim: plainClaim(granted.claim) };
+    },
+  },
+  // Nothing but the end of a claim could change; that reads the same.
+  { type: "lease.changed", from: 1, up: (data) => data },
   // There were no links that show a configuration; what was shown reads the same.
   { type: "secret.shown", from: 1, up: (data) => data },
   // No secret signed DNS updates; what was shown reads the same.
@@ -55,6 +90,14 @@ export const UPCASTERS: readonly Upcaster[] = [
     up: (data) => {
       const { settings } = data as { settings: { lan: object[] } };
       return { settings: { ...settings, ...withoutDns(settings) } };
+    },
+  },
+  {
+    type: "settings.changed",
+    from: 3,
+    up: (data) => {
+      const { settings } = data as { settings: { portControl: object } };
+      return { settings: { ...settings, ...withUpnp(settings) } };
     },
   },
 ];

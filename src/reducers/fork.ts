@@ -5,6 +5,7 @@ import type { State } from "./state.ts";
 export const TABLES = [
   "mappings",
   "byExternal",
+  "shared",
   "byInternal",
   "usages",
   "devices",

@@ -15,6 +15,15 @@ export function checkInvariants(state: State, since?: State): string[] {
     if (mapping === undefined) faults.push(`S3 external ${key} points to ${id}, which is not there`);
     else if (!holdsExternal(mapping, key)) faults.push(`S3 external ${key} points to ${id}, which does not hold it`);
   }
+  for (const [key, ids] of changedEntries(state.shared, since?.shared)) {
+    if (ids.length === 0 || new Set(ids).size !== ids.length) faults.push(`S15 port ${key} lists nothing or one twice`);
+    for (const id of ids) {
+      const mapping = tableGet(state.mappings, id);
+      const shares = mapping !== undefined && mapping.name !== null;
+      if (!shares || externalKey(mapping.wan, mapping.protocol, mapping.externalPort) !== key)
+        faults.push(`S15 port ${key} is said to be shared by ${id}, which does not`);
+    }
+  }
   for (const [key, ids] of changedEntries(state.byInternal, since?.byInternal)) {
     if (ids.length === 0 || new Set(ids).size !== ids.length)
       faults.push(`S4 internal ${key} lists nothing or one twice`);
@@ -34,18 +43,23 @@ export function checkInvariants(state: State, since?: State): string[] {
 }
 
 function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
-  const { id, wan, protocol, externalPort, internalAddress, internalPort, count, claims } = mapping;
+  const { id, wan, protocol, externalPort, internalAddress, internalPort, count, name, claims } = mapping;
   if (claims.length === 0) faults.push(`S1 mapping ${id} has no claim`);
   if (new Set(claims.map((claim) => claim.key)).size !== claims.length)
     faults.push(`S2 mapping ${id} has a claim twice`);
+  if (name !== null) {
+    if (protocol !== "tcp" || count !== 1) faults.push(`S15 mapping ${id} has the name ${name} and is no TCP port`);
+    if (tableGet(state.shared, externalKey(wan, protocol, externalPort))?.includes(id) !== true)
+      faults.push(`S15 mapping ${id} is not found among those that share its port`);
+  }
   for (let offset = 0; offset < count; offset += 1) {
-    if (tableGet(state.byExternal, externalKey(wan, protocol, externalPort + offset)) !== id) {
+    if (tableGet(state.byExternal, externalKey(wan, protocol, externalPort + offset, name)) !== id) {
       faults.push(`S3 mapping ${id} does not hold external ${protocol} ${externalPort + offset}`);
     }
     const ids = tableGet(state.byInternal, internalKey(internalAddress, protocol, internalPort + offset));
     if (ids?.includes(id) !== true)
       faults.push(`S4 mapping ${id} is not found by internal port ${internalPort + offset}`);
-    if (tableGet(state.quarantine, externalKey(wan, protocol, externalPort + offset)) !== undefined) {
+    if (tableGet(state.quarantine, externalKey(wan, protocol, externalPort + offset, name)) !== undefined) {
       faults.push(`S6 mapping ${id} holds quarantined port ${externalPort + offset}`);
     }
   }
@@ -193,9 +207,9 @@ function checkUsage(state: State, key: string, device: Usage, before: Usage | un
 }
 
 function holdsExternal(mapping: Mapping, key: string): boolean {
-  const port = Number(key.slice(key.lastIndexOf("|") + 1));
+  const port = Number(key.split("|")[2]);
   const inside = port >= mapping.externalPort && port < mapping.externalPort + mapping.count;
-  return inside && key === externalKey(mapping.wan, mapping.protocol, port);
+  return inside && key === externalKey(mapping.wan, mapping.protocol, port, mapping.name);
 }
 
 function checkSizes(state: State, faults: string[]): void {

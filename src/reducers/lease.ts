@@ -5,39 +5,49 @@ import { tableDelete, tableSet, tableSweep } from "../lib/table.ts";
 import { dropMapping, holderOf, holdMapping } from "./usage.ts";
 import { unindexPorts } from "./port-index.ts";
 import { chargeDevice, editMapping, requireMapping, sever } from "./mapping.ts";
+import { reachDiffers } from "./reach.ts";
 import { externalKey, type Mapping, type State } from "./state.ts";
 
 export function onLeaseGranted(draft: State, record: PortreeveRecord<"lease.granted">): void {
   const { mappingId, claim } = record.event.data;
   const mapping = requireMapping(draft, mappingId);
   assert(!mapping.claims.some((other) => other.key === claim.key), `claim ${claim.key} exists on ${mappingId}`);
-  editMapping(draft, mappingId, (edited) => {
-    edited.claims = [...edited.claims, { ...claim }];
-    edited.revision = record.seq;
-  });
+  setClaims(draft, mapping, [...mapping.claims, { ...claim }], record);
   holdMapping(draft, requireMapping(draft, mappingId), record.at);
   chargeDevice(draft, record, mapping);
 }
 
 export function onLeaseChanged(draft: State, record: PortreeveRecord<"lease.changed">): void {
-  const { mappingId, claimKey, lifetime, expiresAt } = record.event.data;
-  editMapping(draft, mappingId, (mapping) => {
-    changeClaim(mapping, claimKey, { lifetime, expiresAt });
-    mapping.revision = record.seq;
-  });
+  const { mappingId, claimKey, ...fields } = record.event.data;
+  const mapping = requireMapping(draft, mappingId);
+  setClaims(draft, mapping, withChanged(mapping, claimKey, fields), record);
   chargeDevice(draft, record, requireMapping(draft, mappingId));
 }
 
 export function onLeasesRenewed(draft: State, record: PortreeveRecord<"leases.renewed">): void {
   for (const { mappingId, claimKey, expiresAt } of record.event.data.deadlines) {
-    editMapping(draft, mappingId, (mapping) => changeClaim(mapping, claimKey, { expiresAt }));
+    editMapping(draft, mappingId, (mapping) => {
+      mapping.claims = withChanged(mapping, claimKey, { expiresAt });
+    });
   }
 }
 
-function changeClaim(mapping: Mapping, claimKey: string, fields: Partial<Claim>): void {
+type ClaimChange = { readonly [Field in keyof Claim]?: Claim[Field] | undefined };
+
+function withChanged(mapping: Mapping, claimKey: string, fields: ClaimChange): Claim[] {
   const index = mapping.claims.findIndex((claim) => claim.key === claimKey);
   assert(index >= 0, `no claim ${claimKey} on ${mapping.id}`);
-  mapping.claims = mapping.claims.map((claim, place) => (place === index ? { ...claim, ...fields } : claim));
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  return mapping.claims.map((claim, place) => (place === index ? { ...claim, ...given } : claim));
+}
+
+/** Claims say who is let in too: what packets meet may change with them. */
+function setClaims(draft: State, { id, claims: before }: Mapping, claims: Claim[], record: PortreeveRecord): void {
+  editMapping(draft, id, (edited) => {
+    edited.claims = claims;
+    edited.revision = record.seq;
+    if (reachDiffers(before, claims)) edited.specRevision = record.seq;
+  });
 }
 
 export function onLeaseReleased(draft: State, record: PortreeveRecord<"lease.released">): void {
@@ -67,10 +77,7 @@ function removeClaim(draft: State, mapping: Mapping, claimKey: string, record: P
     return true;
   }
   if (holderOf({ ...mapping, claims: rest }) === null) dropMapping(draft, mapping);
-  editMapping(draft, mapping.id, (edited) => {
-    edited.claims = rest;
-    edited.revision = record.seq;
-  });
+  setClaims(draft, mapping, rest, record);
   return false;
 }
 
@@ -79,7 +86,7 @@ function quarantine(draft: State, mapping: Mapping, at: number): void {
   const until = at + draft.settings.portControl.quarantine * 1000;
   if (until === at) return;
   for (let offset = 0; offset < mapping.count; offset += 1) {
-    const key = externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset);
+    const key = externalKey(mapping.wan, mapping.protocol, mapping.externalPort + offset, mapping.name);
     tableSweep(draft.quarantine, key, (other) => other.until <= at);
     tableSet(draft.quarantine, key, { device: mapping.internalAddress, until });
   }

@@ -5,6 +5,7 @@ import { assert } from "../lib/assert.ts";
 import { dropMapping, holdMapping, spendToken } from "./usage.ts";
 import { editRow } from "./fork.ts";
 import { indexPorts, unindexPorts } from "./port-index.ts";
+import { isOpen, reachDiffers } from "./reach.ts";
 import { wanAddress } from "./select/external-address.ts";
 import { externalKey, type Mapping, type State } from "./state.ts";
 
@@ -47,6 +48,7 @@ export function onMappingGranted(draft: State, record: PortreeveRecord<"mapping.
     enabled: data.enabled,
     sourceAddress: data.sourceAddress,
     from: [...data.from],
+    name: data.name,
     claims: [{ ...data.claim }],
     createdAt: record.at,
     createdSeq: record.seq,
@@ -82,7 +84,7 @@ export function onMappingChanged(draft: State, record: PortreeveRecord<"mapping.
 export function onMappingRestored(draft: State, record: PortreeveRecord<"mapping.restored">): void {
   const { data } = record.event;
   const present = tableGet(draft.mappings, data.id);
-  const moves = present === undefined || movesPackets(present, data);
+  const moves = present === undefined || movesPackets(present, data) || reachDiffers(present.claims, data.claims);
   if (present !== undefined) {
     if (moves) sever(draft, present, record);
     dropMapping(draft, present);
@@ -102,11 +104,12 @@ export function onMappingRestored(draft: State, record: PortreeveRecord<"mapping
  * what an operator ended, and flows from before go with the change of the forward itself.
  */
 function takePorts(draft: State, mapping: Mapping): void {
-  const { wan, protocol, externalPort, count, enabled } = mapping;
-  const addresses = enabled && draft.severed.size > 0 ? addressesOf(draft, wan) : [];
+  const { wan, protocol, externalPort, count, name } = mapping;
+  const forwards = isOpen(mapping) && name === null;
+  const addresses = forwards && draft.severed.size > 0 ? addressesOf(draft, wan) : [];
   if (draft.quarantine.size === 0 && addresses.length === 0) return;
   for (let port = externalPort; port < externalPort + count; port += 1) {
-    tableDelete(draft.quarantine, externalKey(wan, protocol, port));
+    tableDelete(draft.quarantine, externalKey(wan, protocol, port, name));
     for (const address of addresses) tableDelete(draft.severed, severedKey(address, protocol, port));
   }
 }
@@ -126,9 +129,13 @@ function movesPackets(mapping: Mapping, fields: Omit<MappingChanged, "id">): boo
   return reached || place.some((field) => fields[field] !== undefined && fields[field] !== mapping[field]);
 }
 
-/** Ends live flows of a mapping's external side, as an operator's decision does. */
+/**
+ * Ends live flows of a mapping's external side, as an operator's decision does. Those of one name are the proxy's to end:
+ * the kernel does not tell them from the others of the port.
+ */
 export function sever(draft: State, mapping: Mapping, record: PortreeveRecord): void {
-  const { wan, protocol, externalPort, count } = mapping;
+  const { wan, protocol, externalPort, count, name } = mapping;
+  if (name !== null) return;
   for (const address of addressesOf(draft, wan)) {
     for (let port = externalPort; port < externalPort + count; port += 1) {
       severFlows(draft, { address, protocol, port, count: 1 }, record);

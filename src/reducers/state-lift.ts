@@ -1,4 +1,4 @@
-import { withoutDns } from "../events/upcast.ts";
+import { plainClaim, withoutDns, withUpnp } from "../events/upcast.ts";
 import { assert } from "../lib/assert.ts";
 import { REDUCER_VERSION } from "./state.ts";
 
@@ -21,6 +21,11 @@ interface FourthState {
   readonly settings: { readonly lan: object[] };
   readonly devices: Record<string, object>;
   readonly subnets: Record<string, object>;
+}
+
+interface FifthState {
+  readonly settings: { readonly portControl: object };
+  readonly mappings: Record<string, { readonly claims: object[] }>;
 }
 
 interface SecondState {
@@ -114,6 +119,20 @@ const STATE_LIFTS: readonly StateLift[] = [
       allowedNames: {},
       // What is served hangs on devices and subnets too: no earlier than their last event.
       dnsRevision: rest.seq,
+    };
+  },
+  // A port was nobody's or somebody's whole, and reached by everyone; nobody was served UPnP.
+  (state) => {
+    const { settings, mappings, ...rest } = state as FifthState;
+    const plain = Object.entries(mappings).map(([id, mapping]) => [
+      id,
+      { ...mapping, name: null, claims: mapping.claims.map(plainClaim) },
+    ]);
+    return {
+      ...rest,
+      settings: { ...settings, ...withUpnp(settings) },
+      mappings: Object.fromEntries(plain) as unknown,
+      shared: {},
     };
   },
 ];

@@ -8,7 +8,7 @@ import type { SubnetAdded } from "../events/subnet.ts";
 import { emptyTable, type Table } from "../lib/table.ts";
 
 /** Bumped when the same log would fold into another state: snapshots of an older fold are then not used. */
-export const REDUCER_VERSION = 5;
+export const REDUCER_VERSION = 6;
 
 export interface Mapping {
   id: string;
@@ -25,6 +25,8 @@ export interface Mapping {
   sourceAddress: "keep" | "gateway" | null;
   /** The only networks it is reached from; empty: everywhere. */
   from: string[];
+  /** The TLS server name that it is for, beside others on one port; null: all of the port, or what no name is for. */
+  name: string | null;
   /** In the order they joined; never empty: the mapping lives while one claim does. */
   claims: Claim[];
   createdAt: number;
@@ -162,8 +164,10 @@ export interface State {
   listeners: { protocol: Transport; port: number }[];
   listenersRevision: Seq;
   mappings: Table<Mapping>;
-  /** `wan|protocol|port` → mapping id, one entry for each external port (a range has `count`). */
+  /** `wan|protocol|port`, or with `|name` → mapping id, one entry for each external port (a range has `count`). */
   byExternal: Table<string>;
+  /** `wan|protocol|port` → ids of the mappings that share it by name, oldest first. */
+  shared: Table<string[]>;
   /** `address|protocol|port` → ids of the mappings to it, oldest first; each port of a range has one. */
   byInternal: Table<string[]>;
   /** `interface|address`. */
@@ -222,6 +226,7 @@ export const DEFAULT_SETTINGS: Settings = {
   portControl: {
     pcp: true,
     natpmp: true,
+    upnp: true,
     lifetime: { pcpMin: 120, max: 86400 },
     quarantine: 120,
     protectedPorts: [22],
@@ -250,6 +255,7 @@ export function initialState(): State {
     listenersRevision: 0,
     mappings: emptyTable(),
     byExternal: emptyTable(),
+    shared: emptyTable(),
     byInternal: emptyTable(),
     usages: emptyTable(),
     devices: emptyTable(),
@@ -278,7 +284,9 @@ export function initialState(): State {
   };
 }
 
-export const externalKey = (wan: string, protocol: Transport, port: number): string => `${wan}|${protocol}|${port}`;
+/** `name`: of a mapping that shares the port. */
+export const externalKey = (wan: string, protocol: Transport, port: number, name: string | null = null): string =>
+  name === null ? `${wan}|${protocol}|${port}` : `${wan}|${protocol}|${port}|${name}`;
 export const internalKey = (address: string, protocol: Transport, port: number): string =>
   `${address}|${protocol}|${port}`;
 export const usageKey = (iface: string, address: string): string => `${iface}|${address}`;

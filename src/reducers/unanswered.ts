@@ -1,6 +1,7 @@
 import { mappingsOf } from "./decide/device-ports.ts";
 import { deviceAt, profileOf } from "./device.ts";
 import { portName } from "./objects/port.ts";
+import { isOpen } from "./reach.ts";
 import { tunnelInterface } from "./served.ts";
 import type { Device, Mapping, State } from "./state.ts";
 import { seenSource } from "./select/forward-rows.ts";
@@ -20,7 +21,7 @@ export interface Unanswered {
 }
 
 export function unansweredOf(state: State, mapping: Mapping): Unanswered | null {
-  if (!mapping.enabled || mapping.interface === null || mapping.interface !== tunnelInterface(state)) return null;
+  if (!isOpen(mapping) || mapping.interface === null || mapping.interface !== tunnelInterface(state)) return null;
   const device = deviceAt(state, null, mapping.internalAddress);
   return device === undefined ? null : unansweredBy(device, mapping);
 }

@@ -54,6 +54,7 @@ export function settingsOf(options: Options): Settings {
     portControl: {
       pcp: true,
       natpmp: true,
+      upnp: true,
       lifetime: { pcpMin: 120, max: 86_400 },
       quarantine: options.quarantine,
       protectedPorts: [22, 2003],

@@ -1,4 +1,5 @@
 import type { Deadlines } from "../../reducers/decide/command.ts";
+import { isOpen } from "../../reducers/reach.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
 import { seenSource } from "../../reducers/select/forward-rows.ts";
 import type { Device, Mapping, State } from "../../reducers/state.ts";
@@ -76,7 +77,7 @@ function syncOf(mapping: Mapping, address: string | null, { rowsOf, now }: PortC
     const reason = failing.status?.error?.code ?? "APPLY_FAILED";
     return { sync: "error", reason, message, since: failing.status?.since ?? null, observedRevision: oldest };
   }
-  if (mapping.enabled && address === null) {
+  if (isOpen(mapping) && address === null) {
     const message = `${mapping.wan} has no external address; the port opens when it has one`;
     return { sync: "pending", reason: "NO_EXTERNAL_ADDRESS", message, since: null, observedRevision: oldest };
   }
@@ -85,7 +86,7 @@ function syncOf(mapping: Mapping, address: string | null, { rowsOf, now }: PortC
     return { sync: "pending", reason: "PENDING", message, since: null, observedRevision: oldest };
   }
   const since = rows.length === 0 ? null : Math.max(...rows.map((row) => row.status?.since ?? 0));
-  const message = mapping.enabled ? "the kernel forwards it" : "it is disabled and the kernel does not forward it";
+  const message = isOpen(mapping) ? "the kernel forwards it" : "it is disabled and the kernel does not forward it";
   return { sync: "synced", reason: "SYNCED", message, since, observedRevision: mapping.revision };
 }
 

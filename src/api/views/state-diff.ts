@@ -7,7 +7,7 @@ type Change = StateDiff["changes"][number];
 type Plain = Readonly<Record<string, unknown>>;
 
 /** Indexes repeat what the tables say. */
-const DERIVED = new Set(["byExternal", "byInternal"]);
+const DERIVED = new Set(["byExternal", "shared", "byInternal"]);
 
 /** Rows compared before others get a turn: some hundred microseconds. */
 const ROWS_AT_ONCE = 200;

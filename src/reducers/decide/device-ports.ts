@@ -1,6 +1,6 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
-import { mappingAt } from "../port-index.ts";
+import { mappingNamed } from "../port-index.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { siteInterface } from "../served.ts";
 import { type Device, type Mapping, type State, type Subnet, usageKey } from "../state.ts";
@@ -76,7 +76,7 @@ export function rekeyed(
     for (const mapping of mappingsOf(state, device)) {
       if (wan === null || mapping.wan === wan) continue;
       for (let offset = 0; offset < mapping.count; offset += 1) {
-        const other = mappingAt(state, wan, mapping.protocol, mapping.externalPort + offset);
+        const other = mappingNamed(state, { ...mapping, wan }, mapping.externalPort + offset);
         if (other !== undefined && !conflicts.includes(other)) conflicts.push(other);
       }
       events.push(event("mapping.changed", { id: mapping.id, wan }));

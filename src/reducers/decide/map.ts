@@ -85,9 +85,10 @@ function withoutRight(
   return { code: "APPROVAL_PENDING", message, retryAfter: 30 };
 }
 
-/** Mappings on this WAN that end at the port asked for, oldest first. */
+/** Mappings of whole ports on this WAN that end at the port asked for, oldest first. */
 function ownMappings({ command, state, wan, protocol }: Asking): Mapping[] {
-  return mappingsTo(state, command.device, protocol, command.internalPort).filter((mapping) => mapping.wan === wan);
+  const leading = mappingsTo(state, command.device, protocol, command.internalPort);
+  return leading.filter((mapping) => mapping.wan === wan && mapping.name === null);
 }
 
 function joinByPcp(asking: Asking, existing: readonly Mapping[]): Decision {
@@ -215,6 +216,7 @@ function grant(asking: Asking): Decision {
     enabled: true,
     sourceAddress: null,
     from: [],
+    name: null,
     claim,
   });
   const lifetime = claim.lifetime ?? STATIC_LIFETIME;
@@ -254,6 +256,9 @@ function newClaim(asking: Asking): Claim {
     clientPort: command.clientPort,
     lifetime,
     expiresAt: command.now + lifetime * 1000,
+    filters: [],
+    description: null,
+    enabled: true,
   };
 }
 

@@ -81,7 +81,18 @@ const name = (place: Pick<Place, "protocol" | "externalPort">): string => `${pla
 
 function manualClaim(now: number, lifetime: number | null): Claim {
   const expiresAt = lifetime === null ? null : now + lifetime * 1000;
-  return { key: MANUAL, source: "manual", device: null, nonce: null, clientPort: null, lifetime, expiresAt };
+  return {
+    key: MANUAL,
+    source: "manual",
+    device: null,
+    nonce: null,
+    clientPort: null,
+    lifetime,
+    expiresAt,
+    filters: [],
+    description: null,
+    enabled: true,
+  };
 }
 
 /** The served interface whose network an address is in. */
@@ -203,6 +214,7 @@ export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): 
     enabled,
     sourceAddress,
     from,
+    name: null,
     claim,
   });
   return accept([...others.flatMap((other) => endClaims(other)), granted], { kind: "ids", ids: [id] });

@@ -4,7 +4,7 @@ import { tableGet } from "../../lib/table.ts";
 import { badPlace } from "../decide/port.ts";
 import { unknownWan } from "../decide/wan.ts";
 import { deviceAt } from "../device.ts";
-import { mappingAt } from "../port-index.ts";
+import { mappingNamed } from "../port-index.ts";
 import { servedInterface } from "../served.ts";
 import { allowanceKey, internalKey, type Mapping, type State } from "../state.ts";
 import {
@@ -144,7 +144,7 @@ function hindranceOf(mapping: Mapping, returning: readonly Claim[], terms: Rever
   const bad = unknownWan(now, mapping.wan) ?? badPlace(now, mapping);
   if (bad !== null) return { why: bad.message, by: [] };
   for (let offset = 0; offset < mapping.count; offset += 1) {
-    const other = mappingAt(now, mapping.wan, mapping.protocol, mapping.externalPort + offset);
+    const other = mappingNamed(now, mapping, mapping.externalPort + offset);
     if (other === undefined || other.id === mapping.id || own.has(refOf(KIND, other.id))) continue;
     return {
       why: `${portName(other)} goes to ${other.internalAddress}:${other.internalPort} now`,

@@ -36,7 +36,7 @@ export function* keysOf(mapping: Mapping, addresses: readonly string[], routed: 
     else for (let i = 0; i < count; i += 1) yield `forward|${address}|${protocol}|${externalPort + i}`;
   }
   for (let i = 0; i < count; i += 1) {
-    yield `outbound|${internalAddress}|${protocol}|${internalPort + i}`;
+    if (mapping.name === null) yield `outbound|${internalAddress}|${protocol}|${internalPort + i}`;
     yield `ours|${protocol}|${externalPort + i}`;
   }
   yield* deviceKeysOf(mapping, routed);

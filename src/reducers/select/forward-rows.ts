@@ -4,6 +4,7 @@ import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table
 import { mappingsOf } from "../decide/device-ports.ts";
 import { deviceAt, profileOf } from "../device.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
+import { isOpen } from "../reach.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Device, Mapping, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
@@ -139,7 +140,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
 
   #openOn(wan: string, protocol: Transport, port: number): Mapping | undefined {
     const mapping = mappingAt(this.#state, wan, protocol, port);
-    return mapping?.enabled === true ? mapping : undefined;
+    return mapping !== undefined && isOpen(mapping) ? mapping : undefined;
   }
 
   /** Where two WANs have one address, the older mapping keeps the port. */
@@ -167,11 +168,15 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     return { key, spec, owners: [mapping.id], revision: this.#revision(mapping) };
   }
 
+  /** Open forwards of whole ports to an internal port. */
+  #reaching(address: string, protocol: Transport, port: number): Mapping[] {
+    const leading = mappingsTo(this.#state, address, protocol, port);
+    return leading.filter((mapping) => isOpen(mapping) && mapping.name === null && this.#addressOf.has(mapping.wan));
+  }
+
   /** Where several external ports hang on one internal port, what leaves it has the oldest's: the first. */
   #leaving(address: string, protocol: Transport, port: number): Mapping[] {
-    const leading = mappingsTo(this.#state, address, protocol, port).filter(
-      ({ enabled, wan }) => enabled && this.#addressOf.has(wan) && this.#ways.leads(wan),
-    );
+    const leading = this.#reaching(address, protocol, port).filter(({ wan }) => this.#ways.leads(wan));
     return leading.sort((a, b) => a.createdSeq - b.createdSeq);
   }
 
@@ -229,9 +234,8 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   /** Of several forwards to one internal side, one is enough: the kernel no longer tells them apart there. */
   #visited(key: string, address: string, protocol: Transport, port: number): Row | undefined {
     const device = servedDevice(this.#state, address);
-    const visited = mappingsTo(this.#state, address, protocol, port).filter(
-      (mapping) => mapping.enabled && this.#addressOf.has(mapping.wan) && seenSource(mapping, device) === "gateway",
-    );
+    const reaching = this.#reaching(address, protocol, port);
+    const visited = reaching.filter((mapping) => seenSource(mapping, device) === "gateway");
     if (visited.length === 0) return undefined;
     const revision = Math.max(device?.revision ?? 0, ...visited.map((mapping) => this.#revision(mapping)));
     const spec = { kind: "visited", address, protocol, port } as const;

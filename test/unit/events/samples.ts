@@ -22,6 +22,9 @@ export function pending(index: number): PendingRecord<PortreeveEvent> {
     clientPort: 5350,
     lifetime: 7200,
     expiresAt: T0 + 7_200_000 + index,
+    filters: [],
+    description: null,
+    enabled: true,
   };
   const granted = event("mapping.granted", {
     id,
@@ -36,6 +39,7 @@ export function pending(index: number): PendingRecord<PortreeveEvent> {
     enabled: true,
     sourceAddress: null,
     from: [],
+    name: null,
     claim,
   });
   const made = index % 5 === 4 ? event("lease.expired", { mappingId: id, claimKey: claim.key }) : granted;

@@ -124,6 +124,7 @@ export class Fixture {
         enabled: true,
         sourceAddress: null,
         from: [],
+        name: null,
         createdAt: 0,
         createdSeq: 1,
         specRevision: 1,
@@ -137,6 +138,9 @@ export class Fixture {
             clientPort: 40_000,
             lifetime: 600,
             expiresAt,
+            filters: [],
+            description: null,
+            enabled: true,
           },
         ],
       });
