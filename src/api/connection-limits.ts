@@ -1,5 +1,5 @@
 import type { Server } from "node:http";
-import type { Socket } from "node:net";
+import { limitConnectionsPerAddress } from "../lib/connections-per-address.ts";
 import { neighbourhood, plainAddress } from "./auth/client-address.ts";
 
 /** A request's headers and body have to be here within these; an honest client needs milliseconds. */
@@ -30,19 +30,5 @@ export function limitConnections<S extends Server>(server: S): S {
 }
 
 export function limitEachAddress(server: Server): void {
-  const open = new Map<string, number>();
-  server.on("connection", (socket: Socket) => {
-    const from = neighbourhood(plainAddress(socket.remoteAddress ?? ""));
-    const count = (open.get(from) ?? 0) + 1;
-    if (count > CONNECTIONS_PER_ADDRESS_MAX) {
-      socket.destroy();
-      return;
-    }
-    open.set(from, count);
-    socket.once("close", () => {
-      const left = (open.get(from) ?? 1) - 1;
-      if (left === 0) open.delete(from);
-      else open.set(from, left);
-    });
-  });
+  limitConnectionsPerAddress(server, CONNECTIONS_PER_ADDRESS_MAX, (address) => neighbourhood(plainAddress(address)));
 }

@@ -1,9 +1,9 @@
 import type { DnsListener } from "../adapters/dns-server/messages.ts";
 import type { Link, Links } from "../adapters/kernel/links.ts";
-import type { Listener } from "../adapters/pcp-server/link.ts";
 import type { Settings } from "../events/settings.ts";
 import { parseIpv4, parseIpv4Prefix, prefixContains, withoutLength } from "../lib/ip.ts";
 import { ipv6Contains, parseIpv6, parseIpv6Prefix } from "../lib/ipv6.ts";
+import type { Listener } from "../lib/served-address.ts";
 import { wanAddress } from "../reducers/select/external-address.ts";
 import { viewsOf } from "../reducers/dns-view.ts";
 import { type Served, tunnelInterface } from "../reducers/served.ts";

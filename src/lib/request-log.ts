@@ -2,7 +2,7 @@
 export interface RequestEntry {
   /** Gateway time, Unix milliseconds. */
   readonly at: number;
-  readonly protocol: "pcp" | "natpmp" | "dns" | "api";
+  readonly protocol: "pcp" | "natpmp" | "upnp" | "dns" | "api";
   /** Device address, or "socket" / "token" for the API. */
   readonly from: string;
   readonly interface: string | null;

@@ -1,6 +1,7 @@
 import type { ControllerPort } from "../../controller/port.ts";
 import type { PortreeveRecord } from "../../events/index.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { isOnLink } from "../../lib/served-address.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { encodeNatPmpAddress } from "../../protocols/natpmp/response.ts";
 import { ALL_HOSTS, CLIENT_PORT } from "../../protocols/pcp/constants.ts";
@@ -9,7 +10,7 @@ import type { Mapping, State } from "../../reducers/state.ts";
 import { Announcement } from "./announcement.ts";
 import { claimName, type ClientPorts } from "./client-ports.ts";
 import type { Standing } from "./exchange.ts";
-import { isOnLink, type Link } from "./link.ts";
+import type { Link } from "./link.ts";
 import { MappingUpdates } from "./mapping-updates.ts";
 import type { Clients } from "./standing.ts";
 

@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto";
 import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { DropLog } from "../../lib/drop-log.ts";
+import { RateLimit } from "../../lib/rate-limit.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
+import { isOnLink } from "../../lib/served-address.ts";
 import type { MapRequest, Outcome, UnmapRequest } from "../../reducers/decide/command.ts";
 import { answer } from "./answer.ts";
 import type { Endpoint } from "./bound-socket.ts";
-import type { DropLog } from "./drop-log.ts";
 import { FairQueue } from "./fair-queue.ts";
 import type { Answer, Reply, Standing } from "./exchange.ts";
-import { isOnLink, type Link } from "./link.ts";
-import { RateLimit } from "./rate-limit.ts";
+import type { Link } from "./link.ts";
 
 /** Requests that the controller and the kernel have at once: a commit group. */
 const IN_FLIGHT_MAX = 256;

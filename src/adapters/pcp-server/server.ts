@@ -1,16 +1,17 @@
 import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { SocketPlace } from "../../lib/device-socket.ts";
+import { DropLog } from "../../lib/drop-log.ts";
 import { PortreeveError } from "../../lib/errors.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
+import { type Listener, listenerKey } from "../../lib/served-address.ts";
 import { tableGet } from "../../lib/table.ts";
 import { SERVER_PORT } from "../../protocols/pcp/constants.ts";
 import { type BoundSocket, openBoundSocket } from "./bound-socket.ts";
 import { ChangeNotices } from "./change-notices.ts";
 import { ClientPorts } from "./client-ports.ts";
-import { DropLog } from "./drop-log.ts";
 import type { Standing } from "./exchange.ts";
-import { type Link, type Listener, listenerKey } from "./link.ts";
+import type { Link } from "./link.ts";
 import { RequestFlow } from "./request-flow.ts";
 import { type Clients, standingOf } from "./standing.ts";
 
@@ -56,7 +57,7 @@ export class PcpServer {
     this.#startedAt = clock.now();
     const clientPorts = new ClientPorts();
     const standingOn = (served: string, client: string | null): Standing => this.#standingOn(served, client);
-    this.#drops = new DropLog(clock, requests);
+    this.#drops = new DropLog(clock, requests, "pcp");
     this.#notices = new ChangeNotices({
       controller,
       clock,

@@ -1,5 +1,5 @@
 import { NO_DNS } from "../../reducers/given.ts";
-import type { Listener } from "../../../../src/adapters/pcp-server/link.ts";
+import type { Listener } from "../../../../src/lib/served-address.ts";
 import { createPcpServer, type PcpServer } from "../../../../src/adapters/pcp-server/server.ts";
 import type { Clients } from "../../../../src/adapters/pcp-server/standing.ts";
 import { event, type PortreeveRecord } from "../../../../src/events/index.ts";

@@ -1,5 +1,5 @@
-import type { Clock } from "../../lib/clock.ts";
-import type { RequestLog } from "../../lib/request-log.ts";
+import type { Clock } from "./clock.ts";
+import type { RequestLog } from "./request-log.ts";
 
 const REPORT_EVERY_MS = 1000;
 /** Different sources reported in one second; of those beyond only the number is kept. */
@@ -15,13 +15,15 @@ interface Drop {
 export class DropLog {
   readonly #clock: Clock;
   readonly #requests: RequestLog;
+  readonly #protocol: "pcp" | "upnp";
   readonly #counts = new Map<string, { readonly drop: Drop; count: number }>();
   #others = 0;
   #alarm: { cancel(): void } | null = null;
 
-  constructor(clock: Clock, requests: RequestLog) {
+  constructor(clock: Clock, requests: RequestLog, protocol: "pcp" | "upnp") {
     this.#clock = clock;
     this.#requests = requests;
+    this.#protocol = protocol;
   }
 
   add(drop: Drop): void {
@@ -55,7 +57,7 @@ export class DropLog {
   #write(drop: Drop, count: number): void {
     this.#requests.add({
       at: this.#clock.now(),
-      protocol: "pcp",
+      protocol: this.#protocol,
       from: drop.from,
       interface: drop.interface === "" ? null : drop.interface,
       request: count === 1 ? "1 datagram" : `${count} datagrams`,

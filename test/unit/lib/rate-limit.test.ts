@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RateLimit } from "../../../../src/adapters/pcp-server/rate-limit.ts";
+import { RateLimit } from "../../../src/lib/rate-limit.ts";
 
 /** How many of `count` requests at once are let through. */
 function letThrough(limit: RateLimit, source: string, now: number, count: number): number {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isOnLink, type Listener } from "../../../../src/adapters/pcp-server/link.ts";
+import { isOnLink, type Listener } from "../../../src/lib/served-address.ts";
 
 const lan0: Listener = { interface: "lan0", address: "192.168.77.1", ifindex: 3, subnet: "192.168.77.0/24" };
 const lan0Second: Listener = { interface: "lan0", address: "10.1.0.1", ifindex: 3, subnet: "10.1.0.1/16" };
