@@ -14,6 +14,8 @@ export interface DeviceSocket extends SocketPlace {
   readonly transport: "udp" | "tcp";
   readonly receiveBufferBytes?: number;
   readonly sendBufferBytes?: number;
+  /** Other programs that say so too may have the same place (UDP): multicast reaches all of them. */
+  readonly shared?: boolean;
   /** The sentence for a place that is taken: who that may be, and what to do. */
   readonly whenTaken: string;
 }
@@ -53,8 +55,8 @@ let bound: Libc | undefined;
 /**
  * A bound descriptor, to be handed to Node. Binding to an address does not keep other interfaces out: Linux takes a
  * packet for any of its addresses on any interface. SO_BINDTODEVICE does, and Node cannot set it before `bind`.
- * SO_REUSEPORT is not set, and SO_REUSEADDR for TCP only, where it is about connections that are over: a second server
- * must fail, not share the requests.
+ * SO_REUSEPORT is not set, and SO_REUSEADDR for TCP, where it is about connections that are over, and for what is
+ * `shared` only: a second server must fail, not share the requests.
  */
 export function openDeviceSocket(socket: DeviceSocket): number {
   bound ??= bindLibc();
@@ -67,7 +69,8 @@ export function openDeviceSocket(socket: DeviceSocket): number {
     const { receiveBufferBytes, sendBufferBytes } = socket;
     if (receiveBufferBytes !== undefined) setBuffer(libc, fd, [SO_RCVBUFFORCE, SO_RCVBUF], receiveBufferBytes);
     if (sendBufferBytes !== undefined) setBuffer(libc, fd, [SO_SNDBUFFORCE, SO_SNDBUF], sendBufferBytes);
-    if (socket.transport === "tcp") libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, integer(1), 4);
+    const reuse = socket.transport === "tcp" || socket.shared === true;
+    if (reuse) libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, integer(1), 4);
     const device = Buffer.from(`${socket.interface}\0`);
     if (libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, device.length) < 0) {
       throw failure("bind a socket to the interface of", socket);
