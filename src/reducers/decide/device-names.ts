@@ -6,7 +6,7 @@ import { namesOfDevice } from "../dns-record.ts";
 import { ownName, viewOf, zoneViews } from "../dns-view.ts";
 import type { Device, State } from "../state.ts";
 import type { Refusal } from "./command.ts";
-import { outOfScope } from "./dns-scope.ts";
+import { outOfReach, outOfScope } from "./dns-scope.ts";
 
 /** All that a device published ends. */
 export function removedNames(state: State, device: Device, reason: "device" | "right"): PortreeveEvent[] {
@@ -15,11 +15,16 @@ export function removedNames(state: State, device: Device, reason: "device" | "r
   );
 }
 
-/** What it published and may not any more, as `device` is now, ends. */
-export function withdrawnNames(state: State, device: Device): PortreeveEvent[] {
+/** What it published and may not any more, as `device` is now, ends; and what it would not be let have below `answer`, a yes that is no more. */
+export function withdrawnNames(state: State, device: Device, answer?: string): PortreeveEvent[] {
   const view = viewOf(state, device);
+  const isOver = (name: string): boolean => {
+    if (view === undefined) return true;
+    const why = answer !== undefined && isWithin(name, answer) ? outOfReach : outOfScope;
+    return why(state, device, view, name) !== null;
+  };
   return namesOfDevice(state, device.id)
-    .filter(({ name }) => view === undefined || outOfScope(state, device, view, name) !== null)
+    .filter(({ name }) => isOver(name))
     .flatMap(({ records }) => records.map(({ id }) => event("record.removed", { id, reason: "right" })));
 }
 

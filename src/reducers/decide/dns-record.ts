@@ -178,7 +178,7 @@ export function decideNameAllow(command: SubmissionOf<"name.allow">, state: Stat
   if ((state.allowedNames[key] !== undefined) === allowed) return accept([], { kind: "done" });
   if (allowed) return accept([event("name.allowed", allowance)], { kind: "done" });
   const { [key]: _gone, ...rest } = state.allowedNames;
-  const ended = withdrawnNames({ ...state, allowedNames: rest }, device);
+  const ended = withdrawnNames({ ...state, allowedNames: rest }, device, name);
   return accept([...ended, event("name.withdrawn", allowance)], { kind: "done" });
 }
 

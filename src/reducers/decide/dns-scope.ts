@@ -9,16 +9,31 @@ import type { Refusal } from "./command.ts";
 const SPECIAL = /(?:^|\.)(?:localhost|invalid|onion|alt|resolver\.arpa)$/;
 
 /**
- * Why a device may not publish a name (D3 of the product's features); null: it may. What is nobody's is whose comes
- * first; a server may have any name, others what is below zones of ours; and everyone what an operator said yes to.
+ * Why a device may not publish a name (D3 of the product's features); null: it may. What is nobody's, nor below what is
+ * somebody's, is whose comes first; a server may have any name, others what is below zones of ours; and everyone what an
+ * operator said yes to.
  */
 export function outOfScope(state: State, device: Device, view: View, name: string): Refusal | null {
+  // Who has a name keeps it, whatever is published above it later.
+  const isHeld = tableGet(state.names, name)?.device === device.id;
+  return isHeld ? outOfRights(state, device, view, name) : outOfReach(state, device, view, name);
+}
+
+/** The same of a name that it is to have from now on. */
+export function outOfReach(state: State, device: Device, view: View, name: string): Refusal | null {
+  const refusal = outOfRights(state, device, view, name);
+  if (refusal !== null || isAnswered(state, device, name)) return refusal;
+  const above = placeOfAnother(state, device, view, name);
+  return above === null ? null : pending(device, name, ` ${above}`);
+}
+
+function outOfRights(state: State, device: Device, view: View, name: string): Refusal | null {
   if (device.dns === "off") return withoutRight(device);
   const holder = tableGet(state.names, name);
   if (holder !== undefined && holder.device !== device.id) return held(state, holder);
   const reserved = reservedFor(state, device, name);
   if (reserved !== null) return denied(`${device.name} may not publish ${name}: ${reserved}`);
-  return isPermitted(state, device, view, name) ? null : pending(device, name);
+  return isAnswered(state, device, name) || isPermitted(state, device, view, name) ? null : pending(device, name);
 }
 
 export const withoutRight = ({ name }: Device): Refusal =>
@@ -54,11 +69,30 @@ function reservedFor(state: State, device: Device, name: string): string | null 
   return null;
 }
 
-function isPermitted(state: State, device: Device, view: View, name: string): boolean {
+/** An operator said yes to it, by its name or by a zone. */
+function isAnswered(state: State, device: Device, name: string): boolean {
   if (isDelegated(state, device, name)) return true;
-  for (const suffix of suffixesOf(name)) {
-    if (state.allowedNames[allowedNameKey(device.id, suffix)] !== undefined) return true;
+  return [...suffixesOf(name)].some((suffix) => state.allowedNames[allowedNameKey(device.id, suffix)] !== undefined);
+}
+
+/** What is below a name is its owner's, as is what a wildcard answers for: there anybody else would speak in their place. */
+function placeOfAnother(state: State, device: Device, view: View, name: string): string | null {
+  const [, ...above] = suffixesOf(name);
+  for (const suffix of above) {
+    const views = zoneViews(state, suffix);
+    // All devices have their names below the apex of a zone.
+    for (const place of views === undefined ? [suffix, `*.${suffix}`] : [`*.${suffix}`]) {
+      const holder = tableGet(state.names, place);
+      if (holder !== undefined && place !== name && holder.device !== device.id)
+        return `below ${place}, which is another's,`;
+    }
+    if (views !== undefined && views !== null && !views.includes(view.id))
+      return `in ${suffix}, which is another network's,`;
   }
+  return null;
+}
+
+function isPermitted(state: State, device: Device, view: View, name: string): boolean {
   if (device.dns !== "auto") return false;
   if (device.kind === "server" || isReverseName(name)) return true;
   const own = ownName(state, device);
@@ -69,8 +103,8 @@ function isPermitted(state: State, device: Device, view: View, name: string): bo
 const isDelegated = (state: State, { id }: Device, name: string): boolean =>
   [...suffixesOf(name)].some((suffix) => tableGet(state.delegations, suffix) === id);
 
-function pending(device: Device, name: string): Refusal {
-  const message = `${device.name} asks for the name ${name} and waits for a yes: \`portreeve device allow ${device.name} ${name}\``;
+function pending(device: Device, name: string, where = ""): Refusal {
+  const message = `${device.name} asks for the name ${name}${where} and waits for a yes: \`portreeve device allow ${device.name} ${name}\``;
   return { code: "APPROVAL_PENDING", message, retryAfter: 30 };
 }
 

@@ -24,7 +24,7 @@ export const allowedNames = objectKind<AllowedName>({
     const device = tableGet(state.devices, id);
     if (device === undefined) return [withdrawn];
     const left = { ...state, allowedNames: without(state.allowedNames, allowedNameKey(id, name)) };
-    const ended = withdrawnNames(left, device);
+    const ended = withdrawnNames(left, device, name);
     // Nobody keeps a yes on trial by using it.
     if (lapse) return [...ended, withdrawn];
     const published = ended.flatMap(({ type, data }) =>

@@ -27,9 +27,6 @@ import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 
 type Row = Desired<DnsRow>;
 
-/** Names of one address among which an operator's is looked for. */
-const LOOKED_AT_MAX = 64;
-
 /** What the DNS server serves, read through the state's own indexes: one more record costs one more record's work. */
 class DnsTable implements DesiredTable<DnsRow> {
   readonly #state: State;
@@ -145,7 +142,7 @@ class DnsTable implements DesiredTable<DnsRow> {
     return { key: `name|${name}`, spec, owners: [...new Set(owners)].sort(), revision: Math.max(...revisions) };
   }
 
-  /** Of an address in a network of ours: its device, or else whoever has a name for it; an operator's is first. */
+  /** Of an address in a network of ours: its device, or else the operator's name for it. What another device says it is, is no proof. */
   #pointer(name: string) {
     const state = this.#state;
     const address = addressOfReverse(name);
@@ -156,12 +153,11 @@ class DnsTable implements DesiredTable<DnsRow> {
       const to = ownName(state, device) as string;
       return { to, views: [view.id] as readonly string[], owner: device.id, revision: device.revision };
     }
-    const names = (tableGet(state.namesAt, address) ?? []).slice(0, LOOKED_AT_MAX);
-    const holders = names.map((each) => tableGet(state.names, each) as DnsName);
-    const holder = holders.find((each) => each.device === null) ?? holders[0];
-    if (holder === undefined || holder.name.startsWith("*")) return null;
-    const views = viewsOfName(state, holder);
-    return { to: holder.name, views, owner: holder.device ?? "operator", revision: holder.revision };
+    for (const each of tableGet(state.namesAt, address) ?? []) {
+      const { device: by, views, revision } = tableGet(state.names, each) as DnsName;
+      if (by === null && !each.startsWith("*.")) return { to: each, views, owner: "operator", revision };
+    }
+    return null;
   }
 
   #zone(apex: string): Row | undefined {

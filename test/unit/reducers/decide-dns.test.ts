@@ -217,6 +217,39 @@ describe("who may publish what", () => {
     expect(codeOf(names.update("laptop", [add(name, "TXT", '"x"')]))).toBe("DNS_NOT_ZONE");
   });
 
+  it("[D3] what is below another's name, or what its wildcard stands for, waits for a yes", () => {
+    const names = new Names();
+    names.update("nas", [add("photos.example.com", "A", "10.59.7.2")], { zone: "example.com" });
+    names.record("*.apps.home.internal", "A", "10.59.7.1");
+    names.subnet("lab", "10.61.0.0/24");
+    const asks = (name: string, who = "box"): string =>
+      codeOf(names.update(who, [add(name, "A", "10.59.7.4")], { zone: name.slice(name.indexOf(".") + 1) }));
+    const below = ["*.photos.example.com", "_acme-challenge.photos.example.com", "a.b.photos.example.com"];
+    const stoodFor = ["www.apps.home.internal", "x.www.apps.home.internal", "*.www.apps.home.internal"];
+    for (const name of [...below, ...stoodFor, "printer.lab.internal"])
+      expect([name, asks(name)]).toEqual([name, "APPROVAL_PENDING"]);
+    // Its own are no obstacle, nor is what is above or beside them.
+    const free = ["a.photos.example.com", "*.photos.example.com"];
+    for (const name of free) expect([name, asks(name, "nas")]).toEqual([name, "ok"]);
+    for (const name of ["example.com", "example.net", "apps.home.internal"])
+      expect([name, asks(name)]).toEqual([name, "ok"]);
+    const allow = { type: "name.allow", id: names.find("box").id, name: "www.apps.home.internal" } as const;
+    names.do({ ...allow, allowed: true }, "api:root");
+    expect(asks("x.www.apps.home.internal")).toBe("ok");
+    names.do({ ...allow, allowed: false }, "api:root");
+    expect(names.served("x.www.apps.home.internal"), "goes with the yes").toEqual([]);
+  });
+
+  it("[D3] who has a name keeps it when an operator publishes above it, and below an apex everybody may", () => {
+    const names = new Names();
+    names.record("home.internal", "A", "10.59.7.1");
+    const again = () => codeOf(names.update("nas", [add(PHOTOS, "A", "10.59.7.2")]));
+    expect(again()).toBe("ok");
+    names.record("*.home.internal", "A", "10.59.7.1");
+    expect(again()).toBe("ok");
+    expect(codeOf(names.update("nas", [add("new.home.internal", "A", "10.59.7.2")]))).toBe("APPROVAL_PENDING");
+  });
+
   it("[D3] a client nothing until it is let, then what is below zones of ours, and what an operator says yes to", () => {
     const names = new Names();
     const change = [add(PHOTOS, "A", "10.59.7.3")];
@@ -366,6 +399,16 @@ describe("names of devices", () => {
     // Of an address that is no network's of ours nothing is said.
     names.record("far.home.internal", "A", "203.0.113.9");
     expect(names.served("9.113.0.203.in-addr.arpa")).toEqual([]);
+  });
+
+  it("[D4] the reverse name of an address follows the names of its owner and the operator's, and nobody else's", () => {
+    const names = new Names();
+    const flood = Array.from({ length: 80 }, (_, n) => add(`a${n}.home.internal`, "A", "10.59.7.200"));
+    expect(codeOf(names.update("nas", [...flood, add("me.home.internal", "A", "10.59.7.1")]))).toBe("ok");
+    expect([names.served("200.7.59.10.in-addr.arpa"), names.served("1.7.59.10.in-addr.arpa")]).toEqual([[], []]);
+    names.record("*.home.internal", "A", "10.59.7.200");
+    names.record("printer.home.internal", "A", "10.59.7.200");
+    expect(names.served("200.7.59.10.in-addr.arpa")).toEqual(["PTR 60 printer.home.internal"]);
   });
 
   it("[D7] a device cannot take the name that another one has published", () => {

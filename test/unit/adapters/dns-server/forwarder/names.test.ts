@@ -175,7 +175,25 @@ describe("rebinding", () => {
     "fc12::1",
     "fe80::1",
     "64:ff9b::10.0.0.1",
+    "64:ff9b:1::10.0.0.1",
+    "64:ff9b:1:7:8:9:10.0.0.1",
+    "64:ff9b:1:c0a8:1:100::",
+    "64:ff9b:1:c0a8:1:100:5db8:d822",
+    "64:ff9b:1:ac:10:1::",
+    "64:ff9b:1::a:0:100:0",
+    "::93.184.216.34",
+    "::ffff:0:93.184.216.34",
+    "fec0::1",
+    "2002:a00:1::1",
+    "2002:c0a8:101::c0a8:101",
+    "2002:b16:212c::1",
     "2001:db8:77::1",
+  ];
+  const PUBLIC6 = [
+    "64:ff9b::93.184.216.34",
+    "64:ff9b:1::93.184.216.34",
+    "64:ff9b:1:5db8:d8:2200::",
+    "2002:5db8:d822::1",
   ];
   const OWN = { prefixes: ["11.22.33.1/24", "2001:db8:77::1/48"] };
 
@@ -196,6 +214,20 @@ describe("rebinding", () => {
     expect(upstream.queries).toHaveLength(1);
   });
 
+  it.each(PUBLIC6)("[F22] %s leads to a public address", async (address) => {
+    const upstream = await upstreamThat((bytes) => answerTo(bytes, { answers: [aaaa("w.example.com", address)] }));
+    const { ask } = forwardingTo([upstream.text], { setup: OWN });
+    expect((await ask("w.example.com", "AAAA")).answers).toHaveLength(1);
+  });
+
+  it("[F22] a private address is one in whatever class: some clients do not look at it", async () => {
+    const upstream = await upstreamThat((bytes) =>
+      answerTo(bytes, { answers: [{ ...a("w.example.com", "192.168.1.1"), class: "CH" } as never] }),
+    );
+    const { ask } = forwardingTo([upstream.text]);
+    expect(await ask("w.example.com")).toMatchObject({ rcode: 3, answers: [] });
+  });
+
   it("[F22] next to public ones a private address withholds all", async () => {
     const upstream = await upstreamThat((bytes) =>
       answerTo(bytes, { answers: [a("e.example.com", "93.184.216.34"), a("e.example.com", "192.168.1.1")] }),
@@ -208,6 +240,7 @@ describe("rebinding", () => {
     ["ipv4hint", "00010000040004c0a80101"],
     ["second ipv4hint", "000100000400085db8d822c0a80101"],
     ["ipv6hint", "00010000060010fd000000000000000000000000000001"],
+    ["ipv6hint of 6to4", "000100000600102002c0a8010100000000000000000001"],
   ])("[F22] an %s in HTTPS is looked at", async (_, data) => {
     const upstream = await upstreamThat((bytes) => {
       const reply = Buffer.concat([
