@@ -51,7 +51,14 @@ export interface UpdateRequest {
 
 /** What an UPDATE is answered. `stale`: it may be a replay of one that was answered before this process began. */
 export type Verdict =
-  | { readonly kind: "answer"; readonly rcode: number; readonly lease: number | null; readonly message: string }
+  | {
+      readonly kind: "answer";
+      readonly rcode: number;
+      readonly lease: number | null;
+      readonly message: string;
+      /** Nothing came of it, for a trouble of ours: the same octets may be tried again. */
+      readonly undecided?: boolean;
+    }
   | { readonly kind: "stale" };
 
 /** For `dns ask`: what a client of a view would be answered, and why. */

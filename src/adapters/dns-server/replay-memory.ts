@@ -42,7 +42,8 @@ export class ReplayMemory {
     const verdict = decide();
     known.set(signature, { timeSigned, heardAt: monotonicSeconds, verdict });
     // What could not be decided is no answer: the same bytes may be tried again.
-    verdict.catch(() => known.delete(signature));
+    const forget = (): boolean => known.delete(signature);
+    verdict.then((made) => made.kind === "answer" && made.undecided === true && forget(), forget);
     this.#makeRoom(device, known);
     return verdict;
   }

@@ -2,7 +2,7 @@ import { HEADER_OCTETS, OPCODE, RCODE } from "../../protocols/dns/constants.ts";
 import { decodeMessage } from "../../protocols/dns/decode.ts";
 import { encodeMessage } from "../../protocols/dns/encode.ts";
 import { DnsDecodeError } from "../../protocols/dns/error.ts";
-import type { Header, Message, TsigRecord } from "../../protocols/dns/message.ts";
+import type { Header, TsigRecord } from "../../protocols/dns/message.ts";
 import { AnswerMemory, withIdOf } from "./answer-memory.ts";
 import { type Asked, bare, type Client, finish, type Reply } from "./exchange.ts";
 import type { Forwarding } from "./forwarding.ts";
@@ -15,6 +15,9 @@ import type { Tally } from "./tally.ts";
 import type { Updates } from "./updates.ts";
 import type { View, Views } from "./views.ts";
 import type { ZoneData } from "./zone-data.ts";
+
+/** RFC 1035 §4.1.1, in the header's third octet. */
+const TC = 0x02;
 
 /** Answers of one kind a second: to strangers of one network, to what is no DNS, and to one client of a LAN. */
 const STRANGER_RATE = 5;
@@ -106,22 +109,25 @@ export class Responder {
     }
     const { reply, remember } = queries.answer(asked);
     if (memoryKey !== null && remember === "forward") this.#memory.set(memoryKey, this.#version, "forward");
-    if (remember !== "answer" || !(reply instanceof Uint8Array)) return reply;
-    if (memoryKey !== null) this.#memory.set(memoryKey, this.#version, reply);
+    if (memoryKey !== null && remember === "answer" && reply instanceof Uint8Array)
+      this.#memory.set(memoryKey, this.#version, reply);
     // Who signs has proven who it is.
-    return asked.signing.kind === "none" ? this.#limited(reply, client, view) : reply;
+    if (asked.signing.kind !== "none") return reply;
+    return reply instanceof Promise
+      ? reply.then((ready) => this.#limited(ready, client, view))
+      : this.#limited(reply, client, view);
   }
 
   /** Asked before, and not ours then: nothing has changed, so it need not be read to know that. */
   async #forwardAgain(bytes: Uint8Array, client: Client, view: View): Promise<Reply> {
     const answer = await this.#parts.forwarding.forward(bytes, client);
     if (answer === null) return await this.#read(bytes, client, view, null);
-    return answer.length === 0 ? null : answer;
+    return answer.length === 0 ? null : this.#limited(answer, client, view);
   }
 
   /** Where a source may be a lie, answers to it are counted; what came by TCP or by a tunnel is no lie. */
-  #limited(reply: Uint8Array, client: Client, view: View): Uint8Array | null {
-    if (client.transport === "tcp" || view.sourcesAreProven) return reply;
+  #limited(reply: Reply, client: Client, view: View): Reply {
+    if (client.transport === "tcp" || view.sourcesAreProven || !(reply instanceof Uint8Array)) return reply;
     const verdict = this.#rate.take(
       `${client.address} ${questionOf(reply)}`,
       SAME_QUESTION_RATE,
@@ -176,18 +182,27 @@ function error(header: Header, rcode: number): Uint8Array {
   return encodeMessage(errorTo(header, rcode));
 }
 
-/** What an answer is to, however it was asked: neither the case of a name nor an option makes a question another one. */
-function questionOf(reply: Uint8Array): string {
+/** The octet behind the question's name. */
+function nameEnd(reply: Uint8Array): number {
   let end = HEADER_OCTETS;
   while (end < reply.length && reply[end] !== 0) end += 1 + (reply[end] as number);
-  const octets = Buffer.from(reply.buffer, reply.byteOffset, reply.length);
-  const name = octets.toString("latin1", HEADER_OCTETS, end).replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
-  return name + octets.toString("latin1", end, end + 5);
+  return end + 1;
 }
 
-/** Nothing but the question, and TC: who really asked comes by TCP. */
+/** What an answer is to, however it was asked: neither the case of a name nor an option makes a question another one. */
+function questionOf(reply: Uint8Array): string {
+  const end = nameEnd(reply);
+  const octets = Buffer.from(reply.buffer, reply.byteOffset, reply.length);
+  const name = octets.toString("latin1", HEADER_OCTETS, end).replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+  return name + octets.toString("latin1", end, end + 4);
+}
+
+/** Nothing but the question, and TC: who really asked comes by TCP. The rest may be an upstream's, and is not read. */
 function truncated(reply: Uint8Array): Uint8Array {
-  const { message } = decodeMessage(reply);
-  const cut: Message = { ...message, truncated: true, answers: [], authorities: [], additionals: [] };
-  return encodeMessage(cut);
+  const hasQuestion = reply[5] === 1;
+  const cut = Uint8Array.from(reply.subarray(0, hasQuestion ? nameEnd(reply) + 4 : HEADER_OCTETS));
+  cut[2] = (cut[2] as number) | TC;
+  // ANCOUNT, NSCOUNT, ARCOUNT.
+  cut.fill(0, 6, HEADER_OCTETS);
+  return cut;
 }

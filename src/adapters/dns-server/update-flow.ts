@@ -81,7 +81,8 @@ export class UpdateFlow {
     if (!outcome.ok) {
       const { code, message } = outcome.refusal;
       requests.add({ ...entry, decision: "refused", code, message, durationMs });
-      return { kind: "answer", rcode: updateRcode(code), lease: null, message };
+      const rcode = updateRcode(code);
+      return { kind: "answer", rcode, lease: null, message, ...(rcode === RCODE.SERVFAIL && { undecided: true }) };
     }
     if (!(await this.#isServed(controller.state.dnsRevision))) {
       const why = "it is kept, but was not served within 5 s";

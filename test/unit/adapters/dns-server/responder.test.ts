@@ -203,6 +203,35 @@ describe("one client of a LAN, whose source may be a lie (F36)", () => {
     expect(whole).toBe(20);
   });
 
+  it.each(["elsewhere.example", "out.home.arpa"])(
+    "gets no more of what others answer: %s, be it by an alias of ours",
+    async (owner) => {
+      const server = rig();
+      const seen = { whole: 0, cut: 0, none: 0 };
+      for (let count = 0; count < 60; count += 1) {
+        const answer = await server.ask(query(owner), lan);
+        if (answer === null) seen.none += 1;
+        else if (answer.message.truncated) seen.cut += 1;
+        else seen.whole += 1;
+      }
+      expect(seen).toEqual({ whole: 20, cut: 20, none: 20 });
+    },
+  );
+
+  it("is told to come by TCP in octets that need not be understood", async () => {
+    const server = rig();
+    const asked = query("elsewhere.example");
+    // An A record of three octets: what an upstream says is its own affair.
+    const wrong = Buffer.concat([asked, Buffer.from("c00c0001000100000e100003010203", "hex")]);
+    wrong[2] = 0x81;
+    wrong[7] = 1;
+    server.forward = () => Promise.resolve(new Uint8Array(wrong));
+    const replies = [];
+    for (let count = 0; count < 22; count += 1) replies.push(await server.raw(asked, lan));
+    expect(replies.filter((each) => each === null)).toHaveLength(1);
+    expect(decodeMessage(replies[21] as Uint8Array).message).toMatchObject({ truncated: true, answers: [] });
+  });
+
   it("is no client of a tunnel: there each source is proven", async () => {
     const server = rig();
     for (let count = 0; count < 100; count += 1) {

@@ -82,6 +82,22 @@ describe("an update that is proven", () => {
     expect(submitted).toHaveLength(1);
   });
 
+  it("may be repeated as it is when nothing came of it, and not when it was told no", async () => {
+    const [full, refused] = [request([ADDITION]), request([ADDITION])];
+    refusal = "LOG_WRITE_FAILED";
+    expect(await flow.verdictOf(full)).toMatchObject({ rcode: RCODE.SERVFAIL });
+    refusal = "NOT_AUTHORIZED";
+    await flow.verdictOf(refused);
+    refusal = null;
+    expect(await flow.verdictOf(full)).toMatchObject({ rcode: RCODE.NOERROR });
+    expect(await flow.verdictOf(refused)).toMatchObject({ rcode: RCODE.REFUSED });
+    served = () => Promise.reject(new Error("the thread is gone"));
+    const kept = request([ADDITION]);
+    await flow.verdictOf(kept);
+    served = async () => undefined;
+    expect(await flow.verdictOf(kept), "it was carried out").toMatchObject({ rcode: RCODE.SERVFAIL });
+  });
+
   it.each<[ErrorCode, keyof typeof RCODE]>([
     ["DNS_NAME_IN_USE", "YXDOMAIN"],
     ["DNS_NAME_ABSENT", "NXDOMAIN"],
