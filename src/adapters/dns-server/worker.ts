@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { assert } from "../../lib/assert.ts";
 import { formatName } from "../../lib/domain-name.ts";
+import type { Client } from "./exchange.ts";
 import { explain } from "./explain.ts";
 import { createForwarder } from "./forwarder/forwarder.ts";
 import { Forwarding } from "./forwarding.ts";
@@ -15,13 +16,11 @@ import { Tally } from "./tally.ts";
 import { ThreadClock } from "./thread-clock.ts";
 import { Updates } from "./updates.ts";
 import { Views } from "./views.ts";
+import { Warnings } from "./warnings.ts";
 import { ZoneData } from "./zone-data.ts";
 
 /** How often the other thread hears of counts and queries. */
 const TELL_MS = 500;
-/** A client whose key is wrong tries again and again: one line a key and while. */
-const WARNING_MS = 60_000;
-const WARNED_MAX = 256;
 
 assert(parentPort !== null, "runs as a worker thread only");
 const port = parentPort;
@@ -29,15 +28,18 @@ const tell = (message: FromWorker): void => port.postMessage(message);
 const settings = workerData as WorkerSettings;
 const clock = new ThreadClock();
 const [zones, views, tally, queryLog] = [new ZoneData(), new Views(), new Tally(), new QueryLog()];
+const warnings = new Warnings(
+  (message, fields) => tell({ kind: "warned", message, fields }),
+  () => performance.now(),
+);
 const forwarder = createForwarder({
   clock,
   upstreams: settings.upstreams,
   rebindingAllow: settings.rebindingAllow,
-  log: (message) => tell({ kind: "warned", message, fields: {} }),
+  log: (message) => warnings.add("forwarder", message),
 });
 const forwarding = new Forwarding(forwarder, tally);
 const updates = new Updates(views, tally, (id, request) => tell({ kind: "update", id, request }));
-const warned = new Map<string, number>();
 const responder = new Responder({
   zones,
   views,
@@ -48,19 +50,23 @@ const responder = new Responder({
   nowSeconds: () => Math.floor(Date.now() / 1000),
   monotonic: () => performance.now(),
   onBadSignature: ({ address, listener }, { keyName }, why) => {
-    const key = formatName(keyName);
-    const now = performance.now();
-    if (now - (warned.get(`${address} ${why}`) ?? Number.NEGATIVE_INFINITY) < WARNING_MS) return;
-    if (warned.size >= WARNED_MAX) warned.clear();
-    warned.set(`${address} ${why}`, now);
-    tell({
-      kind: "warned",
-      message: `a signed DNS message was refused: ${why}`,
-      fields: { from: address, view: listener.view, key },
-    });
+    const fields = { from: address, view: listener.view, key: formatName(keyName) };
+    warnings.add(address, `a signed DNS message was refused: ${why}`, fields);
   },
 });
-const respond = queryLog.around((bytes, client) => responder.respond(bytes, client));
+/** Whatever a message may bring to light in us, the others are answered. */
+function broken(cause: unknown, { address }: Client): null {
+  warnings.add(address, `a message was not answered, for a fault of ours: ${String((cause as Error).stack ?? cause)}`);
+  return null;
+}
+const respond = queryLog.around((bytes, client) => {
+  try {
+    const reply = responder.respond(bytes, client);
+    return reply instanceof Promise ? reply.catch((cause: unknown) => broken(cause, client)) : reply;
+  } catch (cause) {
+    return broken(cause, client);
+  }
+});
 const listeners = new Listeners(respond, (listener, message) => tell({ kind: "lost", listener, message }));
 const rows = new ServedRows(zones, views);
 
