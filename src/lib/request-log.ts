@@ -1,4 +1,4 @@
-/** One request and what came of it, refusals too; the last 1,000 are kept in memory (`request list`). */
+/** One request and what came of it, refusals too; the last 1,000, of one sender 250, are kept in memory (`request list`). */
 export interface RequestEntry {
   /** Gateway time, Unix milliseconds. */
   readonly at: number;
@@ -17,18 +17,31 @@ export interface RequestEntry {
 }
 
 export const REQUEST_LOG_MAX = 1000;
+/** Of one sender: who is refused all the time hides nobody else's. */
+const OF_ONE_MAX = 250;
 
-/** A ring of the last requests. */
+/** The last requests, of each sender and of all. */
 export class RequestLog {
-  readonly #entries: RequestEntry[] = [];
+  #entries: RequestEntry[] = [];
 
   add(entry: RequestEntry): void {
     this.#entries.push(entry);
-    if (this.#entries.length > REQUEST_LOG_MAX * 2) this.#entries.splice(0, this.#entries.length - REQUEST_LOG_MAX);
+    if (this.#entries.length > REQUEST_LOG_MAX * 2) this.#entries = this.#kept().reverse();
   }
 
   /** Newest first. */
   list(): readonly RequestEntry[] {
-    return this.#entries.slice(-REQUEST_LOG_MAX).reverse();
+    return this.#kept();
+  }
+
+  #kept(): RequestEntry[] {
+    const counts = new Map<string, number>();
+    const kept: RequestEntry[] = [];
+    for (const entry of this.#entries.toReversed()) {
+      const count = (counts.get(entry.from) ?? 0) + 1;
+      counts.set(entry.from, count);
+      if (count <= OF_ONE_MAX && kept.push(entry) === REQUEST_LOG_MAX) break;
+    }
+    return kept;
   }
 }

@@ -104,8 +104,12 @@ const isDelegated = (state: State, { id }: Device, name: string): boolean =>
   [...suffixesOf(name)].some((suffix) => tableGet(state.delegations, suffix) === id);
 
 function pending(device: Device, name: string, where = ""): Refusal {
-  const message = `${device.name} asks for the name ${name}${where} and waits for a yes: \`portreeve device allow ${device.name} ${name}\``;
+  const message = `${device.name} asks for the name ${name}${where} and waits for a yes: \`portreeve device allow ${device.name} ${typed(name)}\``;
   return { code: "APPROVAL_PENDING", message, retryAfter: 30 };
 }
+
+/** As a shell takes it: a label may hold whatever octets the device likes. */
+const typed = (name: string): string =>
+  /^[a-z0-9._-]+$/.test(name) ? name : `'${name.replaceAll("'", String.raw`'\''`)}'`;
 
 const denied = (message: string): Refusal => ({ code: "NOT_AUTHORIZED", message });

@@ -264,6 +264,19 @@ describe("who may publish what", () => {
     expect([names.served("shop.example.com"), names.served(PHOTOS)]).toEqual([[], ["A 300 10.59.7.3"]]);
   });
 
+  it("[D3] a name that a shell would run is quoted where it is to be typed", () => {
+    const names = new Names();
+    names.edit("laptop", { dns: "ask" });
+    const said = (name: string): string => {
+      const decision = names.update("laptop", [add(name, "A", "10.59.7.3")], { zone: "example.com" });
+      return decision.ok ? "ok" : decision.refusal.message;
+    };
+    expect(said("a-b_1.example.com")).toContain("`portreeve device allow laptop a-b_1.example.com`");
+    expect(said("x|reboot|y.example.com")).toContain("`portreeve device allow laptop 'x|reboot|y.example.com'`");
+    expect(said("'&reboot&'.example.com")).toContain(String.raw`laptop ''\''&reboot&'\''.example.com'`);
+    expect(said("*.example.com")).toContain("laptop '*.example.com'`");
+  });
+
   it("[D3] with the right `ask` each name waits, and a delegated zone is a yes", () => {
     const names = new Names();
     names.edit("laptop", { dns: "ask" });
