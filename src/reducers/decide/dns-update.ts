@@ -34,6 +34,14 @@ const LEASE_MAX = 7 * 86_400;
 const RECORDS_PER_NAME_MAX = 100;
 export const NAMES_MAX = 65_536;
 
+/**
+ * Characters, as they are in the log, in memory and in snapshots, of names and values: of one value, of what one update
+ * adds, and of all that a device has. An ACME challenge is 45, a DKIM key some 400.
+ */
+const VALUE_MAX = 4096;
+const ADDED_MAX = 32_768;
+const HELD_MAX = 262_144;
+
 /** What devices may add: what they are, and what others check of them; no delegation, nothing of DNSSEC. */
 const TYPES: ReadonlySet<string> = new Set(["A", "AAAA", "CNAME", "TXT", "SRV", "PTR", "CAA", "HTTPS", "SVCB"]);
 
@@ -108,7 +116,8 @@ function carryOut(updating: Updating): Decision {
   const { removed, added, retimed, renewals } = differences(updating, drafts, { lifetime, expiresAt });
   const answer = { kind: "updated", lease: lifetime } as const;
   if (removed.length + added.length + retimed.length === 0) return accept([], answer, renewals);
-  const refusal = beyondQuota(updating, drafts, added.length - removed.length);
+  const refusal =
+    tooLong(updating, added, new Set(removed)) ?? beyondQuota(updating, drafts, added.length - removed.length);
   if (refusal !== null) return { ok: false, refusal };
   const updated = { device: device.id, lifetime, expiresAt, removed, added, retimed };
   return accept([event("dns.updated", updated)], answer, renewals);
@@ -174,6 +183,24 @@ function differences(
     found.removed.push(...left.keys());
   }
   return found;
+}
+
+function tooLong(
+  { state, device }: Updating,
+  added: DnsUpdated["added"],
+  removed: ReadonlySet<string>,
+): Refusal | null {
+  if (added.length === 0) return null;
+  const refused = (message: string): Refusal => ({ code: "QUOTA_EXCEEDED", message });
+  const long = added.find(({ value }) => value.length > VALUE_MAX);
+  if (long !== undefined) return refused(`${long.name} ${long.type} is longer than ${VALUE_MAX} characters`);
+  const more = added.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
+  if (more > ADDED_MAX) return refused(`an update may add ${ADDED_MAX} characters, and this one has ${more}`);
+  let held = more;
+  for (const { name, records } of namesOfDevice(state, device.id)) {
+    for (const { id, value } of records) if (!removed.has(id)) held += name.length + value.length;
+  }
+  return held > HELD_MAX ? refused(`the records of ${device.name} may have ${HELD_MAX} characters`) : null;
 }
 
 function beyondQuota(

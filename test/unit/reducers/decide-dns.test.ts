@@ -303,6 +303,31 @@ describe("who may publish what", () => {
     }
   });
 
+  it("[D3] no more text than its quota: of a record, of an update, and in all", () => {
+    const names = new Names();
+    const text = (length: number): string => `"${"x".repeat(length - 2)}"`;
+    const put = (name: string, ...lengths: number[]): string =>
+      codeOf(
+        names.later(60).update(
+          "nas",
+          lengths.map((length, n) => add(`${n}.${name}.home.internal`, "TXT", text(length))),
+        ),
+      );
+    expect([put("a", 4097), put("a", 4096)]).toEqual(["QUOTA_EXCEEDED", "ok"]);
+    expect([put("b", ...Array<number>(9).fill(4000)), put("b", ...Array<number>(8).fill(4000))]).toEqual([
+      "QUOTA_EXCEEDED",
+      "ok",
+    ]);
+    const codes = Array.from({ length: 8 }, (_, n) => put(`c${n}`, ...Array<number>(8).fill(4000)));
+    expect(codes).toEqual([...Array<string>(7).fill("ok"), "QUOTA_EXCEEDED"]);
+    // What it takes away makes room.
+    const less: RecordChange[] = Array.from({ length: 8 }, (_, n) => ({
+      kind: "delete-name",
+      name: `${n}.c0.home.internal`,
+    }));
+    expect(codeOf(names.update("nas", [...less, add("d.home.internal", "TXT", text(4000))]))).toBe("ok");
+  });
+
   it("[D3] no more than its quota, of records and of changes", () => {
     const names = new Names();
     const many = Array.from({ length: 101 }, (_, n) => add(PHOTOS, "TXT", `"${n}"`));
