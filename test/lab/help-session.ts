@@ -67,6 +67,7 @@ portreeve device deny laptop shop.example.com
 portreeve device deny laptop dns
 portreeve device key nas
 portreeve device key nas --dns
+portreeve device key nas --form lego
 portreeve dns add nas.home.arpa A 10.59.0.2 --ttl 300
 portreeve dns add printer.home.arpa A 10.59.0.9 --view home
 portreeve dns list
