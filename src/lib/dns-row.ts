@@ -63,19 +63,28 @@ export interface DnsKeyRow {
   readonly derived: boolean;
 }
 
-export const dnsKeyRowKey = (device: string): string => `key|${device}`;
+type DnsRowKind = DnsRow["kind"];
+
+/** What a row is known by: what it is, and of what. There is one serial, of nothing. */
+export const dnsKey = (kind: DnsRowKind, of = ""): string => (of === "" ? kind : `${kind}|${of}`);
+
+/** What `dnsKey` was given. */
+export function dnsKeyParts(key: string): { readonly kind: string; readonly of: string } {
+  const bar = key.indexOf("|");
+  return bar < 0 ? { kind: key, of: "" } : { kind: key.slice(0, bar), of: key.slice(bar + 1) };
+}
 
 export function dnsRowKey(row: DnsRow): string {
   switch (row.kind) {
     case "name":
-      return `name|${row.name}`;
+      return dnsKey("name", row.name);
     case "zone":
-      return `zone|${row.apex}`;
+      return dnsKey("zone", row.apex);
     case "serial":
-      return "serial";
+      return dnsKey("serial");
     case "view":
-      return `view|${row.id}`;
+      return dnsKey("view", row.id);
     case "key":
-      return dnsKeyRowKey(row.device);
+      return dnsKey("key", row.device);
   }
 }

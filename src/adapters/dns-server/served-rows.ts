@@ -1,4 +1,4 @@
-import { dnsKeyRowKey, type DnsNameRow, dnsRowKey } from "../../lib/dns-row.ts";
+import { dnsKey, dnsKeyParts, type DnsNameRow, dnsRowKey } from "../../lib/dns-row.ts";
 import { type DomainName, parseName } from "../../lib/domain-name.ts";
 import type { DnsRecord } from "../../protocols/dns/message.ts";
 import { RdataTextError, recordFromText } from "../../protocols/dns/rdata/index.ts";
@@ -44,11 +44,10 @@ export class ServedRows {
 
   /** By the row's key; what is not there is gone already. */
   remove(key: string): void {
-    const [kind, ...rest] = key.split("|");
-    const id = rest.join("|");
-    if (kind === "view") return this.#views.remove(id);
-    if (kind === "key") return this.#views.removeKeys(id);
-    const name = parseName(id);
+    const { kind, of } = dnsKeyParts(key);
+    if (kind === "view") return this.#views.remove(of);
+    if (kind === "key") return this.#views.removeKeys(of);
+    const name = parseName(of);
     if (name === null) return;
     if (kind === "name") this.#zones.withdraw(name.key);
     if (kind === "zone") this.#zones.removeZone(name.key);
@@ -73,4 +72,4 @@ function publishedName({ name: text, views, records }: DnsNameRow): PublishedNam
 }
 
 /** What a row is known by on both sides: keys have the place of the row that they are made of. */
-export const servedKey = (row: ServedRow): string => (row.kind === "keys" ? dnsKeyRowKey(row.device) : dnsRowKey(row));
+export const servedKey = (row: ServedRow): string => (row.kind === "keys" ? dnsKey("key", row.device) : dnsRowKey(row));

@@ -1,6 +1,7 @@
 /** The thread that answers DNS: whatever the daemon is busy with, nobody waits for it to look up a name. */
 import { parentPort, workerData } from "node:worker_threads";
 import { assert } from "../../lib/assert.ts";
+import { dnsKeyParts } from "../../lib/dns-row.ts";
 import { formatName } from "../../lib/domain-name.ts";
 import type { Client } from "./exchange.ts";
 import { explain } from "./explain.ts";
@@ -119,7 +120,7 @@ port.on("message", (message: ToWorker) => {
         return why === null ? [] : [{ key: servedKey(row), message: why }];
       });
       const touched = [...message.set.map(servedKey), ...message.remove];
-      if (touched.some((key) => key.startsWith("view|"))) configureForwarder();
+      if (touched.some((key) => dnsKeyParts(key).kind === "view")) configureForwarder();
       return tell({ kind: "applied", id: message.id, refused });
     }
     case "listen":

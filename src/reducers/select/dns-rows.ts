@@ -1,4 +1,4 @@
-import type { DnsRow, DnsServedRecord, DnsUpstreams } from "../../lib/dns-row.ts";
+import { dnsKey, dnsKeyParts, type DnsRow, type DnsServedRecord, type DnsUpstreams } from "../../lib/dns-row.ts";
 import { formatIpv4 } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6 } from "../../lib/ipv6.ts";
 import { addressOfReverse, reverseName } from "../../lib/reverse-name.ts";
@@ -36,19 +36,18 @@ class DnsTable implements DesiredTable<DnsRow> {
   }
 
   get(key: string): Row | undefined {
-    const bar = key.indexOf("|");
-    const [kind, rest] = bar < 0 ? [key, ""] : [key.slice(0, bar), key.slice(bar + 1)];
+    const { kind, of } = dnsKeyParts(key);
     switch (kind) {
       case "name":
-        return this.#name(rest);
+        return this.#name(of);
       case "zone":
-        return this.#zone(rest);
+        return this.#zone(of);
       case "view":
-        return this.#view(rest);
+        return this.#view(of);
       case "key":
-        return this.#key(rest);
+        return this.#key(of);
       case "serial":
-        return rest === "" ? this.#serial() : undefined;
+        return of === "" ? this.#serial() : undefined;
       default:
         return undefined;
     }
@@ -63,19 +62,19 @@ class DnsTable implements DesiredTable<DnsRow> {
 
   *#keys(): Generator<string> {
     const state = this.#state;
-    yield "serial";
-    for (const { id } of viewsOf(state)) yield `view|${id}`;
+    yield dnsKey("serial");
+    for (const { id } of viewsOf(state)) yield dnsKey("view", id);
     const zones = new Set(fixedZones(state));
     for (const [zone] of tableEntries(state.delegations)) zones.add(zone);
-    for (const zone of zones) yield `zone|${zone}`;
+    for (const zone of zones) yield dnsKey("zone", zone);
     const names = new Set<string>();
     for (const [name] of tableEntries(state.names)) names.add(name);
     for (const [address] of tableEntries(state.namesAt)) names.add(reverseName(address) ?? address);
     for (const device of tableRows(state.devices)) {
-      yield `key|${device.id}`;
+      yield dnsKey("key", device.id);
       for (const name of this.#namesOf(device)) names.add(name);
     }
-    for (const name of names) yield `name|${name}`;
+    for (const name of names) yield dnsKey("name", name);
   }
 
   /** Null where more than names has changed: what everything hangs on is rare to change. */
@@ -89,15 +88,16 @@ class DnsTable implements DesiredTable<DnsRow> {
       before.servedRevision === after.servedRevision;
     if (!same) return null;
     const keys = new Set<string>();
-    if (before.dnsRevision !== after.dnsRevision) keys.add("serial");
-    for (const { key } of tableChanges(before.names, after.names)) keys.add(`name|${key}`);
-    for (const { key } of tableChanges(before.namesAt, after.namesAt)) keys.add(`name|${reverseName(key) ?? key}`);
-    for (const { key } of tableChanges(before.delegations, after.delegations)) keys.add(`zone|${key}`);
+    if (before.dnsRevision !== after.dnsRevision) keys.add(dnsKey("serial"));
+    for (const { key } of tableChanges(before.names, after.names)) keys.add(dnsKey("name", key));
+    for (const { key } of tableChanges(before.namesAt, after.namesAt))
+      keys.add(dnsKey("name", reverseName(key) ?? key));
+    for (const { key } of tableChanges(before.delegations, after.delegations)) keys.add(dnsKey("zone", key));
     for (const { key: id, before: old, after: now } of tableChanges(before.devices, after.devices)) {
-      keys.add(`key|${id}`);
-      for (const device of [old, now]) for (const name of this.#touched(device)) keys.add(`name|${name}`);
+      keys.add(dnsKey("key", id));
+      for (const device of [old, now]) for (const name of this.#touched(device)) keys.add(dnsKey("name", name));
       // Its subnet may be resolved by it.
-      if (old?.address !== now?.address && old?.subnet != null) keys.add(`view|${old.subnet}`);
+      if (old?.address !== now?.address && old?.subnet != null) keys.add(dnsKey("view", old.subnet));
     }
     return keys;
   }
@@ -139,7 +139,7 @@ class DnsTable implements DesiredTable<DnsRow> {
     // Nobody is there to see it.
     if (records.length === 0 || views?.length === 0) return undefined;
     const spec = { kind: "name", name, views, records } as const;
-    return { key: `name|${name}`, spec, owners: [...new Set(owners)].sort(), revision: Math.max(...revisions) };
+    return { key: dnsKey("name", name), spec, owners: [...new Set(owners)].sort(), revision: Math.max(...revisions) };
   }
 
   /** Of an address in a network of ours: its device, or else the operator's name for it. What another device says it is, is no proof. */
@@ -165,7 +165,7 @@ class DnsTable implements DesiredTable<DnsRow> {
     if (views === undefined) return undefined;
     const owner = tableGet(this.#state.delegations, apex) ?? "settings";
     const revision = this.#state.dnsRevision;
-    return { key: `zone|${apex}`, spec: { kind: "zone", apex, views }, owners: [owner], revision };
+    return { key: dnsKey("zone", apex), spec: { kind: "zone", apex, views }, owners: [owner], revision };
   }
 
   #view(id: string): Row | undefined {
@@ -176,7 +176,7 @@ class DnsTable implements DesiredTable<DnsRow> {
     const upstreams = upstreamsOf(state, view);
     const spec: DnsRow = { kind: "view", id, interface: iface, prefixes: networks, zone, upstreams, unsignedUpdates };
     const revision = Math.max(state.topologyRevision, view.subnet?.revision ?? 0, resolverRevision(state, view));
-    return { key: `view|${id}`, spec, owners: [view.subnet === null ? "settings" : view.id], revision };
+    return { key: dnsKey("view", id), spec, owners: [view.subnet === null ? "settings" : view.id], revision };
   }
 
   #key(id: string): Row | undefined {
@@ -194,12 +194,17 @@ class DnsTable implements DesiredTable<DnsRow> {
       secretId,
       derived: device.presharedKeySecret !== null,
     };
-    return { key: `key|${id}`, spec, owners: [id], revision: Math.max(device.revision, view.subnet?.revision ?? 0) };
+    return {
+      key: dnsKey("key", id),
+      spec,
+      owners: [id],
+      revision: Math.max(device.revision, view.subnet?.revision ?? 0),
+    };
   }
 
   #serial(): Row {
     const serial = this.#state.dnsRevision;
-    return { key: "serial", spec: { kind: "serial", serial }, owners: ["settings"], revision: serial };
+    return { key: dnsKey("serial"), spec: { kind: "serial", serial }, owners: ["settings"], revision: serial };
   }
 }
 
