@@ -7,8 +7,9 @@
 const NEGATIVE_TTL = 5;
 const APEX_TTL = 60;
 
-/** The name of whoever answers for a zone. */
-export const nameServerOf = (apex: string): string => `ns.${apex}`;
+/** Below each apex, the name of whoever answers for it. */
+export const NAME_SERVER_LABEL = "ns";
+export const nameServerOf = (apex: string): string => `${NAME_SERVER_LABEL}.${apex}`;
 
 export function apexRecords(apex: string, serial: number): { type: "SOA" | "NS"; ttl: number; value: string }[] {
   const server = nameServerOf(apex);

@@ -7,7 +7,7 @@ import {
   parentOf,
   wildcardOf,
 } from "../../lib/domain-name.ts";
-import { apexRecords } from "../../lib/zone-apex.ts";
+import { apexRecords, NAME_SERVER_LABEL } from "../../lib/zone-apex.ts";
 import { CLASS, RCODE, TYPE } from "../../protocols/dns/constants.ts";
 import type { DnsRecord, Question, RecordData } from "../../protocols/dns/message.ts";
 import { RdataTextError, recordFromText } from "../../protocols/dns/rdata/index.ts";
@@ -180,10 +180,10 @@ function aliasOf(sets: Sets, type: number): DomainName | null {
   return data?.kind === "CNAME" ? data.target : null;
 }
 
-const NS_LABEL = "\u0002ns";
+const NS_LABEL = String.fromCharCode(NAME_SERVER_LABEL.length) + NAME_SERVER_LABEL;
 
 function nameServerOf(apex: NameKey): DomainName | null {
-  return below("ns", nameOf(apex));
+  return below(NAME_SERVER_LABEL, nameOf(apex));
 }
 
 /** The name server of each zone is whoever answers: the view's own addresses. */

@@ -1,6 +1,7 @@
 import { isWithin, suffixesOf } from "../../lib/domain-name.ts";
 import { isReverseName, reverseName } from "../../lib/reverse-name.ts";
 import { tableGet } from "../../lib/table.ts";
+import { nameServerOf } from "../../lib/zone-apex.ts";
 import { addressesOfDevice, deviceOfName, ownName, type View, zoneViews } from "../dns-view.ts";
 import { allowedNameKey, type Device, type DnsName, type State } from "../state.ts";
 import type { Refusal } from "./command.ts";
@@ -59,7 +60,8 @@ function reservedFor(state: State, device: Device, name: string): string | null 
   // A delegated zone is the device's from its apex on.
   if (isDelegated(state, device, name)) return null;
   if (zoneViews(state, name) !== undefined) return "it is a zone of the gateway";
-  if (/^(?:\*|ns)\./.test(name) && zoneViews(state, parent) !== undefined) return "in a zone it is the gateway's";
+  const isBesideApex = name === `*.${parent}` || name === nameServerOf(parent);
+  if (isBesideApex && zoneViews(state, parent) !== undefined) return "in a zone it is the gateway's";
   for (const suffix of suffixesOf(name)) {
     const owner = deviceOfName(state, suffix);
     if (owner !== undefined && owner.id !== device.id) return `${suffix} is the name of ${owner.name}`;
