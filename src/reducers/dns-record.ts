@@ -4,7 +4,7 @@ import { isAddressType } from "../lib/dns-record.ts";
 import { type Table, tableDelete, tableGet, tableSet } from "../lib/table.ts";
 import { without } from "./fork.ts";
 import { siteInterface } from "./served.ts";
-import { allowedNameKey, type Device, type DnsName, type DnsRecord, type State } from "./state.ts";
+import { allowedNameKey, type Device, type DnsName, type DnsRecord, type Published, type State } from "./state.ts";
 import { spendToken } from "./usage.ts";
 import { causedByDevice } from "./mapping.ts";
 
@@ -19,6 +19,16 @@ export function recordWithId(state: State, id: string): { holder: DnsName; recor
 /** Names that a device put here, sorted. */
 export const namesOfDevice = (state: State, id: string): DnsName[] =>
   (tableGet(state.namesOf, id) ?? []).map((name) => tableGet(state.names, name) as DnsName);
+
+const NOTHING: Published = { records: 0, characters: 0 };
+
+export const publishedBy = (state: State, device: string): Published => tableGet(state.published, device) ?? NOTHING;
+
+/** Of records at one name: a limit on memory counts the name with each of them. */
+export function sizeOf(name: string, records: readonly DnsRecord[]): Published {
+  const characters = records.reduce((sum, { value }) => sum + name.length + value.length, 0);
+  return { records: records.length, characters };
+}
 
 /** One record as it joins a name, which may be new. */
 interface Joining {
@@ -136,7 +146,16 @@ function putRecords(draft: State, holder: DnsName, records: DnsRecord[], seq: nu
   for (const address of after) if (!before.has(address)) listName(draft.namesAt, address, name);
   if (records.length === 0) tableDelete(draft.names, name);
   else tableSet(draft.names, name, { ...holder, records: records.toSorted(inOrder), revision: seq });
+  if (holder.device !== null) countPublished(draft, holder.device, sizeOf(name, holder.records), sizeOf(name, records));
   draft.dnsRevision = seq;
+}
+
+function countPublished(draft: State, device: string, before: Published, after: Published): void {
+  const all = publishedBy(draft, device);
+  const records = all.records - before.records + after.records;
+  const characters = all.characters - before.characters + after.characters;
+  if (records === 0) tableDelete(draft.published, device);
+  else tableSet(draft.published, device, { records, characters });
 }
 
 const addressesOf = (records: readonly DnsRecord[]): Set<string> =>

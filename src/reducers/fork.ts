@@ -16,6 +16,7 @@ export const TABLES = [
   "recordNames",
   "namesAt",
   "namesOf",
+  "published",
   "delegations",
   "quarantine",
   "severed",

@@ -1,7 +1,18 @@
 import { type ReadonlyTable, tableChanges, tableEntries, tableGet, tableRows } from "../lib/table.ts";
 import { isAddressType } from "../lib/dns-record.ts";
+import { publishedBy, sizeOf } from "./dns-record.ts";
 import { TABLES } from "./fork.ts";
-import { deviceKey, type Usage, usageKey, externalKey, internalKey, type Mapping, type State } from "./state.ts";
+import {
+  deviceKey,
+  type DnsName,
+  type Published,
+  type Usage,
+  usageKey,
+  externalKey,
+  internalKey,
+  type Mapping,
+  type State,
+} from "./state.ts";
 
 /**
  * What is true of every state (docs/invariants.md). With `since`, a state known to be good, only what changed after it
@@ -152,6 +163,7 @@ function checkNames(state: State, since: State | undefined, faults: string[]): v
     if (tableGet(devices, id)?.zones.includes(zone) !== true) faults.push(`S14 zone ${zone} is not of ${id}`);
   }
   checkDevicesOfNames(state, since, faults);
+  checkPublished(state, since, faults);
   for (const { key, before = "", after } of since === undefined ? [] : tableChanges(since.recordNames, recordNames)) {
     if (after === undefined && tableGet(names, before)?.records.some(({ id }) => id === key) === true)
       faults.push(`S12 record ${key} is there and is not found`);
@@ -177,6 +189,32 @@ function added(since: ReadonlyTable<string[]> | undefined, key: string, list: re
     while (next < before.length && (before[next] as string) < name) next += 1;
     return before[next] !== name;
   });
+}
+
+/** What a device had, and what its names got and lost since. */
+function checkPublished(state: State, since: State | undefined, faults: string[]): void {
+  const counted = new Map<string, Published>();
+  const known = (device: string): Published =>
+    since === undefined ? { records: 0, characters: 0 } : publishedBy(since, device);
+  const add = (holder: DnsName | undefined, sign: 1 | -1): void => {
+    if (holder === undefined || holder.device === null) return;
+    const { device, name } = holder;
+    const [sum, more] = [counted.get(device) ?? known(device), sizeOf(name, holder.records)];
+    const records = sum.records + sign * more.records;
+    counted.set(device, { records, characters: sum.characters + sign * more.characters });
+  };
+  if (since === undefined) for (const name of tableRows(state.names)) add(name, 1);
+  else for (const { before, after } of tableChanges(since.names, state.names)) add(before, -1), add(after, 1);
+  for (const [device] of changedEntries(state.published, since?.published)) {
+    if (!counted.has(device)) counted.set(device, known(device));
+  }
+  for (const [device, { records, characters }] of counted) {
+    const said = publishedBy(state, device);
+    if (said.records !== records || said.characters !== characters)
+      faults.push(`S14 device ${device} counts ${said.records} records and has ${records}, or other characters`);
+    if (records === 0 && tableGet(state.published, device) !== undefined)
+      faults.push(`S14 device ${device} counts nothing`);
+  }
 }
 
 /** A device that went has taken its names with it. */

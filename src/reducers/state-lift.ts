@@ -28,6 +28,13 @@ interface FifthState {
   readonly mappings: Record<string, { readonly claims: object[] }>;
 }
 
+interface SixthState {
+  readonly names: Record<
+    string,
+    { readonly name: string; readonly device: string | null; readonly records: readonly { readonly value: string }[] }
+  >;
+}
+
 interface SecondState {
   readonly devices: Record<string, { readonly name: string; readonly publicKey: string | null }>;
 }
@@ -134,6 +141,18 @@ const STATE_LIFTS: readonly StateLift[] = [
       mappings: Object.fromEntries(plain) as unknown,
       shared: {},
     };
+  },
+  // What a device has published was counted whenever it asked for more.
+  (state) => {
+    const { names, ...rest } = state as SixthState;
+    const published: Record<string, { records: number; characters: number }> = {};
+    for (const { name, device, records } of Object.values(names)) {
+      if (device === null) continue;
+      const sum = (published[device] ??= { records: 0, characters: 0 });
+      sum.records += records.length;
+      for (const { value } of records) sum.characters += name.length + value.length;
+    }
+    return { ...rest, names, published };
   },
 ];
 

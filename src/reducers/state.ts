@@ -8,7 +8,7 @@ import type { SubnetAdded } from "../events/subnet.ts";
 import { emptyTable, type Table } from "../lib/table.ts";
 
 /** Bumped when the same log would fold into another state: snapshots of an older fold are then not used. */
-export const REDUCER_VERSION = 6;
+export const REDUCER_VERSION = 7;
 
 export interface Mapping {
   id: string;
@@ -49,6 +49,12 @@ export interface Usage {
   /** Event bucket (portControl.perDevice): what was left at `tokensAt`. */
   tokens: number;
   tokensAt: number;
+}
+
+/** Of what a device published. */
+export interface Published {
+  readonly records: number;
+  readonly characters: number;
 }
 
 /** A WireGuard subnet of ours. */
@@ -198,6 +204,8 @@ export interface State {
   namesAt: Table<string[]>;
   /** Device id → its names, sorted. */
   namesOf: Table<string[]>;
+  /** Device id → how much it has at all of them. */
+  published: Table<Published>;
   /** Zone → id of the device that it is delegated to. */
   delegations: Table<string>;
   /** `device id|name` → since when the device may publish it and what is below it. */
@@ -271,6 +279,7 @@ export function initialState(): State {
     recordNames: emptyTable(),
     namesAt: emptyTable(),
     namesOf: emptyTable(),
+    published: emptyTable(),
     delegations: emptyTable(),
     allowedNames: {},
     dnsRevision: 0,

@@ -41,6 +41,11 @@ export class Observation<Spec, Obs> {
     return this.#certain && this.#written.size === 0 && this.#target.unchanged?.() === true;
   }
 
+  /** Nothing says that it is out of date: a target that cannot vouch for itself is looked at when it is due, or hints. */
+  get stands(): boolean {
+    return this.#certain && this.#written.size === 0 && this.#target.unchanged?.() !== false;
+  }
+
   async refresh(signal: AbortSignal, now: () => number): Promise<void> {
     const found = await this.#target.observe(signal);
     const rows = new Map(found);

@@ -88,9 +88,9 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
     this.#desired = this.#definition.select(state);
   }
 
-  /** Takes over a state that wants no row other than the last one did, where a pass would find nothing to do. */
+  /** Takes over a state that wants no row other than the last one did: that is no reason to look at the target. */
   takeOver(state: S): boolean {
-    if (this.#open.size > 0 || !this.observation.compared || !this.observation.trusted) return false;
+    if (this.#open.size > 0 || !this.observation.compared || !this.observation.stands) return false;
     const desired = this.#definition.select(state);
     const changed = this.#changedIn(desired);
     if (changed === null) return false;

@@ -3,7 +3,7 @@ import { event } from "../../events/index.ts";
 import { type DnsUpdate, isAddressType, type RecordChange } from "../../lib/dns-record.ts";
 import { isWithin } from "../../lib/domain-name.ts";
 import { tableGet } from "../../lib/table.ts";
-import { namesOfDevice } from "../dns-record.ts";
+import { publishedBy, recordWithId } from "../dns-record.ts";
 import { deviceOfName, ownRecords, type View, viewOf, zoneViews } from "../dns-view.ts";
 import { type Device, type State, usageKey } from "../state.ts";
 import { tokensOf } from "../usage.ts";
@@ -116,8 +116,7 @@ function carryOut(updating: Updating): Decision {
   const { removed, added, retimed, renewals } = differences(updating, drafts, { lifetime, expiresAt });
   const answer = { kind: "updated", lease: lifetime } as const;
   if (removed.length + added.length + retimed.length === 0) return accept([], answer, renewals);
-  const refusal =
-    tooLong(updating, added, new Set(removed)) ?? beyondQuota(updating, drafts, added.length - removed.length);
+  const refusal = tooLong(updating, added, removed) ?? beyondQuota(updating, drafts, added.length - removed.length);
   if (refusal !== null) return { ok: false, refusal };
   const updated = { device: device.id, lifetime, expiresAt, removed, added, retimed };
   return accept([event("dns.updated", updated)], answer, renewals);
@@ -185,20 +184,17 @@ function differences(
   return found;
 }
 
-function tooLong(
-  { state, device }: Updating,
-  added: DnsUpdated["added"],
-  removed: ReadonlySet<string>,
-): Refusal | null {
+function tooLong({ state, device }: Updating, added: DnsUpdated["added"], removed: readonly string[]): Refusal | null {
   if (added.length === 0) return null;
   const refused = (message: string): Refusal => ({ code: "QUOTA_EXCEEDED", message });
   const long = added.find(({ value }) => value.length > VALUE_MAX);
   if (long !== undefined) return refused(`${long.name} ${long.type} is longer than ${VALUE_MAX} characters`);
   const more = added.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
   if (more > ADDED_MAX) return refused(`an update may add ${ADDED_MAX} characters, and this one has ${more}`);
-  let held = more;
-  for (const { name, records } of namesOfDevice(state, device.id)) {
-    for (const { id, value } of records) if (!removed.has(id)) held += name.length + value.length;
+  let held = publishedBy(state, device.id).characters + more;
+  for (const id of removed) {
+    const gone = recordWithId(state, id);
+    if (gone !== undefined) held -= gone.holder.name.length + gone.record.value.length;
   }
   return held > HELD_MAX ? refused(`the records of ${device.name} may have ${HELD_MAX} characters`) : null;
 }
@@ -214,7 +210,7 @@ function beyondQuota(
   if (full !== undefined) {
     return { code: "QUOTA_EXCEEDED", message: `${full[0]} would have over ${RECORDS_PER_NAME_MAX} records` };
   }
-  const held = more <= 0 ? 0 : namesOfDevice(state, device.id).reduce((sum, each) => sum + each.records.length, 0);
+  const held = publishedBy(state, device.id).records;
   if (held + more > records && more > 0) {
     return { code: "QUOTA_EXCEEDED", message: `${device.name} has ${held} records and may have ${records}` };
   }

@@ -24,6 +24,16 @@ const edit = (state: State, recipe: (name: DnsName) => void): void => void editR
 
 /** How a state is broken, and what is then said; of all of it, and of what the commit changed. */
 const BROKEN: readonly (readonly [string, string, (state: State, id: string, record: string) => void])[] = [
+  [
+    "S14",
+    "a count of records that is wrong",
+    (state, id) => tableSet(state.published, id, { records: 3, characters: 62 }),
+  ],
+  [
+    "S14",
+    "a count of a device without any",
+    (state) => tableSet(state.published, "d000000000000", { records: 1, characters: 9 }),
+  ],
   ["S12", "a record that is not found by its id", (state, _id, record) => tableDelete(state.recordNames, record)],
   ["S12", "an id that leads nowhere", (state) => tableSet(state.recordNames, "r000000000000", NAME)],
   ["S12", "an address that lists a name without it", (state) => tableSet(state.namesAt, "10.59.7.9", [NAME])],

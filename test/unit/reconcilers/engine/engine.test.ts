@@ -452,6 +452,21 @@ describe("the observation", () => {
     expect(rig.target.observes).toBe(2);
   });
 
+  it("is not made for a state that wants the same rows, also of a target that cannot vouch", async () => {
+    const rig = await started({ keeps: false });
+    rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    // What it made of our own row is looked at once.
+    rig.states.commit({});
+    await quiet();
+    const { observes } = rig.target;
+    for (let round = 0; round < 3; round += 1) rig.states.commit({});
+    await quiet();
+    expect(rig.target.observes).toBe(observes);
+    const { through } = await rig.reconciler.settled(rig.states.state.seq, NEVER);
+    expect(through).toBe(rig.states.state.seq);
+  });
+
   it("is made anew when it is as old as `refreshMs`, whatever the target says", async () => {
     const rig = await started();
     rig.states.commit({ a: { slot: 1, value: "x" } });
