@@ -33,6 +33,7 @@ const WARM_UP_ROUNDS = 3;
 export async function compareDnsUpdates(pairs, progress) {
   const rates = [];
   for (const devices of [SEVERAL_DEVICES, 1]) {
+    /** @type {Record<"ours" | "afterStart" | "oursAgain" | "named" | "namedAgain", Rate>[]} */
     const runs = [];
     for (let pair = 0; pair < pairs; pair += 1) {
       const run = await withSubject(devices, (subject) => onePair(subject));
@@ -145,10 +146,21 @@ async function openSubject(count, dns) {
   };
   try {
     await gateway.start();
+    /** @type {{ address: string; keyName: string; secret: string }[]} */
     const devices = [];
     for (const [index, address] of addresses.slice(0, count).entries()) {
       const name = `box${index}`;
-      const { code, stderr } = await gateway.cli("device", "add", name, "--kind", "server", "--lan", "lan0", "--ip", address);
+      const { code, stderr } = await gateway.cli(
+        "device",
+        "add",
+        name,
+        "--kind",
+        "server",
+        "--lan",
+        "lan0",
+        "--ip",
+        address,
+      );
       if (code !== 0) throw new Error(stderr);
       /** @type {{ keyName: string; secret: string }} */
       const { keyName, secret } = await gateway.json("device", "key", name, "--dns");
@@ -162,7 +174,16 @@ async function openSubject(count, dns) {
       server,
       devices,
       /** @param {string} address @param {number} port @param {readonly { kind: string; first: number; count: number }[]} phases */
-      load: (address, port, phases) => runLoad(client, { server: address, port, zone: ZONE, devices, phases, inFlight: IN_FLIGHT, resendMs: RESEND_MS }),
+      load: (address, port, phases) =>
+        runLoad(client, {
+          server: address,
+          port,
+          zone: ZONE,
+          devices,
+          phases,
+          inFlight: IN_FLIGHT,
+          resendMs: RESEND_MS,
+        }),
       close,
     };
   } catch (error) {
@@ -190,4 +211,39 @@ async function runLoad(client, load) {
   const others = results.filter((each) => Object.keys(each.others).length > 0);
   if (others.length > 0) throw new Error(`not all was answered NOERROR: ${JSON.stringify(results)}`);
   return results;
+}
+
+/**
+ * @param {UpdateResult} result
+ * @param {(value: number) => string} n
+ */
+export function dnsUpdateRows({ rates, costs }, n) {
+  const times = (/** @type {Rate} */ { p50, p99 }) => `${n(p50)} / ${n(p99)}`;
+  const ratio = (/** @type {Rate} */ ours, /** @type {Rate} */ peer) => `${n(ours.perSecond / peer.perSecond)} ×`;
+  return [
+    ...rates.flatMap(({ devices, ours, afterStart, oursAgain, named, namedAgain }) => [
+      [
+        `signed updates of ${devices === 1 ? "one device" : `${devices} devices`}, new names 0 → 1,000, durable, /s (peer: named; floor 2 ×, goal 5 ×)`,
+        n(ours.perSecond),
+        n(named.perSecond),
+        ratio(ours, named),
+      ],
+      ["  p50 / p99, ms", times(ours), times(named), ""],
+      ["  as the first thing after a start, /s", n(afterStart.perSecond), "", ratio(afterStart, named)],
+      [
+        "  said again, which changes nothing, /s",
+        n(oursAgain.perSecond),
+        n(namedAgain.perSecond),
+        ratio(oursAgain, namedAgain),
+      ],
+    ]),
+    [
+      "  new names with 10,000 present, /s (base: 0 → 1,000)",
+      n(costs.rateAtFull.perSecond),
+      n(rates[0]?.ours.perSecond ?? Number.NaN),
+      "",
+    ],
+    ["memory with DNS, idle: PSS, MB (base: without)", n(costs.idle), n(costs.withoutDns), ""],
+    ["memory with 10,000 names of 16 devices: PSS, MB (base: idle)", n(costs.full), n(costs.idle), ""],
+  ];
 }

@@ -1,8 +1,6 @@
 // The peer for DNS: BIND as its package has it, with one thread for answers, as we have one.
-import { execFile } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 
 /**
  * @typedef {object} NamedOptions
@@ -71,10 +69,4 @@ options {
 controls { };
 ${forwarder === undefined ? `zone "${zone}" { type primary; file "zone"; ${update} };` : ""}
 `;
-}
-
-/** @returns {Promise<string>} */
-export async function namedVersion() {
-  const { stdout } = await promisify(execFile)("named", ["-v"]);
-  return stdout.trim().split(" ").slice(0, 2).join(" ");
 }

@@ -1,12 +1,13 @@
 // The benchmarks: a table on stdout, or one JSON document with --json. --full adds 60,000 mappings, --quick is a look.
 // --ten-million measures a log of that many events instead (a quarter of an hour, 5 GB), or of as many as are named.
 // --flood measures floods only, --devices a thousand WireGuard devices only, three times each (--quick: once).
-// --dns measures answers of DNS beside named.
+// --dns measures answers of DNS beside named and dnsmasq, and signed updates beside named.
 // --dns-codec measures the DNS codec beside dns-packet; it needs no lab.
 import { cpus, loadavg } from "node:os";
 import { deviceRows, measureDevices } from "../bench/devices.mjs";
 import { dnsCodecRows, measureDnsCodec } from "../bench/dns-codec.mjs";
 import { compareDns, dnsRows } from "../bench/dns.mjs";
+import { compareDnsUpdates, dnsUpdateRows } from "../bench/dns-updates.mjs";
 import { floodRows, measureFloods } from "../bench/flood.mjs";
 import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
 import { compareNewFlows } from "../bench/new-flows.mjs";
@@ -47,7 +48,7 @@ const peers =
     : process.argv.includes("--devices")
       ? ["wg", "wireguard-go"]
       : process.argv.includes("--dns")
-        ? ["named", "dnsperf"]
+        ? ["named", "dnsmasq", "dnsperf"]
         : ["miniupnpd"];
 const noPeer = peers.find((program) => findProgram(program) === null);
 const missing = missingForLab() ?? (noPeer === undefined ? null : `the program "${noPeer}" is not installed`);
@@ -75,8 +76,9 @@ if (floodsOnly) {
 if (process.argv.includes("--dns")) {
   process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of ${rounds}\n`);
   const dns = await compareDns(rounds, quick ? 3 : 8, progress);
-  if (json) say(JSON.stringify({ cores: cpus().length, dns }, null, 2));
-  else printRows(dnsRows(dns, n));
+  const updates = await compareDnsUpdates(rounds, progress);
+  if (json) say(JSON.stringify({ cores: cpus().length, dns, updates }, null, 2));
+  else printRows([...dnsRows(dns, n), ...dnsUpdateRows(updates, n)]);
   process.exit(0);
 }
 if (devicesOnly) {

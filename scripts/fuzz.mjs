@@ -37,11 +37,11 @@ say(`seed ${seed}, ${seconds} s for each of ${chosen.length} targets`);
 const rows = [];
 for (const target of chosen) rows.push(run(target));
 say(
-  `\n${"target".padEnd(22)} ${"executions".padStart(12)} ${"a second".padStart(9)} ${"blocks".padStart(7)} ${"corpus".padStart(7)} findings`,
+  `\n${"target".padEnd(22)} ${"executions".padStart(12)} ${"a second".padStart(9)} ${"blocks".padStart(7)} ${"corpus".padStart(7)} ${"slowest, ms".padStart(11)} findings`,
 );
-for (const { name, executions, perSecond, blocks, corpus, findings } of rows) {
+for (const { name, executions, perSecond, blocks, corpus, slowestMs, findings } of rows) {
   say(
-    `${name.padEnd(22)} ${String(executions).padStart(12)} ${String(perSecond).padStart(9)} ${String(blocks).padStart(7)} ${String(corpus).padStart(7)} ${findings}`,
+    `${name.padEnd(22)} ${String(executions).padStart(12)} ${String(perSecond).padStart(9)} ${String(blocks).padStart(7)} ${String(corpus).padStart(7)} ${slowestMs.toFixed(1).padStart(11)} ${findings}`,
   );
 }
 process.exitCode = rows.some(({ findings }) => findings > 0) ? 1 : 0;
@@ -66,8 +66,9 @@ function run(target) {
   }
   if (values.keep) replaceCorpus(target.name, minimise({ target, coverage, inputs: progress.pool }));
   const perSecond = Math.round((1000 * progress.executions) / (performance.now() - before));
-  const { executions, blocks, findings } = progress;
-  return { name: target.name, executions, perSecond, blocks, corpus: progress.pool.length, findings: findings.length };
+  const { executions, blocks, findings, slowestMs } = progress;
+  const corpus = progress.pool.length;
+  return { name: target.name, executions, perSecond, blocks, corpus, slowestMs, findings: findings.length };
 }
 
 /** @param {string} why @returns {never} */

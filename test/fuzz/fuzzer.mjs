@@ -21,6 +21,7 @@ import { random } from "../random.mjs";
  * @property {number} blocks
  * @property {Buffer[]} pool
  * @property {Finding[]} findings
+ * @property {number} slowestMs what one input took at most, in time of the processor
  *
  * @typedef {import("./coverage.mjs").Coverage} Coverage
  */
@@ -55,7 +56,7 @@ export class Fuzzer {
   /** @type {Set<string>} */
   #seen = new Set();
   /** @type {Progress} */
-  progress = { executions: 0, blocks: 0, pool: [], findings: [] };
+  progress = { executions: 0, blocks: 0, pool: [], findings: [], slowestMs: 0 };
 
   /**
    * @param {{ target: Target; coverage: Coverage; seed: number; corpus: readonly Buffer[];
@@ -145,7 +146,19 @@ export class Fuzzer {
   /** @param {readonly Buffer[]} inputs */
   #run(inputs) {
     this.progress.executions += inputs.length;
-    return runBounded(inputs, (input) => this.#target.check(input), this.#hungMs);
+    return runBounded(inputs, (input) => this.#timed(input), this.#hungMs);
+  }
+
+  /** While others have the processor, time passes, and no processor's time; while others of us collect garbage, the reverse. */
+  #timed(/** @type {Buffer} */ input) {
+    const [before, used] = [performance.now(), process.cpuUsage()];
+    try {
+      return this.#target.check(input);
+    } finally {
+      const passed = performance.now() - before;
+      const { user, system } = process.cpuUsage(used);
+      this.progress.slowestMs = Math.max(this.progress.slowestMs, Math.min(passed, (user + system) / 1000));
+    }
   }
 
   /** @param {Buffer} input @param {Error} cause */

@@ -108,7 +108,7 @@ export type ToWorker =
       readonly remove: readonly string[];
     }
   | { readonly kind: "listen"; readonly id: number; readonly listeners: readonly DnsListener[] }
-  | { readonly kind: "verdict"; readonly id: number; readonly verdict: Verdict }
+  | { readonly kind: "verdicts"; readonly verdicts: readonly { readonly id: number; readonly verdict: Verdict }[] }
   | { readonly kind: "ask"; readonly id: number; readonly view: string; readonly name: string; readonly type: string }
   | { readonly kind: "log-queries"; readonly on: boolean }
   | { readonly kind: "close" };
@@ -121,7 +121,7 @@ export type FromWorker =
     }
   | { readonly kind: "listening"; readonly id: number; readonly faults: readonly ListenFault[] }
   | { readonly kind: "lost"; readonly listener: DnsListener; readonly message: string }
-  | { readonly kind: "update"; readonly id: number; readonly request: UpdateRequest }
+  | { readonly kind: "updates"; readonly updates: readonly { readonly id: number; readonly request: UpdateRequest }[] }
   | { readonly kind: "asked"; readonly id: number; readonly explanation: Explanation }
   | { readonly kind: "counted"; readonly counts: Counts }
   | { readonly kind: "queried"; readonly entries: readonly QueryEntry[] }

@@ -5,6 +5,7 @@ import { PortreeveError } from "../../lib/errors.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
 import { RCODE } from "../../protocols/dns/constants.ts";
+import { Gathering } from "./gathering.ts";
 import {
   type DnsListener,
   type Explanation,
@@ -52,6 +53,11 @@ export class DnsServer {
   readonly #updates: UpdateFlow;
   readonly #answered: ReturnType<Metrics["counter"]>;
   readonly #queries: QueryEntry[] = [];
+  /** Numbers of updates are the thread's: its successor has others by the same. */
+  readonly #verdicts = new Gathering<{ id: number; verdict: Verdict; generation: number }>((all) => {
+    const verdicts = all.filter(({ generation }) => generation === this.#link.generation);
+    if (verdicts.length > 0) this.#link.tell({ kind: "verdicts", verdicts });
+  });
   #served: readonly DnsListener[] = [];
   #serving: Promise<unknown> = Promise.resolve();
   #logsQueries = false;
@@ -116,8 +122,8 @@ export class DnsServer {
 
   #hear(message: FromWorkerItself): void {
     switch (message.kind) {
-      case "update":
-        void this.#update(message.id, message.request);
+      case "updates":
+        for (const { id, request } of message.updates) void this.#update(id, request);
         return;
       case "lost":
         this.#served = this.#served.filter((each) => listenerKey(each) !== listenerKey(message.listener));
@@ -175,7 +181,7 @@ export class DnsServer {
       this.#options.log.warn({ err: cause }, "a DNS update could not be decided");
       return { kind: "answer", rcode: RCODE.SERVFAIL, lease: null, message: "it could not be decided" };
     });
-    if (generation === this.#link.generation) this.#link.tell({ kind: "verdict", id, verdict });
+    this.#verdicts.add({ id, verdict, generation });
   }
 }
 

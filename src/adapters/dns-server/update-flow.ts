@@ -27,6 +27,8 @@ export class UpdateFlow {
   /** A refusal now is nobody's to hear: its asker was told yes, and the preview said so. */
   readonly #held = new HeldRemovals((request) => void this.#submit(request, request.update).catch(() => undefined));
   readonly #monotonicSeconds: () => number;
+  /** Updates of one commit wait together. */
+  #serving: { readonly seq: number; readonly served: Promise<boolean> } | null = null;
 
   constructor(options: UpdateFlowOptions) {
     this.#options = options;
@@ -46,7 +48,18 @@ export class UpdateFlow {
   }
 
   /** Whoever was told yes, and asks, must see it (Terraform reads back at once). */
-  async #isServed(seq: number): Promise<boolean> {
+  #isServed(seq: number): Promise<boolean> {
+    if (this.#serving?.seq === seq) return this.#serving.served;
+    const serving = { seq, served: this.#waitServed(seq) };
+    this.#serving = serving;
+    // What failed once may work by the time of the next.
+    void serving.served.then(() => {
+      if (this.#serving === serving) this.#serving = null;
+    });
+    return serving.served;
+  }
+
+  async #waitServed(seq: number): Promise<boolean> {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), SERVED_MAX_MS);
     try {

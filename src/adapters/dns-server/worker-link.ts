@@ -10,8 +10,7 @@ function startThread(settings: WorkerSettings): DnsThread {
   return new Worker(new URL("./worker.js", import.meta.url), { name: "portreeve-dns", workerData: settings });
 }
 
-type Asking = Extract<ToWorker, { id: number }>;
-type Question = Exclude<Asking, { kind: "verdict" }>;
+type Question = Extract<ToWorker, { id: number }>;
 type Reply = Extract<FromWorker, { kind: "applied" | "listening" | "asked" }>;
 type ReplyTo<Kind extends Question["kind"]> = Extract<
   Reply,

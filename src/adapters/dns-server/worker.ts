@@ -7,8 +7,9 @@ import type { Client } from "./exchange.ts";
 import { explain } from "./explain.ts";
 import { createForwarder } from "./forwarder/forwarder.ts";
 import { Forwarding } from "./forwarding.ts";
+import { Gathering } from "./gathering.ts";
 import { Listeners } from "./listeners.ts";
-import type { FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
+import type { FromWorker, ToWorker, UpdateRequest, WorkerSettings } from "./messages.ts";
 import { Queries } from "./queries.ts";
 import { QueryLog } from "./query-log.ts";
 import { Responder } from "./responder.ts";
@@ -40,7 +41,8 @@ const forwarder = createForwarder({
   log: (message) => warnings.add("forwarder", message),
 });
 const forwarding = new Forwarding(forwarder, tally);
-const updates = new Updates(views, tally, (id, request) => tell({ kind: "update", id, request }));
+const asked = new Gathering<{ id: number; request: UpdateRequest }>((all) => tell({ kind: "updates", updates: all }));
+const updates = new Updates(views, tally, (id, request) => asked.add({ id, request }));
 const responder = new Responder({
   zones,
   views,
@@ -125,8 +127,9 @@ port.on("message", (message: ToWorker) => {
     }
     case "listen":
       return void listen(message);
-    case "verdict":
-      return updates.decided(message.id, message.verdict);
+    case "verdicts":
+      for (const { id, verdict } of message.verdicts) updates.decided(id, verdict);
+      return;
     case "ask":
       return void ask(message);
     case "log-queries":

@@ -103,7 +103,7 @@ function isPermitted(state: State, device: Device, view: View, name: string): bo
 }
 
 const isDelegated = (state: State, { id }: Device, name: string): boolean =>
-  [...suffixesOf(name)].some((suffix) => tableGet(state.delegations, suffix) === id);
+  state.delegations.size > 0 && [...suffixesOf(name)].some((suffix) => tableGet(state.delegations, suffix) === id);
 
 function pending(device: Device, name: string, where = ""): Refusal {
   const message = `${device.name} asks for the name ${name}${where} and waits for a yes: \`portreeve device allow ${device.name} ${typed(name)}\``;

@@ -175,8 +175,9 @@ describe("the DNS server's side in the daemon", () => {
     const sender = { device: "d1", interface: "wg0", source: "10.59.0.2", signed: false, inPairs: false };
     const request = { ...sender, signature: null, timeSigned: 0, update };
     const granted = { ok: true, changed: true, answer: { kind: "updated", lease: 60 } };
-    const verdicts = (worker: FakeWorker | undefined) => worker?.heard.filter(({ kind }) => kind === "verdict");
-    workers[0]?.say({ kind: "update", id: 1, request });
+    const verdicts = (worker: FakeWorker | undefined) =>
+      worker?.heard.flatMap((each) => (each.kind === "verdicts" ? each.verdicts : []));
+    workers[0]?.say({ kind: "updates", updates: [{ id: 1, request }] });
     await vi.advanceTimersByTimeAsync(0);
     workers[0]?.end(1);
     await vi.advanceTimersByTimeAsync(50);
@@ -185,7 +186,7 @@ describe("the DNS server's side in the daemon", () => {
     decide(granted);
     await vi.advanceTimersByTimeAsync(0);
     expect(verdicts(workers[1])).toEqual([]);
-    workers[1]?.say({ kind: "update", id: 1, request });
+    workers[1]?.say({ kind: "updates", updates: [{ id: 1, request }] });
     await vi.advanceTimersByTimeAsync(0);
     expect(verdicts(workers[1])).toMatchObject([{ id: 1, verdict: { kind: "answer", rcode: 0 } }]);
   });
