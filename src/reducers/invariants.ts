@@ -204,7 +204,10 @@ function checkPublished(state: State, since: State | undefined, faults: string[]
     counted.set(device, { records, characters: sum.characters + sign * more.characters });
   };
   if (since === undefined) for (const name of tableRows(state.names)) add(name, 1);
-  else for (const { before, after } of tableChanges(since.names, state.names)) add(before, -1), add(after, 1);
+  for (const { before, after } of since === undefined ? [] : tableChanges(since.names, state.names)) {
+    add(before, -1);
+    add(after, 1);
+  }
   for (const [device] of changedEntries(state.published, since?.published)) {
     if (!counted.has(device)) counted.set(device, known(device));
   }
