@@ -1,6 +1,6 @@
 import { isAddressType } from "../lib/dns-record.ts";
 import type { DnsServedRecord } from "../lib/dns-row.ts";
-import { networkOf, formatIpv4, parseIpv4, parseIpv4Prefix, prefixContains } from "../lib/ip.ts";
+import { networkOf, formatIpv4, parseIpv4, parseIpv4Prefix, prefixContains, withoutLength } from "../lib/ip.ts";
 import { ipv6Contains, ipv6For, ipv6Network, parseIpv6, parseIpv6Prefix } from "../lib/ipv6.ts";
 import { reverseZones } from "../lib/reverse-name.ts";
 import { tableGet } from "../lib/table.ts";
@@ -15,6 +15,8 @@ export interface View {
   readonly subnet: Subnet | null;
   /** Its networks: "10.59.7.0/24". */
   readonly networks: readonly string[];
+  /** The gateway's own addresses there, at which it is asked. */
+  readonly servers: readonly string[];
   readonly zone: string;
   readonly unsignedUpdates: boolean;
 }
@@ -77,12 +79,13 @@ function subnetViews({ settings, subnets }: Places): View[] {
   const { wireguard } = settings;
   if (wireguard === null) return [];
   return Object.values(subnets).map((subnet): View => {
-    const ipv6 = ipv6PrefixOf(subnet);
+    const [gateway, ipv6] = [withoutLength(subnet.prefix), ipv6PrefixOf(subnet)];
     return {
       id: subnet.id,
       interface: wireguard.interface,
       subnet,
       networks: [networkText(subnet.prefix), ...(ipv6 === null ? [] : [ipv6Network(ipv6)])],
+      servers: [gateway, ...(ipv6 === null ? [] : [ipv6For(ipv6, gateway)])],
       zone: zoneOfSubnet(subnet, settings),
       unsignedUpdates: false,
     };
@@ -98,6 +101,7 @@ function lanViews({ settings, interfaces }: Places): View[] {
         interface: name,
         subnet: null,
         networks: [...new Set((interfaces[name]?.addresses ?? []).map(networkText))],
+        servers: (interfaces[name]?.addresses ?? []).map(withoutLength),
         zone: zone ?? defaultZone(name, name, settings),
         unsignedUpdates: dnsUpdates === "own-address",
       };

@@ -1,11 +1,14 @@
-import { CLASS, RCODE, TYPE } from "../../protocols/dns/constants.ts";
+import { CLASS, HEADER_OCTETS, RCODE, TYPE } from "../../protocols/dns/constants.ts";
 import { decodeMessage } from "../../protocols/dns/decode.ts";
 import { encodeMessage } from "../../protocols/dns/encode.ts";
 import { DnsDecodeError } from "../../protocols/dns/error.ts";
 import type { DnsRecord, Message, Question } from "../../protocols/dns/message.ts";
+import { nameKeyAt, rcodeOf, uint16 } from "../../protocols/dns/skim.ts";
+import type { NameKey } from "../../lib/domain-name.ts";
 import type { Forwarder } from "./forwarder/forwarder.ts";
 import type { Resolution } from "./forwarder/resolution.ts";
 import type { Tally } from "./tally.ts";
+import type { ZoneData } from "./zone-data.ts";
 
 /** Queries that one client, and all, may have under way: a pulse of more is answered SERVFAIL at once. */
 const PER_CLIENT_MAX = 128;
@@ -28,12 +31,14 @@ export interface Found {
 /** The way to the forwarder, with a share for each client. */
 export class Forwarding {
   readonly #forwarder: Pick<Forwarder, "resolve">;
+  readonly #zones: Pick<ZoneData, "hasBelow">;
   readonly #tally: Tally;
   readonly #underWay = new Map<string, number>();
   #total = 0;
 
-  constructor(forwarder: Pick<Forwarder, "resolve">, tally: Tally) {
+  constructor(forwarder: Pick<Forwarder, "resolve">, zones: Pick<ZoneData, "hasBelow">, tally: Tally) {
     this.#forwarder = forwarder;
+    this.#zones = zones;
     this.#tally = tally;
   }
 
@@ -52,19 +57,27 @@ export class Forwarding {
     this.#underWay.set(who, open + 1);
     this.#total += 1;
     try {
-      return await this.#forwarder.resolve(bytes, view, {
+      const answer = await this.#forwarder.resolve(bytes, view, {
         transport,
         onResolved: (resolution) => {
           this.#tally.count(transport, resolution.kind);
           onResolved?.(resolution);
         },
       });
+      return this.#deniesOurs(answer, view) ? withoutError(answer) : answer;
     } finally {
       const left = (this.#underWay.get(who) ?? 1) - 1;
       if (left === 0) this.#underWay.delete(who);
       else this.#underWay.set(who, left);
       this.#total -= 1;
     }
+  }
+
+  /** "There is no such name" is said of all below it too (RFC 8020), and who says so does not know ours (RFC 4592 §2.2.2). */
+  #deniesOurs(answer: Uint8Array, view: string): boolean {
+    if (answer.length <= HEADER_OCTETS || rcodeOf(uint16(answer, 2)) !== RCODE.NXDOMAIN) return false;
+    const [questions, answers] = [uint16(answer, 4), uint16(answer, 6)];
+    return questions === 1 && answers === 0 && this.#zones.hasBelow(view, nameKeyAt(answer, HEADER_OCTETS) as NameKey);
   }
 
   /** The rest of an answer whose alias leads out. */
@@ -84,6 +97,13 @@ export class Forwarding {
     const authorities = answer.authorities.filter((each) => each.type === TYPE.SOA);
     return { rcode: answer.rcode, answers: answer.answers, authorities };
   }
+}
+
+/** A copy, as the octets may be kept elsewhere. */
+function withoutError(answer: Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from(answer);
+  bytes[3] = (bytes[3] as number) & 0xf0;
+  return bytes;
 }
 
 function decoded(bytes: Uint8Array): Message | null {

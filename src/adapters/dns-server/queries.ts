@@ -43,7 +43,9 @@ export class Queries {
     if (answered === null) return { reply: this.#forward(asked), remember: "forward" };
     this.#tally.count(client.transport, "zone");
     if (answered.outside !== null) return { reply: this.#follow(asked, question, answered), remember: null };
-    return { reply: finish(asked, { ...answered, authoritative: true }), remember: "answer" };
+    // Nobody is the authority of all classes there may be (RFC 1034 §3.7.1).
+    const authoritative = question.class === CLASS.IN;
+    return { reply: finish(asked, { ...answered, authoritative }), remember: "answer" };
   }
 
   #error(asked: Asked, rcode: number, result: "malformed" | "refused"): QueryReply {
@@ -82,9 +84,10 @@ export class Queries {
     return finish(asked, { rcode: RCODE.SERVFAIL, options });
   }
 
-  async #follow(asked: Asked, { type }: Question, { answers, outside }: Answered): Promise<Reply> {
+  async #follow(asked: Asked, { type, class: of }: Question, { answers, outside }: Answered): Promise<Reply> {
     const { request, client } = asked;
-    if (outside === null) return finish(asked, { rcode: RCODE.NOERROR, answers, authoritative: true });
+    const authoritative = of === CLASS.IN;
+    if (outside === null) return finish(asked, { rcode: RCODE.NOERROR, answers, authoritative });
     const found = await this.#forwarding.find(outside, type, request, client);
     // What we have is right; that the rest is not known is what SERVFAIL says, and a resolver would ask again.
     if (found.rcode !== RCODE.NOERROR && found.rcode !== RCODE.NXDOMAIN)
@@ -93,7 +96,7 @@ export class Queries {
       rcode: found.rcode,
       answers: [...answers, ...found.answers],
       authorities: found.authorities,
-      authoritative: true,
+      authoritative,
     });
   }
 }

@@ -34,8 +34,11 @@ export function replyTo(request: Message, content: ReplyContent): Message {
 
 /** To what could not be decoded: there is a header, and nothing else to go by. */
 export function errorTo(header: Header, rcode: number): Message {
+  const isUpdate = header.opcode === OPCODE.UPDATE;
   return {
     ...header,
+    recursionDesired: !isUpdate && header.recursionDesired,
+    checkingDisabled: !isUpdate && header.checkingDisabled,
     response: true,
     authoritative: false,
     truncated: false,

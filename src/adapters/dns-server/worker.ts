@@ -40,7 +40,7 @@ const forwarder = createForwarder({
   rebindingAllow: settings.rebindingAllow,
   log: (message) => warnings.add("forwarder", message),
 });
-const forwarding = new Forwarding(forwarder, tally);
+const forwarding = new Forwarding(forwarder, zones, tally);
 const asked = new Gathering<{ id: number; request: UpdateRequest }>((all) => tell({ kind: "updates", updates: all }));
 const updates = new Updates(views, tally, (id, request) => asked.add({ id, request }));
 const responder = new Responder({

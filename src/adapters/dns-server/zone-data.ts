@@ -14,10 +14,10 @@ export interface PublishedName {
 
 const EVERY_VIEW = "*";
 
-/** A name of the tree: published, or with something published below it (RFC 8020's empty non-terminal), or both. */
+/** A name of the tree: published, or with a published name or a zone below it (RFC 8020's empty non-terminal), or both. */
 interface Node {
   published: PublishedName | null;
-  /** How many names below are seen in a view; those that all see are under `*`. */
+  /** How many names and apexes below are seen in a view; those that all see are under `*`. */
   readonly below: Map<string, number>;
 }
 
@@ -65,12 +65,17 @@ export class ZoneData {
   }
 
   setZone(apex: NameKey, views: SeenBy): void {
+    this.removeZone(apex);
     this.#apexes.set(apex, views);
+    this.#count(apex, views, 1);
     this.#version += 1;
   }
 
   removeZone(apex: NameKey): void {
+    const views = this.#apexes.get(apex);
+    if (views === undefined) return;
     this.#apexes.delete(apex);
+    this.#count(apex, views, -1);
     this.#version += 1;
   }
 

@@ -1,7 +1,8 @@
 import { type DnsUpdate, type Prerequisite, valueKey } from "../../lib/dns-record.ts";
-import { tableGet } from "../../lib/table.ts";
-import { apexRecords } from "../../lib/zone-apex.ts";
-import { deviceOfName, ownRecords, type View, viewOf, viewsOfName, zoneViews } from "../dns-view.ts";
+import { suffixesOf } from "../../lib/domain-name.ts";
+import { apexRecords, nameServerOf } from "../../lib/zone-apex.ts";
+import { type View, zoneViews } from "../dns-view.ts";
+import { publishedAt } from "../published-name.ts";
 import type { State } from "../state.ts";
 import type { Refusal } from "./command.ts";
 
@@ -11,15 +12,32 @@ export const isApexIn = (state: State, view: View, name: string): boolean => {
   return views === null || views?.includes(view.id) === true;
 };
 
-/** What is at a name, as the sender's view has it. No wildcard and no alias is followed (RFC 2136 §2.4, §3.2). */
+/** Whether a view is answered for a name as for a zone: an apex of ours, or what is published outside of all of them. */
+export function isZoneIn(state: State, view: View, name: string): boolean {
+  if (isApexIn(state, view, name)) return true;
+  if (publishedIn(state, view, name).length === 0) return false;
+  return ![...suffixesOf(name)].some((suffix) => isApexIn(state, view, suffix));
+}
+
+function publishedIn(state: State, view: View, name: string): Seen {
+  const published = publishedAt(state, name);
+  const seen = published !== null && (published.views === null || published.views.includes(view.id));
+  return seen ? published.records : [];
+}
+
+/**
+ * What is at a name, as the sender's view is answered: what the gateway has there by itself too. No wildcard and no alias is
+ * followed (RFC 2136 §2.4, §3.2).
+ */
 function seenAt(state: State, view: View, name: string): Seen {
-  const holder = tableGet(state.names, name);
-  const views = holder === undefined ? [] : viewsOfName(state, holder);
-  const records = holder !== undefined && (views === null || views.includes(view.id)) ? holder.records : [];
-  const device = deviceOfName(state, name);
-  const own = device !== undefined && viewOf(state, device)?.id === view.id ? ownRecords(state, device, records) : [];
-  const apex = isApexIn(state, view, name) ? apexRecords(name, state.dnsRevision) : [];
-  return [...records, ...own, ...apex];
+  const published = publishedIn(state, view, name);
+  const [, parent = ""] = suffixesOf(name);
+  if (published.length === 0 && name === nameServerOf(parent) && isZoneIn(state, view, parent)) {
+    return view.servers.map((value) => ({ type: value.includes(":") ? "AAAA" : "A", value }));
+  }
+  const hasAlias = published.some(({ type }) => type === "CNAME");
+  const apex = !hasAlias && isZoneIn(state, view, name) ? apexRecords(name, state.dnsRevision) : [];
+  return [...published, ...apex];
 }
 
 /** RFC 2136 §3.2: in order, and then what is compared as a whole. */

@@ -8,7 +8,7 @@ import { deviceOfName, ownRecords, type View, viewOf, zoneViews } from "../dns-v
 import { type Device, type State, usageKey } from "../state.ts";
 import { tokensOf } from "../usage.ts";
 import type { Decision, Refusal, Renewal, SubmissionOf } from "./command.ts";
-import { isApexIn, unmet } from "./dns-prerequisite.ts";
+import { isApexIn, isZoneIn, unmet } from "./dns-prerequisite.ts";
 import { outOfScope, withoutRight } from "./dns-scope.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
@@ -68,7 +68,7 @@ export function decideDnsUpdate(command: SubmissionOf<"dns.update">, state: Stat
 function notPermitted({ command, state, device, view }: Updating): Refusal | null {
   const { zone, changes } = command.update;
   // Of the reference the zone is the parent of the name, which need not be a zone of ours where the name itself may be.
-  if (!isApexIn(state, view, zone) && (changes.length === 0 || zone === ".")) {
+  if (!isZoneIn(state, view, zone) && (changes.length === 0 || zone === ".")) {
     return { code: "DNS_NOT_AUTHORITATIVE", message: `${zone} is no zone of this gateway` };
   }
   for (const name of new Set(changes.map((each) => each.name))) {

@@ -1,28 +1,19 @@
-import { dnsKey, dnsKeyParts, type DnsRow, type DnsServedRecord, type DnsUpstreams } from "../../lib/dns-row.ts";
-import { formatIpv4 } from "../../lib/ip.ts";
-import { ipv6For, parseIpv6 } from "../../lib/ipv6.ts";
-import { addressOfReverse, reverseName } from "../../lib/reverse-name.ts";
+import { dnsKey, dnsKeyParts, type DnsRow, type DnsUpstreams } from "../../lib/dns-row.ts";
+import { reverseName } from "../../lib/reverse-name.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
-import { deviceAt } from "../device.ts";
 import {
   addressesOfDevice,
-  deviceOfName,
   fixedZones,
-  OWN_TTL,
   ownName,
-  ownRecords,
   type View,
-  viewAt,
-  viewIdOf,
   viewOf,
   viewsOf,
-  viewsOfName,
   viewWithId,
   zoneViews,
 } from "../dns-view.ts";
-import { ipv6PrefixOf } from "./ipv6-place.ts";
+import { publishedAt } from "../published-name.ts";
 import { tunnelInterface } from "../served.ts";
-import type { Device, DnsName, State } from "../state.ts";
+import type { Device, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 
 type Row = Desired<DnsRow>;
@@ -115,49 +106,10 @@ class DnsTable implements DesiredTable<DnsRow> {
   }
 
   #name(name: string): Row | undefined {
-    const state = this.#state;
-    const holder = tableGet(state.names, name);
-    const own = deviceOfName(state, name);
-    const records: DnsServedRecord[] = (holder?.records ?? []).map(({ type, ttl, value }) => ({ type, ttl, value }));
-    const owners = holder === undefined ? [] : [holder.device ?? "operator"];
-    const revisions = [holder?.revision ?? 0];
-    let views: readonly string[] | null = holder === undefined ? [] : viewsOfName(state, holder);
-    const add = (more: readonly DnsServedRecord[], from: { id: string; revision: number; view: string }): void => {
-      if (more.length === 0) return;
-      records.push(...more);
-      owners.push(from.id);
-      revisions.push(from.revision);
-      views = views === null ? null : [...new Set([...views, from.view])].sort();
-    };
-    if (own !== undefined) add(ownRecords(state, own, records), { ...own, view: viewIdOf(own) });
-    const pointer = records.length === 0 ? this.#pointer(name) : null;
-    if (pointer !== null) {
-      const record = { type: "PTR", ttl: OWN_TTL, value: pointer.to };
-      add([record], { id: pointer.owner, revision: pointer.revision, view: "" });
-      views = pointer.views;
-    }
-    // Nobody is there to see it.
-    if (records.length === 0 || views?.length === 0) return undefined;
-    const spec = { kind: "name", name, views, records } as const;
-    return { key: dnsKey("name", name), spec, owners: [...new Set(owners)].sort(), revision: Math.max(...revisions) };
-  }
-
-  /** Of an address in a network of ours: its device, or else the operator's name for it. What another device says it is, is no proof. */
-  #pointer(name: string) {
-    const state = this.#state;
-    const address = addressOfReverse(name);
-    const view = address === null ? null : viewAt(state, address);
-    if (address === null || view === null) return null;
-    const device = deviceWithAddress(state, view, address);
-    if (device !== undefined) {
-      const to = ownName(state, device) as string;
-      return { to, views: [view.id] as readonly string[], owner: device.id, revision: device.revision };
-    }
-    for (const each of tableGet(state.namesAt, address) ?? []) {
-      const { device: by, views, revision } = tableGet(state.names, each) as DnsName;
-      if (by === null && !each.startsWith("*.")) return { to: each, views, owner: "operator", revision };
-    }
-    return null;
+    const published = publishedAt(this.#state, name);
+    if (published === null) return undefined;
+    const { views, records, owners, revision } = published;
+    return { key: dnsKey("name", name), spec: { kind: "name", name, views, records }, owners, revision };
   }
 
   #zone(apex: string): Row | undefined {
@@ -206,17 +158,6 @@ class DnsTable implements DesiredTable<DnsRow> {
     const serial = this.#state.dnsRevision;
     return { key: dnsKey("serial"), spec: { kind: "serial", serial }, owners: ["settings"], revision: serial };
   }
-}
-
-function deviceWithAddress(state: State, view: View, address: string): Device | undefined {
-  const site = view.subnet === null ? view.interface : null;
-  if (!address.includes(":")) return deviceAt(state, site, address);
-  const prefix = view.subnet === null ? null : ipv6PrefixOf(view.subnet);
-  const groups = parseIpv6(address);
-  if (prefix === null || groups === null) return undefined;
-  const [high = 0, low = 0] = groups.slice(6);
-  const ipv4 = formatIpv4(high * 0x1_0000 + low);
-  return ipv6For(prefix, ipv4) === address ? deviceAt(state, site, ipv4) : undefined;
 }
 
 function upstreamsOf(state: State, { subnet }: View): DnsUpstreams {

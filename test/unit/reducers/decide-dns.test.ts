@@ -174,6 +174,42 @@ describe("prerequisites", () => {
   });
 });
 
+describe("prerequisites see what the gateway has by itself", () => {
+  const said = (names: Names, zone: string, each: Prerequisite): string =>
+    codeOf(names.update("nas", [], { zone, prerequisites: [each] }));
+
+  it("[D2] the name server of each zone, in use as it is served (U9 U10 U11)", () => {
+    const names = new Names();
+    const name = "ns.home.internal";
+    const address: Prerequisite = { kind: "rrset-equals", name, type: "A", values: ["10.59.7.1"] };
+    expect(said(names, "home.internal", { kind: "name-not-in-use", name })).toBe("DNS_NAME_IN_USE");
+    expect(said(names, "home.internal", address)).toBe("ok");
+    expect(said(names, "home.internal", { kind: "name-in-use", name: "ns.nas.home.internal" })).toBe("DNS_NAME_ABSENT");
+  });
+
+  it("[D2] the reverse name of an address (U10)", () => {
+    const names = new Names();
+    const name = `${names.find("nas").address.split(".").toReversed().join(".")}.in-addr.arpa`;
+    const zone = name.slice(name.indexOf(".") + 1);
+    const pointer: Prerequisite = { kind: "rrset-equals", name, type: "PTR", values: ["nas.home.internal"] };
+    expect(said(names, zone, pointer)).toBe("ok");
+    expect(said(names, zone, { kind: "name-not-in-use", name })).toBe("DNS_NAME_IN_USE");
+  });
+
+  it("[D2] a published name outside of all zones as the zone that it is answered for (U7 U19)", () => {
+    const names = new Names();
+    const zone = "photos.example.com";
+    const soa: Prerequisite = { kind: "rrset-exists", name: zone, type: "SOA" };
+    expect(said(names, zone, soa)).toBe("DNS_NOT_AUTHORITATIVE");
+    names.update("nas", [add(zone, "A", "10.59.7.2")], { zone: "example.com" });
+    expect(said(names, zone, soa)).toBe("ok");
+    expect(said(names, zone, { kind: "name-in-use", name: `ns.${zone}` })).toBe("ok");
+    expect(said(names, "example.com", soa)).toBe("DNS_NOT_AUTHORITATIVE");
+    names.update("nas", [{ kind: "delete-name", name: zone }, add(zone, "CNAME", "a.example")], { zone });
+    expect(said(names, zone, { kind: "rrset-absent", name: zone, type: "SOA" })).toBe("ok");
+  });
+});
+
 describe("who may publish what", () => {
   it("[D3] a server any name, by the zone above it, which need not be ours", () => {
     const names = new Names();

@@ -136,6 +136,20 @@ describe("a name outside of every zone", () => {
   });
 });
 
+describe("a zone inside another", () => {
+  it("is there with all names above it, even if nothing is in it, as far as it is seen (RFC 4592 §2.2.2)", () => {
+    const data = zoneData(["home.arpa"], { "*.home.arpa": ["A 10.59.0.9"] });
+    data.setZone(name("lab.site.home.arpa").key, ["lab"]);
+    expect(ask(data, "site.home.arpa", "A", "lab")).toMatchObject({ rcode: RCODE.NOERROR, answers: [] });
+    expect(lines(ask(data, "site.home.arpa", "A")?.answers ?? [])).toEqual(["site.home.arpa A 10.59.0.9"]);
+    data.setZone(name("lab.site.home.arpa").key, null);
+    expect(ask(data, "site.home.arpa", "A")).toMatchObject({ rcode: RCODE.NOERROR, answers: [] });
+    data.removeZone(name("lab.site.home.arpa").key);
+    data.removeZone(name("lab.site.home.arpa").key);
+    expect(lines(ask(data, "site.home.arpa", "A", "lab")?.answers ?? [])).toEqual(["site.home.arpa A 10.59.0.9"]);
+  });
+});
+
 describe("a view", () => {
   it("sees its own names and zones, and nothing of another's, not even that they are there", () => {
     const data = zoneData(["home.arpa"], {});

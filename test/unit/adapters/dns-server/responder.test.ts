@@ -105,6 +105,36 @@ describe("a query", () => {
     expect((await server.ask(query("out.home.arpa")))?.message).toMatchObject({ rcode: RCODE.SERVFAIL, answers: [] });
   });
 
+  it("of every class is answered from IN, and never with AA, as others may have more (RFC 1034 §3.7.1)", async () => {
+    const server = rig();
+    const asked = (type: number): Uint8Array =>
+      encodeMessage(message({ questions: [{ name: name("nas.home.arpa"), type, class: CLASS.ANY }] }));
+    for (const type of [TYPE.A, TYPE.A, TYPE.TXT]) {
+      const answer = await server.ask(asked(type));
+      expect(answer?.message).toMatchObject({ rcode: RCODE.NOERROR, authoritative: false });
+      expect(lines(answer?.message.answers ?? [])).toEqual(type === TYPE.A ? ["nas.home.arpa A 10.59.0.2"] : []);
+    }
+  });
+
+  it("about a name above one of ours is never NXDOMAIN, which would deny ours too (RFC 8020, RFC 4592 §2.2.2)", async () => {
+    const zones = zoneData(["7.59.10.in-addr.arpa"], { "a.b.example.com": ["A 10.59.0.2"] });
+    publish(zones, "x.y.example.net", ["A 10.59.0.2"], ["lan:lan0"]);
+    const server = new Rig(zones);
+    // The second time it is not read again.
+    for (const owner of ["B.example.com", "b.example.com", "b.example.com", "59.10.in-addr.arpa"])
+      expect((await server.ask(query(owner)))?.message, owner).toMatchObject({ rcode: RCODE.NOERROR, response: true });
+    for (const owner of ["c.example.com", "y.example.net", "x.a.b.example.com"])
+      expect((await server.ask(query(owner)))?.message.rcode, owner).toBe(RCODE.NXDOMAIN);
+    // The rcode of a chain is about its end (RFC 6604).
+    server.forward = (bytes) => {
+      const answers = [record("b.example.com", "CNAME none.example")];
+      return Promise.resolve(
+        encodeMessage({ ...decodeMessage(bytes).message, response: true, rcode: RCODE.NXDOMAIN, answers }),
+      );
+    };
+    expect((await server.ask(query("b.example.com")))?.message.rcode).toBe(RCODE.NXDOMAIN);
+  });
+
   it("of class CHAOS, of a meta type, and a transfer that is not signed are refused (F24)", async () => {
     const chaos = message({ questions: [{ name: name("version.bind"), type: TYPE.TXT, class: CLASS.CH }] });
     expect((await rig().ask(encodeMessage(chaos)))?.message.rcode).toBe(RCODE.REFUSED);

@@ -86,7 +86,7 @@ export class Rig {
       how.onResolved?.({ kind: "forwarded" } as never);
       return this.forward(bytes);
     };
-    const forwarding = new Forwarding({ resolve }, tally);
+    const forwarding = new Forwarding({ resolve }, zones, tally);
     const updates = new Updates(this.views, tally, (id, request) => {
       this.updates.push(request);
       const verdict = this.decide(request);

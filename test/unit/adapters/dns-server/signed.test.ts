@@ -104,11 +104,22 @@ describe("a signed message", () => {
     expect(server.updates).toEqual([]);
   });
 
-  it("that is malformed only in its data is FORMERR, signed", async () => {
+  it("that is malformed only in its data is FORMERR, signed, and of an update without any header bit (U1)", async () => {
     const bytes = update([
       { ...record("nas.home.arpa", "A 10.59.0.9"), data: { kind: "opaque", bytes: Uint8Array.of(1, 2, 3) } },
     ]);
-    expect((await askSigned(rig(), bytes)).message.rcode).toBe(RCODE.FORMERR);
+    bytes[2] = (bytes[2] as number) | 0x07;
+    bytes[3] = 0xf0;
+    expect((await askSigned(rig(), bytes)).message).toMatchObject({
+      rcode: RCODE.FORMERR,
+      opcode: OPCODE.UPDATE,
+      authoritative: false,
+      truncated: false,
+      recursionDesired: false,
+      recursionAvailable: false,
+      authenticData: false,
+      checkingDisabled: false,
+    });
   });
 
   it("may transfer a zone by TCP, in as many messages as it takes, all of them signed (T6)", async () => {
