@@ -4,7 +4,6 @@ import { encodeMessage } from "../../protocols/dns/encode.ts";
 import { DnsDecodeError } from "../../protocols/dns/error.ts";
 import type { DnsRecord, Message, Question } from "../../protocols/dns/message.ts";
 import { nameKeyAt, rcodeOf, uint16 } from "../../protocols/dns/skim.ts";
-import type { NameKey } from "../../lib/domain-name.ts";
 import type { Forwarder } from "./forwarder/forwarder.ts";
 import type { Resolution } from "./forwarder/resolution.ts";
 import type { Tally } from "./tally.ts";
@@ -77,7 +76,7 @@ export class Forwarding {
   #deniesOurs(answer: Uint8Array, view: string): boolean {
     if (answer.length <= HEADER_OCTETS || rcodeOf(uint16(answer, 2)) !== RCODE.NXDOMAIN) return false;
     const [questions, answers] = [uint16(answer, 4), uint16(answer, 6)];
-    return questions === 1 && answers === 0 && this.#zones.hasBelow(view, nameKeyAt(answer, HEADER_OCTETS) as NameKey);
+    return questions === 1 && answers === 0 && this.#zones.hasBelow(view, nameKeyAt(answer, HEADER_OCTETS));
   }
 
   /** The rest of an answer whose alias leads out. */
