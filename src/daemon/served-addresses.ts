@@ -1,8 +1,8 @@
 import type { DnsListener } from "../adapters/dns-server/messages.ts";
 import type { Link, Links } from "../adapters/kernel/links.ts";
 import type { Settings } from "../events/settings.ts";
-import { parseIpv4, parseIpv4Prefix, prefixContains, withoutLength } from "../lib/ip.ts";
-import { ipv6Contains, parseIpv6, parseIpv6Prefix } from "../lib/ipv6.ts";
+import { withoutLength } from "../lib/ip.ts";
+import { Networks } from "../lib/networks.ts";
 import type { Listener } from "../lib/served-address.ts";
 import { wanAddress } from "../reducers/select/external-address.ts";
 import { viewsOf } from "../reducers/dns-view.ts";
@@ -37,19 +37,12 @@ export function dnsListeners(state: State, links: Links): DnsListener[] {
     const link = byName.get(served);
     if (link === undefined || !link.up || (subnet !== null && tunnelInterface(state) === null)) return [];
     const { index: ifindex, addresses } = link;
+    const within = new Networks(networks);
     return addresses
       .map(withoutLength)
-      .filter((address) => networks.some((network) => isWithin(address, network)))
+      .filter((address) => within.contain(address))
       .map((address) => ({ view, interface: served, address, port, ifindex }));
   });
-}
-
-function isWithin(address: string, network: string): boolean {
-  const ipv4 = parseIpv4(address);
-  const prefix = parseIpv4Prefix(network);
-  if (ipv4 !== null) return prefix !== null && prefixContains(prefix, ipv4);
-  const [groups, outer] = [parseIpv6(address), parseIpv6Prefix(network)];
-  return groups !== null && outer !== null && ipv6Contains(outer, { groups, length: 128 });
 }
 
 /** The configured WANs, or those of the default routes; while there is no route, those there were. */

@@ -1,7 +1,8 @@
 import { isAddressType } from "../lib/dns-record.ts";
 import type { DnsServedRecord } from "../lib/dns-row.ts";
-import { networkOf, formatIpv4, parseIpv4, parseIpv4Prefix, prefixContains, withoutLength } from "../lib/ip.ts";
-import { ipv6Contains, ipv6For, ipv6Network, parseIpv6, parseIpv6Prefix } from "../lib/ipv6.ts";
+import { networkOf, formatIpv4, parseIpv4Prefix, withoutLength } from "../lib/ip.ts";
+import { ipv6For, ipv6Network, parseIpv6Prefix } from "../lib/ipv6.ts";
+import { Networks } from "../lib/networks.ts";
 import { reverseZones } from "../lib/reverse-name.ts";
 import { tableGet } from "../lib/table.ts";
 import { deviceNamed } from "./device.ts";
@@ -121,18 +122,8 @@ export const viewOf = (state: Places, device: Placed): View | undefined => viewW
 const reverseZonesOf = (state: Places): ReadonlySet<string> => known(state).reverse;
 
 /** The view whose network has an address; null where none has. */
-export function viewAt(state: Places, address: string): View | null {
-  const [ipv4, ipv6] = [parseIpv4(address), parseIpv6(address)];
-  const holds = (network: string): boolean => {
-    if (ipv4 !== null) {
-      const prefix = parseIpv4Prefix(network);
-      return prefix !== null && prefixContains(prefix, ipv4);
-    }
-    const prefix = parseIpv6Prefix(network);
-    return ipv6 !== null && prefix !== null && ipv6Contains(prefix, { groups: ipv6, length: 128 });
-  };
-  return viewsOf(state).find(({ networks }) => networks.some(holds)) ?? null;
-}
+export const viewAt = (state: Places, address: string): View | null =>
+  viewsOf(state).find(({ networks }) => new Networks(networks).contain(address)) ?? null;
 
 /** The name that a device has by itself; null where nobody is served DNS. */
 export function ownName(state: Places, device: Placed & Pick<Device, "name">): string | null {

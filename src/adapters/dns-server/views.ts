@@ -1,8 +1,7 @@
 import { createHmac, createSecretKey } from "node:crypto";
 import type { DnsViewRow } from "../../lib/dns-row.ts";
 import { type NameKey, parseName } from "../../lib/domain-name.ts";
-import { type Ipv4Prefix, parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
-import { type Ipv6Prefix, ipv6Contains, parseIpv6, parseIpv6Prefix } from "../../lib/ipv6.ts";
+import { Networks } from "../../lib/networks.ts";
 import type { TsigKey } from "../../protocols/dns/tsig.ts";
 import type { Vantage } from "./authority.ts";
 import type { DnsListener, KeysRow } from "./messages.ts";
@@ -14,15 +13,13 @@ const SOURCES_MAX = 8192;
 export class View implements Vantage {
   readonly row: DnsViewRow;
   readonly servers: readonly string[];
-  readonly #ipv4: readonly Ipv4Prefix[];
-  readonly #ipv6: readonly Ipv6Prefix[];
+  readonly #networks: Networks;
   readonly #known = new Map<string, boolean>();
 
   constructor(row: DnsViewRow, servers: readonly string[]) {
     this.row = row;
     this.servers = servers;
-    this.#ipv4 = row.prefixes.flatMap((text) => parseIpv4Prefix(text) ?? []);
-    this.#ipv6 = row.prefixes.flatMap((text) => parseIpv6Prefix(text) ?? []);
+    this.#networks = new Networks(row.prefixes);
   }
 
   get view(): string {
@@ -38,19 +35,11 @@ export class View implements Vantage {
   admits(source: string): boolean {
     let admitted = this.#known.get(source);
     if (admitted === undefined) {
-      admitted = this.#contains(source);
+      admitted = this.#networks.contain(source);
       if (this.#known.size >= SOURCES_MAX) this.#known.clear();
       this.#known.set(source, admitted);
     }
     return admitted;
-  }
-
-  #contains(source: string): boolean {
-    const ipv4 = parseIpv4(source);
-    if (ipv4 !== null) return this.#ipv4.some((prefix) => prefixContains(prefix, ipv4));
-    const groups = parseIpv6(source);
-    if (groups === null) return false;
-    return this.#ipv6.some((prefix) => ipv6Contains(prefix, { groups, length: 128 }));
   }
 }
 
