@@ -7,6 +7,7 @@ import {
   record,
   string,
   u16,
+  u32,
   UPDATE,
   wire,
 } from "../unit/protocols/dns/octets.ts";
@@ -17,7 +18,17 @@ export const ZONE = "home.arpa";
 export type Signing =
   | "key"
   | "none"
-  | { readonly fault: "key name" | "algorithm" | "mac" | "ttl" | "original id" | "twice" | "upper case" }
+  | {
+      readonly fault:
+        | "key name"
+        | "algorithm"
+        | "mac"
+        | "ttl"
+        | "original id"
+        | "twice"
+        | "upper case"
+        | "error fields";
+    }
   | { readonly fault: "mac length"; readonly octets: number }
   | { readonly fault: "time"; readonly offset: number; readonly fudge: number };
 
@@ -31,6 +42,9 @@ export interface Exchange {
   /** "silent": UDP too, but not every server answers, and silence takes its time. TCP: no limit on answers to what is malformed. */
   readonly how: How;
 }
+
+/** What the key may not change, by each server's own configuration. */
+export const DENIED = "denied.example";
 
 export const at = (label: string): string => (label === "" ? ZONE : `${label}.${ZONE}`);
 const [NONE, ANY] = [CLASS.NONE, CLASS.ANY];
@@ -79,6 +93,9 @@ const zoneSection = (): Exchange[] => {
     update("U6/type-a", { zone: [question(ZONE, TYPE.A)], up }),
     { ...update("U6/two", { zone: [question(ZONE, TYPE.SOA), question(ZONE, TYPE.SOA)], up }), how: "silent" },
     update("U7/foreign", { zone: [question("example.net", TYPE.SOA)], up: [{ ...a(""), owner: "www.example.net" }] }),
+    update("U7/inside", { zone: [question(at("sub"), TYPE.SOA)] }),
+    update("U8/not-forwarded", { zone: [question("example.net", TYPE.SOA)] }),
+    update("T16/denied", { zone: [question(DENIED, TYPE.SOA)], up: [{ ...a(""), owner: `www.${DENIED}` }] }),
     update("U7/chaos", { zone: [question(ZONE, TYPE.SOA, CLASS.CH)], up }),
     see("U7", "u6"),
   ];
@@ -155,6 +172,9 @@ const prescan = (): Exchange[] => {
   ];
 };
 
+const soa = (serial: number): Uint8Array =>
+  concat(wire(at("ns")), wire(at("hostmaster")), u32(serial), u32(1200), u32(180), u32(1_209_600), u32(5));
+
 const application = (): Exchange[] => {
   const does = (row: string, what: string, ...up: RecordOctets[]): Exchange => update(`${row}/${what}`, { up });
   return [
@@ -184,6 +204,15 @@ const application = (): Exchange[] => {
     does("U33", "ns", bare("", TYPE.NS, ANY)),
     does("U34", "last-ns", bare("", TYPE.NS, NONE, { data: wire(at("ns")) })),
     see("U34", "", TYPE.NS),
+    does("U34", "swap", add("", TYPE.NS, wire(at("ns2")), 60), bare("", TYPE.NS, NONE, { data: wire(at("ns")) })),
+    see("U34", "", TYPE.NS),
+    does("U34", "back", add("", TYPE.NS, wire(at("ns")), 60), bare("", TYPE.NS, NONE, { data: wire(at("ns2")) })),
+    does("U32", "apex", bare("", TYPE.ANY, ANY)),
+    see("U32", "", TYPE.NS),
+    does("U30", "not-apex", add("soa", TYPE.SOA, soa(9))),
+    does("U30", "old-serial", add("", TYPE.SOA, soa(0))),
+    see("U30", "", TYPE.SOA),
+    see("U30", "soa", TYPE.SOA),
     does("U35", "order", bare("alias", TYPE.CNAME, ANY), a("alias", 7)),
     see("U35", "alias"),
     does("U36", "name", bare("absent", TYPE.ANY, ANY)),
@@ -192,6 +221,11 @@ const application = (): Exchange[] => {
     does("U37", "nothing"),
     does("U39", "no-op", a("data")),
     see("U39", "", TYPE.SOA),
+    // What is at the name decides nothing but what is done.
+    does("U40", "contradiction", a("both"), cname("both", "data"), bare("both", TYPE.TXT, ANY), a("both", 2)),
+    see("U40", "both"),
+    does("U38", "put", a("durable")),
+    { ...see("U38", "durable"), how: "tcp" },
   ];
 };
 
@@ -217,10 +251,38 @@ const signatures = (): Exchange[] => {
     update("T16/prerequisite", { pre: [bare("nopre", TYPE.ANY, ANY)] }),
     signed("T18", "large-fudge", late(-400, 1000)),
     signed("T18", "shorter-fudge", late(-100, 60)),
+    signed("T17", "error-fields", { fault: "error fields" }),
+    see("T17", "t-error-fields"),
+    signed("T18", "no-fudge", late(-1, 0)),
+    signed("T3", "long", "key"),
+    query("T4/query", at("never"), TYPE.A, "key"),
+    update("T5/mixed-case", { up: [{ ...a(""), owner: "T-Mixed.HOME.arpa" }] }),
+    ...replay(),
+    ...tooLong(),
     query("T20/query", at("data"), TYPE.A, "key"),
     query("T20/wrong", at("data"), TYPE.A, { fault: "mac" }),
   ];
 };
+
+/** The very octets again, after what they asked for was taken back. */
+function replay(): Exchange[] {
+  const put = update("T19/put", { up: [a("replay")] });
+  return [
+    put,
+    update("T19/remove", { up: [bare("replay", TYPE.ANY, ANY)] }),
+    { ...put, id: "T19/again" },
+    see("T19", "replay"),
+  ];
+}
+
+function tooLong(): Exchange[] {
+  const texts = Array.from({ length: 20 }, (_, index) => add("long", TYPE.TXT, string(String(index).padEnd(60, "x"))));
+  return [
+    put("T20", ...texts),
+    query("T20/truncated", at("long"), TYPE.TXT, "key"),
+    query("T20/cut", at("long"), TYPE.TXT),
+  ];
+}
 
 const wires = (): Exchange[] => {
   const raw = (id: string, bytes: Uint8Array, how?: How): Exchange => exchange(id, bytes, "none", how);
@@ -232,12 +294,19 @@ const wires = (): Exchange[] => {
     raw("W2/answer", message({ id: nextId++, flags: 0x8000, sections: [asked] }), "silent"),
     raw("W3/status", message({ id: nextId++, flags: 2 << 11, sections: [asked] })),
     raw("W3/opcode-7", message({ id: nextId++, flags: 7 << 11, sections: [asked] })),
+    exchange("W3/signed", message({ id: nextId++, flags: 2 << 11, sections: [asked] })),
     raw("W4/counts", message({ id: nextId++, sections: [asked], counts: [9, 0, 0, 0] }), "tcp"),
     raw("W5/forward", message({ id: nextId++, sections: [[concat(pointer(40), u16(1, 1))]] }), "tcp"),
     raw("W5/self", message({ id: nextId++, sections: [[concat(pointer(12), u16(1, 1))]] }), "tcp"),
     raw("W5/label-type", message({ id: nextId++, sections: [[concat(Uint8Array.of(0x41, 1, 0), u16(1, 1))]] }), "tcp"),
     { ...update("W6/length", { up: [{ ...a("w6"), length: 40 }] }), how: "tcp" },
     raw("W7/trailing", message({ id: nextId++, sections: [asked], rest: u16(0) }), "tcp"),
+    update("W9/ptr", { up: [add("w9", TYPE.PTR, pointer(12))] }),
+    see("W9", "w9", TYPE.PTR),
+    update("W9/srv", { up: [add("_w9._tcp", TYPE.SRV, concat(u16(0, 0, 443), pointer(12)))] }),
+    see("W9", "_w9._tcp", TYPE.SRV),
+    update("W9/https", { up: [add("w9s", TYPE.HTTPS, concat(u16(1), pointer(12)))] }),
+    see("W9", "w9s", TYPE.HTTPS),
     query("W8/case", "DaTa.HoMe.ArPa", TYPE.A),
     raw("W10/none", message({ id: nextId++ })),
     raw("W10/two", message({ id: nextId++, sections: [[...asked, ...asked]] }), "silent"),
@@ -253,7 +322,11 @@ const wires = (): Exchange[] => {
 
 /** What one of them took and another did not goes, so that all are the same again; a TXT that ends in nowhere ends a transfer. */
 const clean = (): Exchange[] => [
-  update("END/clean", { up: ["scan", "unknown", "t-large-fudge"].map((label) => bare(label, TYPE.ANY, ANY)) }),
+  update("END/clean", {
+    up: ["scan", "unknown", "t-large-fudge", "replay", "w9s", "t-error-fields"].map((label) =>
+      bare(label, TYPE.ANY, ANY),
+    ),
+  }),
 ];
 
 export const fixedExchanges = (): Exchange[] => [

@@ -33,8 +33,9 @@ const HEADER = [
     "both",
     "RFC 1035 §4.1.1: ours is a resolver too and says so; theirs answer their zones only",
     ["flags", "aa ra", "aa"],
-    `Q/* T20/query W8/case W11/see gen-query/* U7/see U20/see U23/see U25/see U26/see U27/see U28/see U29/see U31/see U32/see U33/see U34/see U35/see U39/see`,
+    `Q/* T20/query W8/case W11/see gen-query/* U7/see U20/see U23/see U25/see U26/see U27/see U28/see U29/see U30/see U31/see U32/see U33/see U34/see U35/see U38/see U39/see U40/see T4/query T17/see T19/see W9/see`,
   ),
+  ...differ("both", "the same, of one that is cut", ["flags", "aa tc ra", "aa tc"], "T20/truncated T20/cut"),
 ];
 
 const FORM = [
@@ -89,7 +90,7 @@ const SIGNATURES = [
     "knotd",
     SIGNED,
     ["tsig", "signed", "none"],
-    "U6/none U6/type-a U7/chaos U7/foreign U21/any U21/axfr U21/tkey gen-meta/*",
+    "U6/none U6/type-a U7/chaos U7/foreign U7/inside U8/not-forwarded U21/any U21/axfr U21/tkey W3/signed gen-meta/*",
   ),
   ...differ(
     "knotd",
@@ -99,7 +100,18 @@ const SIGNATURES = [
   ),
   ...differ("knotd", "RFC 8945 §5.2.2.1: such a length is FORMERR", ["rcode", "FORMERR", "NOTAUTH"], "T12/*"),
   ...differ("both", "the same: and no TSIG record is in that", ["tsig", "none", "BADSIG unsigned"], "T12/*"),
-  ...differ("knotd", "RFC 2136 §3.3: who may not is REFUSED", ["rcode", "REFUSED", "NOTAUTH"], "T14/unsigned"),
+  ...differ(
+    "knotd",
+    "RFC 2136 §3.3: who may not is REFUSED",
+    ["rcode", "REFUSED", "NOTAUTH"],
+    "T14/unsigned T16/denied",
+  ),
+  ...differ(
+    "knotd",
+    "RFC 8945 §5.2.1: BADKEY is for a key that is not known; this one is, and may not do that",
+    ["tsig", "signed", "BADKEY unsigned"],
+    "T16/denied",
+  ),
   ...differ(
     "both",
     "RFC 8945 §10: a fudge of more than 300 seconds is not honoured, as it makes repetitions possible for longer",
@@ -130,7 +142,7 @@ const UPDATES = [
   ),
   ...differ(
     "both",
-    "policy: types that are not known cannot be judged",
+    "policy: devices publish nine types, of which it is known what they can do to others; RFC 2136 §3.3 has REFUSED for that",
     ["rcode", "REFUSED", "NOERROR"],
     "U25/unknown",
   ),
@@ -154,17 +166,79 @@ const UPDATES = [
   ...differ("knotd", "policy: NSEC is made by who signs a zone", ["rcode", "REFUSED", "NOERROR"], "U29/nsec"),
   ...differ(
     "both",
-    "policy: what is at the apex is the gateway's, and saying so is better than ignoring it",
+    "policy: nothing at the apex is a device's, and RFC 2136 §3.3 asks for permission before §3.4 looks at what is there; of a zone that is delegated to the device it is passed over as there",
     ["rcode", "REFUSED", "NOERROR"],
-    "U29/apex",
+    "U29/apex U32/apex",
+  ),
+  ...differ(
+    "named",
+    "SOA and NS are the gateway's, and changes of them are passed over as RFC 2136 §3.4.2.2 and §3.4.2.4 do it; named looks for the address of the new server",
+    ["rcode", "NOERROR", "REFUSED"],
+    "U34/swap",
+  ),
+  ...differ(
+    "knotd",
+    "the same: here it is changed",
+    ["answers", "home.arpa ns ns.home.arpa", "home.arpa ns ns2.home.arpa"],
+    "U34/see",
   ),
   ...differ(
     "both",
     "RFC 1034 §4.3.2 step 6: additional records are a courtesy, and a resolver's clients ask again",
     ["additionals", "", "ns.home.arpa a 192.168.77.1"],
-    "U34/see",
+    "U32/see U34/see",
   ),
   ...differ("knotd", "the same", ["additionals", "", "*"], "gen-query/*"),
 ];
 
-export const DIFFERENCES: readonly ListedDifference[] = [...HEADER, ...FORM, ...SIGNATURES, ...UPDATES];
+const REPLAYS = [
+  ...differ(
+    "both",
+    "RFC 8945 §5.2.3 only says SHOULD: theirs carry out an update again that was overheard, ours gives the answer that there was",
+    ["rcode", "NXDOMAIN", "NOERROR"],
+    "T19/see",
+  ),
+  ...differ("both", "the same", ["answers", "", "replay.home.arpa a 192.0.2.1"], "T19/see"),
+  ...differ("both", "the same", ["authorities", "home.arpa soa *", ""], "T19/see"),
+];
+
+const ERROR_FIELDS = [
+  ...differ(
+    "named",
+    "RFC 8945 §4.2 gives the error field of a request no meaning; named says NOERROR, signed, and does nothing",
+    ["rcode", "NOERROR", "NXDOMAIN"],
+    "T17/see",
+  ),
+  ...differ("named", "the same", ["answers", "t-error-fields.home.arpa a 192.0.2.1", ""], "T17/see"),
+  ...differ("named", "the same", ["authorities", "", "home.arpa soa *"], "T17/see"),
+];
+
+const ANSWERS = [
+  ...differ(
+    "named",
+    "RFC 2181 §9: a cut answer is asked again by TCP, and what there is of it is not to be used",
+    ["answers", "", "*"],
+    "T20/cut",
+  ),
+  ...differ(
+    "both",
+    "RFC 9460 §2.2: the name in a SVCB record is never compressed; knotd keeps the pointer, which leads elsewhere in its answers",
+    ["rcode", "FORMERR", "NOERROR"],
+    "W9/https",
+  ),
+  ...differ("both", MALFORMED, ["questions", "0", "1"], "W9/https"),
+  ...differ("named", "the same: it is there", ["rcode", "NXDOMAIN", "NOERROR"], "W9/see"),
+  ...differ("named", "the same", ["answers", "", "w9s.home.arpa https 1 home.arpa"], "W9/see"),
+  ...differ("named", "the same", ["authorities", "home.arpa soa *", ""], "W9/see"),
+  ...differ("knotd", "the same: it is malformed", ["reply", "answer", "malformed"], "W9/see"),
+];
+
+export const DIFFERENCES: readonly ListedDifference[] = [
+  ...HEADER,
+  ...FORM,
+  ...SIGNATURES,
+  ...UPDATES,
+  ...REPLAYS,
+  ...ERROR_FIELDS,
+  ...ANSWERS,
+];

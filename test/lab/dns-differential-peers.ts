@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ZONE } from "./dns-differential-exchanges.ts";
+import { DENIED, ZONE } from "./dns-differential-exchanges.ts";
 import type { SharedKey } from "./dns-differential-signing.ts";
 import type { Host } from "./topology.mjs";
 
@@ -12,7 +12,7 @@ export interface Peer {
 }
 
 /** The zone as ours is before anything is put into it, the address of whoever answers included. */
-const zoneText = (server: string): string => `$ORIGIN ${ZONE}.
+const zoneText = (origin: string, server: string): string => `$ORIGIN ${origin}.
 @ 60 IN SOA ns hostmaster 1 1200 180 1209600 5
 @ 60 IN NS ns
 ns 60 IN A ${server}
@@ -36,6 +36,7 @@ options {
 };
 controls { };
 zone "${ZONE}" { type primary; file "zone"; allow-update { key "${keyName}"; }; };
+zone "${DENIED}" { type primary; file "denied"; };
 `;
 
 const knotConfig = (folder: string, host: Host, { keyName, secret }: SharedKey): string => `
@@ -66,6 +67,9 @@ zone:
     acl: updates
     zonefile-sync: -1
     journal-content: none
+  - domain: ${DENIED}
+    storage: ${folder}
+    file: denied
 `;
 
 export const startNamed = (host: Host, server: string, key: SharedKey): Peer =>
@@ -81,7 +85,8 @@ function start(
   command: (file: string) => string[],
 ): Peer {
   const folder = mkdtempSync(join(tmpdir(), "portreeve-peer-"));
-  writeFileSync(join(folder, "zone"), zoneText(server));
+  writeFileSync(join(folder, "zone"), zoneText(ZONE, server));
+  writeFileSync(join(folder, "denied"), zoneText(DENIED, server));
   const file = join(folder, "conf");
   writeFileSync(file, config(folder, host, key), { mode: 0o600 });
   const child = host.spawn(command(file), { stdio: "ignore" });

@@ -63,6 +63,9 @@ export function signed({ bytes, signing }: Exchange, key: TsigKey, now: number):
     case "original id":
       other[0] = (other[0] as number) ^ 0xff;
       return { ...right, bytes: other };
+    // RFC 8945 §5.3.2 has them for answers; in a request they are signed and mean nothing.
+    case "error fields":
+      return sign(bytes, key, NOTHING, { ...fields, error: 18, otherData: Uint8Array.of(1, 2, 3, 4, 5, 6) });
     case "ttl":
       // Owner, type, class: then the TTL.
       other[bytes.length + key.name.length + 7] = 1;

@@ -1,7 +1,7 @@
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { type Exchange, type How, fixedExchanges, ZONE } from "./dns-differential-exchanges.ts";
+import { DENIED, type Exchange, type How, fixedExchanges, ZONE } from "./dns-differential-exchanges.ts";
 import { generatedExchanges } from "./dns-differential-generated.ts";
 import { DIFFERENCES, type ListedDifference } from "./dns-differential-list.ts";
 import { startKnot, startNamed } from "./dns-differential-peers.ts";
@@ -22,7 +22,9 @@ const SILENCE_MS = [300, 700];
 
 test("there are at least 500 exchanges, a half of them updates, each with bytes of its own", () => {
   expect(EXCHANGES.length).toBeGreaterThanOrEqual(500);
-  expect(new Set(EXCHANGES.map(({ bytes }) => Buffer.from(bytes).toString("hex"))).size).toBe(EXCHANGES.length);
+  const replays = EXCHANGES.filter(({ id }) => id === "T19/again");
+  const different = new Set(EXCHANGES.map(({ bytes }) => Buffer.from(bytes).toString("hex")));
+  expect([replays.length, different.size]).toEqual([1, EXCHANGES.length - 1]);
 });
 
 scenario(
@@ -30,7 +32,11 @@ scenario(
   {
     needs: ["named", "knotd", "dig"],
     clients: 3,
-    config: { lan: [{ interface: "lan0", dns: true }], portControl: { perDevice: UNLIMITED } },
+    config: {
+      lan: [{ interface: "lan0", dns: true }],
+      dns: { protectedNames: [DENIED] },
+      portControl: { perDevice: UNLIMITED },
+    },
     timeoutMs: 120_000,
   },
   async (lab) => {
@@ -99,6 +105,7 @@ async function askAll(client: Host, server: string, asked: readonly Signed[]): P
 async function transferred(client: Host, server: string, { keyName, secret }: SharedKey): Promise<string> {
   const how = ["+noall", "+answer", "+time=5", "+tries=1", "-y", `hmac-sha256:${keyName}:${secret}`];
   const said = await client.exec("dig", `@${server}`, ...how, ZONE, "AXFR");
+  expect(said, "T6: each message's signature").not.toMatch(/verif/i);
   const lines = said.split("\n").map((line) => line.split(/\s+/));
   return lines
     .filter(([, , , type]) => type !== undefined && type !== "SOA")
