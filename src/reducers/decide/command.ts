@@ -11,6 +11,7 @@ import type { PortBatch } from "./port-batch.ts";
 import type { SubnetCommand } from "./subnet.ts";
 import type { SystemCommand } from "./system.ts";
 import type { UndoCommand } from "./undo.ts";
+import type { UpnpCommand } from "./upnp.ts";
 
 /** What every command carries, so that deciding needs no clock and no randomness. */
 export interface CommandEnvelope {
@@ -67,6 +68,7 @@ export interface UnmapRequest {
 export type Command =
   | MapRequest
   | UnmapRequest
+  | UpnpCommand
   | PortCommand
   | PortBatch
   | SubnetCommand

@@ -51,6 +51,8 @@ import {
 import { decideSubnetAdd, decideSubnetEdit, decideSubnetRemove } from "./subnet.ts";
 import { decideLapse, decideRevert } from "./undo.ts";
 import { decideUnmap } from "./unmap.ts";
+import { decideUpnpMap } from "./upnp.ts";
+import { decideUpnpUnmap, decideUpnpUnmapRange } from "./upnp-unmap.ts";
 
 /** Pure: the same command against the same state and deadlines always decides the same. */
 export function decide(command: Submission, state: State, deadlines: Deadlines): Decision {
@@ -70,6 +72,9 @@ type Deciders = {
 const DECIDERS: Deciders = {
   map: decideMap,
   unmap: decideUnmap,
+  upnpMap: decideUpnpMap,
+  upnpUnmap: decideUpnpUnmap,
+  upnpUnmapRange: decideUpnpUnmapRange,
   withdraw: decideWithdraw,
   "port.add": decidePortAdd,
   "port.edit": decidePortEdit,

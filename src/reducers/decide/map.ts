@@ -1,23 +1,18 @@
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
-import { tableGet } from "../../lib/table.ts";
-import { deviceAt } from "../device.ts";
-import { tokensOf } from "../usage.ts";
-import { wanOf } from "../select/device-wan.ts";
-import { externalAddress, preferredWan } from "../select/external-address.ts";
 import { mappingsTo } from "../port-index.ts";
-import { type Served, servedInterface } from "../served.ts";
-import { allowanceKey, type Device, internalKey, type Mapping, type State, usageKey } from "../state.ts";
-import type { CommandEnvelope, Deadlines, Decision, MapRequest, Refusal } from "./command.ts";
+import type { Mapping, State } from "../state.ts";
+import { admit } from "./admission.ts";
+import type { CommandEnvelope, Deadlines, Decision, MapRequest } from "./command.ts";
+import { overQuota, tooOften } from "./device-limits.ts";
 import { choosePort, hindrance } from "./external-port.ts";
+import { remaining, renewed, STATIC_LIFETIME, untilItEnds } from "./lease-terms.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** "same-host" networks: nonces of one host that may hold one mapping at once. */
 const CLAIMS_PER_MAPPING_MAX = 4;
-/** RFC 6887 §11.3: what a static mapping's lifetime SHOULD be said to be. */
-const STATIC_LIFETIME = 0xffffffff;
 
 interface Asking {
   readonly command: CommandEnvelope & MapRequest;
@@ -37,52 +32,17 @@ export const claimKeyOf = (by: "pcp" | "natpmp", nonce: string | null): string =
 
 /** A device asks for a port: RFC 6887 §11.3 in its order, RFC 6886 §3.3. */
 export function decideMap(command: CommandEnvelope & MapRequest, state: State, deadlines: Deadlines): Decision {
-  const served = servedInterface(state, command.interface);
-  if (served === undefined) return refuse("NOT_AUTHORIZED", `${command.interface} is not a served interface`);
-  const device = deviceAt(state, served.tunnel ? null : served.interface, command.device);
   const protocol = transportOf(command.protocol);
   if (protocol === null || command.internalPort === 0) {
     return refuse("UNSUPPORTED_PROTOCOL", "only single TCP and UDP ports can be mapped, not whole protocols or hosts");
   }
-  const unfit = withoutRight(command, state, { served, device, protocol });
-  if (unfit !== null) return { ok: false, refusal: unfit };
-  const wan = device === undefined ? preferredWan(state) : wanOf(state, device);
-  const address = wan === null ? null : externalAddress(state, wan);
-  if (wan === null || address === null) {
-    return refuse("NO_EXTERNAL_ADDRESS", "the WAN has no public address yet; ask again when it has", {
-      retryAfter: 30,
-    });
-  }
+  const admitted = admit(state, command, protocol);
+  if ("code" in admitted) return { ok: false, refusal: admitted };
+  const { wan, address, served } = admitted;
   const asking: Asking = { command, state, deadlines, wan, address, protocol, nonceRule: served.nonce };
-  if (state.blocks[internalKey(command.device, protocol, command.internalPort)] !== undefined) {
-    return refuse("BLOCKED", `an operator blocked ${protocol} ${command.internalPort} of ${command.device}`);
-  }
   const existing = ownMappings(asking);
   if (existing.length === 0) return grant(asking);
   return command.by === "pcp" ? joinByPcp(asking, existing) : joinByNatPmp(asking, existing);
-}
-
-/** Why a device may not open a port, whatever port it is. */
-function withoutRight(
-  { device: address, internalPort }: MapRequest,
-  state: State,
-  { served, device, protocol }: { served: Served; device: Device | undefined; protocol: Transport },
-): Refusal | null {
-  if (device === undefined) {
-    if (served.devices === "any") return null;
-    return {
-      code: "NOT_AUTHORIZED",
-      message: `${address} is no registered device; \`portreeve device add\` makes it one`,
-    };
-  }
-  if (device.ports === "auto") return null;
-  if (device.ports === "off") {
-    const message = `${device.name} may not open ports; \`portreeve device allow ${device.name} ports\` lets it`;
-    return { code: "NOT_AUTHORIZED", message };
-  }
-  if (state.allowances[allowanceKey(device.id, protocol, internalPort)] !== undefined) return null;
-  const message = `${device.name} asks for ${internalPort}/${protocol} and waits for a yes`;
-  return { code: "APPROVAL_PENDING", message, retryAfter: 30 };
 }
 
 /** Mappings of whole ports on this WAN that end at the port asked for, oldest first. */
@@ -144,7 +104,8 @@ function join(asking: Asking, mapping: Mapping): Decision {
   if (mapping.claims.every((claim) => claim.source === "manual") || mapping.count > 1) {
     return accept([], { ...answer, claimKey: null, lifetime: staticLifetime(asking, mapping) });
   }
-  if (!hasToken(asking)) return refuse("EVENT_QUOTA_EXCEEDED", tooOften(state), { retryAfter: 30 });
+  const refusal = tooOften(state, command);
+  if (refusal !== null) return { ok: false, refusal };
   const claim = newClaim(asking);
   const pcp = mapping.claims.filter((other) => other.source === "pcp");
   const events: PortreeveEvent[] = [];
@@ -155,50 +116,28 @@ function join(asking: Asking, mapping: Mapping): Decision {
   return accept(events, { ...answer, claimKey: claim.key, lifetime: claim.lifetime ?? STATIC_LIFETIME });
 }
 
-/**
- * RFC 6886 has no word for "without end": the client gets what it asked for, and asks again. What the operator gave an
- * end is promised no longer than until then.
- */
+/** RFC 6886 has no word for "without end": the client gets what it asked for, and asks again. */
 function staticLifetime(asking: Asking, mapping: Mapping): number {
-  const { command, deadlines } = asking;
-  const wanted = command.by === "pcp" ? STATIC_LIFETIME : grantedLifetime(asking);
-  const ends = mapping.claims.map((claim) => endOf(deadlines, mapping, claim) ?? Number.POSITIVE_INFINITY);
-  return Math.min(wanted, Math.max(1, Math.floor((Math.max(...ends) - command.now) / 1000)));
+  const wanted = asking.command.by === "pcp" ? STATIC_LIFETIME : grantedLifetime(asking);
+  return untilItEnds(asking, mapping, wanted);
 }
 
-/**
- * Moves the deadline in memory. Only a lifetime longer than the logged one is an event: after a crash each lease gets
- * its logged lifetime again, which must not be less than what was promised.
- */
 function renew(asking: Asking, mapping: Mapping, claimKey: string): Decision {
-  const { command } = asking;
   const externalPort = externalPortFor(asking, mapping);
   if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this mapping (${mapping.id})`);
   if (unmetPreference(asking, externalPort)) return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET);
   const claim = mapping.claims.find((other) => other.key === claimKey) as Claim;
-  const logged = claim.lifetime ?? STATIC_LIFETIME;
-  const wanted = grantedLifetime(asking);
-  // A renewal never fails on a quota: without a token it gets no longer a life than it had.
-  const lifetime = wanted > logged && !hasToken(asking) ? logged : wanted;
-  const expiresAt = command.now + lifetime * 1000;
+  const lease = renewed(asking, { mappingId: mapping.id, claim }, grantedLifetime(asking));
+  if ("code" in lease) return { ok: false, refusal: lease };
+  const { events, renewals, lifetime } = lease;
   const answer = { kind: "mapped", mappingId: mapping.id, claimKey, externalAddress: asking.address } as const;
-  if (lifetime > logged) {
-    const changed = event("lease.changed", { mappingId: mapping.id, claimKey, lifetime, expiresAt });
-    return accept([changed], { ...answer, externalPort, lifetime });
-  }
-  const renewal = { mappingId: mapping.id, claimKey, expiresAt };
-  return accept([], { ...answer, externalPort, lifetime }, [renewal]);
+  return accept(events, { ...answer, externalPort, lifetime }, renewals);
 }
 
 function grant(asking: Asking): Decision {
   const { command, state, wan, protocol } = asking;
-  const limits = state.settings.portControl.perDevice;
-  const device = tableGet(state.usages, usageKey(command.interface, command.device));
-  if (device !== undefined && (device.mappingIds.length >= limits.mappings || device.ports >= limits.ports)) {
-    const message = `${command.device} holds ${device.mappingIds.length} mappings, as many as it may; release one first`;
-    return refuse("QUOTA_EXCEEDED", message, { retryAfter: 30 });
-  }
-  if (!hasToken(asking)) return refuse("EVENT_QUOTA_EXCEEDED", tooOften(state), { retryAfter: 30 });
+  const refusal = overQuota(state, command) ?? tooOften(state, command);
+  if (refusal !== null) return { ok: false, refusal };
   const externalPort = pickPort(asking);
   if (typeof externalPort !== "number") return externalPort;
   const claim = newClaim(asking);
@@ -267,30 +206,4 @@ function grantedLifetime({ command, state }: Asking): number {
   const { pcpMin, max } = state.settings.portControl.lifetime;
   const capped = Math.min(command.lifetime, max);
   return command.by === "pcp" ? Math.max(capped, pcpMin) : capped;
-}
-
-function hasToken({ command, state }: Asking): boolean {
-  const device = tableGet(state.usages, usageKey(command.interface, command.device));
-  return tokensOf(device, state.settings.portControl.perDevice, command.now) >= 1;
-}
-
-function tooOften(state: State): string {
-  const { eventsPerMinute } = state.settings.portControl.perDevice;
-  return `this device changes its mappings too often; ${eventsPerMinute} changes a minute are let through`;
-}
-
-/** A claim that this very commit makes has no live deadline yet; its own says the same. Null: no end. */
-const endOf = (deadlines: Deadlines, mapping: Mapping, claim: Claim): number | null =>
-  deadlines.deadlineOf(mapping.id, claim.key) ?? claim.expiresAt;
-
-/** Seconds until the last claim of that kind on a mapping ends. */
-export function remaining(
-  { command, deadlines }: { readonly command: CommandEnvelope; readonly deadlines: Deadlines },
-  mapping: Mapping,
-  source: Claim["source"],
-): number {
-  const ends = mapping.claims
-    .filter((claim) => claim.source === source)
-    .map((claim) => endOf(deadlines, mapping, claim) ?? command.now);
-  return Math.max(1, Math.ceil((Math.max(...ends) - command.now) / 1000));
 }

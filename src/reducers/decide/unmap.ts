@@ -2,16 +2,18 @@ import type { Transport } from "../../events/fields.ts";
 import { event } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingsTo } from "../port-index.ts";
+import { servedInterface } from "../served.ts";
 import { usageKey, type Mapping, type State } from "../state.ts";
 import type { CommandEnvelope, Deadlines, Decision, UnmapRequest } from "./command.ts";
-import { claimKeyOf, remaining, transportOf } from "./map.ts";
+import { remaining } from "./lease-terms.ts";
+import { claimKeyOf, transportOf } from "./map.ts";
 import { operatorHolds } from "./operator-holds.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** A device gives a port back, or all of a protocol's, or all: its own claims by this protocol (and nonce), nothing else. */
 export function decideUnmap(command: CommandEnvelope & UnmapRequest, state: State, deadlines: Deadlines): Decision {
-  const lan = state.settings.lan.find((served) => served.interface === command.interface);
-  if (lan === undefined) return refuse("NOT_AUTHORIZED", `${command.interface} is not a served interface`);
+  const served = servedInterface(state, command.interface);
+  if (served === undefined) return refuse("NOT_AUTHORIZED", `${command.interface} is not a served interface`);
   const protocol = command.protocol === 0 ? null : transportOf(command.protocol);
   if (protocol === null && command.protocol !== 0) {
     return refuse(
@@ -26,7 +28,7 @@ export function decideUnmap(command: CommandEnvelope & UnmapRequest, state: Stat
       : mappingsTo(state, command.device, protocol as Transport, command.internalPort);
   const mine = mappings.filter((mapping) => mapping.claims.some((claim) => claim.key === key));
   if (mine.length === 0 && command.internalPort !== 0) {
-    const refusal = notMine(command, mappings, lan.nonce, deadlines);
+    const refusal = notMine(command, mappings, served.nonce, deadlines);
     if (refusal !== null) return refusal;
   }
   // RFC 6887 §15.1, RFC 6886 §3.4: deleting what is not there succeeds.

@@ -7,7 +7,7 @@ import { foldInto, replay } from "../../../src/reducers/fold.ts";
 import { checkInvariants } from "../../../src/reducers/invariants.ts";
 import { contentHash, stateFromJson, stateHash, stateToJson } from "../../../src/reducers/state-json.ts";
 import { initialState } from "../../../src/reducers/state.ts";
-import { Gateway, mapRequest, portAdd, unmapRequest } from "./given.ts";
+import { Gateway, mapRequest, portAdd, unmapRequest, upnpMap } from "./given.ts";
 
 const device = fc.integer({ min: 2, max: 5 }).map((host) => `192.168.77.${host}`);
 const smallPort = fc.integer({ min: 2000, max: 2012 });
@@ -36,6 +36,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc
     .record({ by, device, internalPort: fc.oneof(smallPort, fc.constant(0)), nonce, protocol: fc.constantFrom(6, 17) })
     .map((fields) => ({ command: unmapRequest({ ...fields, nonce: fields.by === "pcp" ? fields.nonce : null }) })),
+  fc
+    .record({
+      device,
+      externalPort: smallPort,
+      any: fc.boolean(),
+      internalPort: smallPort,
+      remoteHost: fc.constantFrom(null, null, "198.51.100.7"),
+      enabled: fc.boolean(),
+      lifetime: fc.integer({ min: 0, max: 900 }),
+    })
+    .map((fields) => ({ command: upnpMap(fields) })),
+  fc
+    .record({ device, externalPort: smallPort, remoteHost: fc.constantFrom(null, null, "198.51.100.7") })
+    .map((fields) => ({
+      command: { type: "upnpUnmap" as const, interface: "lan0", protocol: "tcp" as const, ...fields },
+    })),
   fc
     .record({
       externalPort: smallPort,

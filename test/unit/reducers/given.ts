@@ -5,6 +5,7 @@ import { tableRows } from "../../../src/lib/table.ts";
 import { LeaseBook } from "../../../src/controller/lease-book.ts";
 import type { Answer, Command, Decision, MapRequest, UnmapRequest } from "../../../src/reducers/decide/command.ts";
 import { decide } from "../../../src/reducers/decide/index.ts";
+import type { UpnpMap } from "../../../src/reducers/decide/upnp.ts";
 import { foldInto } from "../../../src/reducers/fold.ts";
 import { forkState, sealState, TABLES } from "../../../src/reducers/fork.ts";
 import { checkInvariants } from "../../../src/reducers/invariants.ts";
@@ -135,6 +136,21 @@ export function unmapRequest(fields: Partial<UnmapRequest> = {}): UnmapRequest {
   const nonce = by === "pcp" ? NONCE : null;
   return { type: "unmap", by, interface: "lan0", device: DEVICE, protocol: 6, internalPort: 8080, nonce, ...fields };
 }
+
+export const upnpMap = (fields: Partial<UpnpMap> = {}): UpnpMap => ({
+  type: "upnpMap",
+  interface: "lan0",
+  device: DEVICE,
+  protocol: "tcp",
+  externalPort: 9000,
+  any: false,
+  internalPort: 8080,
+  remoteHost: null,
+  enabled: true,
+  description: "",
+  lifetime: 3600,
+  ...fields,
+});
 
 export const portAdd = (fields: Partial<Extract<Command, { type: "port.add" }>> = {}): Command => ({
   type: "port.add",

@@ -1,0 +1,86 @@
+import type { Transport } from "../../events/fields.ts";
+import { event, type PortreeveEvent } from "../../events/index.ts";
+import { tableGet } from "../../lib/table.ts";
+import { mappingAt } from "../port-index.ts";
+import { servedInterface } from "../served.ts";
+import { type Mapping, type State, usageKey } from "../state.ts";
+import { registered, wanFor } from "./admission.ts";
+import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
+import { accept, refuse } from "./refusal.ts";
+
+/** DeletePortMapping of one entry (WANIPConnection:2 §2.5.18). */
+export interface UpnpUnmap {
+  readonly type: "upnpUnmap";
+  readonly interface: string;
+  readonly device: string;
+  /** Null: there are clients that name none; both then. */
+  readonly protocol: Transport | null;
+  readonly externalPort: number;
+  readonly remoteHost: string | null;
+}
+
+/** DeletePortMappingRange (WANIPConnection:2 §2.5.19): what of it is the device's own. */
+export interface UpnpUnmapRange {
+  readonly type: "upnpUnmapRange";
+  readonly interface: string;
+  readonly device: string;
+  readonly protocol: Transport;
+  readonly firstPort: number;
+  readonly lastPort: number;
+}
+
+/** The claim of an UPnP entry, whose key is its remote host, external port and protocol. */
+export const claimKeyOfUpnp = (remoteHost: string | null): string => `upnp:${remoteHost ?? ""}`;
+
+export function decideUpnpUnmap(command: CommandEnvelope & UpnpUnmap, state: State): Decision {
+  const { protocol, externalPort, remoteHost } = command;
+  const key = claimKeyOfUpnp(remoteHost);
+  const released = ownMappings(state, command)
+    .filter((mapping) => mapping.externalPort === externalPort && (protocol ?? mapping.protocol) === mapping.protocol)
+    .flatMap((mapping) => releases(mapping, (claimKey) => claimKey === key));
+  if (released.length > 0) return accept(released, { kind: "done" });
+  return { ok: false, refusal: notThere(command, state) };
+}
+
+export function decideUpnpUnmapRange(command: CommandEnvelope & UpnpUnmapRange, state: State): Decision {
+  const { protocol, firstPort, lastPort } = command;
+  const range = `${firstPort}-${lastPort}/${protocol}`;
+  if (firstPort > lastPort) return refuse("INVALID_REQUEST", `${range} ends before it begins`);
+  const released = ownMappings(state, command)
+    .filter((mapping) => mapping.protocol === protocol)
+    .filter(({ externalPort }) => externalPort >= firstPort && externalPort <= lastPort)
+    .flatMap((mapping) => releases(mapping, (claimKey) => claimKey.startsWith("upnp:")));
+  if (released.length > 0) return accept(released, { kind: "done" });
+  return refuse("NOT_FOUND", `${command.device} has nothing in ${range} that it asked for by UPnP`);
+}
+
+function ownMappings(state: State, { interface: iface, device }: UpnpUnmap | UpnpUnmapRange): Mapping[] {
+  const ids = tableGet(state.usages, usageKey(iface, device))?.mappingIds ?? [];
+  return ids.flatMap((id) => tableGet(state.mappings, id) ?? []).filter(({ name }) => name === null);
+}
+
+const releases = ({ id, claims }: Mapping, isMeant: (claimKey: string) => boolean): PortreeveEvent[] =>
+  claims
+    .filter(({ key }) => isMeant(key))
+    .map(({ key }) => event("lease.released", { mappingId: id, claimKey: key, reason: "client" }));
+
+/** Why there is nothing to delete: no such entry, or it is none of this device's, or not of UPnP's making. */
+function notThere(command: UpnpUnmap, state: State): Refusal {
+  const { device, externalPort, protocol, remoteHost } = command;
+  const served = servedInterface(state, command.interface);
+  const wan = served === undefined ? null : wanFor(state, registered(state, served, device));
+  const protocols = protocol === null ? (["tcp", "udp"] as const) : [protocol];
+  const there = wan === null ? [] : protocols.flatMap((each) => mappingAt(state, wan, each, externalPort) ?? []);
+  // Entries of others are shown with an empty remote host.
+  const meant = there.find(({ claims }) => remoteHost === null && claims.some(({ source }) => source !== "upnp"));
+  const foreign = there.find(({ internalAddress }) => internalAddress !== device);
+  if (foreign !== undefined) {
+    return { code: "NOT_AUTHORIZED", message: `port ${externalPort} is another device's (${foreign.id})` };
+  }
+  if (meant !== undefined) {
+    const sources = [...new Set(meant.claims.map(({ source }) => source))].join(", ");
+    const message = `port ${externalPort} was not asked for by UPnP but by ${sources} (${meant.id}), and ends that way`;
+    return { code: "NOT_AUTHORIZED", message };
+  }
+  return { code: "NOT_FOUND", message: `${device} has no UPnP entry for external port ${externalPort}` };
+}

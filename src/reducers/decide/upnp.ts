@@ -1,0 +1,223 @@
+import type { Transport } from "../../events/fields.ts";
+import { event, type PortreeveEvent } from "../../events/index.ts";
+import type { Claim } from "../../events/mapping.ts";
+import { mappingAt, mappingsTo } from "../port-index.ts";
+import type { Mapping, State } from "../state.ts";
+import { type Admitted, admit } from "./admission.ts";
+import type { CommandEnvelope, Deadlines, Decision } from "./command.ts";
+import { overQuota, tooOften } from "./device-limits.ts";
+import { choosePort, type Hindrance, hindrance } from "./external-port.ts";
+import { type ClaimChanges, renewed, untilItEnds } from "./lease-terms.ts";
+import { newId } from "./new-id.ts";
+import { accept, refuse } from "./refusal.ts";
+import { shownText } from "./shown-text.ts";
+import { claimKeyOfUpnp, type UpnpUnmap, type UpnpUnmapRange } from "./upnp-unmap.ts";
+
+/** A control point asks for a port: AddPortMapping, or with `any` AddAnyPortMapping (WANIPConnection:2 §2.5.16, §2.5.17). */
+export interface UpnpMap {
+  readonly type: "upnpMap";
+  readonly interface: string;
+  /** Source address of the request, which NewInternalClient has to be. */
+  readonly device: string;
+  readonly protocol: Transport;
+  /** 0 with `any`: no preference. */
+  readonly externalPort: number;
+  /** Rather another external port than none. */
+  readonly any: boolean;
+  readonly internalPort: number;
+  /** The one peer that is let in; null: everyone. */
+  readonly remoteHost: string | null;
+  readonly enabled: boolean;
+  readonly description: string;
+  /** Seconds; 0: as long as we grant. */
+  readonly lifetime: number;
+}
+
+export type UpnpCommand = UpnpMap | UpnpUnmap | UpnpUnmapRange;
+
+/** WANIPConnection:2 §2.3.13: PortMappingLeaseDuration. */
+const LEASE_MAX = 604_800;
+/** WANIPConnection:2 §2.5.16: a control point that nobody authenticated gets none below. */
+const PORT_FIRST = 1024;
+/** External ports on one internal port: there are clients that ask for a new one each time and give none back. */
+const EXTERNAL_PORTS_MAX = 8;
+/** Remote hosts of one mapping, and whoever else claims it. */
+const CLAIMS_MAX = 16;
+
+interface Asking extends Admitted {
+  readonly command: CommandEnvelope & UpnpMap;
+  readonly state: State;
+  readonly deadlines: Deadlines;
+}
+
+export function decideUpnpMap(command: CommandEnvelope & UpnpMap, state: State, deadlines: Deadlines): Decision {
+  const { internalPort, externalPort, any } = command;
+  if (internalPort === 0 || (externalPort === 0 && !any)) {
+    return refuse("INVALID_REQUEST", "UPnP maps single ports: neither the internal nor the external one can be 0");
+  }
+  if (internalPort < PORT_FIRST || (externalPort < PORT_FIRST && !any)) {
+    const port = internalPort < PORT_FIRST ? `internal port ${internalPort}` : `external port ${externalPort}`;
+    const message = `${port} is below ${PORT_FIRST}: anybody on the network can ask by UPnP; an operator can open it`;
+    return refuse("NOT_AUTHORIZED", message);
+  }
+  const admitted = admit(state, command, command.protocol);
+  if ("code" in admitted) return { ok: false, refusal: admitted };
+  const asking: Asking = { command, state, deadlines, ...admitted };
+  return exactly(asking) ?? anyPort(asking);
+}
+
+/** What becomes of the external port that was named; null where another one is to be found. */
+function exactly(asking: Asking): Decision | null {
+  const { command, state, wan } = asking;
+  const { any, protocol, externalPort: port, internalPort, device, now } = command;
+  if (any && port < PORT_FIRST) return null;
+  const there = mappingAt(state, wan, protocol, port);
+  if (there?.internalAddress === device) {
+    if (there.internalPort + (port - there.externalPort) === internalPort) return have(asking, there);
+    const key = claimKeyOfUpnp(command.remoteHost);
+    if (there.claims.every((claim) => claim.key === key)) return overwrite(asking, there);
+  }
+  const hindered = hindrance(state, { wan, protocol, port }, device, now);
+  if (hindered === null) return grant(asking, port);
+  return any ? null : inTheWay(asking, hindered);
+}
+
+/** AddAnyPortMapping: the port that the device has for it already, or a free one. */
+function anyPort(asking: Asking): Decision {
+  const { command, wan, state } = asking;
+  const { protocol, internalPort, externalPort, device } = command;
+  const open = whole(asking).filter((mapping) => mapping.enabled);
+  const key = claimKeyOfUpnp(command.remoteHost);
+  const has = open.find(({ claims }) => claims.some((claim) => claim.key === key)) ?? open[0];
+  if (has !== undefined) return have(asking, has);
+  const preferred = [externalPort, internalPort].filter((port) => port >= PORT_FIRST);
+  const port = choosePort(state, { wan, protocol, preferred }, device, command);
+  return port === null
+    ? refuse("NO_FREE_PORT", `no external ${protocol} port is free`, { retryAfter: 30 })
+    : grant(asking, port);
+}
+
+/** Its mappings of whole ports to that internal one, oldest first. */
+function whole({ command, state, wan }: Asking): Mapping[] {
+  const leading = mappingsTo(state, command.device, command.protocol, command.internalPort);
+  return leading.filter((mapping) => mapping.wan === wan && mapping.name === null);
+}
+
+function inTheWay({ command }: Asking, hindered: Hindrance): Decision {
+  const port = `${command.protocol} ${command.externalPort}`;
+  switch (hindered.kind) {
+    case "protected":
+      return refuse("PORT_PROTECTED", `${port} cannot be mapped: ${hindered.why}`);
+    case "quarantined": {
+      const retryAfter = Math.ceil((hindered.until - command.now) / 1000);
+      return refuse("PORT_TAKEN", `${port} was another device's until a moment ago`, { retryAfter });
+    }
+    case "companion":
+    case "taken": {
+      const { id, internalAddress, internalPort } = hindered.mapping;
+      const message = `${port} is kept for ${internalAddress}:${internalPort} (${id})`;
+      return refuse("PORT_TAKEN", message, { conflicts: [id] });
+    }
+  }
+}
+
+/** The mapping is there, whoever of the device asked for it: the entry joins it, or is asked for anew. */
+function have(asking: Asking, mapping: Mapping): Decision {
+  const { command, state, address } = asking;
+  if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this mapping (${mapping.id})`);
+  const externalPort = mapping.externalPort + (command.internalPort - mapping.internalPort);
+  const answer = { kind: "mapped", mappingId: mapping.id, externalAddress: address, externalPort } as const;
+  const mine = mapping.claims.find(({ key }) => key === claimKeyOfUpnp(command.remoteHost));
+  if (mine !== undefined) {
+    const lease = renewed(asking, { mappingId: mapping.id, claim: mine }, lifetimeOf(asking), changesOf(mine, command));
+    if ("code" in lease) return { ok: false, refusal: lease };
+    return accept(lease.events, { ...answer, claimKey: mine.key, lifetime: lease.lifetime }, lease.renewals);
+  }
+  // What an operator made is confirmed, and so is a set of ports, which is claimed as a whole: nothing is stored.
+  if (mapping.count > 1 || mapping.claims.every(({ source }) => source === "manual")) {
+    return accept([], { ...answer, claimKey: null, lifetime: untilItEnds(asking, mapping, lifetimeOf(asking)) });
+  }
+  if (mapping.claims.length >= CLAIMS_MAX) {
+    const message = `${mapping.id} has ${CLAIMS_MAX} claims, as many as it may; release one first`;
+    return refuse("QUOTA_EXCEEDED", message);
+  }
+  const refusal = tooOften(state, command);
+  if (refusal !== null) return { ok: false, refusal };
+  const claim = claimOf(asking);
+  const lifetime = lifetimeOf(asking);
+  const granted = event("lease.granted", { mappingId: mapping.id, claim });
+  return accept([granted], { ...answer, claimKey: claim.key, lifetime });
+}
+
+/** WANIPConnection:2 §2.5.16.2: the same entry again, for another internal port. */
+function overwrite(asking: Asking, mapping: Mapping): Decision {
+  if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this mapping (${mapping.id})`);
+  const released = mapping.claims.map(({ key }) =>
+    event("lease.released", { mappingId: mapping.id, claimKey: key, reason: "client" }),
+  );
+  return grant(asking, asking.command.externalPort, released);
+}
+
+/** `released`: what the same device has there and gives up for it. */
+function grant(asking: Asking, externalPort: number, released: readonly PortreeveEvent[] = []): Decision {
+  const { command, state, wan, address } = asking;
+  const { protocol, internalPort, device } = command;
+  const others = whole(asking).length;
+  if (others >= EXTERNAL_PORTS_MAX) {
+    const message = `${others} external ports lead to ${protocol} ${internalPort} of ${device} already; release one first`;
+    return refuse("QUOTA_EXCEEDED", message);
+  }
+  const refusal = (released.length === 0 ? overQuota(state, command) : null) ?? tooOften(state, command);
+  if (refusal !== null) return { ok: false, refusal };
+  const id = newId("m", state, command);
+  const claim = claimOf(asking);
+  const granted = event("mapping.granted", {
+    id,
+    wan,
+    protocol,
+    externalPort,
+    internalAddress: device,
+    internalPort,
+    count: 1,
+    interface: command.interface,
+    label: null,
+    enabled: true,
+    sourceAddress: null,
+    from: [],
+    name: null,
+    claim,
+  });
+  const lifetime = lifetimeOf(asking);
+  const answer = { kind: "mapped", mappingId: id, claimKey: claim.key, externalAddress: address } as const;
+  return accept([...released, granted], { ...answer, externalPort, lifetime });
+}
+
+function claimOf(asking: Asking): Claim {
+  const { device, now, remoteHost, description, enabled } = asking.command;
+  const lifetime = lifetimeOf(asking);
+  return {
+    key: claimKeyOfUpnp(remoteHost),
+    source: "upnp",
+    device,
+    nonce: null,
+    clientPort: null,
+    lifetime,
+    expiresAt: now + lifetime * 1000,
+    filters: remoteHost === null ? [] : [{ prefix: `${remoteHost}/32`, port: null }],
+    description: shownText(description),
+    enabled,
+  };
+}
+
+function changesOf(claim: Claim, { description: said, enabled }: UpnpMap): ClaimChanges {
+  const description = shownText(said);
+  return {
+    ...(claim.description !== description && { description }),
+    ...(claim.enabled !== enabled && { enabled }),
+  };
+}
+
+function lifetimeOf({ command, state }: Asking): number {
+  const longest = Math.min(state.settings.portControl.lifetime.max, LEASE_MAX);
+  return command.lifetime === 0 ? longest : Math.min(command.lifetime, longest);
+}
