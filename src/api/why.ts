@@ -8,6 +8,7 @@ import { foldInto } from "../reducers/fold.ts";
 import { forkState } from "../reducers/fork.ts";
 import { kindNamed, objectsOf } from "../reducers/objects/index.ts";
 import { type Description, type ObjectKind, refOf } from "../reducers/objects/kind.ts";
+import { publishedAt } from "../reducers/published-name.ts";
 import type { Desired, DesiredTable } from "../reducers/select/desired.ts";
 import { type Unanswered, unansweredTo } from "../reducers/unanswered.ts";
 import type { State } from "../reducers/state.ts";
@@ -144,6 +145,16 @@ function rowIn({ reconciler }: DesiredSource, table: DesiredTable<unknown>, kind
   return undefined;
 }
 
+/** A name that the gateway serves though nobody put it there. */
+function byItself(state: State, name: string): string | null {
+  const [owner] = publishedAt(state, name)?.owners ?? [];
+  if (owner === undefined) return null;
+  const device = tableGet(state.devices, owner)?.name;
+  const follows = device === undefined ? "it follows from an operator's record" : `it is ${device}'s by itself`;
+  const then = device === undefined ? "" : `; \`portreeve why device ${device}\` tells of it`;
+  return `nobody put ${name} there: ${follows}${then}`;
+}
+
 async function findObject(deps: Deps, kind: ObjectKind, text: string): Promise<Found> {
   const { controller } = deps;
   const { state } = controller;
@@ -151,7 +162,8 @@ async function findObject(deps: Deps, kind: ObjectKind, text: string): Promise<F
   const records = await recordsAboutObject(deps, kind, present ?? text);
   const key = present ?? records.key;
   if (key === null) {
-    throw notFound(`there is no ${kind.name} ${text}, and nothing in the log speaks of one`);
+    const why = kind.name === "record" ? byItself(state, text) : null;
+    throw notFound(why ?? `there is no ${kind.name} ${text}, and nothing in the log speaks of one`);
   }
   const described = kind.describe(state, key);
   const before = described === null ? await describedBefore(deps, kind, key, records.found) : null;

@@ -31,6 +31,8 @@ export function createNames({
     // As long as what HMAC-SHA256 makes of it (RFC 2104 §3).
     newKey: () => generatePresharedKey(),
     ask: async (view, name, type) => {
+      if (parseName(name) === null) throw refused(`${name} is no name, as in nas.home.arpa`);
+      if (typeNumber(type) === null) throw refused(`${type} is no record type, as in A, TXT or TYPE65280`);
       if (server === null) throw new PortreeveError("NOT_READY", "in safe mode no names are served", "terminal");
       const explanation = await server.ask(view, name, type, AbortSignal.timeout(ASK_MAX_MS));
       return { ...explanation, answers: explanation.answers.map((each) => ({ ...each })) };

@@ -31,7 +31,8 @@ export function publishedAt(state: State, name: string): Published | null {
     revisions.push(from.revision);
     views = views === null ? null : [...new Set([...views, from.view])].sort();
   };
-  if (own !== undefined) add(ownRecords(state, own, records), { ...own, view: viewIdOf(own) });
+  if (own !== undefined)
+    add(ownRecords(state, own, records), { id: own.id, revision: placedRevision(state, own), view: viewIdOf(own) });
   const pointer = records.length === 0 ? pointerAt(state, name) : null;
   if (pointer !== null) {
     const record = { type: "PTR", ttl: OWN_TTL, value: pointer.to };
@@ -43,6 +44,11 @@ export function publishedAt(state: State, name: string): Published | null {
   return { views, records, owners: [...new Set(owners)].sort(), revision: Math.max(...revisions) };
 }
 
+/** Its name and its addresses hang on its subnet too. */
+function placedRevision(state: State, { revision, subnet }: Device): number {
+  return Math.max(revision, subnet === null ? 0 : (state.subnets[subnet]?.revision ?? 0));
+}
+
 /** Of an address in a network of ours: its device, or else the operator's name for it. What another device says it is, is no proof. */
 function pointerAt(state: State, name: string) {
   const address = addressOfReverse(name);
@@ -51,7 +57,7 @@ function pointerAt(state: State, name: string) {
   const device = deviceWithAddress(state, view, address);
   if (device !== undefined) {
     const to = ownName(state, device) as string;
-    return { to, views: [view.id] as readonly string[], owner: device.id, revision: device.revision };
+    return { to, views: [view.id] as readonly string[], owner: device.id, revision: placedRevision(state, device) };
   }
   for (const each of tableGet(state.namesAt, address) ?? []) {
     const { device: by, views, revision } = tableGet(state.names, each) as DnsName;

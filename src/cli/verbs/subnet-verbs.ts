@@ -113,7 +113,10 @@ async function dnsOf(cli: Cli, text: string): Promise<Record<string, unknown>> {
     const device = await cli.client.call<DeviceDocument>({ path: `/devices/${encodeURIComponent(name)}` });
     return { mode: "device", device: device.id };
   }
-  return { mode: "custom", servers: text.split(",").map((server) => server.trim()) };
+  const servers = text.split(",").map((server) => server.trim());
+  if (servers.includes(""))
+    throw usage("--dns names no server", "as in --dns 9.9.9.9,149.112.112.112, or --dns system");
+  return { mode: "custom", servers };
 }
 
 async function change(

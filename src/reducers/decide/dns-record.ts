@@ -8,6 +8,7 @@ import { allowedNameKey, type DnsName, type DnsRecord, type State } from "../sta
 import type { Decision, Refusal, SubmissionOf } from "./command.ts";
 import { type DnsUpdateCommand, NAMES_MAX } from "./dns-update.ts";
 import { withdrawnNames } from "./device-names.ts";
+import { isSpecialName } from "./dns-scope.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
@@ -91,6 +92,9 @@ const sorted = (views: readonly string[] | null): string[] | null =>
 
 function badName(state: State, name: string, type: string): Refusal | null {
   if (name === ".") return invalid("the root has no records of ours; name something below it, as in nas.home.arpa");
+  if (isSpecialName(name)) {
+    return invalid(`${name} would be heard by nobody: resolvers answer such names by themselves; choose another`);
+  }
   if (NOT_BY_HAND.has(type)) return invalid(`records of type ${type} are made by the gateway, or not at all`);
   return type === "CNAME" && zoneViews(state, name) !== undefined
     ? invalid(`${name} is a zone of the gateway, which has other records: an alias can be below it only`)
@@ -127,10 +131,12 @@ export function aliasClash(state: State, name: string, type: string, there: read
     const alias = type === "CNAME" ? there[0] : undefined;
     return alias === undefined ? null : taken(`${name} is an alias of ${alias.value} already`, [alias.id]);
   }
-  if (other === undefined) return taken(`${name} is the name of a device, which has its address there`, []);
-  return taken(`${name} has a record of type ${other.type} (${other.id}), and an alias is alone at its name`, [
-    other.id,
-  ]);
+  if (other === undefined)
+    return taken(`${name} is the name of a device, which has its address there; choose another name for the alias`, []);
+  return taken(
+    `${name} has a record of type ${other.type} (${other.id}), and an alias is alone at its name; remove the one or name the other differently`,
+    [other.id],
+  );
 }
 
 const taken = (message: string, conflicts: readonly string[]): Refusal => ({ code: "CONFLICT", message, conflicts });

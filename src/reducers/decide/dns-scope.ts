@@ -8,6 +8,7 @@ import type { Refusal } from "./command.ts";
 
 /** Last labels that resolvers answer by themselves (RFC 6761, RFC 7686, RFC 9476, RFC 9462): a name there is heard by nobody. */
 const SPECIAL = /(?:^|\.)(?:localhost|invalid|onion|alt|resolver\.arpa)$/;
+export const isSpecialName = (name: string): boolean => SPECIAL.test(name);
 
 /**
  * Why a device may not publish a name (D3 of the product's features); null: it may. What is nobody's, nor below what is
@@ -48,7 +49,7 @@ function held(state: State, { name, device }: DnsName): Refusal {
 /** What no device may have, whatever its rights; null: it is free. */
 function reservedFor(state: State, device: Device, name: string): string | null {
   if (!name.includes(".")) return "a name of one label is no device's to give";
-  if (SPECIAL.test(name)) return "names like that are never asked for on the network";
+  if (isSpecialName(name)) return "names like that are never asked for on the network";
   if (isReverseName(name)) {
     const own = addressesOfDevice(state, device).some((address) => reverseName(address) === name);
     return own ? null : "it is not the reverse name of an address of its own";

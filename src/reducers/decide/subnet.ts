@@ -3,16 +3,17 @@ import { utf8ToBytes } from "@noble/hashes/utils.js";
 import { ownRow } from "../../lib/own-row.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { SubnetDns } from "../../events/subnet.ts";
-import { upstreamsFault } from "../../lib/dns-upstream.ts";
+import { parseUpstream, upstreamsFault } from "../../lib/dns-upstream.ts";
 import { firstHost, formatIpv4, type Ipv4Prefix, parseIpv4Prefix, prefixText, prefixesOverlap } from "../../lib/ip.ts";
 import { isReverseName } from "../../lib/reverse-name.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import type { Device, State, Subnet } from "../state.ts";
-import { viewWithId } from "../dns-view.ts";
+import { viewsOf, viewWithId } from "../dns-view.ts";
 import { subnetNamed } from "../subnet.ts";
 import type { Decision, Refusal, SubmissionOf } from "./command.ts";
 import { removal, rekeyed } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
+import { isSpecialName } from "./dns-scope.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { badIpv6Prefix, canonicalPrefix } from "./subnet-ipv6.ts";
@@ -191,15 +192,32 @@ function badFields(
     const bad = badIpv6Prefix(state, ipv6Prefix, self, routes);
     if (bad !== null) return bad;
   }
-  if (zone != null && (zone === "." || isReverseName(zone) || tableGet(state.delegations, zone) !== undefined)) {
+  if (zone != null && (zone === "." || isReverseName(zone) || isSpecialName(zone) || isDelegated(state, zone))) {
     return invalid(`${zone} can't be the zone of a subnet; name one that is nobody's yet, as in home.internal`);
   }
-  const fault = dns?.mode === "custom" ? upstreamsFault(dns.servers) : null;
+  const fault = dns?.mode === "custom" ? (upstreamsFault(dns.servers) ?? asksItself(state, dns.servers)) : null;
   if (fault !== null) return invalid(fault);
   if (dns?.mode === "device" && (self === null || !devicesOf(state, self).some(({ id }) => id === dns.device))) {
-    return invalid(`${dns.device} is no device of this subnet, so it cannot answer its queries`);
+    const device = tableGet(state.devices, dns.device)?.name ?? dns.device;
+    return invalid(`${device} is no device of this subnet, so it cannot answer its queries; name one that is`);
   }
   return null;
+}
+
+const isDelegated = (state: State, zone: string): boolean => tableGet(state.delegations, zone) !== undefined;
+
+/** A resolver that forwards to itself answers nobody. */
+function asksItself(state: State, servers: readonly string[]): string | null {
+  const own = new Set(viewsOf(state).flatMap((view) => view.servers));
+  const itself = servers.find((text) => {
+    const parsed = parseUpstream(text);
+    if ("fault" in parsed || parsed.upstream.server.kind !== "plain") return false;
+    const { address, port } = parsed.upstream.server;
+    return own.has(address) && port === state.settings.dns.listenPort;
+  });
+  return itself === undefined
+    ? null
+    : `${itself} is this gateway's own resolver, which would ask itself; name another, or \`system\``;
 }
 
 const invalid = (message: string): Refusal => ({ code: "INVALID_REQUEST", message });

@@ -63,6 +63,21 @@ describe("names", () => {
     }
   });
 
+  it.each([
+    ["dns ask bad..name", 2, "bad..name is no name, as in nas.home.arpa (INVALID_REQUEST)"],
+    ["dns ask www.example.com FOO", 2, "FOO is no record type, as in A, TXT or TYPE65280 (INVALID_REQUEST)"],
+    ["dns add x.localhost A 10.59.7.9", 2, "x.localhost would be heard by nobody"],
+    ["subnet edit home --dns ,", 2, "--dns names no server"],
+    ["subnet edit home --dns 10.59.7.1", 2, "10.59.7.1 is this gateway's own resolver, which would ask itself"],
+    ["subnet edit home --zone localhost", 2, "localhost can't be the zone of a subnet"],
+    ["why record nas.home.internal", 3, "it is nas's by itself; `portreeve why device nas` tells of it (NOT_FOUND)"],
+    ["why record 2.7.59.10.in-addr.arpa", 3, "it is nas's by itself"],
+    ["why record none.home.internal", 3, "there is no record none.home.internal"],
+  ])("[A4] `%s` ends with %d and says why", async (line, code, why) => {
+    const said = await shell.run(line);
+    expect(said).toMatchObject({ code, err: expect.stringContaining(why) });
+  });
+
   it("[D7] [D3] of devices are listed with theirs, and go with what is said before", async () => {
     await update("nas", [A]);
     expect(await shell.json("dns list --device nas")).toMatchObject([

@@ -30,9 +30,13 @@ class Names extends Router {
     return this.do({ type: "dns.update", device: id, interface: iface, signed, update }, `dns:${address}`);
   }
 
+  row(name: string) {
+    return this.#select(this.state).get(`name|${name}`);
+  }
+
   /** What is served at a name: "A 300 10.59.7.2". */
   served(name: string): string[] {
-    const row = this.#select(this.state).get(`name|${name}`)?.spec as DnsNameRow | undefined;
+    const row = this.row(name)?.spec as DnsNameRow | undefined;
     return (row?.records ?? []).map(({ type, ttl, value }) => `${type} ${ttl} ${value}`);
   }
 
@@ -93,6 +97,19 @@ describe("a device's update", () => {
     expect(names.served(PHOTOS)).toEqual(["A 90 10.59.7.2", "A 90 10.59.7.9"]);
     names.update("nas", [add(PHOTOS, "A", "10.59.7.9", 0x8000_0000)]);
     expect(names.served(PHOTOS)).toEqual(["A 0 10.59.7.2", "A 0 10.59.7.9"]);
+  });
+
+  it("[D2] passes over an alias at the apex of the device's own zone, and takes other records there (U29 U32)", () => {
+    const names = new Names();
+    names.edit("nas", { zones: ["shop.example"] });
+    const zone = "shop.example";
+    expect(eventsOf(names.update("nas", [add(zone, "CNAME", "a.example")], { zone }))).toEqual([]);
+    names.update("nas", [add(zone, "A", "10.59.7.2")], { zone });
+    expect(names.served(zone)).toEqual(["A 300 10.59.7.2"]);
+    names.update("nas", [{ kind: "delete-name", name: zone }], { zone });
+    expect(names.served(zone)).toEqual([]);
+    // Of the gateway's own it is refused, as nothing there is a device's.
+    expect(codeOf(names.update("nas", [add("home.internal", "CNAME", "a.example")]))).toBe("NOT_AUTHORIZED");
   });
 
   it("[D2] keeps an alias alone, without a word (U29)", () => {
@@ -483,6 +500,15 @@ describe("names of devices", () => {
     names.record("*.home.internal", "A", "10.59.7.200");
     names.record("printer.home.internal", "A", "10.59.7.200");
     expect(names.served("200.7.59.10.in-addr.arpa")).toEqual(["PTR 60 printer.home.internal"]);
+  });
+
+  it("[D7] a row that another zone of its subnet changes is newer, and nobody else's doing", () => {
+    const names = new Names();
+    const reverse = `${names.find("nas").address.split(".").toReversed().join(".")}.in-addr.arpa`;
+    const before = names.row(reverse);
+    names.do({ type: "subnet.edit", id: names.idOfSubnet("home"), zone: "site.example" });
+    expect(names.served(reverse)).toEqual(["PTR 60 nas.site.example"]);
+    expect(names.row(reverse)?.revision).toBeGreaterThan(before?.revision ?? 0);
   });
 
   it("[D7] a device cannot take the name that another one has published", () => {
