@@ -167,12 +167,10 @@ export function ownRecords(state: State, device: Device, there: readonly { type:
 /** What a zone of ours is seen by; undefined where a name is none's apex, null where all see it. */
 export function zoneViews(state: State, apex: string): readonly string[] | null | undefined {
   if (state.settings.dns.privateZones.includes(apex) || reverseZonesOf(state).has(apex)) return null;
-  const views = new Set(
-    known(state)
-      .byZone.get(apex)
-      ?.map(({ id }) => id),
-  );
+  const own = known(state).byZone.get(apex);
   const delegate = tableGet(state.delegations, apex);
+  if (own === undefined && delegate === undefined) return undefined;
+  const views = new Set(own?.map(({ id }) => id));
   const device = delegate === undefined ? undefined : tableGet(state.devices, delegate);
   const view = device === undefined ? undefined : viewOf(state, device);
   if (view !== undefined) views.add(view.id);

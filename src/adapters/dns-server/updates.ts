@@ -8,9 +8,10 @@ import type { UpdateRequest, Verdict } from "./messages.ts";
 import type { Tally } from "./tally.ts";
 import type { Views } from "./views.ts";
 
-/** Updates that wait for their verdict, of one device and of all. */
+/** Updates that wait for their verdict, of one device and of all; a long one counts as several. */
 const PER_DEVICE_MAX = 32;
 const TOTAL_MAX = 512;
+const OCTETS_OF_ONE = 2048;
 /** A client gives up about then. What is decided later is durable all the same, and a repetition is told so. */
 const VERDICT_MAX_MS = 8000;
 
@@ -46,14 +47,15 @@ export class Updates {
       return finish(asked, { rcode: RCODE[cause.rcode], options: explained(EXTENDED_ERROR.OTHER, cause.message) });
     }
     const open = this.#perDevice.get(device) ?? 0;
-    if (open >= PER_DEVICE_MAX || this.#waiting.size >= TOTAL_MAX) {
+    const weight = 1 + Math.floor(asked.bytes.length / OCTETS_OF_ONE);
+    if ((open > 0 && open + weight > PER_DEVICE_MAX) || this.#waiting.size >= TOTAL_MAX) {
       return finish(asked, {
         rcode: RCODE.SERVFAIL,
         options: explained(EXTENDED_ERROR.OTHER, "too many updates wait"),
       });
     }
     const signed = signing.kind === "verified";
-    return this.#ask(asked, {
+    const sent = {
       device,
       interface: view.row.interface,
       source: client.address,
@@ -62,14 +64,15 @@ export class Updates {
       signature: signed ? signing.signature : null,
       timeSigned: signed ? signing.timeSigned : 0,
       update,
-    });
+    };
+    return this.#ask(asked, sent, weight);
   }
 
-  async #ask(asked: Asked, request: UpdateRequest): Promise<Reply> {
+  async #ask(asked: Asked, request: UpdateRequest, weight: number): Promise<Reply> {
     const { device } = request;
     const id = this.#nextId;
     this.#nextId += 1;
-    this.#perDevice.set(device, (this.#perDevice.get(device) ?? 0) + 1);
+    this.#perDevice.set(device, (this.#perDevice.get(device) ?? 0) + weight);
     const verdict = await new Promise<Verdict | null>((resolve) => {
       const timer = setTimeout(() => resolve(null), VERDICT_MAX_MS);
       this.#waiting.set(id, (decided) => {
@@ -79,7 +82,7 @@ export class Updates {
       this.#submit(id, request);
     });
     this.#waiting.delete(id);
-    const left = (this.#perDevice.get(device) ?? 1) - 1;
+    const left = (this.#perDevice.get(device) ?? weight) - weight;
     if (left === 0) this.#perDevice.delete(device);
     else this.#perDevice.set(device, left);
     return this.#told(asked, request, verdict);

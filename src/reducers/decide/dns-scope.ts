@@ -10,6 +10,9 @@ import type { Refusal } from "./command.ts";
 const SPECIAL = /(?:^|\.)(?:localhost|invalid|onion|alt|resolver\.arpa)$/;
 export const isSpecialName = (name: string): boolean => SPECIAL.test(name);
 
+/** Each label above a name is a name that is looked up and counted, here and where it is served. Reverse names have 34. */
+const LABELS_MAX = 16;
+
 /**
  * Why a device may not publish a name (D3 of the product's features); null: it may. What is nobody's, nor below what is
  * somebody's, is whose comes first; a server may have any name, others what is below zones of ours; and everyone what an
@@ -57,6 +60,7 @@ function reservedFor(state: State, device: Device, name: string): string | null 
   const wanted = state.settings.dns.protectedNames.find((each) => isWithin(name, each));
   if (wanted !== undefined) return `${wanted} is protected by the configuration`;
   const [, parent = "", ...above] = suffixesOf(name);
+  if (above.length + 2 > LABELS_MAX) return `a name of a device has ${LABELS_MAX} labels at most`;
   if (name.startsWith("*.") && above.length === 0) return "it would stand for every name of a top-level domain";
   // A delegated zone is the device's from its apex on.
   if (isDelegated(state, device, name)) return null;

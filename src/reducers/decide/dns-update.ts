@@ -35,11 +35,11 @@ const RECORDS_PER_NAME_MAX = 100;
 export const NAMES_MAX = 65_536;
 
 /**
- * Characters, as they are in the log, in memory and in snapshots, of names and values: of one value, of what one update
- * adds, and of all that a device has. An ACME challenge is 45, a DKIM key some 400.
+ * Characters, as they are in the log, in memory and in snapshots, of names and values: of one value, of all that one update
+ * says, and of all that a device has. An ACME challenge is 45, a DKIM key some 400.
  */
 const VALUE_MAX = 4096;
-const ADDED_MAX = 32_768;
+const SAID_MAX = 32_768;
 const HELD_MAX = 262_144;
 
 /** What devices may add: what they are, and what others check of them; no delegation, nothing of DNSSEC. */
@@ -61,8 +61,24 @@ export function decideDnsUpdate(command: SubmissionOf<"dns.update">, state: Stat
   }
   if (device.dns === "off") return { ok: false, refusal: withoutRight(device) };
   const updating: Updating = { command, state, device, view };
-  const refusal = unsignedBeyond(updating) ?? notPermitted(updating) ?? unmet(command.update, state, view);
+  const refusal =
+    tooMuchSaid(command.update) ??
+    unsignedBeyond(updating) ??
+    notPermitted(updating) ??
+    unmet(command.update, state, view);
   return refusal === null ? carryOut(updating) : { ok: false, refusal };
+}
+
+/** Before anything is looked up: what it costs hangs on it. */
+function tooMuchSaid({ prerequisites, changes }: DnsUpdate): Refusal | null {
+  let said = 0;
+  for (const each of [...prerequisites, ...changes]) {
+    const values = "values" in each ? each.values : "value" in each ? [each.value] : [];
+    said += each.name.length + values.reduce((sum, value) => sum + value.length, 0);
+  }
+  if (said <= SAID_MAX) return null;
+  const message = `the names and values of an update may have ${SAID_MAX} characters, and this one has ${said}; send it in parts`;
+  return { code: "QUOTA_EXCEEDED", message };
 }
 
 function notPermitted({ command, state, device, view }: Updating): Refusal | null {
@@ -190,7 +206,6 @@ function tooLong({ state, device }: Updating, added: DnsUpdated["added"], remove
   const long = added.find(({ value }) => value.length > VALUE_MAX);
   if (long !== undefined) return refused(`${long.name} ${long.type} is longer than ${VALUE_MAX} characters`);
   const more = added.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
-  if (more > ADDED_MAX) return refused(`an update may add ${ADDED_MAX} characters, and this one has ${more}`);
   let held = publishedBy(state, device.id).characters + more;
   for (const id of removed) {
     const gone = recordWithId(state, id);

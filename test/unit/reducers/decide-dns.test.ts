@@ -356,6 +356,15 @@ describe("who may publish what", () => {
     }
   });
 
+  it("[D3] no name of very many labels, each of which is looked up", () => {
+    const names = new Names();
+    const deep = (labels: number): string => `${"a.".repeat(labels - 2)}example.com`;
+    const put = (name: string) => codeOf(names.update("nas", [add(name, "A", "10.59.7.2")], { zone: "example.com" }));
+    expect([put(deep(16)), put(deep(17)), put(deep(120))]).toEqual(["ok", "NOT_AUTHORIZED", "NOT_AUTHORIZED"]);
+    const prerequisites = Array.from({ length: 200 }, () => ({ kind: "name-in-use", name: deep(120) }) as const);
+    expect(codeOf(names.update("nas", [add(PHOTOS, "A", "10.59.7.2")], { prerequisites }))).toBe("QUOTA_EXCEEDED");
+  });
+
   it("[D3] no more text than its quota: of a record, of an update, and in all", () => {
     const names = new Names();
     const text = (length: number): string => `"${"x".repeat(length - 2)}"`;

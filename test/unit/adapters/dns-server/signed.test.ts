@@ -237,6 +237,19 @@ describe("an update", () => {
     expect(server.updates).toHaveLength(32);
     void waiting;
   });
+
+  it("that is long waits with fewer others (U5)", async () => {
+    const server = rig();
+    server.decide = () => null;
+    const text = `TXT "${"x".repeat(200)}"`;
+    const long = update(Array.from({ length: 60 }, (_, index) => record(`n${index}.home.arpa`, text)));
+    const waiting = Array.from({ length: 8 }, (_, index) =>
+      server.raw(signed(long, NOW - index).bytes, { transport: "tcp" }),
+    );
+    expect(server.updates.length).toBeLessThan(8);
+    expect(server.updates.length).toBeGreaterThan(1);
+    void waiting;
+  });
 });
 
 describe("an unsigned update on a LAN that takes them", () => {
