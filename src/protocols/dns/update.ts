@@ -6,6 +6,8 @@ import { needsData, rdataText } from "./rdata/index.ts";
 
 /** Records in the two sections together. Clients send some hundred at most; what comes is held until it is decided. */
 export const UPDATE_RECORDS_MAX = 1000;
+/** Of the names of all records: compression lets a message name very much more than it is long. */
+const UPDATE_NAMES_OCTETS_MAX = 32_768;
 
 /** What an UPDATE is refused with before anyone looks at what there is. */
 export class DnsUpdateError extends Error {
@@ -28,6 +30,8 @@ export function readUpdate(message: Message): DnsUpdate {
   if (message.answers.length + message.authorities.length > UPDATE_RECORDS_MAX) {
     throw new DnsUpdateError("REFUSED", `more than ${UPDATE_RECORDS_MAX} records in one update`);
   }
+  const names = [...message.answers, ...message.authorities].reduce((sum, each) => sum + each.name.wire.length, 0);
+  if (names > UPDATE_NAMES_OCTETS_MAX) throw new DnsUpdateError("REFUSED", "its names are too long; send it in parts");
   const prerequisites = readPrerequisites(message.answers, zone.key);
   const changes = message.authorities.map((record) => changeOf(record, zone.key));
   return { zone: formatName(zone.key), prerequisites, changes, lease: leaseOf(message.edns) };

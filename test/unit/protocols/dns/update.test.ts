@@ -182,6 +182,12 @@ describe("the changes of an UPDATE", () => {
     const many = Array.from({ length: UPDATE_RECORDS_MAX }, () => on("x", TYPE.A, CLASS.ANY));
     expect(rcode([], many)).toBe("NOERROR");
     expect(rcode([on("x", TYPE.A, CLASS.ANY)], many)).toBe("REFUSED");
+    const deep = Array.from({ length: 300 }, () => on("a.".repeat(50) + "x", TYPE.A, CLASS.ANY));
+    expect([rcode([], deep.slice(0, 200)), rcode([], deep), rcode(deep, [])]).toEqual([
+      "NOERROR",
+      "REFUSED",
+      "REFUSED",
+    ]);
   });
 });
 
