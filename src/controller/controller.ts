@@ -300,10 +300,12 @@ export class Controller implements ControllerPort {
     return { decision, records };
   }
 
-  /** Only HTTP requests carry an id a client can repeat; datagrams are idempotent by state. */
-  #answerToKeep({ waiting, decision, through }: Decided): RememberedAnswer[] {
-    const { requestId, source } = waiting.submission;
-    if (!source.startsWith("api:") || !decision.ok) return [];
+  /** HTTP requests carry an id a client can repeat, and signed updates that change something; other datagrams are idempotent by state. */
+  #answerToKeep({ waiting: { submission }, decision, through }: Decided): RememberedAnswer[] {
+    if (!decision.ok) return [];
+    const { requestId, source } = submission;
+    const isSigned = submission.type === "dns.update" && submission.signed && decision.events.length > 0;
+    if (!isSigned && !source.startsWith("api:")) return [];
     return [{ requestId, answer: this.#outcome(decision, through) }];
   }
 

@@ -349,7 +349,12 @@ export class Daemon {
       readiness,
       version: this.#options.version,
       loaded: this.#options.loaded,
-      serving: () => ({ links: this.#links, portControl: this.#pcp?.served ?? [], dns: this.#dns?.served ?? [] }),
+      serving: () => ({
+        links: this.#links,
+        portControl: this.#pcp?.served ?? [],
+        dns: this.#dns?.served ?? [],
+        dnsThreads: this.#dns?.losses ?? { count: 0, reason: null },
+      }),
       sockets: () => this.#sockets(),
       condition: () => ({ fault: this.#fault, verification: this.#care?.verification ?? null }),
     });

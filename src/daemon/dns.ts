@@ -16,7 +16,7 @@ import { dnsListeners } from "./served-addresses.ts";
 export interface DnsParts {
   readonly controller: Pick<ControllerPort, "state" | "submit" | "preview">;
   readonly clock: Clock;
-  readonly eventLog: Pick<EventLog, "read">;
+  readonly eventLog: Pick<EventLog, "read" | "answerOf">;
   readonly secrets: SecretStore;
   readonly requests: RequestLog;
   readonly metrics: Metrics;
@@ -39,6 +39,7 @@ export async function openDns(parts: DnsParts): Promise<DnsServer> {
     onLost,
     upstreams: config.dns.upstreams,
     rebindingAllow: config.dns.rebinding.allow,
+    answerOf: (requestId) => eventLog.answerOf(requestId),
     changedBefore: await lastChangeOfNames(eventLog, controller.state, clock),
   });
   if (config.dns.queryLog) server.logQueries(true);

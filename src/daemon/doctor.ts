@@ -18,7 +18,7 @@ import type { Finding } from "../reducers/doctor/finding.ts";
 import type { FirewallFacts } from "../reducers/doctor/firewalls.ts";
 import type { GatewayFacts } from "../reducers/doctor/gateway.ts";
 import { judge } from "../reducers/doctor/judge.ts";
-import type { MachineFacts, ProgramFacts, SocketFacts } from "../reducers/doctor/machine.ts";
+import type { MachineFacts, ProgramFacts, SocketFacts, ThreadFacts } from "../reducers/doctor/machine.ts";
 import type { Forward, Inside, Service, Served } from "../reducers/doctor/passages.ts";
 import { externalAddress } from "../reducers/select/external-address.ts";
 import { freePart, ipv6Place, ipv6PrefixOf } from "../reducers/select/ipv6-place.ts";
@@ -38,6 +38,7 @@ export interface DoctorParts {
     readonly links: Links;
     readonly portControl: readonly { readonly address: string }[];
     readonly dns: readonly { readonly address: string }[];
+    readonly dnsThreads: { readonly count: number; readonly reason: string | null };
   };
   /** Null while there is no way to the kernel's rulesets. */
   readonly foreignChains: (() => Promise<readonly FilterChain[]>) | null;
@@ -178,6 +179,7 @@ async function machineFacts(parts: DoctorParts): Promise<MachineFacts> {
     clock: { synchronised: machine.isClockSynchronised(), aheadMs: Date.now() - clock.now() },
     disk: await machine.readDisk(config.dataDir).catch(() => null),
     sockets: await socketFacts(parts),
+    threads: threadFacts(parts),
     routerAdvertisements: await readAdvertisements(),
     ipv6Default: await hasIpv6Default(),
   };
@@ -195,6 +197,11 @@ const WG: Needed = { name: "wg", package: "wireguard-tools", reason: "it sets up
 async function programFacts(wireguard: boolean): Promise<ProgramFacts[]> {
   const needed = wireguard ? [...PROGRAMS, WG] : PROGRAMS;
   return await Promise.all(needed.map(async (each) => ({ ...each, found: await machine.isProgram(each.name) })));
+}
+
+function threadFacts({ serving }: DoctorParts): ThreadFacts[] {
+  const { count, reason } = serving().dnsThreads;
+  return [{ name: "DNS", losses: count, reason }];
 }
 
 async function socketFacts({ controller, serving }: DoctorParts): Promise<SocketFacts[]> {

@@ -1,7 +1,6 @@
-import { existsSync, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync, writeSync } from "node:fs";
+import { openSync, readFileSync, readlinkSync, writeFileSync, writeSync } from "node:fs";
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { request } from "node:http";
 import { uptime } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -10,6 +9,7 @@ import type { Port } from "./gateway.mjs";
 import { eventually, type Lab, scenario } from "./lab.ts";
 import { encodeAnnounce, epochIsValid } from "./programs/pcp-wire.mjs";
 import { WAN_GATEWAY } from "./topology.mjs";
+import { prefixDaemon, WallClock } from "./wall-clock.ts";
 
 const run = promisify(execFile);
 const HOUR_MS = 3_600_000;
@@ -162,70 +162,6 @@ function inAnotherBoot(lab: Lab): string[] {
   writeFileSync(id, `${randomUUID()}\n`);
   const mounted = `mount --bind ${id} /proc/sys/kernel/random/boot_id && exec "$@"`;
   return ["unshare", "--mount", "sh", "-ec", mounted, "sh"];
-}
-
-/** The daemon starts under `command` from now on. */
-function prefixDaemon(lab: Lab, command: readonly string[]): void {
-  const host = lab.topology.gateway;
-  lab.gateway.host = { ...host, spawn: (program, options) => host.spawn([...command, ...program], options) };
-}
-
-/**
- * The daemon's wall clock and that of all it starts, by libfaketime: native code is deceived as well, and CLOCK_MONOTONIC,
- * CLOCK_BOOTTIME and file times are left alone, as when NTP steps the clock. The machine's own clock is not touched.
- */
-class WallClock {
-  readonly prefix: readonly string[];
-  readonly #file: string;
-  readonly #lab: Lab;
-
-  constructor(lab: Lab) {
-    this.#lab = lab;
-    this.#file = join(lab.gateway.folder, "wall-clock");
-    this.set(0);
-    const settings = {
-      LD_PRELOAD: findLibfaketime(),
-      FAKETIME_TIMESTAMP_FILE: this.#file,
-      FAKETIME_NO_CACHE: "1",
-      FAKETIME_DONT_FAKE_MONOTONIC: "1",
-      FAKETIME_DISABLE_SHM: "1",
-      NO_FAKE_STAT: "1",
-    };
-    this.prefix = ["env", ...Object.entries(settings).map(([name, value]) => `${name}=${value}`)];
-    prefixDaemon(lab, this.prefix);
-  }
-
-  set(shiftMs: number): void {
-    writeFileSync(this.#file, `${shiftMs < 0 ? "" : "+"}${shiftMs / 1000}`);
-  }
-
-  /** Resolves once the daemon's own Date header shows it: a clock that was not shifted proves nothing. */
-  async shift(shiftMs: number): Promise<void> {
-    this.set(shiftMs);
-    await eventually(async () => {
-      const seen = await dateHeader(this.#lab.gateway.socket);
-      expect(Math.abs(seen - Date.now() - shiftMs), "the daemon sees the shifted clock").toBeLessThan(60_000);
-    });
-  }
-}
-
-function findLibfaketime(): string {
-  const found = readdirSync("/usr/lib")
-    .map((folder) => `/usr/lib/${folder}/faketime/libfaketimeMT.so.1`)
-    .find((path) => existsSync(path));
-  if (found === undefined) throw new Error("libfaketimeMT.so.1 is not where Debian's libfaketime puts it");
-  return found;
-}
-
-async function dateHeader(socketPath: string): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const sent = request({ socketPath, path: "/healthz", headers: { host: "localhost" } }, (response) => {
-      response.resume();
-      resolve(Date.parse(response.headers.date ?? ""));
-    });
-    sent.on("error", reject);
-    sent.end();
-  });
 }
 
 /**

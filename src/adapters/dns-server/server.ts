@@ -33,6 +33,7 @@ export interface DnsServerOptions extends WorkerSettings {
   readonly requests: RequestLog;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly answerOf: (requestId: string) => Promise<unknown>;
   /** Resolves when what names are in a state is served. */
   readonly settled: (seq: number, signal: AbortSignal) => Promise<void>;
   /** Unix milliseconds of the last change of names in the log at this start. */
@@ -43,7 +44,16 @@ export interface DnsServerOptions extends WorkerSettings {
   readonly startWorker?: () => DnsThread;
 }
 
+/** Threads that ended although nobody asked them to, since this process began. */
+export interface ThreadLosses {
+  readonly count: number;
+  /** Why the last one did; null: none has. */
+  readonly reason: string | null;
+}
+
 const QUERIES_MAX = 1000;
+/** Of names, at a start or for a new thread; whoever is too late with them is asked again. */
+const NAMES_MAX_MS = 1000;
 
 /** DNS on every served address: the worker answers, and what it is asked to change is decided here. */
 export class DnsServer {
@@ -52,6 +62,7 @@ export class DnsServer {
   readonly #link: WorkerLink;
   readonly #updates: UpdateFlow;
   readonly #answered: ReturnType<Metrics["counter"]>;
+  readonly #threadLosses: ReturnType<Metrics["counter"]>;
   readonly #queries: QueryEntry[] = [];
   /** Numbers of updates are the thread's: its successor has others by the same. */
   readonly #verdicts = new Gathering<{ id: number; verdict: Verdict; generation: number }>((all) => {
@@ -61,6 +72,7 @@ export class DnsServer {
   #served: readonly DnsListener[] = [];
   #serving: Promise<unknown> = Promise.resolve();
   #logsQueries = false;
+  #losses: ThreadLosses = { count: 0, reason: null };
 
   constructor(options: DnsServerOptions) {
     this.#options = options;
@@ -69,15 +81,21 @@ export class DnsServer {
       onStart: () => {
         if (this.#logsQueries) this.#link.tell({ kind: "log-queries", on: true });
       },
+      onRested: () => {
+        this.target.giveAnew();
+        options.onLost();
+      },
       onLoss: (reason: string) => this.#onLoss(reason),
       onMessage: (message: FromWorkerItself) => this.#hear(message),
     };
     this.#link = new WorkerLink({ upstreams, rebindingAllow }, events, options.startWorker);
     this.target = new DnsTarget(this.#link, options.secrets);
-    const { controller, clock, requests, changedBefore } = options;
-    this.#updates = new UpdateFlow({ controller, clock, requests, changedBefore, served: options.settled });
+    this.#updates = new UpdateFlow({ ...options, served: options.settled });
     const help = "DNS messages by what came of them";
     this.#answered = options.metrics.counter("portreeve_dns_messages_total", help, ["transport", "result"]);
+    const lostHelp = "DNS threads that ended by themselves, and were replaced";
+    this.#threadLosses = options.metrics.counter("portreeve_dns_thread_losses_total", lostHelp, []);
+    this.#threadLosses.inc({}, 0);
   }
 
   /** The listeners whose sockets are open. */
@@ -108,6 +126,10 @@ export class DnsServer {
     this.#logsQueries = on;
     if (!on) this.#queries.length = 0;
     this.#link.tell({ kind: "log-queries", on });
+  }
+
+  get losses(): ThreadLosses {
+    return this.#losses;
   }
 
   get logsQueries(): boolean {
@@ -149,7 +171,10 @@ export class DnsServer {
 
   async #serve(listeners: readonly DnsListener[]): Promise<readonly ListenFault[]> {
     if (listeners.length === 0 && this.#served.length === 0) return [];
-    this.#link.open();
+    if (listeners.length > 0 && !(await this.target.isGiven(NAMES_MAX_MS))) {
+      const message = "the thread that answers has no names yet";
+      return listeners.map((listener) => ({ listener, code: "UNAVAILABLE", message }));
+    }
     const before = new Set(this.#served.map(listenerKey));
     try {
       const { faults } = await this.#link.ask<"listen">({ kind: "listen", listeners });
@@ -170,6 +195,8 @@ export class DnsServer {
 
   #onLoss(reason: string): void {
     this.#options.log.warn({ reason }, "the DNS thread is started anew");
+    this.#threadLosses.inc({});
+    this.#losses = { count: this.#losses.count + 1, reason };
     this.#served = [];
     this.target.forget();
     this.#options.onLost();

@@ -15,6 +15,9 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
   #rows = new Map<string, DnsRow>();
   #lost = false;
   #onDrift: ((by: string) => void) | null = null;
+  /** Which thread has the rows. */
+  #givenTo = 0;
+  readonly #waiting = new Set<() => void>();
 
   constructor(link: WorkerLink, secrets: Pick<SecretStore, "open">) {
     this.#link = link;
@@ -25,7 +28,27 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
   forget(): void {
     this.#rows = new Map();
     this.#lost = true;
+  }
+
+  /** Another worker can be had. Not before: a pass that fails is not tried again at once. */
+  giveAnew(): void {
     this.#onDrift?.("the DNS thread");
+  }
+
+  /** Whether the thread that runs has the rows, or gets them in this time: one without them denies every name. */
+  async isGiven(withinMs: number): Promise<boolean> {
+    const isGiven = (): boolean => this.#link.running && this.#givenTo === this.#link.generation;
+    if (isGiven()) return true;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, withinMs);
+      this.#waiting.add(done);
+    });
+    return isGiven();
   }
 
   observe(): Promise<ReadonlyMap<string, DnsRow>> {
@@ -78,6 +101,8 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
     const { refused } = await this.#link.ask<"rows">({ kind: "rows", set, remove }, signal);
     for (const { key, message } of refused)
       failed.set(key, { code: "INVALID_REQUEST", message, disposition: "terminal" });
+    this.#givenTo = this.#link.generation;
+    for (const resolve of this.#waiting) resolve();
     return this.#done(plan, failed);
   }
 

@@ -1,9 +1,10 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { DnsUpdate } from "../../lib/dns-record.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
 import { RCODE } from "../../protocols/dns/constants.ts";
+import type { Outcome } from "../../reducers/decide/command.ts";
 import { HeldRemovals } from "./held-removals.ts";
 import type { UpdateRequest, Verdict } from "./messages.ts";
 import { ReplayMemory } from "./replay-memory.ts";
@@ -11,6 +12,8 @@ import { updateRcode } from "./update-rcodes.ts";
 
 export interface UpdateFlowOptions {
   readonly controller: Pick<ControllerPort, "state" | "submit" | "preview">;
+  /** The outcome that the log keeps for a request that changed something. */
+  readonly answerOf: (requestId: string) => Promise<unknown>;
   /** Resolves when what names are in a state is served. */
   readonly served: (seq: number, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
@@ -39,12 +42,23 @@ export class UpdateFlow {
   async verdictOf(request: UpdateRequest): Promise<Verdict> {
     const { device, signature, timeSigned } = request;
     if (signature === null) return await this.#decide(request);
-    const decide = (): Promise<Verdict> => this.#decide(request);
-    return await this.#replay.verdictOf({ device, signature, timeSigned }, this.#monotonicSeconds(), decide);
+    const decide = async (): Promise<Verdict> => (await this.#kept(request)) ?? (await this.#decide(request));
+    const signed = { device, signature, timeSigned };
+    const verdict = await this.#replay.verdictOf(signed, this.#monotonicSeconds(), decide);
+    return verdict.kind === "stale" ? ((await this.#kept(request)) ?? verdict) : verdict;
   }
 
   close(): void {
     this.#held.close();
+  }
+
+  /** What was carried out before this process began has its answer beside its event, however it was cut short then. */
+  async #kept(request: UpdateRequest): Promise<Verdict | null> {
+    const outcome = (await this.#options.answerOf(requestIdOf(request))) as Outcome | undefined;
+    if (outcome === undefined || !outcome.ok) return null;
+    const lease = outcome.answer.kind === "updated" ? outcome.answer.lease : null;
+    if (!(await this.#isServed(this.#options.controller.state.dnsRevision))) return NOT_SERVED;
+    return { kind: "answer", rcode: RCODE.NOERROR, lease, message: "it was carried out before" };
   }
 
   /** Whoever was told yes, and asks, must see it (Terraform reads back at once). */
@@ -98,9 +112,9 @@ export class UpdateFlow {
       return { kind: "answer", rcode, lease: null, message, ...(rcode === RCODE.SERVFAIL && { undecided: true }) };
     }
     if (!(await this.#isServed(controller.state.dnsRevision))) {
-      const why = "it is kept, but was not served within 5 s";
-      requests.add({ ...entry, decision: "refused", code: "NOT_SETTLED", message: why, durationMs: clock.now() - at });
-      return { kind: "answer", rcode: RCODE.SERVFAIL, lease: null, message: why };
+      const { message } = NOT_SERVED;
+      requests.add({ ...entry, decision: "refused", code: "NOT_SETTLED", message, durationMs: clock.now() - at });
+      return NOT_SERVED;
     }
     const lease = outcome.answer.kind === "updated" ? outcome.answer.lease : null;
     const decision = outcome.changed ? "granted" : "renewed";
@@ -110,8 +124,23 @@ export class UpdateFlow {
   }
 }
 
-function commandOf({ device, interface: served, source, signed }: UpdateRequest, update: DnsUpdate) {
-  const requestId = `dns-${randomUUID()}`;
+const NOT_SERVED = {
+  kind: "answer",
+  rcode: RCODE.SERVFAIL,
+  lease: null,
+  message: "it is kept, but was not served within 5 s",
+} as const;
+
+/** A signature is of one request, and every repetition has the same. */
+function requestIdOf({ device, signature }: UpdateRequest): string {
+  if (signature === null) return `dns-${randomUUID()}`;
+  const digest = createHash("sha256").update(`${device} ${signature}`).digest("hex");
+  return `dns-${digest.slice(0, 32)}`;
+}
+
+function commandOf(request: UpdateRequest, update: DnsUpdate) {
+  const { device, interface: served, source, signed } = request;
+  const requestId = requestIdOf(request);
   return { type: "dns.update", device, interface: served, signed, update, source: `dns:${source}`, requestId } as const;
 }
 

@@ -24,6 +24,8 @@ export type FromWorkerItself = Exclude<FromWorker, Reply>;
 export interface WorkerEvents {
   /** A new thread is there and knows nothing. */
   onStart(): void;
+  /** After a loss: from now on another thread can be opened. */
+  onRested(): void;
   /** What had been asked of the last one failed before this is called. */
   onLoss(reason: string): void;
   onMessage(message: FromWorkerItself): void;
@@ -43,7 +45,7 @@ export class WorkerLink {
       start,
       onMessage: (message) => this.#hear(message),
       onLost: (reason) => this.#lost(reason),
-      onRested: () => this.open(),
+      onRested: () => events.onRested(),
     });
   }
 

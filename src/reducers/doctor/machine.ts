@@ -10,6 +10,7 @@ export interface MachineFacts {
   /** Null: the data directory cannot be asked, as when it is gone. */
   readonly disk: DiskFacts | null;
   readonly sockets: readonly SocketFacts[];
+  readonly threads: readonly ThreadFacts[];
   readonly routerAdvertisements: readonly AdvertisementFacts[];
   /** Whether there is any IPv6 default route. */
   readonly ipv6Default: boolean;
@@ -57,6 +58,15 @@ export interface SocketFacts {
   readonly holder: string | null;
 }
 
+/** A thread that is replaced when it ends by itself. */
+export interface ThreadFacts {
+  readonly name: string;
+  /** Since the start of the process. */
+  readonly losses: number;
+  /** Why the last one ended. */
+  readonly reason: string | null;
+}
+
 /** An interface whose IPv6 default route the kernel learnt from a router (RFC 4861 §6.3.4). */
 export interface AdvertisementFacts {
   readonly interface: string;
@@ -69,6 +79,7 @@ export function judgeMachine(facts: MachineFacts): Finding[] {
     judgeSysctls(facts),
     ...judgePrograms(facts),
     judgeSockets(facts),
+    judgeThreads(facts),
     judgeAdvertisements(facts),
     judgeClock(facts.clock),
     judgeDisk(facts.disk),
@@ -122,6 +133,16 @@ function judgeSockets({ sockets }: MachineFacts): Finding {
         details,
       )
     : problem("sockets", "a socket for devices is not open", "`portreeve status` says why", details);
+}
+
+function judgeThreads({ threads }: MachineFacts): Finding {
+  const lost = threads.filter(({ losses }) => losses > 0);
+  if (lost.length === 0) return ok("threads", "no thread has ended by itself since the start");
+  const times = (count: number): string => (count === 1 ? "once" : `${count} times`);
+  const all = lost.map(({ name, losses }) => `the ${name} thread ended by itself ${times(losses)} since the start`);
+  const next = "nothing, it is replaced each time; it is a bug in Portreeve, and its log says when it came";
+  const details = lost.map(({ name, reason }) => `${name}: ${reason ?? "nobody knows why"}`);
+  return warning("threads", all.join("; "), next, details);
 }
 
 /**

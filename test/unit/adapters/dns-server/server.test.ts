@@ -102,6 +102,7 @@ describe("the DNS server's side in the daemon", () => {
       requests: new RequestLog(),
       metrics: createMetrics(),
       log: { info: () => undefined, warn: () => undefined },
+      answerOf: async () => undefined,
       settled: async () => undefined,
       changedBefore: null,
       onLost: () => {
@@ -127,6 +128,22 @@ describe("the DNS server's side in the daemon", () => {
     expect([...(await server.target.observe()).keys()]).toEqual(["serial", "name|nas.home.internal"]);
     await server.target.apply(create(VIEW), never);
     expect(workers[0]?.rows.map(({ kind }) => kind).sort()).toEqual(["name", "serial", "view"]);
+  });
+
+  it("opens no socket before the thread has the names: it would deny them", async () => {
+    const serving = server.serve([LISTENER]);
+    await vi.advanceTimersByTimeAsync(900);
+    await server.target.apply(create(VIEW, NAME), never);
+    await serving;
+    expect(server.served).toEqual([LISTENER]);
+    expect(workers.map(({ heard }) => heard.map(({ kind }) => kind))).toEqual([["rows", "listen"]]);
+  });
+
+  it("says so if there are no names for long", async () => {
+    const serving = server.serve([LISTENER]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await serving).toMatchObject([{ listener: LISTENER, code: "UNAVAILABLE" }]);
+    expect(workers).toEqual([]);
   });
 
   it("gives the thread keys that are made of the preshared key, never that itself", async () => {
@@ -156,16 +173,20 @@ describe("the DNS server's side in the daemon", () => {
     const asked = server.ask("home", "nas.home.internal", "A");
     first.end(1);
     await expect(asked).rejects.toMatchObject({ code: "UNAVAILABLE" });
-    expect([server.served, lost, drift, server.target.unchanged()]).toEqual([[], 1, ["the DNS thread"], false]);
+    expect([server.served, lost, drift, server.target.unchanged()]).toEqual([[], 1, [], false]);
     expect((await server.target.observe()).size).toBe(0);
+    expect(server.losses).toEqual({ count: 1, reason: "the DNS thread ended with 1" });
+    const serving = server.serve([LISTENER]);
     await vi.advanceTimersByTimeAsync(50);
+    expect([lost, drift]).toEqual([2, ["the DNS thread"]]);
     await server.target.apply(create(VIEW, NAME), never);
     expect(workers[1]?.rows).toHaveLength(2);
-    await server.serve([LISTENER]);
+    await serving;
     expect(server.served).toEqual([LISTENER]);
   });
 
   it("does not tell a new thread what the one before it had asked: their numbers are the same", async () => {
+    await server.target.apply(create(VIEW), never);
     await server.serve([LISTENER]);
     let decide = (_outcome: object): void => undefined;
     submitted = new Promise((resolve) => {
@@ -181,6 +202,7 @@ describe("the DNS server's side in the daemon", () => {
     await vi.advanceTimersByTimeAsync(0);
     workers[0]?.end(1);
     await vi.advanceTimersByTimeAsync(50);
+    await server.target.apply(create(VIEW), never);
     await server.serve([LISTENER]);
     expect(workers).toHaveLength(2);
     decide(granted);
@@ -192,6 +214,7 @@ describe("the DNS server's side in the daemon", () => {
   });
 
   it("hears of a socket that is gone, so that it is opened again", async () => {
+    await server.target.apply(create(VIEW), never);
     await server.serve([LISTENER]);
     workers[0]?.say({ kind: "lost", listener: LISTENER, message: "ENODEV" });
     await vi.advanceTimersByTimeAsync(0);
@@ -199,6 +222,7 @@ describe("the DNS server's side in the daemon", () => {
   });
 
   it("keeps queries only while they are asked for, and only so many", async () => {
+    await server.target.apply(create(VIEW), never);
     await server.serve([LISTENER]);
     const entry = {
       at: 0,

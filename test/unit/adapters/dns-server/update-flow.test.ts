@@ -26,10 +26,14 @@ const request = (changes: readonly RecordChange[], more: Partial<UpdateRequest> 
 
 describe("an update that is proven", () => {
   const submitted: DnsUpdate[] = [];
+  const requestIds: string[] = [];
+  /** By request id, as the log keeps them beside the events. */
+  const answers = new Map<string, unknown>();
   const requests = new RequestLog();
   let refusal: ErrorCode | null = null;
   let served: () => Promise<void> = async () => undefined;
   let flow: UpdateFlow;
+  let begin: () => UpdateFlow;
 
   const outcome = () =>
     refusal === null
@@ -37,24 +41,29 @@ describe("an update that is proven", () => {
       : { ok: false, refusal: { code: refusal, message: "no" } };
   beforeEach(() => {
     vi.useFakeTimers();
-    submitted.length = 0;
+    submitted.length = requestIds.length = 0;
+    answers.clear();
     refusal = null;
     served = async () => undefined;
     const controller = {
       state: { dnsRevision: 7 },
-      submit: async ({ update }: { update: DnsUpdate }) => {
+      submit: async ({ update, requestId }: { update: DnsUpdate; requestId: string }) => {
         submitted.push(update);
+        requestIds.push(requestId);
         return outcome();
       },
       preview: () => ({ outcome: outcome(), events: refusal === null ? [{}] : [], state: {} }),
     };
-    flow = new UpdateFlow({
-      controller: controller as never,
-      served: async () => await served(),
-      clock: new ManualClock(0),
-      requests,
-      changedBefore: 900_000,
-    });
+    begin = () =>
+      new UpdateFlow({
+        controller: controller as never,
+        answerOf: async (requestId) => answers.get(requestId),
+        served: async () => await served(),
+        clock: new ManualClock(0),
+        requests,
+        changedBefore: 900_000,
+      });
+    flow = begin();
   });
   afterEach(() => {
     flow.close();
@@ -96,6 +105,25 @@ describe("an update that is proven", () => {
     await flow.verdictOf(kept);
     served = async () => undefined;
     expect(await flow.verdictOf(kept), "it was carried out").toMatchObject({ rcode: RCODE.SERVFAIL });
+  });
+
+  it("gets the answer it had if it was carried out before the start, whichever clock its device goes by", async () => {
+    for (const timeSigned of [899, 1200]) {
+      const once = request([ADDITION], { timeSigned, signature: `before ${timeSigned}` });
+      const other = request([ADDITION], { ...once, device: "d2" });
+      submitted.length = 0;
+      await begin().verdictOf({ ...once, timeSigned: 1000 });
+      answers.set(requestIds.at(-1) ?? "", outcome());
+      expect(await begin().verdictOf(once)).toMatchObject({ kind: "answer", rcode: 0, lease: 86_400 });
+      expect(submitted).toHaveLength(1);
+      expect(await begin().verdictOf({ ...other, timeSigned: 899 })).toEqual({ kind: "stale" });
+    }
+  });
+
+  it("has a request id of its own if it is not signed: who sends it again asks again", async () => {
+    const plain = request([ADDITION], { signed: false, signature: null });
+    for (const each of [plain, plain]) await flow.verdictOf(each);
+    expect(new Set(requestIds).size).toBe(2);
   });
 
   it.each<[ErrorCode, keyof typeof RCODE]>([

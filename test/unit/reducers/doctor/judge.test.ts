@@ -31,6 +31,7 @@ const MACHINE: MachineFacts = {
   clock: { synchronised: true, aheadMs: 0 },
   disk: DISK,
   sockets: [{ name: "port control", address: "192.168.7.1", port: 5351, bound: true, holder: null }],
+  threads: [{ name: "DNS", losses: 0, reason: null }],
   routerAdvertisements: [],
   ipv6Default: true,
 };
@@ -173,6 +174,11 @@ describe("the doctor", () => {
   it.each<[string, Partial<MachineFacts>, RegExp]>([
     ["a clock that nothing keeps", { clock: { synchronised: false, aheadMs: 0 } }, /not synchronised/],
     ["a clock that was set", { clock: { synchronised: true, aheadMs: -3_600_000 } }, /60 min behind/],
+    [
+      "a thread that died and was replaced",
+      { threads: [{ name: "DNS", losses: 2, reason: "the DNS thread failed: boom" }] },
+      /DNS thread ended by itself 2 times/,
+    ],
     ["little room", { disk: { path: "/d", freeBytes: 2 ** 28, totalBytes: 2 ** 34, freeFiles: 5 } }, /256 MiB/],
     [
       "a program that is missed now and then",
