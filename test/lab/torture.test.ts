@@ -51,6 +51,13 @@ const REMOVALS = [
   "removal/step/place-overwritten/6",
   "removal/step/settled-not-replied/6",
 ];
+/** Of signed updates of names; the whole is a hundred kills in a thousand of them, and each step. */
+const NAMES = [
+  "names/step/appended/1",
+  "names/step/stored-witness-not-told/2",
+  "names/step/verdict-heard/1",
+  "names/step/published/4",
+];
 const SEED = Number(process.env["PORTREEVE_SEED"] ?? 20_240_501);
 const EXTENT = { seed: SEED, probes: 600, stride: 131 };
 const POWER_STRIDE = 11;
@@ -71,6 +78,7 @@ describe("the built program under injected faults", () => {
     ["[F1] killed at a system call of its storage", KILLS],
     ["[F2] killed between two of its steps", STEPS],
     ["[F6] [F7] [F8] on a disk that fails or is full for a while", DISKS],
+    ["[F1] [F2] [D3] killed between a signed update of names and its answer", NAMES],
     ["[F54] killed while devices and subnets go, with nothing of them left afterwards", REMOVALS],
   ] as const) {
     test(`${name}, keeps all that was acknowledged`, { timeout: 240_000 }, async (context) => {

@@ -60,6 +60,6 @@ if (step.of.startsWith("FileHandle.")) {
   const file = await open(fileURLToPath(import.meta.url));
   patch(Object.getPrototypeOf(file), step.of.slice("FileHandle.".length));
   await file.close();
-} else if (isMainThread) {
+} else if (isMainThread !== (step.inThreads ?? false)) {
   register("./failpoint-loader.mjs", { parentURL: import.meta.url, data: step });
 }

@@ -15,6 +15,7 @@ const HOOK = fileURLToPath(new URL("failpoint-hook.mjs", import.meta.url));
  * @property {"before" | "after"} when after: once it has returned, or what it returned has resolved
  * @property {string} [only] counted only if the JSON of the arguments has this text
  * @property {readonly { module: string; from: string; to: string }[]} [edits] constants that are too slow for a test
+ * @property {boolean} [inThreads] the module is one of the program's threads, not of its main one
  * @property {number} [last] no further than this: it never ends by itself
  */
 

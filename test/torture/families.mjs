@@ -4,6 +4,7 @@ import { corruption } from "./corruption.mjs";
 import { diskErrors, slowSyncs } from "./disk-errors.mjs";
 import { namedSteps } from "./failpoints.mjs";
 import { fullDisks } from "./full-disk.mjs";
+import { nameUpdates } from "./name-updates.mjs";
 import { powerLoss } from "./power-loss.mjs";
 import { removals } from "./removals.mjs";
 import { syscallKills } from "./syscall-kills.mjs";
@@ -17,6 +18,7 @@ export const allSeries = () => [
   ...slowSyncs(),
   ...fullDisks(),
   ...removals(),
+  ...nameUpdates(),
 ];
 /**
  * Faults of a directory that lies still, thousands a minute, judged by the library beside this process.
