@@ -19,7 +19,7 @@ export async function explain(
 ): Promise<Explanation> {
   const started = performance.now();
   const [name, type] = [parseName(asked.name), typeNumber(asked.type)];
-  const failed = (why: string): Explanation => ({ ...NOTHING, view: view.view, why });
+  const failed = (why: string): Explanation => unexplained(view.view, why);
   if (name === null) return failed(`${asked.name} is no domain name`);
   if (type === null) return failed(`${asked.type} is no type of record`);
   const question = { name, type, class: CLASS.IN };
@@ -67,7 +67,10 @@ const QUERY: Message = {
   edns: null,
 };
 
-const NOTHING = { decision: "failed", zone: null, rcode: "SERVFAIL", answers: [], durationMs: 0 } as const;
+/** Of what nobody was asked. */
+export function unexplained(view: string, why: string, rcode: "SERVFAIL" | "REFUSED" = "SERVFAIL"): Explanation {
+  return { view, decision: "failed", why, zone: null, rcode, answers: [], durationMs: 0 };
+}
 
 const texts = (records: readonly DnsRecord[]): Explanation["answers"] => records.map(recordText);
 

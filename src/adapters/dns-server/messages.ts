@@ -1,4 +1,4 @@
-import type { DnsUpdate } from "../../lib/dns-record.ts";
+import type { DnsRecordText, DnsUpdate } from "../../lib/dns-record.ts";
 import type { DnsNameRow, DnsSerialRow, DnsViewRow, DnsZoneRow } from "../../lib/dns-row.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
 
@@ -69,12 +69,7 @@ export interface Explanation {
   /** Of the zone that answers; null if none of ours does. */
   readonly zone: string | null;
   readonly rcode: string;
-  readonly answers: readonly {
-    readonly name: string;
-    readonly type: string;
-    readonly ttl: number;
-    readonly value: string;
-  }[];
+  readonly answers: readonly DnsRecordText[];
   readonly durationMs: number;
 }
 

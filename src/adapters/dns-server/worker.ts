@@ -4,7 +4,7 @@ import { assert } from "../../lib/assert.ts";
 import { dnsKeyParts } from "../../lib/dns-row.ts";
 import { formatName } from "../../lib/domain-name.ts";
 import type { Client } from "./exchange.ts";
-import { explain } from "./explain.ts";
+import { explain, unexplained } from "./explain.ts";
 import { createForwarder } from "./forwarder/forwarder.ts";
 import { Forwarding } from "./forwarding.ts";
 import { Gathering } from "./gathering.ts";
@@ -100,15 +100,7 @@ async function ask({ id, view: viewId, name, type }: Extract<ToWorker, { kind: "
   const view = views.get(viewId);
   const explanation =
     view === undefined
-      ? {
-          view: viewId,
-          decision: "failed" as const,
-          why: "there is no such view",
-          zone: null,
-          rcode: "REFUSED",
-          answers: [],
-          durationMs: 0,
-        }
+      ? unexplained(viewId, "there is no such view", "REFUSED")
       : await explain({ zones, forwarding }, view, { name, type });
   tell({ kind: "asked", id, explanation });
 }
