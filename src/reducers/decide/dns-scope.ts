@@ -10,6 +10,15 @@ import type { Refusal } from "./command.ts";
 const SPECIAL = /(?:^|\.)(?:localhost|invalid|onion|alt|resolver\.arpa)$/;
 export const isSpecialName = (name: string): boolean => SPECIAL.test(name);
 
+/** By it hosts find the NAT64 that all their traffic to IPv4 goes through (RFC 7050). */
+const NAT64_NAME = "ipv4only.arpa";
+
+/**
+ * First labels below an apex that speak for all of a zone: for its certificates (RFC 8555 §8.4), and as the proxy and the
+ * tunnel that hosts look for by themselves, which is why DNS servers of Windows take no updates of them.
+ */
+const FOR_ALL = /^(?:_acme-challenge|wpad|isatap)\./;
+
 /** Each label above a name is a name that is looked up and counted, here and where it is served. Reverse names have 34. */
 const LABELS_MAX = 16;
 
@@ -53,6 +62,7 @@ function held(state: State, { name, device }: DnsName): Refusal {
 function reservedFor(state: State, device: Device, name: string): string | null {
   if (!name.includes(".")) return "a name of one label is no device's to give";
   if (isSpecialName(name)) return "names like that are never asked for on the network";
+  if (isWithin(name, NAT64_NAME)) return "hosts find their way out by it";
   if (isReverseName(name)) {
     const own = addressesOfDevice(state, device).some((address) => reverseName(address) === name);
     return own ? null : "it is not the reverse name of an address of its own";
@@ -65,7 +75,7 @@ function reservedFor(state: State, device: Device, name: string): string | null 
   // A delegated zone is the device's from its apex on.
   if (isDelegated(state, device, name)) return null;
   if (zoneViews(state, name) !== undefined) return "it is a zone of the gateway";
-  const isBesideApex = name === `*.${parent}` || name === nameServerOf(parent);
+  const isBesideApex = name === `*.${parent}` || name === nameServerOf(parent) || FOR_ALL.test(name);
   if (isBesideApex && zoneViews(state, parent) !== undefined) return "in a zone it is the gateway's";
   for (const suffix of suffixesOf(name)) {
     const owner = deviceOfName(state, suffix);

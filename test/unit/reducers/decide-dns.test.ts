@@ -250,6 +250,10 @@ describe("who may publish what", () => {
       "*.arpa",
       "com",
       "x.localhost",
+      "ipv4only.arpa",
+      "_acme-challenge.home.internal",
+      "wpad.home.internal",
+      "isatap.internal",
       "9.7.59.10.in-addr.arpa",
     ];
     for (const name of [...taken, ...reserved, "home.internal"]) {
