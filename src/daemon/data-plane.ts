@@ -86,6 +86,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
       guard: createGuardTarget(nftables, forget),
       forwards: createForwardsTarget(nftables),
       sysctls: sysctlTarget,
+      dns: options.dns,
       tunnel,
     },
     { clock, random: Math.random, log, metrics, initialized: () => started },
@@ -116,7 +117,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
       tunnel.wireguard.interfacesSeen(links.links);
     },
     async namesServed(seq, signal) {
-      await reconcilers.dns?.settled(seq, signal);
+      await reconcilers.dns.settled(seq, signal);
     },
     guarded: () => guard.status("guard")?.kind === "done",
     settled: (seq, signal) => reconcilers.settled(seq, signal),
@@ -140,7 +141,7 @@ function rehearsed<Spec>(
 }
 
 /** The targets of the WireGuard subnets. Selectors of their own: one remembers only its last state. */
-function tunnelTargets({ controller, instanceId, secrets, activity, dns: names }: DataPlaneOptions) {
+function tunnelTargets({ controller, instanceId, secrets, activity }: DataPlaneOptions) {
   const [peers, sealed] = [selectWireguard(), selectSecrets()];
   return {
     wireguard: createWireguardTarget({
@@ -152,6 +153,5 @@ function tunnelTargets({ controller, instanceId, secrets, activity, dns: names }
     }),
     routes: createRouteTarget({ tunnel: () => tunnelInterface(controller.state), keyOf: routeKey }),
     secrets: createSecretTarget(secrets, (id) => sealed(controller.state).get(id) !== undefined),
-    dns: names,
   };
 }

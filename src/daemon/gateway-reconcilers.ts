@@ -23,6 +23,7 @@ export interface GatewayTargets {
   readonly guard: Target<GuardRow, GuardRow>;
   readonly forwards: Target<ForwardRow, ForwardRow>;
   readonly sysctls: Target<SysctlRow, string>;
+  readonly dns: Target<DnsRow, DnsRow>;
   /** Null where nobody can be on a subnet of ours, as in the simulation. */
   readonly tunnel: TunnelTargets | null;
 }
@@ -31,7 +32,6 @@ export interface TunnelTargets {
   readonly wireguard: Target<WireguardRow, WireguardObservation>;
   readonly routes: Target<RouteRow, RouteRow>;
   readonly secrets: Target<SecretRow, SecretRow>;
-  readonly dns: Target<DnsRow, DnsRow>;
 }
 
 /** The kernel parameters to look at: those that are wanted now. */
@@ -43,8 +43,7 @@ export function sysctlNames(controller: Pick<ControllerPort, "state">): () => It
 export interface GatewayReconcilers extends Settler {
   readonly guard: RunningReconciler & Rehearsing<State, GuardRow>;
   readonly forwards: RunningReconciler & Rehearsing<State, ForwardRow>;
-  /** Null where there is no tunnel. */
-  readonly dns: RunningReconciler | null;
+  readonly dns: RunningReconciler;
   readonly all: readonly RunningReconciler[];
   /** First passes, the guard's before the others'. Failures are in the reconcilers' health. */
   start(): Promise<void>;
@@ -91,8 +90,8 @@ export function createGatewayReconcilers(
       ? []
       : [running(wireguard(), targets.tunnel.wireguard), running(routes(), targets.tunnel.routes)];
   const sealed = targets.tunnel === null ? [] : [running(secrets(), targets.tunnel.secrets)];
-  const names = targets.tunnel === null ? null : running(dns(), targets.tunnel.dns);
-  const all = [guard, forwards, kernel, ...tunnel, ...sealed, ...(names === null ? [] : [names])];
+  const names = running(dns(), targets.dns);
+  const all = [guard, forwards, kernel, ...tunnel, ...sealed, names];
   const tunnelChangedBy = lastTunnelChange(controller);
   return {
     guard,

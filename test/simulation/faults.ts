@@ -40,6 +40,8 @@ export const SUDDEN_FAULTS = [
   "request repeated",
   "request overtaken",
   "reconciler paused",
+  "DNS thread ended",
+  "DNS thread slow",
 ] as const;
 /** Each ends one process; the next begins. */
 export const RESTARTS = [

@@ -25,6 +25,7 @@ import { faultyLog } from "./faulty-log.ts";
 import { Life } from "./life.ts";
 import { GatewayClock, type Machine } from "./machine.ts";
 import type { Sent } from "./rules.ts";
+import { type LastServed, ServedNames } from "./served-names.ts";
 import type { Witness } from "./witness.ts";
 
 /** What a process finds, and what outlives it. */
@@ -41,6 +42,7 @@ export interface Surroundings {
   readonly nextId: () => string;
   /** What a process tells us that ends it. */
   readonly onFault: (message: string) => void;
+  readonly lastServed: LastServed;
 }
 
 /** What the kernel says of interfaces and of programs that listen. */
@@ -65,6 +67,7 @@ export class GatewayProcess {
   #reconcilers: GatewayReconcilers | null = null;
   #leaseClock: LeaseClock | null = null;
   #closeSockets = (): void => {};
+  names: ServedNames | null = null;
   clock: GatewayClock | null = null;
 
   /** `gateMs`: so long after its first passes begin a source of desired rows has not been seen. */
@@ -139,6 +142,7 @@ export class GatewayProcess {
     const watches = (): boolean => !this.initialized;
     const { nftables, died } = kernel.open(instanceId, { life: this.life, clock, faults, chance, watches, onChange });
     this.#closeSockets = died;
+    this.names = new ServedNames(this.life, clock, this.#around.lastServed, this.#around.onFault);
     this.#reconcilers = createGatewayReconcilers(
       controller,
       instanceId,
@@ -146,6 +150,7 @@ export class GatewayProcess {
         guard: createGuardTarget(nftables),
         forwards: createForwardsTarget(nftables),
         sysctls: sysctlTarget(kernel.sysctls, sysctlNames(controller), this.life),
+        dns: this.names,
         tunnel: null,
       },
       {
@@ -182,6 +187,23 @@ export class GatewayProcess {
   submit(command: Command, source: string): Promise<Outcome> {
     const controller = this.controller as Controller;
     return controller.submit({ ...command, source, requestId: this.#around.nextId() });
+  }
+
+  /** As the DNS server does with an update: answered when it is served, or as failed after 5 s. */
+  async requestNames(command: Command, source: string): Promise<Outcome | null> {
+    const [controller, clock] = [this.controller as Controller, this.clock as GatewayClock];
+    const outcome = await this.submit(command, source);
+    if (!outcome.ok) return outcome;
+    const abort = new AbortController();
+    const alarm = clock.setAlarm(clock.now() + SERVED_MAX_MS, () => abort.abort());
+    const served = this.#reconcilers?.dns.settled(controller.state.dnsRevision, abort.signal);
+    return await (served ?? Promise.reject(new Error("no reconcilers"))).then(
+      () => {
+        alarm.cancel();
+        return outcome;
+      },
+      () => null,
+    );
   }
 
   /** As a listener's request: answered when it is effective. */
@@ -234,5 +256,6 @@ export class GatewayProcess {
   }
 }
 
+const SERVED_MAX_MS = 5000;
 /** Elements that others add lead from ports that nobody here ever asks for. */
 const STRANGER = /^forwards (\S+) \. tcp \. 6[2-4]\d{3}$/;

@@ -13,6 +13,8 @@ export interface Options {
   readonly externalAddress: string;
   readonly quarantine: number;
   readonly perDevice: Settings["portControl"]["perDevice"];
+  /** Its LAN has a resolver of ours, and a part of the commands is about names. */
+  readonly names: boolean;
   /** How long a later process may have a source of desired rows not seen. */
   readonly gateMs: number;
   /** Number of the command before which each fault comes. */
@@ -42,6 +44,7 @@ export function drawOptions(seed: number, chance: Chance): Options {
     quarantine: chance.pick([120, 120, 0]),
     perDevice: chance.pick([GENEROUS, TIGHT]),
     gateMs: chance.pick([0, 3000]),
+    names: chance.happens(0.35),
     faults,
   };
 }
@@ -49,7 +52,7 @@ export function drawOptions(seed: number, chance: Chance): Options {
 export function settingsOf(options: Options): Settings {
   return {
     wan: { interfaces: [...options.wans], externalAddress: options.externalAddress },
-    lan: [{ interface: "lan0", nonce: options.nonce, devices: "any", ...NO_DNS }],
+    lan: [{ interface: "lan0", nonce: options.nonce, devices: "any", ...NO_DNS, dns: options.names }],
     wireguard: null,
     portControl: {
       pcp: true,

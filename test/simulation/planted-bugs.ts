@@ -3,15 +3,18 @@ import type * as Policy from "../../src/reconcilers/engine/policy.ts";
 import type * as Retry from "../../src/reconcilers/engine/retry.ts";
 import type * as System from "../../src/reducers/decide/system.ts";
 import type * as InterfaceReducer from "../../src/reducers/interface.ts";
+import type * as DeviceNames from "../../src/reducers/decide/device-names.ts";
+import type * as RrsetChange from "../../src/reducers/decide/rrset-change.ts";
+import type * as NameReducer from "../../src/reducers/dns-record.ts";
 import type * as LeaseReducer from "../../src/reducers/lease.ts";
 import type { Desired, DesiredTable } from "../../src/reducers/select/desired.ts";
 import type * as ForwardRows from "../../src/reducers/select/forward-rows.ts";
-import type { ForwardRow } from "../../src/reducers/select/rows.ts";
+import type * as NameRows from "../../src/reducers/select/dns-rows.ts";
 import type { State } from "../../src/reducers/state.ts";
 
 /** A bug somebody could make. `plant` gives what the module exports instead of its own. */
 export interface PlantedBug {
-  readonly area: "reducer" | "selector" | "diff" | "retry" | "prune gate" | "delete brake";
+  readonly area: "reducer" | "selector" | "diff" | "retry" | "prune gate" | "delete brake" | "names";
   readonly bug: string;
   /** How the simulation must notice it: what is caught for another reason is caught by chance. */
   readonly shows: RegExp;
@@ -26,6 +29,10 @@ const FORWARD_ROWS = "../../src/reducers/select/forward-rows.ts";
 const DIFF = "../../src/reconcilers/engine/diff.ts";
 const RETRY = "../../src/reconcilers/engine/retry.ts";
 const POLICY = "../../src/reconcilers/engine/policy.ts";
+const NAMES = "../../src/reducers/dns-record.ts";
+const DEVICE_NAMES = "../../src/reducers/decide/device-names.ts";
+const RRSET_CHANGE = "../../src/reducers/decide/rrset-change.ts";
+const NAME_ROWS = "../../src/reducers/select/dns-rows.ts";
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
@@ -190,18 +197,64 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         restrain(changes, { ...restraints, released: false }),
     }),
   },
+  {
+    area: "names",
+    bug: "an update that takes away one value takes away all of its type",
+    shows: /and should have/,
+    module: RRSET_CHANGE,
+    plant: ({ changed }: typeof RrsetChange) => ({
+      changed: (...[records, change, fixed]: Parameters<typeof changed>) =>
+        changed(records, change.kind === "delete-value" ? { ...change, kind: "delete-rrset" } : change, fixed),
+    }),
+  },
+  {
+    area: "names",
+    bug: "what a device may not publish any more stays",
+    shows: /without right to it/,
+    module: DEVICE_NAMES,
+    plant: ({ removedNames }: typeof DeviceNames) => ({
+      withdrawnNames: () => [],
+      removedNames: (...[state, device, reason]: Parameters<typeof removedNames>) =>
+        reason === "right" ? [] : removedNames(state, device, reason),
+    }),
+  },
+  {
+    area: "names",
+    bug: "an operator's edit leaves the serial as it was",
+    shows: /under the same serial/,
+    module: NAMES,
+    plant: ({ onRecordChanged }: typeof NameReducer) => ({
+      onRecordChanged: (draft: State, record: Parameters<typeof onRecordChanged>[1]): void => {
+        const serial = draft.dnsRevision;
+        onRecordChanged(draft, record);
+        draft.dnsRevision = serial;
+      },
+    }),
+  },
+  {
+    area: "names",
+    bug: "names that changed are not among the rows that did",
+    shows: /is served as|is missing|instead of|nobody was promised it/,
+    module: NAME_ROWS,
+    plant: ({ selectDns }: typeof NameRows) => ({
+      selectDns: altered(
+        () => selectDns(),
+        (row) => row,
+        (keys) => [...keys].filter((key) => !key.startsWith("name|")),
+      ),
+    }),
+  },
 ];
 
-type Row = Desired<ForwardRow>;
-type Table = DesiredTable<ForwardRow>;
-type Select = (instanceId: string) => (state: State) => Table;
+type Select<Spec> = (instanceId: string) => (state: State) => DesiredTable<Spec>;
 
 /** A selector whose rows, and what it says has changed, pass through a bug. */
-function altered(
-  select: Select,
-  alter: (row: Row) => Row | undefined,
-  changed: (keys: Iterable<string>, table: Table) => Iterable<string> = (keys) => keys,
-): Select {
+function altered<Spec>(
+  select: Select<Spec>,
+  alter: (row: Desired<Spec>) => Desired<Spec> | undefined,
+  changed: (keys: Iterable<string>, table: DesiredTable<Spec>) => Iterable<string> = (keys) => keys,
+): Select<Spec> {
+  type Table = DesiredTable<Spec>;
   const inner = new WeakMap<Table, Table>();
   const wrap = (table: Table): Table => {
     const wrapped: Table = {

@@ -1,5 +1,6 @@
 import type { PortreeveRecord } from "../../src/events/index.ts";
 import type { Settings } from "../../src/events/settings.ts";
+import { Names } from "./names.ts";
 
 /** A record is made at least every ten minutes, and appends may fail for a while. */
 const TOLD_AHEAD_MAX_MS = 15 * 60_000;
@@ -51,6 +52,7 @@ export class Promises {
   readonly mappings = new Map<string, PromisedMapping>();
   /** "wan|protocol|port" → who may have it back, until when others may not. */
   readonly quarantine = new Map<string, { device: string; until: number }>();
+  readonly names = new Names();
   readonly blocks = new Set<string>();
   readonly links = new Map<string, { up: boolean; addresses: readonly string[] }>();
   listeners: readonly { protocol: string; port: number }[] = [];
@@ -123,6 +125,7 @@ export class Promises {
     const { event, at } = record;
     this.seq = record.seq;
     [this.#silentSince, this.at] = [this.at, at];
+    this.names.fold(record);
     switch (event.type) {
       case "mapping.granted": {
         const { claim, ...place } = event.data;
@@ -221,13 +224,12 @@ export class Promises {
    */
   restarted(now: number, lastNow: number): void {
     const back = Math.max(0, lastNow - now);
-    for (const { claims } of this.mappings.values()) {
-      for (const claim of claims.values()) {
-        if (claim.promised === null || claim.latest === null || claim.lifetimeMs === null) continue;
-        claim.promised -= back;
-        const grace = this.#stopped ? Math.min(claim.lifetimeMs, 20 * 60_000) : claim.lifetimeMs;
-        claim.latest = Math.max(claim.latest, now + grace);
-      }
+    const claims = [...this.mappings.values()].flatMap((mapping) => [...mapping.claims.values()]);
+    for (const lease of [...claims, ...this.names.records.values()]) {
+      if (lease.promised === null || lease.latest === null || lease.lifetimeMs === null) continue;
+      lease.promised -= back;
+      const grace = this.#stopped ? Math.min(lease.lifetimeMs, 20 * 60_000) : lease.lifetimeMs;
+      lease.latest = Math.max(lease.latest, now + grace);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Command } from "../../src/reducers/decide/command.ts";
 import type { Chance } from "./chance.ts";
+import { drawNameRequest } from "./name-requests.ts";
 import type { Promises } from "./promises.ts";
 
 const DEVICES = [2, 3, 4, 5, 6].map((host) => `192.168.77.${host}`);
@@ -14,7 +15,9 @@ export interface Request {
 }
 
 /** What devices and operators ask for next. */
-export function drawRequest(chance: Chance, promises: Promises): Request {
+export function drawRequest(chance: Chance, promises: Promises, recent: readonly Request[] = []): Request {
+  if (promises.settings?.lan[0]?.dns === true && chance.happens(0.45))
+    return drawNameRequest(chance, promises.names, recent);
   const kind = chance.weighted({ map: 60, renew: 14, unmap: 8, "unmap all": 2, operator: 16 });
   if (kind === "operator") return { command: drawOperator(chance, promises), source: "api:socket" };
   const command = kind === "unmap" || kind === "unmap all" ? drawUnmap(chance, kind) : drawMap(chance, promises, kind);

@@ -1,5 +1,6 @@
 import type { EventData, PortreeveRecord } from "../../src/events/index.ts";
 import type { Command, MapRequest } from "../../src/reducers/decide/command.ts";
+import { unjustifiedName } from "./name-rules.ts";
 import { blockKey, type PromisedMapping, type Promises } from "./promises.ts";
 
 /** A command as it was sent, and when. */
@@ -46,7 +47,7 @@ export function unjustified(
     case "block.lifted":
       return sent.type === "port.unblock" ? null : `unblocked by ${sent.type}`;
     default:
-      return null;
+      return unjustifiedName(record, sent, before.names, undecided);
   }
 }
 

@@ -3,7 +3,7 @@ import type { PortreeveRecord } from "../../src/events/index.ts";
 import type { EventLog, LogBatch } from "../../src/events/log.ts";
 import { memoryLog } from "../../src/events/log-memory.ts";
 
-import type { Outcome } from "../../src/reducers/decide/command.ts";
+import type { Command, Outcome } from "../../src/reducers/decide/command.ts";
 import { replay } from "../../src/reducers/fold.ts";
 import { checkInvariants } from "../../src/reducers/invariants.ts";
 import { clientAddresses } from "../../src/reducers/select/client-address.ts";
@@ -15,6 +15,8 @@ import { FaultyKernel } from "./faulty-kernel.ts";
 import { MemorySnapshots } from "./faulty-log.ts";
 import { GatewayProcess, type Network, type Surroundings } from "./gateway-process.ts";
 import { Machine } from "./machine.ts";
+import { unserved } from "./name-rules.ts";
+import { expectedRows } from "./names.ts";
 import { drawOptions, type Options, settingsOf } from "./options.ts";
 import { drawRequest, type Request } from "./requests.ts";
 import { Trouble } from "./trouble.ts";
@@ -103,6 +105,7 @@ export class Simulation {
       network: this.network,
       nextId: () => this.#nextId(),
       onFault: (message) => this.witness.fail(message),
+      lastServed: { serial: 0, names: "" },
     };
     this.#trouble = new Trouble(this);
   }
@@ -213,23 +216,30 @@ export class Simulation {
     this.say(`${this.#commands} ${source} ${command.type}${about} ${JSON.stringify(command)}`);
     const token = {};
     this.#unanswered.set(token, { process, since: this.machine.uptimeMs });
-    process.request(command, source).then(
+    const answer =
+      command.type === "dns.update" ? process.requestNames(command, source) : process.request(command, source);
+    answer.then(
       (outcome) => {
         this.#unanswered.delete(token);
-        if (!process.life.alive) return;
-        this.#answered(process, outcome);
+        // Null: it is kept, and could not be said to be served.
+        if (!process.life.alive || outcome === null) return;
+        this.#answered(process, command, outcome);
       },
       (error: unknown) => this.witness.fail(`${command.type} was rejected: ${String(error)}`),
     );
   }
 
-  #answered(process: GatewayProcess, outcome: Outcome): void {
+  #answered(process: GatewayProcess, command: Command, outcome: Outcome): void {
     this.#activity += 1;
     this.#checkEpoch(process);
     if (!outcome.ok) return this.say(`  refused ${outcome.refusal.code}: ${outcome.refusal.message}`);
     this.say(`  answered ${JSON.stringify(outcome.answer)} at ${outcome.seq}`);
     this.witness.told(outcome);
     if (outcome.answer.kind === "mapped") this.#checkEffective(outcome.answer, outcome.seq);
+    if (command.type !== "dns.update") return;
+    const served = process.names?.texts() ?? new Map<string, string>();
+    for (const each of unserved(this.witness.promises.names, command.update, outcome.seq, served))
+      this.witness.fail(each);
   }
 
   /** Acknowledged means effective, unless others were at the kernel since. */
@@ -269,7 +279,7 @@ export class Simulation {
     await this.tellNetwork();
     if (this.process.running) this.#checkEpoch(this.process);
     const request = this.held.length > 0 && this.chance.happens(0.3) ? this.held.shift() : undefined;
-    const next = request ?? drawRequest(this.chance, this.witness.promises);
+    const next = request ?? drawRequest(this.chance, this.witness.promises, this.recent);
     this.recent.push(next);
     if (this.recent.length > 12) this.recent.shift();
     this.send(next);
@@ -308,6 +318,7 @@ export class Simulation {
     if (process?.running !== true || this.#waits(process, 0) || this.networkUnread) return;
     if (this.#guardLags()) return;
     if (process.controller?.mode !== "running" || this.kernel.callsUnderWay > 0) return;
+    if ((process.names?.underWay ?? 0) > 0) return;
     if (process.reconcilers.some(({ health }) => health.level !== "ok") || this.kernel.refusals.size > 0) return;
     this.#compare("at rest");
   }
@@ -327,6 +338,12 @@ export class Simulation {
     this.witness.foldAll();
     for (const each of differences(expectedElements(this.witness.promises), this.kernel.elements())) {
       this.witness.fail(`${when}: ${each}`);
+    }
+    if (this.options.names) {
+      const served = this.process?.names?.texts() ?? new Map<string, string>();
+      for (const each of differences(expectedRows(this.witness.promises.names), served)) {
+        this.witness.fail(`${when}: ${each}`);
+      }
     }
     if (!this.kernel.foreignIsWhole) this.witness.fail(`${when}: a table of others was touched`);
     const shape = this.kernel.shape();
@@ -366,6 +383,9 @@ export class Simulation {
       for (const { key, latest } of mapping.claims.values()) {
         if (latest !== null && latest < now - 1000) this.witness.fail(`${mapping.id} ${key} is over and still there`);
       }
+    }
+    for (const { id, name, latest } of this.witness.promises.names.records.values()) {
+      if (latest !== null && latest < now - 1000) this.witness.fail(`${name} (${id}) is over and still there`);
     }
   }
 

@@ -96,6 +96,9 @@ export class Trouble {
         return this.#disorder(kind);
       case "reconciler paused":
         return this.#pause();
+      case "DNS thread ended":
+      case "DNS thread slow":
+        return this.#disturbNames(kind);
       default:
         if (kind.endsWith("by others")) return this.#tamper(kind);
         if (/^(stopped|killed|rebooted|started)/.test(kind)) return this.#restart(kind);
@@ -160,6 +163,14 @@ export class Trouble {
     this.#pausedUntil = until;
     void process.submit({ type: "reconciler.pause", name: "nftables-forwards", until }, "api:socket");
     await this.#simulation.elapse(0);
+    return true;
+  }
+
+  #disturbNames(kind: "DNS thread ended" | "DNS thread slow"): boolean {
+    const { process, options, chance } = this.#simulation;
+    if (process?.names == null || !process.running || !options.names) return false;
+    if (kind === "DNS thread ended") process.names.end();
+    else process.names.slowDown(chance.between(100, 10_000));
     return true;
   }
 

@@ -2,6 +2,7 @@ import type { EventLog } from "../../src/events/log.ts";
 import type { PortreeveRecord } from "../../src/events/index.ts";
 import type { Answer, MapRequest, Outcome } from "../../src/reducers/decide/command.ts";
 import { blockKey, type PromisedClaim, type PromisedMapping, Promises } from "./promises.ts";
+import { leaseOf, refusalOf, updated, wrongNames } from "./name-rules.ts";
 import { keyOf, type Sent, transportName, unjustified } from "./rules.ts";
 
 type Accepted = Extract<Outcome, { ok: true }>;
@@ -60,10 +61,50 @@ export class Witness {
       return;
     }
     this.#foldThrough(outcome.seq, command.requestId);
+    const wanted = command.type === "dns.update" ? this.#wantedOf(command) : null;
     const claimBefore = command.type === "map" ? this.#claimOf(command) : undefined;
     const lifetimeBefore = claimBefore?.lifetimeMs ?? null;
     this.#foldThrough(outcome.seq);
     this.#check(command, outcome, lifetimeBefore);
+    if (command.type === "dns.update") this.#checkUpdated(command, outcome, wanted);
+    this.#checkRights(command.type);
+  }
+
+  /** What an update that was carried out must come to, by what was there before. */
+  #wantedOf({ device, update }: Extract<Sent, { type: "dns.update" }>): ReturnType<typeof updated> {
+    const { names } = this.promises;
+    const refusal = refusalOf(names, device, update);
+    if (refusal !== null) this.fail(`an update was carried out that had to be refused with ${refusal}`);
+    return updated(names, update);
+  }
+
+  #checkUpdated(
+    { update, now }: Extract<Sent, { type: "dns.update" }>,
+    { answer }: Accepted,
+    wanted: ReturnType<typeof updated> | null,
+  ): void {
+    const { names } = this.promises;
+    const wrong = wanted === null ? null : wrongNames(wanted, names);
+    if (wrong !== null) this.fail(wrong);
+    const lease = leaseOf(update);
+    if (answer.kind !== "updated" || answer.lease !== lease) return this.fail("an update was granted another lease");
+    // What it says is there lives from now on.
+    for (const change of update.changes) {
+      if (change.kind !== "add") continue;
+      for (const record of names.at(change.name)) {
+        if (record.type === change.type && record.value === change.value)
+          record.promised = record.latest = now + lease * 1000;
+      }
+    }
+  }
+
+  /** Nothing of a device stays published that it may not publish. */
+  #checkRights(command: string): void {
+    const { names } = this.promises;
+    for (const { id, device, name } of names.records.values()) {
+      const refusal = device === null ? null : names.refusalOf(device, name);
+      if (refusal !== null) this.fail(`${command} left ${name} (${id}) of ${device}, which is without right to it`);
+    }
   }
 
   /** A success reached the client: what it was told holds from here on. */
@@ -116,6 +157,10 @@ export class Witness {
 
   #judgeRefusal(command: Sent, code: string): void {
     if (code === "INTERNAL") this.fail(`${command.type} met a bug`);
+    if (command.type === "dns.update" && !EXCUSES.has(code) && !code.includes("QUOTA")) {
+      const wanted = refusalOf(this.promises.names, command.device, command.update);
+      if (wanted !== code) this.fail(`an update was refused with ${code} and not ${wanted}`);
+    }
     if (command.type !== "map" || command.preferFailure || EXCUSES.has(code)) return;
     if (![6, 17].includes(command.protocol) || command.internalPort === 0) return;
     const protocol = transportName(command.protocol);
