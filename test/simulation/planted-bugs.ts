@@ -115,7 +115,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "diff",
     bug: "an element that leads elsewhere counts as right",
-    shows: /leads to .* instead of/,
+    shows: /leads to .* instead of|under the same serial/,
     module: DIFF,
     plant: ({ diffAll, diffKeys }: typeof Diff) => ({
       diffAll: (...args: Parameters<typeof diffAll>) => diffAll(...args).filter(({ op }) => op !== "update"),
@@ -160,7 +160,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     area: "prune gate",
     bug: "it never opens",
-    shows: /until every source has been seen/,
+    shows: /until every source has been seen|held back that facts explain/,
     module: POLICY,
     plant: ({ restrain }: typeof Policy) => ({
       restrain: (...[changes, restraints]: Parameters<typeof restrain>) =>
