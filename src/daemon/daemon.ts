@@ -6,6 +6,7 @@ import type { Links } from "../adapters/kernel/links.ts";
 import { ListenerObserver } from "../adapters/kernel/listeners.ts";
 import type { DnsServer } from "../adapters/dns-server/server.ts";
 import { createPcpServer, type PcpServer } from "../adapters/pcp-server/server.ts";
+import type { UpnpServer } from "../adapters/upnp-server/server.ts";
 import { PeerActivityLog } from "../adapters/wireguard/peer-activity.ts";
 import type { LogProblem } from "../api/deps.ts";
 import { type OpenApi, openApi } from "../api/listener.ts";
@@ -13,7 +14,7 @@ import { parseListen } from "../config/schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { settingsFrom } from "../config/settings.ts";
 import { Controller } from "../controller/controller.ts";
-import { sayFirstLink, sayReady, saySafeMode } from "./announcement.ts";
+import { sayFirstLink, sayReady, saySafeMode, socketTexts } from "./announcement.ts";
 import { apiDeps } from "./api-deps.ts";
 import { type DataPlane, openDataPlane } from "./data-plane.ts";
 import { openDns, serveDns } from "./dns.ts";
@@ -28,15 +29,16 @@ import { logProblem, unwritableLog } from "./unwritable-log.ts";
 import { PortreeveError } from "../lib/errors.ts";
 import { createMetrics, type Metrics } from "../lib/metrics.ts";
 import { RequestLog } from "../lib/request-log.ts";
-import { SERVER_PORT } from "../protocols/pcp/constants.ts";
 import { portControlListeners, reportedAddresses, wanAddresses, wanInterfaces } from "./served-addresses.ts";
 import { ProcessWatch } from "./process-watch.ts";
 import { Readiness } from "./readiness.ts";
 import { clientAddresses } from "../reducers/select/client-address.ts";
 import { nextDeviceEnd } from "../reducers/device.ts";
 import { servedInterfaces } from "../reducers/served.ts";
+import type { State } from "../reducers/state.ts";
 import { type OpenStore, openStore, type Store } from "./store.ts";
 import { watchConfirmations } from "./trials.ts";
+import { openUpnp, serveUpnp } from "./upnp.ts";
 
 /** An interface or socket that was not there is tried again this often. */
 const SERVE_RETRY_MS = 1000;
@@ -64,6 +66,7 @@ export class Daemon {
   #dataPlane: DataPlane | null = null;
   #pcp: PcpServer | null = null;
   #dns: DnsServer | null = null;
+  #upnp: UpnpServer | null = null;
   #api: OpenApi | null = null;
   #keeper: SnapshotKeeper | null = null;
   #readiness: Readiness | null = null;
@@ -99,7 +102,7 @@ export class Daemon {
     const readiness = new Readiness(clock, this.#dataPlane?.reconcilers ?? []);
     this.#readiness = readiness;
     this.#watchProcess(readiness);
-    this.#makePcpServer(controller, clock);
+    this.#makePortControl(controller, store, clock);
     if (store.ok) await this.#recordStart(controller, store, clock);
     else this.#enterSafeMode(controller, store.fault);
     await this.#observeKernel(controller);
@@ -130,6 +133,7 @@ export class Daemon {
     if (this.#serveTimer !== null) clearTimeout(this.#serveTimer);
     await this.#api?.close();
     await this.#pcp?.close();
+    await this.#upnp?.close();
     await this.#dns?.close();
     for (const close of this.#closers.reverse()) await close();
     await this.#care?.close();
@@ -230,15 +234,11 @@ export class Daemon {
     this.#closers.push(() => watch.close());
   }
 
-  #makePcpServer(controller: Controller, clock: SystemClock): void {
-    this.#pcp = createPcpServer({
-      controller,
-      log: this.#log,
-      requestLog: this.#requestLog,
-      clock,
-      clients: clientAddresses,
-      sniAvailable: () => false,
-    });
+  #makePortControl(controller: Controller, store: Store, clock: SystemClock): void {
+    const parts = { controller, clock, log: this.#log, requestLog: this.#requestLog };
+    this.#pcp = createPcpServer({ ...parts, clients: clientAddresses, sniAvailable: () => false });
+    if (!store.ok) return;
+    this.#upnp = openUpnp({ ...parts, instanceId: store.log.instanceId, version: this.#options.version });
   }
 
   async #recordStart(controller: Controller, store: OpenStore, clock: SystemClock): Promise<void> {
@@ -306,17 +306,22 @@ export class Daemon {
     const faults = guarded ? await pcp.serve(wanted) : [];
     if (faults[0] !== undefined) readiness.failed("port control", faults[0].error.message);
     else if (guarded) readiness.recovered("port control");
-    // Nothing is answered from a state that may not be the last: a name could lead to whoever has its address now.
-    const unserved =
-      guarded &&
-      !this.safe &&
-      this.#dns !== null &&
-      (await serveDns(this.#dns, controller.state, this.#links, readiness));
+    const unserved = guarded && !this.safe && (await this.#serveOthers(controller.state, readiness));
     if ((guarded && faults.length === 0 && !unserved) || this.#serveTimer !== null || this.#stopping) return;
     this.#serveTimer = setTimeout(() => {
       this.#serveTimer = null;
       void this.#servePorts();
     }, SERVE_RETRY_MS);
+  }
+
+  /**
+   * What is not served in safe mode: from a state that may not be the last, a name could lead to whoever has its address
+   * now, and UPnP has no way to say that nothing is promised.
+   */
+  async #serveOthers(state: State, readiness: Readiness): Promise<boolean> {
+    const dns = this.#dns !== null && (await serveDns(this.#dns, state, this.#links, readiness));
+    const upnp = this.#upnp !== null && (await serveUpnp(this.#upnp, state, this.#links, readiness));
+    return dns || upnp;
   }
 
   async #openApi(
@@ -370,14 +375,12 @@ export class Daemon {
   }
 
   #sockets(): string[] {
-    const pcp = (this.#pcp?.served ?? []).map(
-      (each) => `port control ${each.interface} ${each.address}:${SERVER_PORT}`,
-    );
-    const tcp = this.#api?.address ?? null;
-    const dns = (this.#dns?.served ?? []).map(({ interface: served, address, port }) => {
-      return `dns ${served} ${address.includes(":") ? `[${address}]` : address}:${port}`;
+    return socketTexts({
+      portControl: this.#pcp?.served ?? [],
+      upnp: this.#upnp?.served ?? [],
+      dns: this.#dns?.served ?? [],
+      api: [this.#socketPath, ...(this.#api?.address == null ? [] : [this.#api.address])],
     });
-    return [...pcp, ...dns, `api ${this.#socketPath}`, ...(tcp === null ? [] : [`api ${tcp}`])];
   }
 
   #enterSafeMode(controller: Controller, fault: PortreeveError): void {

@@ -15,7 +15,19 @@ export function portControlListeners(
   served: readonly Pick<Served, "interface">[],
   links: Links,
 ): Listener[] {
-  if (!pcp && !natpmp) return [];
+  return pcp || natpmp ? listenersOn(served, links) : [];
+}
+
+/** Where UPnP is to be served: at the same addresses, but it can be switched off alone. */
+export function upnpListeners(
+  { upnp }: Settings["portControl"],
+  served: readonly Pick<Served, "interface">[],
+  links: Links,
+): Listener[] {
+  return upnp ? listenersOn(served, links) : [];
+}
+
+function listenersOn(served: readonly Pick<Served, "interface">[], links: Links): Listener[] {
   const byName = new Map(links.links.map((link) => [link.name, link]));
   return served.flatMap(({ interface: name }) => {
     const link = byName.get(name);

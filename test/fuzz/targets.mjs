@@ -6,6 +6,7 @@ import { eventLogTargets } from "./targets/event-log.mjs";
 import { firewallTargets } from "./targets/firewalls.mjs";
 import { kernelTargets } from "./targets/kernel.mjs";
 import { portControlTargets } from "./targets/port-control.mjs";
+import { upnpTargets } from "./targets/upnp.mjs";
 import { wireguardTargets } from "./targets/wireguard.mjs";
 
 /** Every reader of foreign bytes. @param {import("./targets/loading.mjs").Load} load */
@@ -20,6 +21,7 @@ export async function allTargets(load) {
     wireguardTargets,
     importTargets,
     dnsTargets,
+    upnpTargets,
   ];
   return (await Promise.all(groups.map((group) => group(load)))).flat();
 }

@@ -40,7 +40,6 @@ const UNIMPORTED = new Set([
   "src/main.ts",
   "src/daemon/log-check-worker.ts",
   "src/daemon/output-schemas.ts",
-  "src/reducers/select/upnp-entries.ts",
   "src/lib/manual-clock.ts",
   "src/events/log-memory.ts",
   "src/protocols/nftables-json/fake.ts",

@@ -11,11 +11,12 @@ export const clientAddresses = {
   ofWan: externalAddress,
 
   /** A registered device's is its own WAN's; null for `client`: everybody else's. */
-  ofClient(state: State, served: string, client: string | null): string | null {
-    const tunnel = servedInterface(state, served)?.tunnel === true;
-    const device = client === null ? undefined : deviceAt(state, tunnel ? null : served, client);
-    return told(state, device);
-  },
+  ofClient: (state: State, served: string, client: string | null): string | null =>
+    told(state, clientDevice(state, served, client)),
+
+  /** The interface by which a client reaches the internet; null while there is none. */
+  wanOf: (state: State, served: string, client: string): string | null =>
+    interfaceOf(state, wanFor(state, clientDevice(state, served, client))),
 
   /** False: nothing is multicast there, and each client is told alone. */
   hearsMulticast: (state: State, served: string): boolean => servedInterface(state, served)?.tunnel !== true,
@@ -47,7 +48,23 @@ export const clientAddresses = {
   },
 };
 
+function clientDevice(state: State, served: string, client: string | null): Device | undefined {
+  const tunnel = servedInterface(state, served)?.tunnel === true;
+  return client === null ? undefined : deviceAt(state, tunnel ? null : served, client);
+}
+
+/** A WAN may be one address of an interface. */
+function interfaceOf(state: State, wan: string | null): string | null {
+  const { interfaces } = state.settings.wan;
+  const has = (name: string): boolean =>
+    state.interfaces[name]?.addresses.some((cidr) => cidr.startsWith(`${wan}/`)) === true;
+  return interfaces.find((name) => name === wan || has(name)) ?? null;
+}
+
+const wanFor = (state: State, device: Device | undefined): string | null =>
+  device === undefined ? preferredWan(state) : wanOf(state, device);
+
 function told(state: State, device: Device | undefined): string | null {
-  const wan = device === undefined ? preferredWan(state) : wanOf(state, device);
+  const wan = wanFor(state, device);
   return wan === null ? null : externalAddress(state, wan);
 }

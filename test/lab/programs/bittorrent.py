@@ -1,6 +1,6 @@
 """A BitTorrent client that asks its gateway for its ports, as users run it: only its port mapping is on.
 
-Prints each port mapping alert as a JSON line; deletes its mappings when its standard input closes.
+The second argument says by what: "natpmp" (which is PCP first) unless it is "upnp". Prints each port mapping alert as a JSON line; deletes its mappings when its standard input closes.
 """
 
 import json
@@ -9,11 +9,13 @@ import sys
 
 import libtorrent
 
+HOW = "enable_upnp" if sys.argv[2:] == ["upnp"] else "enable_natpmp"
+
 session = libtorrent.session(
     {
         "listen_interfaces": sys.argv[1],
-        "enable_natpmp": True,
-        "enable_upnp": False,
+        "enable_natpmp": HOW == "enable_natpmp",
+        "enable_upnp": HOW == "enable_upnp",
         "enable_dht": False,
         "enable_lsd": False,
         "alert_mask": libtorrent.alert.category_t.all_categories,
@@ -35,7 +37,7 @@ def report():
 while not select.select([sys.stdin], [], [], 0)[0]:
     session.wait_for_alert(200)
     report()
-session.apply_settings({"enable_natpmp": False})
+session.apply_settings({HOW: False})
 for _ in range(10):
     session.wait_for_alert(100)
     report()

@@ -1,0 +1,57 @@
+import { CONTROL_PATHS, EVENT_PATHS, type ServiceName } from "./documents.ts";
+
+/** The head of a request, as it was read. */
+export interface Head {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+export type Route =
+  | { readonly kind: "document"; readonly path: string }
+  | { readonly kind: "control"; readonly service: ServiceName }
+  | { readonly kind: "events"; readonly service: ServiceName; readonly method: "SUBSCRIBE" | "UNSUBSCRIBE" }
+  | { readonly kind: "refused"; readonly status: number; readonly message: string; readonly allow?: string };
+
+/**
+ * Headers that browsers send and control points do not. With them, a page from anywhere speaks through the browser of
+ * somebody here; so does one whose name was made to lead here (DNS rebinding), which the Host header gives away.
+ */
+const OF_BROWSERS = ["origin", "referer", "cookie", "sec-fetch-site"];
+const XML_TYPE = /^(?:text|application)\/(?:soap\+)?xml\s*(?:;|$)/i;
+
+/** Pure: where a request goes, or why nowhere. `place`: the address and port that it came in on. */
+export function route(
+  head: Head,
+  place: { address: string; port: number },
+  documents: ReadonlyMap<string, unknown>,
+): Route {
+  const { method, url, headers } = head;
+  const refused = (status: number, message: string, allow?: string): Route =>
+    allow === undefined ? { kind: "refused", status, message } : { kind: "refused", status, message, allow };
+  const { host } = headers;
+  if (host !== `${place.address}:${place.port}` && host !== place.address)
+    return refused(403, "the Host header is not the address that was called");
+  const foreign = OF_BROWSERS.find((name) => headers[name] !== undefined);
+  if (foreign !== undefined) return refused(403, `no control point sends a ${foreign} header`);
+  if (documents.has(url)) {
+    return method === "GET" || method === "HEAD"
+      ? { kind: "document", path: url }
+      : refused(405, "a document", "GET, HEAD");
+  }
+  const control = serviceAt(CONTROL_PATHS, url);
+  if (control !== undefined) {
+    if (method !== "POST") return refused(405, "actions are called by POST", "POST");
+    const { "content-type": type } = headers;
+    if (typeof type !== "string" || !XML_TYPE.test(type)) return refused(415, "the body of an action is text/xml");
+    return { kind: "control", service: control };
+  }
+  const service = serviceAt(EVENT_PATHS, url);
+  if (service === undefined) return refused(404, "there is nothing here");
+  if (method === "SUBSCRIBE" || method === "UNSUBSCRIBE") return { kind: "events", service, method };
+  return refused(405, "events are subscribed to", "SUBSCRIBE, UNSUBSCRIBE");
+}
+
+function serviceAt(paths: Readonly<Record<ServiceName, string>>, url: string): ServiceName | undefined {
+  return (Object.keys(paths) as ServiceName[]).find((name) => paths[name] === url);
+}

@@ -1,0 +1,164 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../../lib/clock.ts";
+import { encodePropertySet, nextSeq, type Properties } from "../../protocols/upnp/gena.ts";
+import type { ServiceName } from "./documents.ts";
+import { type Callback, type EventMessage, postEvent } from "./event-post.ts";
+import type { Caller } from "./exchange.ts";
+
+/** Seconds. What is asked for beyond these is cut; "infinite" is the longest. */
+const GRANTED_MIN = 300;
+const GRANTED_MAX = 1800;
+/** Changes within so short a time are one event: a batch that changes many mappings says so once (IGD-14). */
+const GATHERED_MS = 200;
+const PER_DEVICE_MAX = 8;
+const TOTAL_MAX = 256;
+/** Events in a row that a subscriber did not take; then it is taken to be gone. */
+const FAILURES_MAX = 3;
+
+interface Subscription {
+  readonly sid: string;
+  readonly service: ServiceName;
+  readonly caller: Caller;
+  /** The served address that it subscribed at, and that its events come from. */
+  readonly at: string;
+  readonly callback: Callback;
+  expiresAt: number;
+  seq: number;
+  failures: number;
+  /** What it was told last; null before the first event. */
+  told: Properties | null;
+  /** Its values are being read, or an event is on its way. */
+  busy: boolean;
+  /** Something changed meanwhile, which is in the next event. */
+  stale: boolean;
+}
+
+export type Subscribed = { readonly sid: string; readonly seconds: number; readonly begin: () => void };
+
+export interface SubscriptionsOptions {
+  readonly clock: Clock;
+  readonly valuesOf: (service: ServiceName, caller: Caller) => Promise<Properties>;
+  readonly post?: (from: string, callback: Callback, message: EventMessage) => Promise<boolean>;
+}
+
+/** Who is told of changes (UPnP Device Architecture 1.1 §4), in memory: after a start, control points subscribe again. */
+export class Subscriptions {
+  readonly #options: SubscriptionsOptions;
+  readonly #bySid = new Map<string, Subscription>();
+  #alarm: { cancel(): void } | null = null;
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#bySid.size;
+  }
+
+  get callers(): Caller[] {
+    return [...this.#bySid.values()].map(({ caller }) => caller);
+  }
+
+  /**
+   * Null if there is no room for one more. Asking again for the same place replaces the old one, as after a crash of
+   * the control point. The first event goes out on `begin`, when the answer has.
+   */
+  subscribe(
+    service: ServiceName,
+    caller: Caller,
+    at: string,
+    callback: Callback,
+    asked: number | null,
+  ): Subscribed | null {
+    this.#expire();
+    const all = [...this.#bySid.values()];
+    const ofDevice = all.filter(
+      (each) => each.caller.device === caller.device && each.caller.interface === caller.interface,
+    );
+    const same = ofDevice.find((each) => each.service === service && isSame(each.callback, callback));
+    if (same !== undefined) this.#bySid.delete(same.sid);
+    else if (ofDevice.length >= PER_DEVICE_MAX || all.length >= TOTAL_MAX) return null;
+    const seconds = granted(asked);
+    const sid = `uuid:${randomUUID()}`;
+    const expiresAt = this.#options.clock.now() + seconds * 1000;
+    const fresh = { seq: 0, failures: 0, told: null, busy: false, stale: false };
+    const subscription: Subscription = { sid, service, caller, at, callback, expiresAt, ...fresh };
+    this.#bySid.set(sid, subscription);
+    return { sid, seconds, begin: () => void this.#tell(subscription) };
+  }
+
+  /** The seconds granted; null for one that this caller does not have. */
+  renew(service: ServiceName, caller: Caller, sid: string, asked: number | null): number | null {
+    const subscription = this.#own(service, caller, sid);
+    if (subscription === null) return null;
+    const seconds = granted(asked);
+    subscription.expiresAt = this.#options.clock.now() + seconds * 1000;
+    return seconds;
+  }
+
+  unsubscribe(service: ServiceName, caller: Caller, sid: string): boolean {
+    return this.#own(service, caller, sid) !== null && this.#bySid.delete(sid);
+  }
+
+  /** Something may have changed. */
+  changed(): void {
+    if (this.#bySid.size === 0) return;
+    this.#alarm ??= this.#options.clock.setAlarm(this.#options.clock.now() + GATHERED_MS, () => {
+      this.#alarm = null;
+      this.#expire();
+      for (const subscription of this.#bySid.values())
+        if (subscription.told !== null || subscription.busy) void this.#tell(subscription);
+    });
+  }
+
+  /** The address they subscribed at is no longer served. */
+  left(at: string): void {
+    for (const { sid, at: address } of this.#bySid.values()) if (address === at) this.#bySid.delete(sid);
+  }
+
+  close(): void {
+    this.#alarm?.cancel();
+    this.#alarm = null;
+    this.#bySid.clear();
+  }
+
+  #own(service: ServiceName, { interface: served, device }: Caller, sid: string): Subscription | null {
+    this.#expire();
+    const found = this.#bySid.get(sid);
+    if (found === undefined || found.service !== service) return null;
+    return found.caller.interface === served && found.caller.device === device ? found : null;
+  }
+
+  #expire(): void {
+    const now = this.#options.clock.now();
+    for (const { sid, expiresAt } of this.#bySid.values()) if (expiresAt <= now) this.#bySid.delete(sid);
+  }
+
+  async #tell(subscription: Subscription): Promise<void> {
+    subscription.stale = subscription.busy;
+    if (subscription.busy) return;
+    subscription.busy = true;
+    const { valuesOf, post = postEvent } = this.#options;
+    const { sid, service, caller, at, callback, told, seq } = subscription;
+    const values = await valuesOf(service, caller).catch(() => null);
+    const news = values === null ? {} : newIn(values, told ?? {});
+    if (values !== null && (told === null || Object.keys(news).length > 0) && this.#bySid.has(sid)) {
+      subscription.told = values;
+      subscription.seq = nextSeq(seq);
+      const taken = await post(at, callback, { sid, seq, body: encodePropertySet(news) });
+      subscription.failures = taken ? 0 : subscription.failures + 1;
+      if (subscription.failures >= FAILURES_MAX) this.#bySid.delete(sid);
+    }
+    subscription.busy = false;
+    if (subscription.stale) this.changed();
+  }
+}
+
+const granted = (asked: number | null): number => Math.min(Math.max(asked ?? GRANTED_MAX, GRANTED_MIN), GRANTED_MAX);
+
+const isSame = (one: Callback, other: Callback): boolean =>
+  one.address === other.address && one.port === other.port && one.path === other.path;
+
+function newIn(values: Properties, told: Properties): Properties {
+  return Object.fromEntries(Object.entries(values).filter(([name, value]) => told[name] !== value));
+}

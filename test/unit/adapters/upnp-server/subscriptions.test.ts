@@ -1,0 +1,168 @@
+import { expect, it } from "vitest";
+import { EventedValues } from "../../../../src/adapters/upnp-server/evented.ts";
+import { type Callback, callbackOf } from "../../../../src/adapters/upnp-server/event-post.ts";
+import { Subscriptions } from "../../../../src/adapters/upnp-server/subscriptions.ts";
+import { decodePropertySet } from "../../../../src/protocols/upnp/gena.ts";
+import { bytes, CALLER, entry, IDENTITY, Rig } from "./fixture.ts";
+
+const AT = "192.168.77.1";
+const CALLBACK: Callback = { address: CALLER.device, port: 5000, path: "/" };
+
+it("GENA-06 SEC-03 a callback leads to who asks for it, by address, and to no well-known port", () => {
+  const mine = CALLER.device;
+  expect(callbackOf(`http://${mine}:5000/a?b=c`, mine)).toEqual({ address: mine, port: 5000, path: "/a?b=c" });
+  expect(callbackOf(`http://${mine}:5000`, mine)).toEqual({ ...CALLBACK });
+  const refused = [
+    "http://192.168.77.3:5000/",
+    "http://192.168.77.1:5000/",
+    "http://127.0.0.1:5000/",
+    "http://11.22.33.2:5000/",
+    "http://example.com:5000/",
+    `https://${mine}:5000/`,
+    `http://${mine}/`,
+    `http://${mine}:80/`,
+    `http://${mine}:65536/`,
+    `http://${mine}:5000@11.22.33.2:5000/`,
+    `http://user@${mine}:5000/`,
+    `http://${mine}:5000/\r\nX: y`,
+    `http://${mine}:5000/ HTTP/1.1`,
+    `http://${mine}:5000/${"x".repeat(300)}`,
+    "http://3232255234:5000/",
+    "file:///etc/passwd",
+    "",
+  ];
+  for (const text of refused) expect(callbackOf(text, mine), text).toBeNull();
+});
+
+interface Posted {
+  readonly seq: number;
+  readonly values: Readonly<Record<string, string>>;
+}
+
+/** Everything settles within some turns of the event loop. */
+const settle = async (): Promise<void> => {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+function start(taken: () => Promise<boolean> = () => Promise.resolve(true)) {
+  const rig = new Rig();
+  const posted: Posted[] = [];
+  const values = new EventedValues(rig.gateway, IDENTITY);
+  const subscriptions = new Subscriptions({
+    clock: rig.clock,
+    valuesOf: (...about) => values.of(...about),
+    post: (from, callback, { seq, body }) => {
+      expect([from, callback]).toEqual([AT, CALLBACK]);
+      posted.push({ seq, values: decodePropertySet(bytes(body)) });
+      return taken();
+    },
+  });
+  const change = async (): Promise<void> => {
+    subscriptions.changed();
+    rig.clock.advance(200);
+    await settle();
+  };
+  return { rig, posted, subscriptions, change };
+}
+
+it("GENA-03 the first event has all variables, the next those that changed", async () => {
+  const { rig, posted, subscriptions, change } = start();
+  const subscribed = subscriptions.subscribe("WANIPConnection", CALLER, AT, CALLBACK, 300);
+  await settle();
+  expect(posted).toEqual([]);
+  subscribed?.begin();
+  await settle();
+  const first = {
+    PossibleConnectionTypes: "IP_Routed",
+    ConnectionStatus: "Connected",
+    ExternalIPAddress: "11.22.33.1",
+    PortMappingNumberOfEntries: "0",
+    SystemUpdateID: String(rig.controller.state.seq),
+  };
+  expect(posted).toEqual([{ seq: 0, values: first }]);
+  await change();
+  expect(posted.length, "nothing changed").toBe(1);
+  rig.entries = [entry()];
+  await change();
+  const id = rig.controller.state.seq + 1;
+  expect(posted[1]).toEqual({ seq: 1, values: { PortMappingNumberOfEntries: "1", SystemUpdateID: String(id) } });
+  rig.entries = [entry({ leaseSeconds: 3 })];
+  await change();
+  expect(posted.length, "what is left of a lease is no change").toBe(2);
+  rig.entries = [entry({ enabled: false })];
+  await change();
+  expect(posted[2]).toEqual({ seq: 2, values: { SystemUpdateID: String(id + 1) } });
+});
+
+it("IGD-14 many changes at once are one event, and what changes on its way is the next", async () => {
+  const answers: ((taken: boolean) => void)[] = [];
+  const { rig, posted, subscriptions, change } = start(() => new Promise((resolve) => answers.push(resolve)));
+  subscriptions.subscribe("WANIPConnection", CALLER, AT, CALLBACK, 300)?.begin();
+  await settle();
+  rig.entries = [entry()];
+  await change();
+  rig.entries = [entry(), entry({ protocol: "UDP" })];
+  await change();
+  expect(posted.length).toBe(1);
+  answers.shift()?.(true);
+  await settle();
+  rig.clock.advance(200);
+  await settle();
+  expect(posted.length).toBe(2);
+  expect(posted[1]?.values).toMatchObject({ PortMappingNumberOfEntries: "2" });
+});
+
+it("GENA-01 GENA-02 GENA-05 grants, renews, forgets", async () => {
+  const { rig, posted, subscriptions, change } = start();
+  const subscribe = (seconds: number | null) =>
+    subscriptions.subscribe("WANIPConnection", CALLER, AT, CALLBACK, seconds);
+  expect([null, 1, 600, 86_400].map((seconds) => subscribe(seconds)?.seconds)).toEqual([1800, 300, 600, 1800]);
+  expect(subscriptions.size, "the same place again replaces the old one").toBe(1);
+  const { sid = "", begin } = subscribe(300) ?? {};
+  begin?.();
+  await settle();
+  expect(subscriptions.renew("WANIPConnection", { ...CALLER, device: "192.168.77.3" }, sid, 600)).toBeNull();
+  expect(subscriptions.renew("Layer3Forwarding", CALLER, sid, 600)).toBeNull();
+  rig.clock.advance(299_000);
+  expect(subscriptions.renew("WANIPConnection", CALLER, sid, 300)).toBe(300);
+  rig.clock.advance(299_000);
+  rig.entries = [entry()];
+  await change();
+  expect(posted.length).toBe(2);
+  rig.clock.advance(1000);
+  expect(subscriptions.renew("WANIPConnection", CALLER, sid, 300), "it ended").toBeNull();
+  const again = subscribe(300)?.sid ?? "";
+  expect(subscriptions.unsubscribe("WANIPConnection", { ...CALLER, interface: "lan1" }, again)).toBe(false);
+  expect(subscriptions.unsubscribe("WANIPConnection", CALLER, again)).toBe(true);
+  expect(subscriptions.unsubscribe("WANIPConnection", CALLER, again)).toBe(false);
+});
+
+it("GENA-04 drops a subscriber that takes nothing, three times in a row", async () => {
+  const { rig, subscriptions, change } = start(() => Promise.resolve(false));
+  subscriptions.subscribe("WANIPConnection", CALLER, AT, CALLBACK, 300)?.begin();
+  await settle();
+  for (const count of [1, 2]) {
+    expect(subscriptions.size).toBe(1);
+    rig.entries = Array.from({ length: count }, () => entry());
+    await change();
+  }
+  expect(subscriptions.size).toBe(0);
+});
+
+it("SEC-03 SEC-10 of 10,000 subscriptions eight of a device and 256 of all stay", () => {
+  const { subscriptions } = start();
+  let granted = 0;
+  for (let each = 0; each < 10_000; each += 1) {
+    const callback = { ...CALLBACK, port: 1024 + each };
+    if (subscriptions.subscribe("WANIPConnection", CALLER, AT, callback, 300) !== null) granted += 1;
+  }
+  expect(granted).toBe(8);
+  for (let each = 3; each < 100; each += 1) {
+    const caller = { ...CALLER, device: `192.168.77.${each}` };
+    for (let port = 1024; port < 1032; port += 1)
+      subscriptions.subscribe("WANIPConnection", caller, AT, { address: caller.device, port, path: "/" }, 300);
+  }
+  expect(subscriptions.size).toBe(256);
+  subscriptions.left(AT);
+  expect(subscriptions.size).toBe(0);
+});
