@@ -118,8 +118,10 @@ export class UpdateFlow {
     }
     const lease = outcome.answer.kind === "updated" ? outcome.answer.lease : null;
     const decision = outcome.changed ? "granted" : "renewed";
-    const message = outcome.changed ? "published" : "it was so already";
-    requests.add({ ...entry, decision, code: null, message: leaseText(message, lease), durationMs });
+    const adds = update.changes.some(({ kind }) => kind === "add");
+    const message = outcome.changed ? (adds ? "published" : "taken back") : "it was so already";
+    const told = adds && lease !== null ? `${message}, for ${lease} s` : message;
+    requests.add({ ...entry, decision, code: null, message: told, durationMs });
     return { kind: "answer", rcode: RCODE.NOERROR, lease, message };
   }
 }
@@ -158,6 +160,3 @@ function updateText({ changes }: DnsUpdate): string {
   const shown = parts.slice(0, 3).join(", ");
   return `UPDATE ${parts.length > 3 ? `${shown} and ${parts.length - 3} more` : shown || "nothing"}`.slice(0, 300);
 }
-
-const leaseText = (message: string, lease: number | null): string =>
-  lease === null ? message : `${message}, for ${lease} s`;

@@ -119,7 +119,7 @@ function leaseOf(edns: Edns | null): number | null {
   return new DataView(data.buffer, data.byteOffset).getUint32(0);
 }
 
-/** What is granted, in the form it was asked for. */
+/** What is granted, in the shorter form: of keys, which the longer one has a lease of its own for, we keep none. */
 export function leaseOption(seconds: number): Edns["options"][number] {
   const data = new Uint8Array(4);
   new DataView(data.buffer).setUint32(0, seconds);

@@ -78,6 +78,9 @@ describe("an update that is proven", () => {
       message: "published",
     });
     expect(requests.list()[0]).toMatchObject({ protocol: "dns", decision: "granted", from: "10.59.0.2" });
+    expect(requests.list()[0]?.message).toBe("published, for 86400 s");
+    await flow.verdictOf(request([{ kind: "delete-name", name: "nas.home.arpa" }]));
+    expect(requests.list()[0]?.message).toBe("taken back");
     served = () => Promise.reject(new Error("the thread is gone"));
     expect(await flow.verdictOf(request([ADDITION]))).toMatchObject({ rcode: RCODE.SERVFAIL });
   });
