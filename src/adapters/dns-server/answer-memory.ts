@@ -1,3 +1,5 @@
+import { UDP_OCTETS_MAX } from "../../protocols/dns/constants.ts";
+
 /** Of some hundred octets each; beyond, all are forgotten, as after any change. */
 const REMEMBERED_MAX = 20_000;
 /** A longer question is asked rarely, or by somebody who wants to fill this. */
@@ -29,7 +31,8 @@ export class AnswerMemory {
   }
 
   set(key: string, version: number, remembered: Remembered): void {
-    if (version !== this.#version) return;
+    // The spellings of one question are as many as anybody likes, and by TCP an answer may be 64 KiB.
+    if (version !== this.#version || remembered.length > UDP_OCTETS_MAX) return;
     if (this.#answers.size >= REMEMBERED_MAX) this.#answers.clear();
     this.#answers.set(key, remembered);
   }
