@@ -1,12 +1,13 @@
 import { CLASS, MESSAGE_OCTETS_MAX } from "../../protocols/dns/constants.ts";
 import { encodeMessage } from "../../protocols/dns/encode.ts";
 import type { DnsRecord, Question } from "../../protocols/dns/message.ts";
+import { FLAG, uint16 } from "../../protocols/dns/skim.ts";
 import { transferOf } from "./authority.ts";
 import type { Asked } from "./exchange.ts";
 import { replyTo } from "./reply.ts";
 import type { ZoneData } from "./zone-data.ts";
 
-/** Records a message: the largest of ours, with names uncompressed, make less than 64 KiB of it. */
+/** A message: what is more than 64 KiB of long texts is halved until it fits. */
 const RECORDS_PER_MESSAGE = 100;
 
 /**
@@ -17,10 +18,14 @@ export function transferReplies(asked: Asked, question: Question, zones: ZoneDat
   const records = question.class === CLASS.IN ? transferOf(zones, asked.view, question.name) : null;
   if (records === null) return null;
   const room = asked.signing.kind === "verified" ? asked.signing.room : 0;
-  return chunks(records).map((answers) => {
+  const messagesOf = (answers: readonly DnsRecord[]): Uint8Array[] => {
     const reply = replyTo(asked.request, { rcode: 0, answers, authoritative: true });
-    return encodeMessage(reply, { limit: MESSAGE_OCTETS_MAX, room });
-  });
+    const bytes = encodeMessage(reply, { limit: MESSAGE_OCTETS_MAX, room });
+    if (answers.length < 2 || (uint16(bytes, 2) & FLAG.TC) === 0) return [bytes];
+    const middle = answers.length >>> 1;
+    return [...messagesOf(answers.slice(0, middle)), ...messagesOf(answers.slice(middle))];
+  };
+  return chunks(records).flatMap(messagesOf);
 }
 
 function chunks(records: readonly DnsRecord[]): DnsRecord[][] {

@@ -122,6 +122,21 @@ describe("a signed message", () => {
     });
   });
 
+  it("may transfer a zone of long records, none of which is left out", async () => {
+    const zones = zoneData(["home.arpa"], {});
+    const strings = Array.from({ length: 15 }, () => new Uint8Array(250));
+    for (let count = 0; count < 90; count += 1) {
+      const owner = `n${count}.home.arpa`;
+      const long: DnsRecord = { ...record(owner, "TXT x"), data: { kind: "TXT", strings } };
+      zones.publish({ name: name(owner), views: null, sets: new Map([[TYPE.TXT, [long]]]) });
+    }
+    const request = signed(query("home.arpa", "AXFR"));
+    const replies = (await new Rig(zones).raw(request.bytes, { transport: "tcp" })) as readonly Uint8Array[];
+    const messages = replies.map((reply) => decodeMessage(reply).message);
+    expect(messages.every(({ truncated }) => !truncated)).toBe(true);
+    expect(messages.flatMap(({ answers }) => answers)).toHaveLength(90 + 4);
+  });
+
   it("may transfer a zone by TCP, in as many messages as it takes, all of them signed (T6)", async () => {
     const zones = zoneData(["home.arpa"], {});
     for (let count = 0; count < 250; count += 1) publish(zones, `n${count}.home.arpa`, [`A 10.60.0.${count}`]);
