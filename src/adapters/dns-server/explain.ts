@@ -1,12 +1,11 @@
 import { formatName, parseName } from "../../lib/domain-name.ts";
 import { CLASS, rcodeName, typeNumber } from "../../protocols/dns/constants.ts";
-import { decodeMessage } from "../../protocols/dns/decode.ts";
 import { encodeMessage } from "../../protocols/dns/encode.ts";
 import type { DnsRecord, Message } from "../../protocols/dns/message.ts";
 import { recordText } from "../../protocols/dns/rdata/index.ts";
 import { answerFrom } from "./authority.ts";
 import type { Resolution } from "./forwarder/resolution.ts";
-import type { Forwarding } from "./forwarding.ts";
+import { decoded, type Forwarding } from "./forwarding.ts";
 import type { Explanation } from "./messages.ts";
 import type { View } from "./views.ts";
 import type { ZoneData } from "./zone-data.ts";
@@ -40,7 +39,8 @@ export async function explain(
     resolution = made;
   });
   if (bytes === null) return failed("too many queries are under way");
-  const reply = decodeMessage(bytes).message;
+  const reply = decoded(bytes);
+  if (reply === null) return failed("the answer cannot be read");
   const { kind, why } = wordsOf(resolution);
   const zone = answered === null ? null : formatName(answered.apex);
   const leads = answered === null ? "" : `an alias of ours leads to ${formatName(target)}; `;

@@ -105,7 +105,8 @@ function withoutError(answer: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function decoded(bytes: Uint8Array): Message | null {
+/** Of what an upstream sent, which is passed on as it is; null: it cannot be read. */
+export function decoded(bytes: Uint8Array): Message | null {
   try {
     return decodeMessage(bytes).message;
   } catch (cause) {

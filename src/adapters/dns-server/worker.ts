@@ -101,7 +101,9 @@ async function ask({ id, view: viewId, name, type }: Extract<ToWorker, { kind: "
   const explanation =
     view === undefined
       ? unexplained(viewId, "there is no such view", "REFUSED")
-      : await explain({ zones, forwarding }, view, { name, type });
+      : await explain({ zones, forwarding }, view, { name, type }).catch((cause: unknown) =>
+          unexplained(viewId, `it could not be found out, for a fault of ours: ${String(cause)}`),
+        );
   tell({ kind: "asked", id, explanation });
 }
 
