@@ -2,6 +2,7 @@
 // places of that: at named steps between the datagram and its answer, in whichever thread, and at no matter what. After the
 // next start each name is what its device was told; no serial goes back; and what is sent again, because its answer was
 // lost or because it was overheard, is answered as it was and carried out by nobody a second time.
+import { setTimeout } from "node:timers/promises";
 import { DnsAsker } from "./dns-asker.mjs";
 import { environment, slug } from "./failpoints.mjs";
 import { different, logBroken } from "./oracle.mjs";
@@ -103,10 +104,15 @@ const killedAgainAndAgain = () => ({
         const at = device.next + BETWEEN_KILLS.least + ((kills * 7) % BETWEEN_KILLS.spread);
         /** Somewhere in the milliseconds that an update takes. */
         const laterMs = (kills * 3) % 8;
+        /** @type {Promise<void> | null} */
+        let killed = null;
         const onSent = (/** @type {number} */ index) => {
-          if (index === at) setTimeout(() => void lane.gateway.kill(), laterMs);
+          if (index === at) killed = setTimeout(laterMs).then(() => lane.gateway.kill());
         };
-        if (!(await publishes(lane, device, { window: kills % 2 === 0 ? 1 : 4, until: UPDATES, onSent }))) break;
+        await publishes(lane, device, { window: kills % 2 === 0 ? 1 : 4, until: UPDATES, onSent });
+        // It may come when the last of all is answered already.
+        if (killed === null) break;
+        await killed;
         kills += 1;
         faults.push(...(await broken(lane, device)).map((fault) => `after kill ${kills}: ${fault}`));
       }
