@@ -7,8 +7,8 @@ import type { UpstreamClient } from "./upstream-client.ts";
 import { causeText, WITHDRAWN } from "./upstream-fault.ts";
 import type { UpstreamQuestion } from "./upstream-query.ts";
 
-/** A client asks again, or somebody else, after 5 s. */
-const DEADLINE_MS = 4500;
+/** A client asks again, or somebody else, after 5 s: a busy gateway has a second left to say so. */
+const DEADLINE_MS = 4000;
 /** Of one question, to all upstreams together (RFC 9520 §3.1 wants few). */
 const TRIES_MAX = 6;
 const TRIES_OF_ONE_MAX = 3;
