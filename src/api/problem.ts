@@ -51,6 +51,7 @@ export function httpStatus(code: ErrorCode): number {
       return 409;
     case "QUOTA_EXCEEDED":
     case "TOO_MANY_TRIES":
+    case "TOO_MANY_FILTERS":
     case "EVENT_QUOTA_EXCEEDED":
       return 429;
     case "CONFIG_INVALID":

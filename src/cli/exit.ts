@@ -75,6 +75,7 @@ export function exitOf(code: ErrorCode): number {
     case "NO_EXTERNAL_ADDRESS":
     case "QUOTA_EXCEEDED":
     case "TOO_MANY_TRIES":
+    case "TOO_MANY_FILTERS":
     case "EVENT_QUOTA_EXCEEDED":
     case "UNAVAILABLE":
     case "INTERNAL":

@@ -16,7 +16,7 @@ import {
   wanName,
 } from "./fields.ts";
 
-export const FILTERS_MAX = 32;
+export const FILTERS_MAX = 16;
 
 /** Remote peers that a client wants to be reached by (RFC 6887 §13.3): those of a network, from one port or any (null). */
 export const peerFilter = z.strictObject({ prefix: cidr, port: port.nullable() });

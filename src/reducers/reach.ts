@@ -1,4 +1,6 @@
+import { assert } from "../lib/assert.ts";
 import type { Claim, PeerFilter } from "../events/mapping.ts";
+import { type Ipv4Prefix, parseIpv4Prefix, prefixContains } from "../lib/ip.ts";
 import type { Mapping } from "./state.ts";
 
 type Reached = Pick<Mapping, "enabled" | "claims">;
@@ -13,6 +15,48 @@ export function wantedPeers(claims: readonly Claim[]): readonly PeerFilter[] | n
   if (enabled.some(({ filters }) => filters.length === 0)) return [];
   const each = new Map(enabled.flatMap(({ filters }) => filters.map((filter) => [filterText(filter), filter])));
   return [...each].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, filter]) => filter);
+}
+
+/**
+ * Whom an open mapping lets in: who is wanted by any of its claims, as far as its operator has it reached; null: everyone.
+ * None of them is within another, as elements of one set of the kernel must not overlap.
+ */
+export function admittedPeers({ from, claims }: Pick<Mapping, "from" | "claims">): readonly PeerFilter[] | null {
+  const wanted = wantedPeers(claims) ?? [];
+  const anyone = from.map((prefix) => ({ prefix, port: null }));
+  if (wanted.length === 0) return anyone.length === 0 ? null : anyone;
+  const cut =
+    from.length === 0 ? wanted : wanted.flatMap((peer) => from.flatMap((prefix) => within(peer, prefix) ?? []));
+  const peers = withoutNested(cut);
+  return peers.some(({ prefix, port }) => port === null && prefix.endsWith("/0")) ? null : peers;
+}
+
+const prefixOf = (text: string): Ipv4Prefix => {
+  const prefix = parseIpv4Prefix(text);
+  assert(prefix !== null, `filters of an IPv4 mapping are IPv4 networks, not ${text}`);
+  return prefix;
+};
+
+const isWithin = (inner: string, outer: string): boolean => {
+  const [narrow, wide] = [prefixOf(inner), prefixOf(outer)];
+  return narrow.length >= wide.length && prefixContains(wide, narrow.address);
+};
+
+/** What of a filter is in a network: of two networks one is within the other, or they have nothing in common. */
+function within(peer: PeerFilter, prefix: string): PeerFilter | null {
+  if (isWithin(peer.prefix, prefix)) return peer;
+  return isWithin(prefix, peer.prefix) ? { prefix, port: peer.port } : null;
+}
+
+function withoutNested(peers: readonly PeerFilter[]): PeerFilter[] {
+  const kept: PeerFilter[] = [];
+  const wideFirst = peers.toSorted((a, b) => prefixOf(a.prefix).length - prefixOf(b.prefix).length);
+  const anyPortFirst = wideFirst.toSorted((a, b) => Number(a.port !== null) - Number(b.port !== null));
+  for (const peer of anyPortFirst) {
+    const covers = (other: PeerFilter): boolean => other.port === null || other.port === peer.port;
+    if (!kept.some((other) => covers(other) && isWithin(peer.prefix, other.prefix))) kept.push(peer);
+  }
+  return kept;
 }
 
 /** "203.0.113.0/24", "198.51.100.7/32:5060". */

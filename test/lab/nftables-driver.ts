@@ -39,6 +39,8 @@ export function keyOf(row: Row): string {
       return `restricted|${row.address}|${row.protocol}|${row.firstPort}-${row.lastPort}`;
     case "allowed":
       return `allowed|${row.address}|${row.protocol}|${row.firstPort}-${row.lastPort}|${row.from}`;
+    case "allowedPort":
+      return `allowedPort|${row.address}|${row.protocol}|${row.firstPort}-${row.lastPort}|${row.from}|${row.fromPort}`;
     case "forward":
     case "outbound":
     case "visited":

@@ -136,6 +136,25 @@ describe.skipIf(missing !== null)("packets through the nftables targets", () => 
     for (const row of restricted("udp", 81, "11.22.33.0/25")) expect(observed).toContainEqual(row);
   });
 
+  it("[P4] lets a network in by one source port, beside others that may come from any, and everyone by a length of 0", async () => {
+    await map(...mapping("udp", 81, client, 8081), ...mapping("tcp", 80, client, 8080));
+    const from = { address: WAN_GATEWAY, firstPort: 81, lastPort: 81, protocol: "udp" } as const;
+    const udp: ForwardRow[] = [
+      { kind: "restricted", ...from },
+      { kind: "allowed", ...from, from: "198.51.100.0/24" },
+      { kind: "allowedPort", ...from, from: "11.22.33.0/24", fromPort: 5060 },
+    ];
+    const tcp = { ...from, protocol: "tcp", firstPort: 80, lastPort: 80 } as const;
+    const anyHost = { kind: "allowedPort", ...tcp, from: "0.0.0.0/0", fromPort: 6000 } as const;
+    await map(...udp, { kind: "restricted", ...tcp }, anyHost);
+    expect(await stranger.udp({ ...wan(81), fromPort: 5060 })).toMatchObject({ by: "c0", sawPort: 5060 });
+    expect(await stranger.refusedUdp(wan(81))).not.toBeNull();
+    expect(await stranger.tcp({ ...wan(80), fromPort: 6000 })).toMatchObject({ by: "c0", sawPort: 6000 });
+    expect(await stranger.refusedTcp(wan(80))).not.toBeNull();
+    const observed = Object.values(await driver.observe("forwards"));
+    for (const row of [...udp, anyHost]) expect(observed).toContainEqual(row);
+  });
+
   it("[F8] brings visitors to a host from the gateway's address, and to others from their own", async () => {
     await map(...mapping("tcp", 80, client, 8080), ...mapping("tcp", 81, client, 8081), {
       kind: "visited",

@@ -42,6 +42,8 @@ function drawMap(chance: Chance, promises: Promises, kind: "map" | "renew"): Ext
     lifetime: chance.pick([1, 20, 90, 300, 3600, 100_000]),
     nonce: by === "pcp" ? chance.pick(NONCES) : null,
     preferFailure: chance.happens(0.1) && by === "pcp",
+    filters: [],
+    portSet: null,
   } as const;
   const claims = [...promises.mappings.values()].flatMap((mapping) =>
     [...mapping.claims.values()].filter(({ device }) => device !== null).map((claim) => ({ mapping, claim })),

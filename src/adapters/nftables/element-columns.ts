@@ -11,10 +11,11 @@ export interface SetLayout {
 }
 
 /**
- * `ports`: an interval of ports, `port`: one. `source`: a network, which is in `toAddress`, with its length in `toPort`.
+ * `ports`: an interval of ports, `port`: one. `source`: a network, which is in `toAddress`, with its length in `toPort`;
+ * `sourcePort`: a port of it.
  * `via`: the verdict to go on in the chain of that way out, whose number is in `toPort`.
  */
-export type Field = "address" | "protocol" | "port" | "ports" | "source" | "via";
+export type Field = "address" | "protocol" | "port" | "ports" | "source" | "sourcePort" | "via";
 
 /** The chain that sends packets out by a way. */
 export const viaChain = (number: number): string => `via_${number}`;
@@ -35,6 +36,7 @@ export const FORWARD_SETS: readonly SetLayout[] = [
   { name: "visited", key: ADDRESS_KEY, data: [] },
   { name: "host_via", key: ["address"], data: ["via"] },
   { name: "port_via", key: ADDRESS_KEY, data: ["via"] },
+  { name: "allowed_ports", key: ["address", "protocol", "ports", "source", "sourcePort"], data: [] },
 ];
 
 export const GUARD_SETS: readonly SetLayout[] = [{ name: "holders", key: ["address"], data: [] }];
@@ -49,9 +51,10 @@ export interface ElementFields {
   readonly lastPort: number;
   readonly toAddress: number;
   readonly toPort: number;
+  readonly sourcePort: number;
 }
 
-const STRIDE = 7;
+const STRIDE = 8;
 
 export class ElementColumns {
   #values: Uint32Array;
@@ -71,7 +74,7 @@ export class ElementColumns {
   }
 
   push(fields: ElementFields): void {
-    const { set, address, protocol, firstPort, lastPort, toAddress, toPort } = fields;
+    const { set, address, protocol, firstPort, lastPort, toAddress, toPort, sourcePort } = fields;
     if ((this.#length + 1) * STRIDE > this.#values.length) {
       const larger = new Uint32Array(this.#values.length * 2);
       larger.set(this.#values);
@@ -86,6 +89,7 @@ export class ElementColumns {
     values[base + 4] = lastPort;
     values[base + 5] = toAddress;
     values[base + 6] = toPort;
+    values[base + 7] = sourcePort;
     this.#length += 1;
   }
 
@@ -105,6 +109,7 @@ export class ElementColumns {
       lastPort: field(4),
       toAddress: field(5),
       toPort: field(6),
+      sourcePort: field(7),
     };
   }
 

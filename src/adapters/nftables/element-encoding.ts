@@ -38,8 +38,9 @@ function dataPart(field: Field, { toAddress, toPort }: ElementFields): Part {
 }
 
 function keyPart(field: Field, fields: ElementFields): Part {
-  const { address, protocol, firstPort, lastPort, toAddress, toPort } = fields;
+  const { address, protocol, firstPort, lastPort, toAddress, toPort, sourcePort } = fields;
   if (field === "source") return `${formatIpv4(toAddress)}/${toPort}`;
+  if (field === "sourcePort") return sourcePort;
   if (field === "address") return formatIpv4(address);
   if (field === "protocol") return PROTOCOL_NAMES.get(protocol) ?? protocol;
   return field === "ports" && firstPort !== lastPort ? [firstPort, lastPort] : firstPort;

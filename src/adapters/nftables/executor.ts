@@ -138,7 +138,7 @@ export class Executor {
     const { severedPorts, lost } = request;
     // A forward that leads elsewhere contradicts its live flows at once; one that is new, only those on their way to it.
     // So does one that fewer may reach.
-    const narrowed = [...among("add", "restricted"), ...among("delete", "allowed")];
+    const narrowed = [...among("add", "restricted"), ...among("delete", "allowed", "allowed_ports")];
     const movedPorts = [...among("replace", ...FORWARDING), ...narrowed];
     const flowsError = endFlows(target, { severedPorts, movedPorts, lost });
     this.#judgeLater(target, among("add", ...FORWARDING));

@@ -96,17 +96,17 @@ export function endFlows(
 /** As the rules ask: whether the source may come in there at all ("nobody": it may not), then single ports, then ranges, which keep the port. */
 function destinationOf(target: ElementTarget, { original }: Flow): Destination | "nobody" | null {
   const { netfilter, table, sets } = target;
-  const { destination: address, protocol, destinationPort: port, source } = original;
-  const asked = { set: 0, address, protocol, firstPort: port, lastPort: port, toAddress: source, toPort: 32 };
+  const { destination: address, protocol, destinationPort: port, source, sourcePort } = original;
+  const came = { address, protocol, firstPort: port, lastPort: port, sourcePort };
+  const asked = { ...came, set: 0, toAddress: source, toPort: 32 };
   const among = (name: string): boolean => {
     const layout = sets.find((each) => each.name === name);
     return layout !== undefined && netfilter.element(table, layout, asked) !== null;
   };
-  if (among("restricted") && !among("allowed")) return "nobody";
+  if (among("restricted") && !among("allowed") && !among("allowed_ports")) return "nobody";
   for (const [set, layout] of sets.entries()) {
     if (layout.name !== "forwards" && layout.name !== "ranges") continue;
-    const key = { set, address, protocol, firstPort: port, lastPort: port, toAddress: 0, toPort: 0 };
-    const found = netfilter.element(table, layout, key);
+    const found = netfilter.element(table, layout, { ...came, set, toAddress: 0, toPort: 0 });
     if (found !== null) return { address: found.toAddress, port: layout.name === "ranges" ? port : found.toPort };
   }
   return null;

@@ -30,13 +30,14 @@ export function forwardsSkeleton(row: SkeletonRow): Skeleton {
   builder.map("egress", "type ipv4_addr : ipv4_addr;");
   builder.set("restricted", `type ${ADDRESS_KEY}; flags interval;`);
   builder.set("allowed", `type ${ADDRESS_KEY} . ipv4_addr; flags interval;`);
+  builder.set("allowed_ports", `type ${ADDRESS_KEY} . ipv4_addr . inet_service; flags interval;`);
   builder.set("visited", `type ${ADDRESS_KEY};`);
   builder.map("host_via", "type ipv4_addr : verdict;");
   builder.map("port_via", `type ${ADDRESS_KEY} : verdict;`);
 
   const external = "ip daddr . meta l4proto . th dport";
   builder.chain("inward", null, [
-    `${TRANSPORT} ${external} @restricted ${external} . ip saddr != @allowed return`,
+    `${TRANSPORT} ${external} @restricted ${external} . ip saddr != @allowed ${external} . ip saddr . th sport != @allowed_ports return`,
     `${TRANSPORT} ${MARK} dnat ip to ${external} map @forwards`,
     `${TRANSPORT} ${MARK} dnat ip to ${external} map @ranges`,
     UNMARK,

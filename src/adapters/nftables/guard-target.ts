@@ -131,4 +131,5 @@ const holderFields = (address: string): ElementFields => ({
   lastPort: 0,
   toAddress: 0,
   toPort: 0,
+  sourcePort: 0,
 });

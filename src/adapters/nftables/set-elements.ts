@@ -69,6 +69,7 @@ function register(field: Field, fields: ElementFields): Buffer {
   const bytes = Buffer.alloc(REGISTER_BYTES);
   if (field === "address") uint32(fields.address).copy(bytes);
   else if (field === "source") uint32(fields.toAddress).copy(bytes);
+  else if (field === "sourcePort") uint16(fields.sourcePort).copy(bytes);
   else if (field === "protocol") bytes.writeUInt8(fields.protocol);
   else uint16(fields.firstPort).copy(bytes);
   return bytes;
@@ -106,7 +107,7 @@ function decodeElement(
   const hasValue = layout.data.length > 0 && !isVerdict;
   const data = hasValue ? valueOf(bytes, start, end, NFTA_SET_ELEM_DATA, layout.data.length) : 0;
   if (data < 0 || via === null) return null;
-  const fields = { set, address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0 };
+  const fields = { ...NO_FIELDS, set };
   for (let part = 0; part < layout.key.length; part += 1) {
     const at = key + part * REGISTER_BYTES;
     const last = keyEnd < 0 ? at : keyEnd + part * REGISTER_BYTES;
@@ -120,6 +121,7 @@ function decodeElement(
     if (kind !== "ports" && bytes.readUInt32BE(last) !== bytes.readUInt32BE(at)) return null;
     if (kind === "address") fields.address = bytes.readUInt32BE(at);
     else if (kind === "protocol") fields.protocol = bytes.readUInt8(at);
+    else if (kind === "sourcePort") fields.sourcePort = bytes.readUInt16BE(at);
     else {
       fields.firstPort = bytes.readUInt16BE(at);
       fields.lastPort = bytes.readUInt16BE(last);
@@ -134,6 +136,8 @@ function decodeElement(
   const transport = fields.protocol === TCP || fields.protocol === UDP || !layout.key.includes("protocol");
   return transport ? fields : null;
 }
+
+const NO_FIELDS = { address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0, sourcePort: 0 };
 
 /** The way out that the verdict of an element leads to; null for any other verdict. */
 function viaOf(bytes: Buffer, start: number, end: number): number | null {

@@ -20,6 +20,7 @@ const SET_OF: Record<ElementRow["kind"], number> = {
   visited: 7,
   hostVia: 8,
   portVia: 9,
+  allowedPort: 10,
 };
 const KINDS = Object.keys(SET_OF) as ElementRow["kind"][];
 
@@ -47,12 +48,14 @@ export function fieldsOfRow(row: ElementRow): ElementFields {
   };
 }
 
-function dataOf(row: ElementRow): Pick<ElementFields, "toAddress" | "toPort"> {
-  if (row.kind === "allowed") {
+function dataOf(row: ElementRow): Pick<ElementFields, "toAddress" | "toPort" | "sourcePort"> {
+  if (row.kind === "allowed" || row.kind === "allowedPort") {
     const [address = "", length] = row.from.split("/");
-    return { toAddress: addressNumber(address), toPort: Number(length) };
+    const sourcePort = row.kind === "allowedPort" ? row.fromPort : 0;
+    return { toAddress: addressNumber(address), toPort: Number(length), sourcePort };
   }
   return {
+    sourcePort: 0,
     toAddress: "toAddress" in row ? addressNumber(row.toAddress) : 0,
     toPort: "toPort" in row ? row.toPort : "via" in row ? row.via : 0,
   };
@@ -77,10 +80,12 @@ export function rowOfFields(fields: ElementFields): { key: string; row: ElementR
     const row = { kind, address, protocol, firstPort, lastPort } as const;
     return { key: `restricted|${address}|${protocol}|${firstPort}-${lastPort}`, row };
   }
-  if (kind === "allowed") {
+  if (kind === "allowed" || kind === "allowedPort") {
     const from = `${toAddress}/${toPort}`;
-    const row = { kind, address, protocol, firstPort, lastPort, from } as const;
-    return { key: `allowed|${address}|${protocol}|${firstPort}-${lastPort}|${from}`, row };
+    const key = `${kind}|${address}|${protocol}|${firstPort}-${lastPort}|${from}`;
+    const place = { address, protocol, firstPort, lastPort, from } as const;
+    if (kind === "allowed") return { key, row: { kind, ...place } };
+    return { key: `${key}|${fields.sourcePort}`, row: { kind, ...place, fromPort: fields.sourcePort } };
   }
   if (kind === "range") {
     const row = { kind, address, protocol, firstPort, lastPort, toAddress } as const;

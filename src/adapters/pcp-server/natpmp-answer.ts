@@ -66,7 +66,7 @@ function commandOf(asked: NatPmpMap, datagram: Datagram): MapRequest | UnmapRequ
   const protocol = asked.protocol === "tcp" ? 6 : 17;
   const common = { by: "natpmp", interface: served, device, protocol, internalPort, nonce: null } as const;
   if (lifetime === 0) return { type: "unmap", ...common };
-  const suggestion = { suggestedPort, suggestedAddress: null, preferFailure: false };
+  const suggestion = { suggestedPort, suggestedAddress: null, preferFailure: false, filters: [], portSet: null };
   return { type: "map", ...common, ...suggestion, clientPort, lifetime };
 }
 

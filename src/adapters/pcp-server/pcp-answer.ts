@@ -1,11 +1,9 @@
 import { assert } from "../../lib/assert.ts";
 import { ANY_IPV4, ANY_IPV6 } from "../../protocols/pcp/address.ts";
 import { type MapFields, messageBytesMin } from "../../protocols/pcp/body.ts";
-import { OPCODE, OPTION, OPTIONAL_FROM } from "../../protocols/pcp/constants.ts";
+import { OPCODE } from "../../protocols/pcp/constants.ts";
 import { PcpDecodeError } from "../../protocols/pcp/error.ts";
-import { decodeOption, walkOptions } from "../../protocols/pcp/option.ts";
 import { decodeRequestBody, decodeRequestHeader, type PcpRequestHeader } from "../../protocols/pcp/request.ts";
-import type { PcpErrorName } from "../../protocols/pcp/result.ts";
 import type { MapRequest, UnmapRequest } from "../../reducers/decide/command.ts";
 import {
   type Answer,
@@ -16,18 +14,8 @@ import {
   type Reply,
   type Standing,
 } from "./exchange.ts";
+import { filterAsked, MalformedRequest, processOptions } from "./pcp-options.ts";
 import { announceReply, type AskedMap, malformedReply, mapReply, refusalReply } from "./pcp-reply.ts";
-
-/** An error that the request's own form calls for. */
-class MalformedRequest extends Error {
-  override readonly name = "MalformedRequest";
-  readonly result: PcpErrorName;
-
-  constructor(result: PcpErrorName, message: string) {
-    super(message);
-    this.result = result;
-  }
-}
 
 /** A request of any version but NAT-PMP's, checked in the order of RFC 6887 §8.2. */
 export function answerPcp(datagram: Datagram, standing: Standing): Answer {
@@ -40,14 +28,14 @@ export function answerPcp(datagram: Datagram, standing: Standing): Answer {
     checkOpcode(header, datagram);
     const body = decodeRequestBody(header.opcode, bytes);
     if (body.kind === "map") request = describeMap(body, header.lifetime);
-    const { preferFailure } = processOptions(header, bytes, body.kind === "map" ? body : null);
+    const options = processOptions(header, bytes, body.kind === "map" ? body : null);
     if (body.kind === "map") checkMap(body);
     if (!standing.ready) {
       return replied(refusalReply(bytes, { code: "NOT_READY", message: NOT_READY }, standing.epoch));
     }
     if (body.kind === "announce") return replied(announceReply(standing));
     assert(body.kind === "map", "no other opcode is served");
-    const asked: AskedMap = { map: body, request: bytes, preferFailure };
+    const asked: AskedMap = { map: body, request: bytes, options };
     const command = commandOf(asked, header, datagram);
     return { kind: "ask", protocol: "pcp", request, command, replyTo: (...said) => mapReply(asked, ...said) };
   } catch (cause) {
@@ -73,32 +61,6 @@ function checkOpcode({ opcode, clientAddress }: PcpRequestHeader, { bytes, addre
   if (!served) throw new MalformedRequest("UNSUPP_OPCODE", `opcode ${opcode} is not supported`);
 }
 
-/**
- * RFC 6887 §7.3, in packet order. PREFER_FAILURE is the one option implemented; the contents of others are not looked
- * at: a mandatory one is refused, an optional one left out of the reply. `map` is null for ANNOUNCE.
- */
-function processOptions(
-  { lifetime, opcode }: PcpRequestHeader,
-  bytes: Uint8Array,
-  map: MapFields | null,
-): { preferFailure: boolean } {
-  let preferFailure = false;
-  const malformed = (message: string): MalformedRequest => new MalformedRequest("MALFORMED_OPTION", message);
-  for (const option of walkOptions(bytes, messageBytesMin(opcode) as number)) {
-    if (option.code >= OPTIONAL_FROM) continue;
-    if (option.code !== OPTION.preferFailure || map === null) {
-      throw new MalformedRequest("UNSUPP_OPTION", `option ${option.code} is not supported here`);
-    }
-    decodeOption(option);
-    // RFC 6887 §13.2 has it at most once and with something to insist on, §15.1 not in a delete.
-    if (preferFailure) throw malformed("PREFER_FAILURE appears twice");
-    if (lifetime === 0) throw malformed("PREFER_FAILURE makes no sense in a delete");
-    if (map.externalPort === 0) throw malformed("PREFER_FAILURE without a suggested external port");
-    preferFailure = true;
-  }
-  return { preferFailure };
-}
-
 function checkMap({ protocol, internalPort }: MapFields): void {
   // RFC 6887 §11.1: all protocols have no port in common.
   if (protocol !== 0 || internalPort === 0) return;
@@ -106,7 +68,7 @@ function checkMap({ protocol, internalPort }: MapFields): void {
 }
 
 function commandOf(
-  { map, preferFailure }: AskedMap,
+  { map, options }: AskedMap,
   { lifetime }: PcpRequestHeader,
   datagram: Datagram,
 ): MapRequest | UnmapRequest {
@@ -121,7 +83,9 @@ function commandOf(
     suggestedPort: map.externalPort,
     suggestedAddress: externalAddress === ANY_IPV4 || externalAddress === ANY_IPV6 ? null : externalAddress,
     lifetime,
-    preferFailure,
+    preferFailure: options.preferFailure,
+    filters: options.filters.map(filterAsked),
+    portSet: options.portSet === null ? null : { size: options.portSet.size, parity: options.portSet.parity },
   };
 }
 

@@ -1,20 +1,24 @@
 import type { MapFields } from "../../protocols/pcp/body.ts";
 import { CAPABILITY_SNI, OPTION } from "../../protocols/pcp/constants.ts";
+import type { PcpOption } from "../../protocols/pcp/option.ts";
 import { encodeError, encodeSuccess } from "../../protocols/pcp/response.ts";
 import { errorLifetimeSec, type PcpErrorName } from "../../protocols/pcp/result.ts";
-import type { Outcome, Refusal } from "../../reducers/decide/command.ts";
+import type { Answer, Outcome, Refusal } from "../../reducers/decide/command.ts";
 import type { Reply, Standing } from "./exchange.ts";
+import type { MapOptions } from "./pcp-options.ts";
 import { pcpResultOf } from "./refusal-results.ts";
 
 const PREFER_FAILURE = { kind: "prefer-failure" } as const;
 const CAPABILITY = { kind: "opaque", code: OPTION.capability, data: CAPABILITY_SNI } as const;
+
+type Mapped = Extract<Answer, { kind: "mapped" }>;
 
 /** A MAP request that passed all checks of form. */
 export interface AskedMap {
   readonly map: MapFields;
   /** The datagram: an error is the request sent back. */
   readonly request: Uint8Array;
-  readonly preferFailure: boolean;
+  readonly options: MapOptions;
 }
 
 /** RFC 6887 §14.1.1. */
@@ -25,7 +29,7 @@ export function announceReply({ epoch, sniAvailable }: Standing): Reply {
 }
 
 /** RFC 6887 §11.3: only processed options come back; real clients insist on exactly 60 octets. */
-export function mapReply({ map, request, preferFailure }: AskedMap, outcome: Outcome, epoch: number): Reply {
+export function mapReply({ map, request, options }: AskedMap, outcome: Outcome, epoch: number): Reply {
   if (!outcome.ok) return refusalReply(request, outcome.refusal, epoch);
   const { answer, changed } = outcome;
   if (answer.kind !== "mapped") {
@@ -35,9 +39,19 @@ export function mapReply({ map, request, preferFailure }: AskedMap, outcome: Out
   }
   const { externalAddress, externalPort, lifetime } = answer;
   const body = { kind: "map", ...map, externalAddress, externalPort } as const;
-  const bytes = encodeSuccess({ lifetime, epoch, body, options: preferFailure ? [PREFER_FAILURE] : [] });
-  const message = `external ${externalAddress}:${externalPort} for ${lifetime} s`;
+  const bytes = encodeSuccess({ lifetime, epoch, body, options: processed(options, answer) });
+  const last = answer.set === undefined ? "" : `-${externalPort + answer.set.count - 1}`;
+  const message = `external ${externalAddress}:${externalPort}${last} for ${lifetime} s`;
   return { bytes, decision: changed ? "granted" : "renewed", code: null, message };
+}
+
+/** RFC 7753 §4.2: where one port was mapped, for whatever reason, the reply has no PORT_SET. */
+function processed({ preferFailure, filters, portSet }: MapOptions, { externalPort, set }: Mapped): PcpOption[] {
+  const options = [...(preferFailure ? [PREFER_FAILURE] : []), ...filters];
+  if (portSet === null || set === undefined) return options;
+  const { firstInternalPort, count: size } = set;
+  const parity = portSet.parity && (externalPort - firstInternalPort) % 2 === 0;
+  return [...options, { kind: "port-set", size, firstInternalPort, parity }];
 }
 
 /** What the controller refused. */

@@ -1,5 +1,6 @@
 import type { Seq } from "../../events/envelope.ts";
 import type { PortreeveEvent } from "../../events/index.ts";
+import type { PeerFilter } from "../../events/mapping.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
 import type { AccountCommand } from "./account.ts";
 import type { ConfirmationCommand } from "./confirmation.ts";
@@ -50,6 +51,10 @@ export interface MapRequest {
   /** Hex; null for NAT-PMP. */
   readonly nonce: string | null;
   readonly preferFailure: boolean;
+  /** Changes of who may reach it, in their order: "clear" drops those before. None: it stays as it is. */
+  readonly filters: readonly (PeerFilter | "clear")[];
+  /** As many consecutive ports from the internal one on, if they can be had, in one mapping (RFC 7753); null: one. */
+  readonly portSet: { readonly size: number; readonly parity: boolean } | null;
 }
 
 export interface UnmapRequest {
@@ -110,7 +115,10 @@ export type Answer =
       /** Null: an operator's static mapping, nothing of the requester was stored. */
       readonly claimKey: string | null;
       readonly externalAddress: string;
+      /** Of the internal port that was asked about, or the first of `set`. */
       readonly externalPort: number;
+      /** Where a set was asked for and there is one: what it has inside. */
+      readonly set?: { readonly firstInternalPort: number; readonly count: number };
       /** Seconds from `now`. */
       readonly lifetime: number;
     }

@@ -5,7 +5,7 @@ import { mappingAt } from "../port-index.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 
 /** What is chosen for a device that has no preference: above the well-known ports. */
-const POOL_FIRST = 1024;
+export const POOL_FIRST = 1024;
 const POOL_SIZE = RESERVED_FIRST - POOL_FIRST;
 
 /** Port control's own: never mapped whatever listens (RFC 6887 §19.1: 5350 and 5351; UPnP: 1900). */

@@ -2,13 +2,16 @@ import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
 import { mappingsTo } from "../port-index.ts";
+import { filterText } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
 import { admit } from "./admission.ts";
-import type { CommandEnvelope, Deadlines, Decision, MapRequest } from "./command.ts";
+import type { CommandEnvelope, Deadlines, Decision, MapRequest, Refusal } from "./command.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
 import { choosePort, hindrance } from "./external-port.ts";
+import { filtersAfter } from "./filters.ts";
 import { remaining, renewed, STATIC_LIFETIME, untilItEnds } from "./lease-terms.ts";
 import { newId } from "./new-id.ts";
+import { externalRun, internalRun } from "./port-set.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** "same-host" networks: nonces of one host that may hold one mapping at once. */
@@ -96,17 +99,21 @@ const CANNOT_MEET = "the suggested external address and port cannot be given, an
 
 function join(asking: Asking, mapping: Mapping): Decision {
   const { command, state } = asking;
-  const externalPort = externalPortFor(asking, mapping);
   if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this mapping (${mapping.id})`);
-  if (unmetPreference(asking, externalPort)) return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET);
-  const answer = { kind: "mapped", mappingId: mapping.id, externalAddress: asking.address, externalPort } as const;
+  if (unmetPreference(asking, externalPortFor(asking, mapping))) return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET);
+  const answer = answerOf(asking, askedPart(asking, mapping));
   // RFC 6887 §11.3: a static mapping is confirmed and nothing of the request is stored.
   if (mapping.claims.every((claim) => claim.source === "manual") || mapping.count > 1) {
+    if (command.filters.some((each) => each !== "clear")) {
+      const message = `${mapping.id} is not this client's alone: who reaches it is not for its FILTER to say`;
+      return refuse("NOT_AUTHORIZED", message);
+    }
     return accept([], { ...answer, claimKey: null, lifetime: staticLifetime(asking, mapping) });
   }
   const refusal = tooOften(state, command);
   if (refusal !== null) return { ok: false, refusal };
   const claim = newClaim(asking);
+  if ("code" in claim) return { ok: false, refusal: claim };
   const pcp = mapping.claims.filter((other) => other.source === "pcp");
   const events: PortreeveEvent[] = [];
   if (command.by === "pcp" && pcp.length >= CLAIMS_PER_MAPPING_MAX && pcp[0] !== undefined) {
@@ -123,33 +130,34 @@ function staticLifetime(asking: Asking, mapping: Mapping): number {
 }
 
 function renew(asking: Asking, mapping: Mapping, claimKey: string): Decision {
-  const externalPort = externalPortFor(asking, mapping);
   if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this mapping (${mapping.id})`);
-  if (unmetPreference(asking, externalPort)) return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET);
+  if (unmetPreference(asking, externalPortFor(asking, mapping))) return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET);
   const claim = mapping.claims.find((other) => other.key === claimKey) as Claim;
-  const lease = renewed(asking, { mappingId: mapping.id, claim }, grantedLifetime(asking));
+  const filters = filtersAfter(claim.filters, asking.command.filters);
+  if ("code" in filters) return { ok: false, refusal: filters };
+  const changes = filters.map(filterText).join() === claim.filters.map(filterText).join() ? {} : { filters };
+  const lease = renewed(asking, { mappingId: mapping.id, claim }, grantedLifetime(asking), changes);
   if ("code" in lease) return { ok: false, refusal: lease };
   const { events, renewals, lifetime } = lease;
-  const answer = { kind: "mapped", mappingId: mapping.id, claimKey, externalAddress: asking.address } as const;
-  return accept(events, { ...answer, externalPort, lifetime }, renewals);
+  return accept(events, { ...answerOf(asking, mapping), claimKey, lifetime }, renewals);
 }
 
 function grant(asking: Asking): Decision {
   const { command, state, wan, protocol } = asking;
   const refusal = overQuota(state, command) ?? tooOften(state, command);
   if (refusal !== null) return { ok: false, refusal };
-  const externalPort = pickPort(asking);
-  if (typeof externalPort !== "number") return externalPort;
+  const picked = pickPorts(asking);
+  if ("ok" in picked) return picked;
   const claim = newClaim(asking);
+  if ("code" in claim) return { ok: false, refusal: claim };
   const id = newId("m", state, command);
   const granted = event("mapping.granted", {
     id,
     wan,
     protocol,
-    externalPort,
+    ...picked,
     internalAddress: command.device,
     internalPort: command.internalPort,
-    count: 1,
     interface: command.interface,
     label: null,
     enabled: true,
@@ -159,33 +167,56 @@ function grant(asking: Asking): Decision {
     claim,
   });
   const lifetime = claim.lifetime ?? STATIC_LIFETIME;
-  return accept([granted], {
-    kind: "mapped",
-    mappingId: id,
-    claimKey: claim.key,
-    externalAddress: asking.address,
-    externalPort,
-    lifetime,
-  });
+  return accept([granted], { ...answerOf(asking, granted.data), claimKey: claim.key, lifetime });
 }
 
-function pickPort(asking: Asking): number | Decision {
+/** What is said of a mapping: of the port that was asked about, or where a set was asked for and is there, of all of it. */
+function answerOf(
+  { command, address }: Asking,
+  { id, externalPort, internalPort, count }: Pick<Mapping, "id" | "externalPort" | "internalPort" | "count">,
+) {
+  const answer = { kind: "mapped", mappingId: id, externalAddress: address } as const;
+  if (command.portSet !== null && count > 1) {
+    return { ...answer, externalPort, set: { firstInternalPort: internalPort, count } };
+  }
+  return { ...answer, externalPort: externalPort + (command.internalPort - internalPort) };
+}
+
+/** The ports of a mapping that were asked for: RFC 7753 §4.2 has no others mapped at a client's wish. */
+function askedPart({ command }: Asking, mapping: Mapping): Mapping {
+  const offset = command.internalPort - mapping.internalPort;
+  const count = Math.min(mapping.count - offset, command.portSet?.size ?? 1);
+  return { ...mapping, externalPort: mapping.externalPort + offset, internalPort: command.internalPort, count };
+}
+
+function pickPorts(asking: Asking): Pick<Mapping, "externalPort" | "count"> | Extract<Decision, { ok: false }> {
   const { command, state, wan, protocol } = asking;
   if (command.preferFailure) {
     const place = { wan, protocol, port: command.suggestedPort };
     const blocked = hindrance(state, place, command.device, command.now);
-    if (blocked === null && !unmetPreference(asking, command.suggestedPort)) return command.suggestedPort;
+    if (blocked === null && !unmetPreference(asking, command.suggestedPort)) {
+      return { externalPort: command.suggestedPort, count: 1 };
+    }
     const inTheWay = blocked?.kind === "taken" ? { conflicts: [blocked.mapping.id] } : {};
-    return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET, inTheWay);
+    return { ok: false, refusal: { code: "CANNOT_PROVIDE_EXTERNAL", message: CANNOT_MEET, ...inTheWay } };
   }
   const internal = command.internalPort >= 1024 ? [command.internalPort] : [];
   const preferred = command.suggestedPort === 0 ? internal : [command.suggestedPort, ...internal];
-  const port = choosePort(state, { wan, protocol, preferred }, command.device, command);
-  return port ?? refuse("NO_FREE_PORT", `no external ${protocol} port is free`, { retryAfter: 30 });
+  const count = internalRun(asking);
+  if (count > 1) {
+    const run = externalRun(asking, preferred, count);
+    if (run !== null) return run;
+  }
+  const externalPort = choosePort(state, { wan, protocol, preferred }, command.device, command);
+  if (externalPort !== null) return { externalPort, count: 1 };
+  const message = `no external ${protocol} port is free`;
+  return { ok: false, refusal: { code: "NO_FREE_PORT", message, retryAfter: 30 } };
 }
 
-function newClaim(asking: Asking): Claim {
+function newClaim(asking: Asking): Claim | Refusal {
   const { command } = asking;
+  const filters = filtersAfter([], command.filters);
+  if ("code" in filters) return filters;
   const lifetime = grantedLifetime(asking);
   return {
     key: claimKeyOf(command.by, command.nonce),
@@ -195,7 +226,7 @@ function newClaim(asking: Asking): Claim {
     clientPort: command.clientPort,
     lifetime,
     expiresAt: command.now + lifetime * 1000,
-    filters: [],
+    filters,
     description: null,
     enabled: true,
   };

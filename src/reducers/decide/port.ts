@@ -337,7 +337,11 @@ export function decidePortBlock(command: CommandOf<"port.block">, state: State):
   const mapping = tableGet(state.mappings, command.id);
   if (mapping === undefined) return notFound(command.id);
   const { internalAddress, internalPort, protocol, count } = mapping;
-  if (count > 1) return refuse("INVALID_REQUEST", "a range is the operator's own; remove it instead of blocking it");
+  if (count > 1) {
+    const message =
+      "single ports are blocked, and this is a range; remove it, and take the device its right to open ports";
+    return refuse("INVALID_REQUEST", message);
+  }
   const events: PortreeveEvent[] = endClaims(mapping);
   if (state.blocks[internalKey(internalAddress, protocol, internalPort)] === undefined) {
     events.unshift(event("block.set", { device: internalAddress, protocol, internalPort }));

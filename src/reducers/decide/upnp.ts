@@ -135,6 +135,10 @@ function have(asking: Asking, mapping: Mapping): Decision {
   }
   // What an operator made is confirmed, and so is a set of ports, which is claimed as a whole: nothing is stored.
   if (mapping.count > 1 || mapping.claims.every(({ source }) => source === "manual")) {
+    if (command.remoteHost !== null) {
+      const message = `${mapping.id} is not this client's alone, and lets in more than ${command.remoteHost}`;
+      return refuse("PORT_TAKEN", message, { conflicts: [mapping.id] });
+    }
     return accept([], { ...answer, claimKey: null, lifetime: untilItEnds(asking, mapping, lifetimeOf(asking)) });
   }
   if (mapping.claims.length >= CLAIMS_MAX) {

@@ -1,5 +1,6 @@
 import type { Transport } from "../../events/fields.ts";
 import { tableGet } from "../../lib/table.ts";
+import { admittedPeers } from "../reach.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 import { ofTopology } from "./topology.ts";
 import { knownWans, wanAddress } from "./external-address.ts";
@@ -28,10 +29,13 @@ export function addressesOf(state: State, wan: string): readonly string[] {
 /** `routed`: there are several ways out. */
 export function* keysOf(mapping: Mapping, addresses: readonly string[], routed: boolean): Generator<string> {
   const { protocol, externalPort, internalPort, internalAddress, count } = mapping;
+  const peers = admittedPeers(mapping);
   for (const address of addresses) {
     const ports = `${address}|${protocol}|${externalPorts(mapping)}`;
-    if (mapping.from.length > 0) yield `restricted|${ports}`;
-    for (const from of mapping.from) yield `allowed|${ports}|${from}`;
+    if (peers !== null) yield `restricted|${ports}`;
+    for (const { prefix, port } of peers ?? []) {
+      yield port === null ? `allowed|${ports}|${prefix}` : `allowedPort|${ports}|${prefix}|${port}`;
+    }
     if (isRange(mapping)) yield `range|${address}|${protocol}|${externalPort}-${externalPort + count - 1}`;
     else for (let i = 0; i < count; i += 1) yield `forward|${address}|${protocol}|${externalPort + i}`;
   }
@@ -61,6 +65,7 @@ export function forwardDeletionExplained(state: State, key: string): boolean {
     case "ours":
     case "restricted":
     case "allowed":
+    case "allowedPort":
     case "visited":
     case "portVia":
       // Nothing records when these went; a state that still has mappings has not lost its source.

@@ -1,10 +1,11 @@
 import type { Transport } from "../../events/fields.ts";
+import type { PeerFilter } from "../../events/mapping.ts";
 import { withoutLength } from "../../lib/ip.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
 import { deviceAt, profileOf } from "../device.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
-import { isOpen } from "../reach.ts";
+import { admittedPeers, isOpen } from "../reach.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Device, Mapping, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
@@ -14,6 +15,13 @@ import type { ForwardRow } from "./rows.ts";
 import { type WaysOut, waysOut } from "./ways-out.ts";
 
 type Row = Desired<ForwardRow>;
+
+/** External ports of one address: "8000-8009". */
+interface Ports {
+  readonly address: string;
+  readonly protocol: Transport;
+  readonly ports: string;
+}
 
 /**
  * Rows of the table `portreeve`, read through the state's own indexes: nothing is materialised, so a state with one
@@ -42,7 +50,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   }
 
   get(key: string): Row | undefined {
-    const [kind, first = "", second = "", third = "", fourth = ""] = key.split("|");
+    const [kind, first = "", second = "", third = "", fourth = "", fifth = ""] = key.split("|");
     switch (kind) {
       case "skeleton":
         return this.#skeleton();
@@ -55,9 +63,16 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       case "ours":
         return this.#ours(key, first as Transport, Number(second));
       case "restricted":
-        return this.#restricted(key, first, second as Transport, third);
+        return this.#restricted(key, { address: first, protocol: second as Transport, ports: third });
       case "allowed":
-        return this.#allowed(key, first, second as Transport, third, fourth);
+        return this.#allowed(key, { address: first, protocol: second as Transport, ports: third }, fourth, null);
+      case "allowedPort":
+        return this.#allowed(
+          key,
+          { address: first, protocol: second as Transport, ports: third },
+          fourth,
+          Number(fifth),
+        );
       case "visited":
         return this.#visited(key, first, second as Transport, Number(third));
       case "egress":
@@ -209,25 +224,30 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       : { key, spec: { kind: "ours", protocol, port }, owners: owners.sort(), revision };
   }
 
-  /** The open mapping whose external ports are exactly these, if it is not reached from everywhere. */
-  #withSources(address: string, protocol: Transport, ports: string): Mapping | undefined {
+  /** The open mapping whose external ports are exactly these, if it is not reached by everyone. */
+  #withPeers({ address, protocol, ports }: Ports): { mapping: Mapping; peers: readonly PeerFilter[] } | undefined {
     const mapping = this.#openAt(address, protocol, Number(ports.split("-")[0]));
-    return mapping !== undefined && mapping.from.length > 0 && externalPorts(mapping) === ports ? mapping : undefined;
+    if (mapping === undefined || externalPorts(mapping) !== ports) return undefined;
+    const peers = admittedPeers(mapping);
+    return peers === null ? undefined : { mapping, peers };
   }
 
-  #restricted(key: string, address: string, protocol: Transport, ports: string): Row | undefined {
-    const mapping = this.#withSources(address, protocol, ports);
+  #restricted(key: string, ports: Ports): Row | undefined {
+    const mapping = this.#withPeers(ports)?.mapping;
     if (mapping === undefined) return undefined;
-    const [firstPort, lastPort] = [mapping.externalPort, mapping.externalPort + mapping.count - 1];
-    const spec = { kind: "restricted", address, protocol, firstPort, lastPort } as const;
+    const spec = { kind: "restricted", ...placeOf(mapping, ports) } as const;
     return { key, spec, owners: [mapping.id], revision: this.#revision(mapping) };
   }
 
-  #allowed(key: string, address: string, protocol: Transport, ports: string, from: string): Row | undefined {
-    const mapping = this.#withSources(address, protocol, ports);
-    if (mapping?.from.includes(from) !== true) return undefined;
-    const [firstPort, lastPort] = [mapping.externalPort, mapping.externalPort + mapping.count - 1];
-    const spec = { kind: "allowed", address, protocol, firstPort, lastPort, from } as const;
+  #allowed(key: string, ports: Ports, from: string, fromPort: number | null): Row | undefined {
+    const found = this.#withPeers(ports);
+    if (found?.peers.some(({ prefix, port }) => prefix === from && port === fromPort) !== true) return undefined;
+    const { mapping } = found;
+    const place = placeOf(mapping, ports);
+    const spec =
+      fromPort === null
+        ? ({ kind: "allowed", ...place, from } as const)
+        : ({ kind: "allowedPort", ...place, from, fromPort } as const);
     return { key, spec, owners: [mapping.id], revision: this.#revision(mapping) };
   }
 
@@ -309,6 +329,9 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     return Math.max(mapping.specRevision, this.#state.topologyRevision);
   }
 }
+
+const placeOf = ({ externalPort, count }: Mapping, { address, protocol }: Ports) =>
+  ({ address, protocol, firstPort: externalPort, lastPort: externalPort + count - 1 }) as const;
 
 /** The registered device of an address that we serve now. */
 function servedDevice(state: State, address: string): Device | undefined {

@@ -9,7 +9,8 @@ import type { Transport } from "../../events/fields.ts";
 /**
  * Table `portreeve`. Keys: "skeleton"; `forward|address|protocol|port`; `range|address|protocol|first-last`;
  * `outbound|address|protocol|port`; `ours|protocol|port`; `egress|address`; `restricted|address|protocol|first-last`;
- * `allowed|address|protocol|first-last|prefix`; `visited|address|protocol|port`; `hostVia|address`;
+ * `allowed|address|protocol|first-last|prefix`;
+ * `allowedPort|address|protocol|first-last|prefix|port`; `visited|address|protocol|port`; `hostVia|address`;
  * `portVia|address|protocol|port`; `severed|address|protocol|port`.
  */
 export type ForwardRow =
@@ -72,6 +73,16 @@ export type ForwardRow =
       readonly lastPort: number;
       /** "203.0.113.0/24" */
       readonly from: string;
+    }
+  /** One network that reaches restricted ports from one port of its hosts'. */
+  | {
+      readonly kind: "allowedPort";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly firstPort: number;
+      readonly lastPort: number;
+      readonly from: string;
+      readonly fromPort: number;
     }
   /** An internal side whose visitors come to it from the gateway's address. */
   | { readonly kind: "visited"; readonly address: string; readonly protocol: Transport; readonly port: number }

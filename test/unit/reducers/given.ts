@@ -127,6 +127,8 @@ export function mapRequest(fields: Partial<MapRequest> = {}): MapRequest {
     lifetime: 3600,
     nonce: by === "pcp" ? NONCE : null,
     preferFailure: false,
+    filters: [],
+    portSet: null,
     ...fields,
   };
 }

@@ -147,20 +147,22 @@ function keyOf(layout: SetLayout, fields: ElementFields): Part[] {
   return layout.key.map((field): Part => {
     if (field === "address") return formatIpv4(fields.address);
     if (field === "source") return formatIpv4(fields.toAddress);
+    if (field === "sourcePort") return fields.sourcePort;
     if (field === "protocol") return NAMES[fields.protocol] ?? fields.protocol;
     return fields.firstPort;
   });
 }
 
 function fieldsOf({ key, data }: FakeElement, set: number, layout: SetLayout): ElementFields | null {
-  const fields = { set, address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0 };
+  const fields = { set, address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0, sourcePort: 0 };
   for (const [index, field] of layout.key.entries()) {
     const part = key[index] as Part;
     if (field === "address") fields.address = parseIpv4(part as string) ?? 0;
     else if (field === "source") {
       const [address = "", length] = partText(part).split("/");
       [fields.toAddress, fields.toPort] = [parseIpv4(address) ?? 0, Number(length)];
-    } else if (field === "protocol") {
+    } else if (field === "sourcePort") fields.sourcePort = Number(part);
+    else if (field === "protocol") {
       if (NUMBERS[partText(part)] === undefined) return null;
       fields.protocol = NUMBERS[partText(part)] as number;
     } else

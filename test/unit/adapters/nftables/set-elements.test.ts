@@ -45,7 +45,7 @@ function decode(hex: string, set: number, of: SetLayout): (ElementFields | null)
   return found;
 }
 
-const base = { address: parseIpv4("1.2.3.4") as number, toAddress: parseIpv4("10.0.0.1") as number };
+const base = { address: parseIpv4("1.2.3.4") as number, toAddress: parseIpv4("10.0.0.1") as number, sourcePort: 0 };
 
 describe("elements from the kernel", () => {
   it("are read from a map of addresses and ports", () => {
@@ -62,7 +62,7 @@ describe("elements from the kernel", () => {
   });
 
   it("are read from sets with and without a concatenation", () => {
-    const none = { address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0 };
+    const none = { address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0, sourcePort: 0 };
     expect(decode(DUMPS.ours, ...layout("ours"))).toEqual([
       { ...none, set: 3, protocol: 6, firstPort: 80, lastPort: 80 },
     ]);
@@ -70,14 +70,23 @@ describe("elements from the kernel", () => {
   });
 
   it("[W5] are read from maps of verdicts, and only those that go on in the chain of a way out", () => {
-    const none = { protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0 };
+    const none = { protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, sourcePort: 0 };
     expect(decode(DUMPS.host_via, ...layout("host_via"))).toEqual([
       null,
       { ...none, set: 8, address: base.address, toPort: 7 },
       null,
     ]);
     expect(decode(DUMPS.port_via, ...layout("port_via"))).toEqual([
-      { set: 9, address: base.address, protocol: 17, firstPort: 53, lastPort: 53, toAddress: 0, toPort: 7 },
+      {
+        set: 9,
+        address: base.address,
+        protocol: 17,
+        firstPort: 53,
+        lastPort: 53,
+        toAddress: 0,
+        toPort: 7,
+        sourcePort: 0,
+      },
     ]);
     const elsewhere = DUMPS.port_via.replace("7669615f 37000000", "61646d69 6e000000");
     expect(decode(elsewhere, ...layout("port_via"))).toEqual([null]);

@@ -30,6 +30,15 @@ const row: fc.Arbitrary<ElementRow> = fc.oneof(
     lastPort: port,
     from: fc.tuple(address, fc.integer({ min: 1, max: 32 })).map(([network, length]) => `${network}/${length}`),
   }),
+  fc.record({
+    kind: fc.constant("allowedPort" as const),
+    address,
+    protocol,
+    firstPort: port,
+    lastPort: port,
+    from: fc.tuple(address, fc.integer({ min: 0, max: 32 })).map(([network, length]) => `${network}/${length}`),
+    fromPort: port,
+  }),
   fc.record({ kind: fc.constant("visited" as const), address, protocol, port }),
   fc.record({ kind: fc.constant("hostVia" as const), address, via }),
   fc.record({ kind: fc.constant("portVia" as const), address, protocol, port, via }),
@@ -41,6 +50,8 @@ const keyOf = (of: ElementRow): string => {
   if (of.kind === "egress" || of.kind === "hostVia") return `${of.kind}|${of.address}`;
   if (of.kind === "restricted") return `restricted|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}`;
   if (of.kind === "allowed") return `allowed|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}|${of.from}`;
+  if (of.kind === "allowedPort")
+    return `allowedPort|${of.address}|${of.protocol}|${of.firstPort}-${of.lastPort}|${of.from}|${of.fromPort}`;
   return `${of.kind}|${of.address}|${of.protocol}|${of.port}`;
 };
 
@@ -68,6 +79,7 @@ it("columns grow, and forget what is cut off", () => {
     lastPort: firstPort,
     toAddress: 0,
     toPort: 0,
+    sourcePort: 0,
   });
   for (let index = 0; index < 1000; index += 1) columns.push(fields(index));
   columns.truncate(500);

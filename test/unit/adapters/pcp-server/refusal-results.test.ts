@@ -34,6 +34,7 @@ const EXPECTED: Readonly<Record<ErrorCode, readonly [number, number, number]>> =
   QUOTA_EXCEEDED: [10, 30, 4],
   TOO_MANY_TRIES: [8, 30, 4],
   EVENT_QUOTA_EXCEEDED: [10, 30, 4],
+  TOO_MANY_FILTERS: [13, 1800, 4],
   UNSUPPORTED_PROTOCOL: [9, 1800, 2],
   BLOCKED: [2, 1800, 2],
   DNS_NAME_IN_USE: [8, 30, 4],

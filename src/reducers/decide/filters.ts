@@ -1,0 +1,15 @@
+import { FILTERS_MAX, type PeerFilter } from "../../events/mapping.ts";
+import { filterText } from "../reach.ts";
+import type { MapRequest, Refusal } from "./command.ts";
+
+/** What a claim's filters are after those of a request, each taken in its turn (RFC 6887 §13.3). */
+export function filtersAfter(before: readonly PeerFilter[], asked: MapRequest["filters"]): PeerFilter[] | Refusal {
+  const filters = new Map(before.map((filter) => [filterText(filter), filter]));
+  for (const each of asked) {
+    if (each === "clear") filters.clear();
+    else filters.set(filterText(each), each);
+  }
+  if (filters.size <= FILTERS_MAX) return [...filters.values()];
+  const message = `${filters.size} filters are more than the ${FILTERS_MAX} that a mapping may have`;
+  return { code: "TOO_MANY_FILTERS", message };
+}
