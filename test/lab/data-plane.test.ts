@@ -1,6 +1,14 @@
 import { describe, expect } from "vitest";
 import { eventually, scenario } from "./lab.ts";
-import { encodeAnnounce, encodeMap, NATPMP_ADDRESS_REQUEST } from "./programs/pcp-wire.mjs";
+import {
+  encodeAnnounce,
+  encodeMap,
+  FILTER_CLEAR,
+  filterOption,
+  NATPMP_ADDRESS_REQUEST,
+  newNonce,
+  portSetOption,
+} from "./programs/pcp-wire.mjs";
 import { LAN_GATEWAY, LAN1_GATEWAY, WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
 
 describe("the data plane", () => {
@@ -103,4 +111,70 @@ describe("the data plane", () => {
     // LANs reach the internet through it.
     expect(await lab.client().tcp({ host: WAN_STRANGER, port: 5000 })).toMatchObject({ sawAddress: WAN_GATEWAY });
   });
+
+  scenario(
+    "[P4] [P5] lets in by a FILTERed mapping whom it names, and forwards each port of a set",
+    {},
+    async (lab) => {
+      const client = lab.client();
+      const other = "11.22.33.77";
+      await lab.internet.host.exec("ip", "address", "add", `${other}/24`, "dev", "wan0");
+      await client.listen({ tcp: [8080], udp: [8080, 6000, 6001, 6006, 6007, 6008] });
+      const nonce = newNonce();
+      const filtered = async (protocol: "tcp" | "udp", ...options: string[]) => {
+        const request = { protocol, internalPort: 8080, suggestedPort: 8080, lifetime: 3600, nonce } as const;
+        const asked = options.join("");
+        expect(await lab.map(client, { ...request, options: asked })).toMatchObject({ result: 0, options: asked });
+      };
+      const target = { host: WAN_GATEWAY, port: 8080 };
+
+      await filtered("tcp", filterOption(WAN_STRANGER, 32));
+      expect(await lab.internet.tcp(target)).toMatchObject({ by: "c0", sawAddress: WAN_STRANGER });
+      expect(await lab.internet.refusedTcp({ ...target, from: other })).not.toBeNull();
+      await lab.internet.openStream("named", target);
+      // One more peer; then, instead of all before, a network and one port of its hosts.
+      await filtered("tcp", filterOption(other, 32));
+      expect(await lab.internet.tcp({ ...target, from: other })).toMatchObject({ by: "c0", sawAddress: other });
+      await filtered("tcp");
+      expect(await lab.internet.say("named", "still here")).toMatchObject({ payload: "still here" });
+      await filtered("tcp", FILTER_CLEAR, filterOption(WAN_STRANGER, 24, 5060));
+      expect(await lab.internet.refusedTcp(target)).not.toBeNull();
+      expect(await lab.internet.tcp({ ...target, from: other, fromPort: 5060 })).toMatchObject({ sawPort: 5060 });
+      await filtered("tcp", FILTER_CLEAR);
+      expect(await lab.internet.tcp(target)).toMatchObject({ by: "c0" });
+      await filtered("udp", filterOption("198.51.100.0", 24));
+      expect(await lab.internet.refusedUdp(target)).not.toBeNull();
+
+      const set = { protocol: "udp", internalPort: 6000, suggestedPort: 6000, lifetime: 3600, nonce } as const;
+      const got = await lab.map(client, { ...set, options: portSetOption(8, 6000) });
+      expect(got).toMatchObject({ result: 0, externalPort: 6000, options: portSetOption(8, 6000) });
+      for (const port of [6000, 6001, 6007]) {
+        expect(await lab.internet.udp({ host: WAN_GATEWAY, port }), `${port}`).toMatchObject({ by: "c0" });
+      }
+      expect(await lab.internet.refusedUdp({ host: WAN_GATEWAY, port: 6008 })).not.toBeNull();
+      // Another set, elsewhere outside: each port has its own there, both ways.
+      const moved = await lab.map(client, {
+        ...set,
+        internalPort: 6006,
+        suggestedPort: 7000,
+        options: portSetOption(8, 6006),
+      });
+      expect(moved).toMatchObject({ result: 0, externalPort: 6000, options: portSetOption(8, 6000) });
+      const renumbered = await lab.map(client, {
+        ...set,
+        internalPort: 6008,
+        suggestedPort: 7000,
+        options: portSetOption(4, 6008),
+      });
+      expect(renumbered).toMatchObject({ result: 0, externalPort: 7000, options: portSetOption(4, 6008) });
+      expect(await lab.internet.udp({ host: WAN_GATEWAY, port: 7000 })).toMatchObject({ by: "c0" });
+      await lab.internet.listen({ udp: [5000] });
+      const out = await client.udp({ host: WAN_STRANGER, port: 5000, fromPort: 6009 });
+      expect(out).toMatchObject({ by: "inet", sawAddress: WAN_GATEWAY, sawPort: 7001 });
+      expect(await lab.map(client, { ...set, internalPort: 6003, lifetime: 0 })).toMatchObject({ result: 0 });
+      for (const port of [6000, 6007]) {
+        expect(await lab.internet.refusedUdp({ host: WAN_GATEWAY, port })).not.toBeNull();
+      }
+    },
+  );
 });

@@ -77,6 +77,7 @@ export const NATPMP_ADDRESS_REQUEST = Buffer.from([0, 0]);
  * @property {number} [internalPort]
  * @property {number} [externalPort]
  * @property {string} [externalAddress]
+ * @property {string} [options] hex
  * @property {number} length
  */
 
@@ -128,7 +129,29 @@ function decodePcp(bytes) {
     internalPort: bytes.readUInt16BE(40),
     externalPort: bytes.readUInt16BE(42),
     externalAddress: fromV4mapped(bytes.subarray(44, 60)),
+    options: bytes.subarray(60).toString("hex"),
   };
+}
+
+/**
+ * RFC 6887 §13.3; port 0 is any, and a length of 0 clears what was before.
+ * @param {string} address
+ * @param {number} length as of IPv4: 32 is one host
+ */
+export function filterOption(address, length, port = 0) {
+  const bytes = Buffer.from([3, 0, 0, 20, 0, 96 + length, 0, 0]);
+  bytes.writeUInt16BE(port, 6);
+  return Buffer.concat([bytes, v4mapped(address)]).toString("hex");
+}
+
+export const FILTER_CLEAR = `03000014${"00".repeat(20)}`;
+
+/** RFC 7753 §4.1. @param {number} size @param {number} firstInternalPort */
+export function portSetOption(size, firstInternalPort) {
+  const bytes = Buffer.from([130, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0]);
+  bytes.writeUInt16BE(size, 4);
+  bytes.writeUInt16BE(firstInternalPort, 6);
+  return bytes.toString("hex");
 }
 
 /**

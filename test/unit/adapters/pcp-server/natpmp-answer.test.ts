@@ -46,6 +46,8 @@ describe("NAT-PMP server", () => {
       lifetime: 7200,
       nonce: null,
       preferFailure: false,
+      filters: [],
+      portSet: null,
     };
     expect(commandOf(MAP_TCP)).toEqual(command);
     expect(commandOf(MAP_UDP)).toEqual({ ...command, protocol: 17 });

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
+import type { Outcome } from "../../../../src/reducers/decide/command.ts";
 import { concat, flat, hex, patch, toHex } from "../../protocols/hex.ts";
 import {
   ANNOUNCE_REPLY,
   ANNOUNCE_REPLY_SNI,
   ANNOUNCE_REQUEST,
   FILTER,
+  FILTER_CLEAR,
   HOSTNAME,
   MAP_DELETE,
   MAP_REQUEST,
@@ -98,19 +100,74 @@ describe("PCP server: options", () => {
     expect(resultOf(concat(MAP_REQUEST, patch(PORT_SET, 2, "00ff")))).toBe(6);
   });
 
-  it("PCP-S-21 PCP-S-24 PCP-S-33 refuses THIRD_PARTY and FILTER without looking inside", () => {
+  it("PCP-S-21 PCP-S-24 refuses THIRD_PARTY without looking inside", () => {
     expect(replied(concat(MAP_REQUEST, THIRD_PARTY))).toBe(
       errorHeader("81", "05", LONG) + rest(concat(MAP_REQUEST, THIRD_PARTY)),
     );
     expect(resultOf(concat(MAP_REQUEST, patch(THIRD_PARTY, 19, "02")))).toBe(5);
-    expect(resultOf(concat(MAP_REQUEST, FILTER))).toBe(5);
-    expect(resultOf(concat(MAP_REQUEST, patch(FILTER, 5, "ff")))).toBe(5);
-    expect(resultOf(concat(MAP_DELETE, FILTER))).toBe(5);
+  });
+
+  it("[P4] PCP-S-30 asks the controller for filters in their order, and echoes them so", () => {
+    const narrow = patch(patch(FILTER, 5, "80"), 6, "13c4");
+    const request = concat(MAP_REQUEST, FILTER_CLEAR, FILTER, narrow);
+    expect(commandOf(request)).toMatchObject({
+      filters: ["clear", { prefix: "11.22.33.0/24", port: null }, { prefix: "11.22.33.0/32", port: 5060 }],
+    });
+    const reply = toHex(concat(MAP_SUCCESS, FILTER_CLEAR, FILTER, narrow));
+    expect(settled(request, mapped(true))).toBe(reply);
+    expect(settled(request, mapped(false))).toBe(reply);
+    // The network is meant, whatever host of it was written.
+    expect(commandOf(concat(MAP_REQUEST, patch(FILTER, 20, "0b1621ff")))).toMatchObject({
+      filters: [{ prefix: "11.22.33.0/24", port: null }],
+    });
+  });
+
+  it("[P4] PCP-S-20 PCP-S-29 PCP-S-34 finds a filter that makes no sense malformed", () => {
+    for (const length of ["01", "5f", "81", "ff"]) {
+      expect(resultOf(concat(MAP_REQUEST, patch(FILTER, 5, length)))).toBe(6);
+    }
+    expect(resultOf(concat(MAP_REQUEST, patch(patch(FILTER, 8, "20010db8"), 5, "20")))).toBe(6);
+    expect(resultOf(concat(MAP_REQUEST, patch(FILTER, 2, "0010")))).toBe(6);
+    expect(resultOf(concat(MAP_DELETE, FILTER))).toBe(6);
+    expect(resultOf(concat(MAP_DELETE, FILTER_CLEAR))).toBe(6);
+    expect(resultOf(concat(ANNOUNCE_REQUEST, FILTER))).toBe(5);
+  });
+
+  it("[P4] PCP-S-31 tells a client that it named too many peers", () => {
+    const request = concat(MAP_REQUEST, FILTER);
+    expect(settled(request, refusal("TOO_MANY_FILTERS"))).toBe(errorHeader("81", "0d", LONG) + rest(request));
+  });
+
+  it("[P5] asks for a set of ports, and says which it is", () => {
+    const request = concat(MAP_REQUEST, PORT_SET);
+    expect(commandOf(request)).toMatchObject({ portSet: { size: 16, parity: false } });
+    const set = (firstInternalPort: number, count: number): Outcome => {
+      const outcome = mapped(true);
+      if (!outcome.ok || outcome.answer.kind !== "mapped") throw new Error("not mapped");
+      return { ...outcome, answer: { ...outcome.answer, set: { firstInternalPort, count } } };
+    };
+    expect(settled(request, set(8080, 12))).toBe(toHex(concat(MAP_SUCCESS, hex("82000005 000c1f90 00000000"))));
+    const parity = concat(MAP_REQUEST, patch(PORT_SET, 8, "01"));
+    expect(commandOf(parity)).toMatchObject({ portSet: { parity: true } });
+    expect(settled(parity, set(8080, 12))).toBe(toHex(concat(MAP_SUCCESS, hex("82000005 000c1f90 01000000"))));
+    expect(settled(parity, set(8081, 12))).toBe(toHex(concat(MAP_SUCCESS, hex("82000005 000c1f91 00000000"))));
+    // PCP-S-71: of one port nothing is said.
+    expect(settled(request, mapped(true))).toBe(toHex(MAP_SUCCESS));
+  });
+
+  it("[P5] PCP-S-69 finds a set that makes no sense malformed, and says nothing of one in a delete", () => {
+    expect(resultOf(concat(MAP_REQUEST, PORT_SET, PORT_SET))).toBe(6);
+    expect(resultOf(concat(MAP_REQUEST, patch(PORT_SET, 4, "0000")))).toBe(6);
+    expect(resultOf(concat(MAP_REQUEST, PORT_SET, PREFER_FAILURE))).toBe(6);
+    expect(resultOf(concat(MAP_REQUEST, PREFER_FAILURE, PORT_SET))).toBe(6);
+    expect(commandOf(concat(MAP_DELETE, PORT_SET, PORT_SET))).toMatchObject({ type: "unmap" });
+    expect(settled(concat(MAP_DELETE, PORT_SET), DONE).slice(0, 8)).toBe("02810000");
+    expect(settled(concat(MAP_DELETE, PORT_SET), DONE)).toHaveLength(120);
   });
 
   it("PCP-S-18 refuses every mandatory option it does not know, also in ANNOUNCE", () => {
     for (let code = 0; code < 128; code += 1) {
-      if (code === 2) continue;
+      if (code === 2 || code === 3) continue;
       const option = concat(Uint8Array.of(code), hex("000004 01020304"));
       expect(resultOf(concat(MAP_REQUEST, option))).toBe(5);
     }
@@ -119,10 +176,11 @@ describe("PCP server: options", () => {
   });
 
   it("PCP-S-19 ignores optional options and echoes none of them", () => {
-    for (const option of [PORT_SET, concat(PORT_SET, PORT_SET), HOSTNAME, patch(PORT_SET, 0, "fe")]) {
+    for (const option of [HOSTNAME, patch(PORT_SET, 0, "fe")]) {
       expect(settled(concat(MAP_REQUEST, option), mapped(true))).toBe(toHex(MAP_SUCCESS));
     }
     for (let code = 128; code < 256; code += 1) {
+      if (code === 130) continue;
       expect(settled(concat(MAP_REQUEST, PORT_SET.with(0, code)), mapped(true))).toBe(toHex(MAP_SUCCESS));
     }
     expect(replied(concat(ANNOUNCE_REQUEST, HOSTNAME), { epoch: 7 })).toBe(toHex(ANNOUNCE_REPLY));
@@ -143,7 +201,7 @@ describe("PCP server: options", () => {
   });
 
   it("PCP-S-12 echoes PREFER_FAILURE and nothing else", () => {
-    expect(settled(concat(MAP_REQUEST, PORT_SET, PREFER_FAILURE), mapped(true))).toBe(
+    expect(settled(concat(MAP_REQUEST, HOSTNAME, PREFER_FAILURE), mapped(true))).toBe(
       toHex(concat(MAP_SUCCESS, PREFER_FAILURE)),
     );
   });
@@ -164,6 +222,8 @@ describe("PCP server: MAP", () => {
       lifetime: 3600,
       nonce: "0102030405060708090a0b0c",
       preferFailure: false,
+      filters: [],
+      portSet: null,
     });
   });
 
