@@ -64,6 +64,14 @@ function deviceText(device: Port["device"]): string {
   return device.id.startsWith(device.name) ? device.id : `${device.name} (${device.id})`;
 }
 
-function claimText({ source, device, expiresAt }: Port["claims"][number], now: number): string {
-  return `${source}${device === null ? "" : ` by ${device}`}, ends ${whenText(expiresAt, now)}`;
+function claimText(claim: Port["claims"][number], now: number): string {
+  const { source, device, expiresAt, peers, description, enabled } = claim;
+  const who = `${source}${device === null ? "" : ` by ${device}`}`;
+  const said = [
+    ...(description === null ? [] : [`"${description}"`]),
+    `ends ${whenText(expiresAt, now)}`,
+    ...(peers.length === 0 ? [] : [`for ${peers.join(" ")}`]),
+    ...(enabled ? [] : ["not to be forwarded now"]),
+  ];
+  return [who, ...said].join(", ");
 }

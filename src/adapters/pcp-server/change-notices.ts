@@ -118,6 +118,11 @@ export class ChangeNotices {
     }
   }
 
+  /** RFC 7753 §4.4: its client renewed it by a request that another mapping was the answer to. */
+  touched(mappingId: string, claimKey: string): void {
+    this.#updates.start([claimName(mappingId, claimKey)]);
+  }
+
   /** The client of this claim has just been answered. */
   refreshed(mappingId: string, claimKey: string): void {
     const name = claimName(mappingId, claimKey);

@@ -36,6 +36,8 @@ export interface RequestFlowOptions {
   readonly standingOn: (served: string, client: string | null) => Standing;
   /** A PCP or NAT-PMP claim was granted or renewed by a request from this UDP port. */
   readonly onClaimHeard: (mappingId: string, claimKey: string, clientPort: number) => void;
+  /** A request answered with one claim has renewed this one too. */
+  readonly onClaimTouched: (mappingId: string, claimKey: string, clientPort: number) => void;
 }
 
 type Asking = Extract<Answer, { kind: "ask" }>;
@@ -96,13 +98,16 @@ export class RequestFlow {
     const key = identityOf(command);
     const underWay = this.#inFlight.get(key);
     const outcome = await (underWay ?? this.#submit(key, command, controller));
-    if (outcome.ok && outcome.answer.kind === "mapped" && outcome.answer.claimKey !== null) {
-      const { mappingId, claimKey } = outcome.answer;
-      this.#options.onClaimHeard(mappingId, claimKey, received.source.port);
+    const answered = outcome.ok && outcome.answer.kind === "mapped" ? outcome.answer : null;
+    if (answered !== null && answered.claimKey !== null) {
+      this.#options.onClaimHeard(answered.mappingId, answered.claimKey, received.source.port);
     }
     const { epoch } = this.#options.standingOn(received.link.interface, received.source.address);
     const request = underWay === undefined ? asking.request : `${asking.request} (repeated while under way)`;
     this.#reply(received, { ...asking, request }, replyTo(outcome, epoch));
+    for (const { mappingId, claimKey } of answered?.touched ?? []) {
+      this.#options.onClaimTouched(mappingId, claimKey, received.source.port);
+    }
   }
 
   #submit(key: string, command: MapRequest | UnmapRequest, controller: ControllerPort): Promise<Outcome> {

@@ -66,6 +66,8 @@ export class PcpServer {
       clients: options.clients,
       onUnsettled: (cause) => log.warn({ err: cause }, "mapping updates not sent: the new address is not settled"),
     });
+    const isThere = (mappingId: string, claimKey: string): boolean =>
+      tableGet(controller.state.mappings, mappingId)?.claims.some(({ key }) => key === claimKey) === true;
     this.#flow = new RequestFlow({
       controller,
       clock,
@@ -74,10 +76,14 @@ export class PcpServer {
       links: () => this.#links.values(),
       standingOn,
       onClaimHeard: (mappingId, claimKey, clientPort) => {
-        const claims = tableGet(controller.state.mappings, mappingId)?.claims;
-        if (claims?.some((claim) => claim.key === claimKey) !== true) return;
+        if (!isThere(mappingId, claimKey)) return;
         clientPorts.heard(mappingId, claimKey, clientPort);
         this.#notices.refreshed(mappingId, claimKey);
+      },
+      onClaimTouched: (mappingId, claimKey, clientPort) => {
+        if (!isThere(mappingId, claimKey)) return;
+        clientPorts.heard(mappingId, claimKey, clientPort);
+        this.#notices.touched(mappingId, claimKey);
       },
     });
     this.#subscription = controller.subscribe((state, records) => {

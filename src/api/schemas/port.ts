@@ -26,7 +26,20 @@ export const portSchema = z
     count: z.number().int().positive().describe("consecutive ports from the first ones"),
     wan: z.string(),
     source: claimSource.describe("of the oldest claim"),
-    claims: z.array(z.strictObject({ source: claimSource, device: z.string().nullable(), expiresAt: time.nullable() })),
+    claims: z.array(
+      z.strictObject({
+        source: claimSource,
+        device: z.string().nullable(),
+        expiresAt: time.nullable(),
+        peers: z
+          .array(z.string())
+          .describe(
+            "whom it wants in, as 203.0.113.0/24 or 198.51.100.7/32:5060; empty: everyone; each claim has its own in",
+          ),
+        description: z.string().nullable().describe("what the client calls it"),
+        enabled: z.boolean().describe("false: it is kept, and nothing is forwarded for its sake"),
+      }),
+    ),
     device: z.strictObject({ id: z.string(), name: z.string() }).nullable(),
     label: z.string().nullable(),
     enabled: z.boolean(),

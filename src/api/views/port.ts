@@ -1,5 +1,5 @@
 import type { Deadlines } from "../../reducers/decide/command.ts";
-import { isOpen } from "../../reducers/reach.ts";
+import { filterText, isOpen } from "../../reducers/reach.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
 import { seenSource } from "../../reducers/select/forward-rows.ts";
 import type { Device, Mapping, State } from "../../reducers/state.ts";
@@ -22,6 +22,9 @@ export function portView(mapping: Mapping, context: PortContext): Port {
     source: claim.source,
     device: claim.device,
     expiresAt: claim.expiresAt === null ? null : (deadlines.deadlineOf(mapping.id, claim.key) ?? claim.expiresAt),
+    peers: claim.filters.map(filterText),
+    description: claim.description,
+    enabled: claim.enabled,
   }));
   const ends = claims.map((claim) => claim.expiresAt);
   const expiresAt = ends.includes(null) ? null : Math.max(...(ends as number[]));

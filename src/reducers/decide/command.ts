@@ -119,6 +119,8 @@ export type Answer =
       readonly externalPort: number;
       /** Where a set was asked for and there is one: what it has inside. */
       readonly set?: { readonly firstInternalPort: number; readonly count: number };
+      /** Further claims of the requester's that the set it asked for touches: renewed with it (RFC 7753 §4.4). */
+      readonly touched?: readonly { readonly mappingId: string; readonly claimKey: string }[];
       /** Seconds from `now`. */
       readonly lifetime: number;
     }

@@ -11,7 +11,7 @@ import { choosePort, hindrance } from "./external-port.ts";
 import { filtersAfter } from "./filters.ts";
 import { remaining, renewed, STATIC_LIFETIME, untilItEnds } from "./lease-terms.ts";
 import { newId } from "./new-id.ts";
-import { externalRun, internalRun } from "./port-set.ts";
+import { externalRun, internalRun, touchedClaims } from "./port-set.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** "same-host" networks: nonces of one host that may hold one mapping at once. */
@@ -44,8 +44,26 @@ export function decideMap(command: CommandEnvelope & MapRequest, state: State, d
   const { wan, address, served } = admitted;
   const asking: Asking = { command, state, deadlines, wan, address, protocol, nonceRule: served.nonce };
   const existing = ownMappings(asking);
-  if (existing.length === 0) return grant(asking);
-  return command.by === "pcp" ? joinByPcp(asking, existing) : joinByNatPmp(asking, existing);
+  if (command.by === "natpmp") return existing.length === 0 ? grant(asking) : joinByNatPmp(asking, existing);
+  return withTouched(asking, existing.length === 0 ? grant(asking) : joinByPcp(asking, existing));
+}
+
+/** RFC 7753 §4.4: what a set overlaps of the same client's is refreshed, each for itself. */
+function withTouched(asking: Asking, decision: Decision): Decision {
+  if (!decision.ok || decision.answer.kind !== "mapped" || asking.command.portSet === null) return decision;
+  const key = claimKeyOf("pcp", asking.command.nonce);
+  const touched = touchedClaims(asking, decision.answer.mappingId, key);
+  if (touched.length === 0) return decision;
+  // Each within the life that it has: the request is for the set, and pays for one event.
+  const expiresAt = ({ lifetime }: Claim): number =>
+    asking.command.now + Math.min(grantedLifetime(asking), lifetime ?? STATIC_LIFETIME) * 1000;
+  const renewals = touched.map(({ mappingId, claim }) => ({ mappingId, claimKey: key, expiresAt: expiresAt(claim) }));
+  const claims = touched.map(({ mappingId }) => ({ mappingId, claimKey: key }));
+  return {
+    ...decision,
+    renewals: [...decision.renewals, ...renewals],
+    answer: { ...decision.answer, touched: claims },
+  };
 }
 
 /** Mappings of whole ports on this WAN that end at the port asked for, oldest first. */

@@ -1,4 +1,5 @@
 import type { Transport } from "../../events/fields.ts";
+import type { Claim } from "../../events/mapping.ts";
 import { RESERVED_FIRST } from "../../lib/reserved-ports.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingsTo } from "../port-index.ts";
@@ -70,4 +71,23 @@ export function externalRun(asked: Asked, preferred: readonly number[], count: n
     step += length + 1;
   }
   return longest;
+}
+
+/** Own claims by the same nonce on other mappings within the internal ports asked for (RFC 7753 §4.4). */
+export function touchedClaims({ command, state, wan, protocol }: Asked, answered: string, key: string): Touched[] {
+  const size = Math.min(command.portSet?.size ?? 1, SET_PORTS_MAX, 65_536 - command.internalPort);
+  const found = new Map<string, Touched>();
+  for (let port = command.internalPort + 1; port < command.internalPort + size; port += 1) {
+    for (const mapping of mappingsTo(state, command.device, protocol, port)) {
+      const claim = mapping.claims.find((each) => each.key === key);
+      const is = mapping.id !== answered && mapping.wan === wan && mapping.name === null && mapping.enabled;
+      if (is && claim !== undefined) found.set(mapping.id, { mappingId: mapping.id, claim });
+    }
+  }
+  return [...found.values()];
+}
+
+interface Touched {
+  readonly mappingId: string;
+  readonly claim: Claim;
 }

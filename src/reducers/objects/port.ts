@@ -5,6 +5,7 @@ import { badPlace } from "../decide/port.ts";
 import { unknownWan } from "../decide/wan.ts";
 import { deviceAt } from "../device.ts";
 import { mappingNamed } from "../port-index.ts";
+import { filterText } from "../reach.ts";
 import { servedInterface } from "../served.ts";
 import { allowanceKey, internalKey, type Mapping, type State } from "../state.ts";
 import {
@@ -91,8 +92,9 @@ function describe(mapping: Mapping): Description {
   };
 }
 
-function claimText({ source, device, managedBy }: Claim): string {
-  if (device !== null) return `${device} by ${source}`;
+function claimText({ source, device, managedBy, filters, enabled }: Claim): string {
+  const peers = filters.length === 0 ? "" : ` for ${filters.map(filterText).join(" ")}`;
+  if (device !== null) return `${device} by ${source}${peers}${enabled ? "" : ", not now"}`;
   return managedBy === undefined ? "an operator" : `the declaration ${managedBy}`;
 }
 

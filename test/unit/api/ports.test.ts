@@ -33,7 +33,7 @@ describe("a port made by hand", () => {
         count: 1,
         wan: "wan0",
         source: "manual",
-        claims: [{ source: "manual", device: null, expiresAt: null }],
+        claims: [{ source: "manual", device: null, expiresAt: null, peers: [], description: null, enabled: true }],
         device: { id: "192.168.77.2@lan0", name: "192.168.77.2" },
         label: "web",
         managedBy: null,

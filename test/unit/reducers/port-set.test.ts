@@ -123,6 +123,22 @@ describe("PORT_SET", () => {
     expect(gateway.leases.deadlineOf(mapping?.id ?? "", `pcp:${NONCE}`)).toBe(gateway.now + 3_600_000);
   });
 
+  it("[P5] PCP-S-73 refreshes what else of the same client's it overlaps, and says of what", () => {
+    const gateway = new Gateway({}, "same-host");
+    const single = mapped(gateway.map({ internalPort: 6004 }));
+    const tail = mapped(ask(gateway, 2, { internalPort: 6007, suggestedPort: 6007 }));
+    gateway.map({ internalPort: 6006, nonce: OTHER_NONCE });
+    gateway.later(1000);
+    const set = ask(gateway, 10);
+    const key = `pcp:${NONCE}`;
+    const touched = [single, tail].map(({ mappingId }) => ({ mappingId, claimKey: key }));
+    expect(mapped(set)).toMatchObject({ externalPort: 6000, set: { count: 4 }, touched });
+    for (const { mappingId } of touched) {
+      expect(gateway.leases.deadlineOf(mappingId, key)).toBe(gateway.now + 3_600_000);
+    }
+    expect(mapped(gateway.map({ internalPort: 6004 })).touched).toBeUndefined();
+  });
+
   it("[P5] PCP-S-38 is not another nonce's to touch", () => {
     const gateway = new Gateway();
     ask(gateway, 10);

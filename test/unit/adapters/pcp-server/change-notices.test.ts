@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { flat, hex, patch } from "../../protocols/hex.ts";
-import { MAP_REQUEST } from "../../protocols/pcp/vectors.ts";
+import { concat, flat, hex, patch, toHex } from "../../protocols/hex.ts";
+import { FILTER, MAP_REQUEST } from "../../protocols/pcp/vectors.ts";
 import type { Outcome } from "../../../../src/reducers/decide/command.ts";
 import { emptyTable } from "../../../../src/lib/table.ts";
 import { CLIENT, Fixture, LAN0, LAN1, NONCE, recordOf } from "./fixture.ts";
@@ -183,6 +183,36 @@ describe("mapping updates after an address change", () => {
     await fixture.advance(10_000);
     expect(fixture.sentTo(`${CLIENT.address}:40000`)).toHaveLength(3);
     expect(fixture.sentTo(`${CLIENT.address}:40000`, LAN1.address)).toEqual([]);
+  });
+
+  it("PCP-S-66 say the filters of a claim and the size of a set, and no more", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080], NONCE, {
+      count: 12,
+      filters: [
+        { prefix: "11.22.33.0/24", port: null },
+        { prefix: "11.22.33.0/32", port: 5060 },
+      ],
+    });
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(0);
+    const narrow = patch(patch(FILTER, 5, "80"), 6, "13c4");
+    const expected = concat(UPDATE, FILTER, narrow, hex("82000005 000c1f90 00000000"));
+    const [update = ""] = fixture.sentTo(`${CLIENT.address}:40000`);
+    expect(update.slice(48)).toBe(toHex(expected).slice(48));
+  });
+
+  it("PCP-S-73 tell of a mapping that was renewed by a request for a set, to the port it came from", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080, 8081]);
+    fixture.sockets.at(LAN0.address).arrive(MAP_REQUEST, CLIENT);
+    const touched = [{ mappingId: "m000000001f91", claimKey: `pcp:${NONCE}` }];
+    if (!heardAgain.ok || heardAgain.answer.kind !== "mapped") throw new Error("not mapped");
+    fixture.controller.decideNext({ ...heardAgain, answer: { ...heardAgain.answer, touched } });
+    await fixture.advance(10_000);
+    const told = fixture.sentTo(`${CLIENT.address}:${CLIENT.port}`);
+    // The answer, and then three times the other: port 8081.
+    expect(told.map((bytes) => bytes.slice(80, 84))).toEqual(["1f90", "1f91", "1f91", "1f91"]);
   });
 
   it("PCP-S-66 go to the port of the last renewal", async () => {

@@ -3,6 +3,7 @@ import type { Listener } from "../../../../src/lib/served-address.ts";
 import { createPcpServer, type PcpServer } from "../../../../src/adapters/pcp-server/server.ts";
 import type { Clients } from "../../../../src/adapters/pcp-server/standing.ts";
 import { event, type PortreeveRecord } from "../../../../src/events/index.ts";
+import type { PeerFilter } from "../../../../src/events/mapping.ts";
 import { ManualClock } from "../../../../src/lib/manual-clock.ts";
 import { RequestLog } from "../../../../src/lib/request-log.ts";
 import { emptyTable, tableSet } from "../../../../src/lib/table.ts";
@@ -105,7 +106,11 @@ export class Fixture {
   }
 
   /** Puts mappings of the client into the state, one PCP claim each that ends in 600 s. */
-  giveMappings(ports: readonly number[], nonce = NONCE): void {
+  giveMappings(
+    ports: readonly number[],
+    nonce = NONCE,
+    { count = 1, filters = [] }: { count?: number; filters?: PeerFilter[] } = {},
+  ): void {
     const mappings = emptyTable<Mapping>();
     for (const port of ports) {
       const id = `m${port.toString(16).padStart(12, "0")}`;
@@ -118,7 +123,7 @@ export class Fixture {
         externalPort: port,
         internalAddress: CLIENT.address,
         internalPort: port,
-        count: 1,
+        count,
         interface: "lan0",
         label: null,
         enabled: true,
@@ -138,7 +143,7 @@ export class Fixture {
             clientPort: 40_000,
             lifetime: 600,
             expiresAt,
-            filters: [],
+            filters,
             description: null,
             enabled: true,
           },
