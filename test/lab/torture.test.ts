@@ -52,12 +52,7 @@ const REMOVALS = [
   "removal/step/settled-not-replied/6",
 ];
 /** Of signed updates of names; the whole is a hundred kills in a thousand of them, and each step. */
-const NAMES = [
-  "names/step/appended/1",
-  "names/step/stored-witness-not-told/2",
-  "names/step/verdict-heard/1",
-  "names/step/published/4",
-];
+const NAMES = ["names/step/appended/1", "names/step/stored-witness-not-told/2", "names/step/verdict-heard/1"];
 const SEED = Number(process.env["PORTREEVE_SEED"] ?? 20_240_501);
 const EXTENT = { seed: SEED, probes: 600, stride: 131 };
 const POWER_STRIDE = 11;

@@ -20,7 +20,7 @@ const CONFIG = {
 };
 /** Of one life, and what of them is sent between two kills, so that there are more than a hundred. */
 const UPDATES = 1000;
-const BETWEEN_KILLS = { least: 4, spread: 11 };
+const BETWEEN_KILLS = { least: 3, spread: 9 };
 const KILLS_LEAST = 100;
 /** Of a point that kills at a named step. */
 const UPDATES_OF_A_STEP = 100;
