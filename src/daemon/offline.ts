@@ -1,3 +1,4 @@
+import { removeHaproxy } from "../adapters/haproxy/target.ts";
 import { removeRoutes } from "../adapters/kernel/route-target.ts";
 import { openNftables } from "../adapters/nftables/nftables.ts";
 import { removeWireguard } from "../adapters/wireguard/target.ts";
@@ -40,8 +41,9 @@ export function planSalvage(dataDir: string, restore: Seq | "newest" | null): Pr
 }
 
 /**
- * Removes every nftables table and WireGuard interface that the instance of this data directory made, and the routes and
- * rules with our protocol number, of which there is one instance in a network namespace; and nothing else.
+ * Removes every nftables table and WireGuard interface that the instance of this data directory made, ends its HAProxy,
+ * and removes the routes and rules with our protocol number, of which there is one instance in a network namespace; and
+ * nothing else.
  */
 export async function teardown(dataDir: string): Promise<void> {
   const copy = await copyForReading(dataDir);
@@ -56,6 +58,7 @@ export async function teardown(dataDir: string): Promise<void> {
     }
     await nftables.removeAllOurs();
     await removeWireguard(instanceId);
+    await removeHaproxy(instanceId);
     await removeRoutes();
   } finally {
     await nftables.close();

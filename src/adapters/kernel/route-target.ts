@@ -10,6 +10,8 @@ import { ROUTE_PROTOCOL } from "./route-protocol.ts";
 const SCOPE_LINK = "253";
 /** An interface that another reconciler is making is there within moments; no promise waits longer than for 5 s. */
 const ARRIVAL_MAX_MS = 4000;
+/** rtnetlink's RTN_LOCAL. */
+const LOCAL = "2";
 /** rtnetlink's RTN_UNREACHABLE, and the last metric there is: any other route of the table comes before it. */
 const UNREACHABLE = "7";
 const LAST_METRIC = 4_294_967_295;
@@ -39,6 +41,7 @@ const rulesSchema = z.array(
   z.object({
     priority: z.number(),
     src: z.string().optional(),
+    iif: z.string().optional(),
     fwmark: number,
     fwmask: number,
     table: number,
@@ -138,19 +141,21 @@ async function observeRows(ip: IpBatch, tunnel: string | null, signal: AbortSign
   return [
     ...routesSchema.parse(routes).map(({ dst, dev = "", gateway = null, table, type }): RouteRow => {
       const prefix = dst === "default" ? (gateway?.includes(":") ? "::/0" : "0.0.0.0/0") : withLength(dst);
+      if (type === LOCAL) return { kind: "local", table: Number(table ?? MAIN_TABLE), prefix };
       if (type === UNREACHABLE) return { kind: "unreachable", table: Number(table ?? MAIN_TABLE), prefix };
       return { kind: "route", table: Number(table ?? MAIN_TABLE), prefix, interface: dev, gateway };
     }),
     ...rulesSchema
       .parse(rules)
       .filter(({ protocol }) => Number(protocol) === ROUTE_PROTOCOL)
-      .map(({ priority, src = "all", fwmark, fwmask, table, suppress_prefixlen: suppressed }): RouteRow => {
+      .map(({ priority, src = "all", iif, fwmark, fwmask, table, suppress_prefixlen: suppressed }): RouteRow => {
         if (src !== "all") {
           const specific = suppressed === 0;
           return { kind: "source", priority, from: src, table: Number(table ?? MAIN_TABLE), specific };
         }
         const [mark, mask] = [Number(fwmark ?? 0), Number(fwmask ?? 0xffffffff)];
-        return { kind: "rule", priority, mark, mask, table: Number(table ?? MAIN_TABLE) };
+        const marked = { priority, mark, mask, table: Number(table ?? MAIN_TABLE) };
+        return iif === undefined ? { kind: "rule", ...marked } : { kind: "arrival", interface: iif, ...marked };
       }),
     ...neighboursSchema
       .parse(neighbours)
@@ -189,13 +194,17 @@ function commandOf(row: RouteRow, op: "add" | "delete"): string {
     }
     case "unreachable":
       return `route ${replace} unreachable ${row.prefix} table ${row.table} metric ${LAST_METRIC} proto ${ours}`;
+    case "local":
+      return `route ${replace} local ${row.prefix} dev lo table ${row.table} proto ${ours}`;
     case "source": {
       const only = row.specific ? " suppress_prefixlength 0" : "";
       return `rule ${op} priority ${row.priority} from ${row.from} lookup ${row.table}${only} protocol ${ours}`;
     }
-    case "rule": {
+    case "rule":
+    case "arrival": {
+      const by = row.kind === "arrival" ? `iif ${row.interface} ` : "";
       const mark = `${hex(row.mark)}/${hex(row.mask)}`;
-      return `rule ${op} priority ${row.priority} fwmark ${mark} lookup ${row.table} protocol ${ours}`;
+      return `rule ${op} priority ${row.priority} ${by}fwmark ${mark} lookup ${row.table} protocol ${ours}`;
     }
     case "neighbour":
       return `neigh ${replace} proxy ${row.address} dev ${row.interface} protocol ${ours}`;

@@ -1,4 +1,5 @@
 import { RESERVED_FIRST, RESERVED_LAST } from "../../lib/reserved-ports.ts";
+import { RETURN_MARK, RETURN_MASK } from "../../lib/via-mark.ts";
 import type { ForwardRow } from "../../reducers/select/rows.ts";
 import { hex, MARK_OURS, MARK_SEVERED } from "./marks.ts";
 import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
@@ -49,8 +50,17 @@ export function forwardsSkeleton(row: SkeletonRow): Skeleton {
   builder.chain("postrouting", "nat hook postrouting priority 100", postroutingRules(row));
   builder.chain("shadow", "filter hook postrouting priority 101", shadowRules(row));
   builder.chain("forward", "filter hook forward priority 0", forwardRules(row));
+  if (row.proxied === true && row.lans.length > 0) addReturnPath(builder, row.lans);
   addWaysOut(builder, row);
   return builder.build();
+}
+
+/** What a target answers a client whose address HAProxy has: a rule of ours looks the mark up, and keeps it here. */
+function addReturnPath(builder: SkeletonBuilder, lans: readonly string[]): void {
+  // Not what listens for everything: that would be another program's, and these packets are of a connection.
+  const ours = "meta nfproto ipv4 meta l4proto tcp socket transparent 1 socket wildcard 0";
+  const mark = `meta mark set meta mark & ${hex(~RETURN_MASK)} | ${hex(RETURN_MARK)}`;
+  builder.chain("returning", "filter hook prerouting priority -150", [`iifname ${interfaces(lans)} ${ours} ${mark}`]);
 }
 
 function postroutingRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {

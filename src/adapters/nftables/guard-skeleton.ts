@@ -1,3 +1,4 @@
+import { PROXY_PORTS } from "../../lib/proxy-ports.ts";
 import { SERVER_PORT } from "../../protocols/pcp/constants.ts";
 import type { GuardRow } from "../../reducers/select/rows.ts";
 import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
@@ -103,7 +104,11 @@ function inputRules({ wans, lans }: { wans: readonly string[]; lans: readonly st
     rules.push(`iifname ${interfaces(wans)} fib daddr . iif type != ${own} drop`);
     rules.push(`iifname ${interfaces(wans)} udp dport ${CLIENT_PORTS} drop`);
   }
-  if (lans.length > 0) rules.push(`iifname != ${interfaces(lans)} udp dport ${SERVER_PORT} drop`);
+  if (lans.length > 0) {
+    rules.push(`iifname != ${interfaces(lans)} udp dport ${SERVER_PORT} drop`);
+    // HAProxy is reached by the ports that are shared, and by none of its own.
+    rules.push(`tcp dport { ${[...PROXY_PORTS].join(", ")} } drop`);
+  }
   return rules;
 }
 

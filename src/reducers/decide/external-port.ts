@@ -1,4 +1,5 @@
 import type { Transport } from "../../events/fields.ts";
+import { PROXY_PORTS } from "../../lib/proxy-ports.ts";
 import { RESERVED_FIRST } from "../../lib/reserved-ports.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingAt } from "../port-index.ts";
@@ -20,6 +21,7 @@ export type Hindrance =
 /** Why nobody may map an external port, whoever asks. */
 export function protection(state: State, protocol: Transport, port: number): string | null {
   if (port >= RESERVED_FIRST) return `ports from ${RESERVED_FIRST} up are kept for masquerading`;
+  if (protocol === "tcp" && PROXY_PORTS.has(port)) return "the port belongs to routing by name, inside of the gateway";
   if (protocol === "udp" && CONTROL_PORTS.has(port)) return "the port belongs to port control itself";
   if (state.settings.portControl.protectedPorts.includes(port)) return "the port is in portControl.protectedPorts";
   if (state.listeners.some((listener) => listener.port === port && listener.protocol === protocol)) {

@@ -2,7 +2,7 @@ import { unreachable } from "../../lib/assert.ts";
 import { formatIpv4, parseIpv4Prefix, prefixText, withoutLength } from "../../lib/ip.ts";
 import { ipv6For, parseIpv6 } from "../../lib/ipv6.ts";
 import { tableChanges, tableRows } from "../../lib/table.ts";
-import { VIA_MASK, viaMark } from "../../lib/via-mark.ts";
+import { RETURN_MARK, RETURN_MASK, VIA_MASK, viaMark } from "../../lib/via-mark.ts";
 import { deviceAt } from "../device.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Device, State, Subnet } from "../state.ts";
@@ -28,11 +28,14 @@ export function routeKey(row: RouteRow): string {
       return `${row.kind}|${row.interface}|${row.address}`;
     case "route":
     case "unreachable":
+    case "local":
       return `${row.kind}|${row.table}|${row.prefix}`;
     case "rule":
       return `rule|${row.priority}|${row.mark}`;
     case "source":
       return `rule|${row.priority}|${row.from}`;
+    case "arrival":
+      return `rule|${row.priority}|${row.interface}`;
     default:
       return unreachable(row);
   }
@@ -41,6 +44,22 @@ export function routeKey(row: RouteRow): string {
 /** Of table ids and rule priorities: before the main table's 32766, and before those that wg-quick makes. */
 const VIA_BASE = 19_100;
 const MAIN_TABLE = 254;
+
+/** Before the rules of WANs: what is on its way back to a client must not leave by one. */
+const RETURN_PRIORITY = VIA_BASE - 1;
+const RETURN_TABLE = VIA_BASE - 1;
+
+/**
+ * While HAProxy has its clients' addresses, what is for them is for the machine itself, where it comes from a target. By
+ * interface: with `src_valid_mark=1` the kernel asks, with the same mark and no interface, whether the target may send.
+ */
+export function* returnPathRows(served: readonly string[]): Generator<RouteRow> {
+  yield { kind: "local", table: RETURN_TABLE, prefix: DEFAULT };
+  for (const name of served) {
+    const marked = { mark: RETURN_MARK, mask: RETURN_MASK } as const;
+    yield { kind: "arrival", priority: RETURN_PRIORITY, interface: name, ...marked, table: RETURN_TABLE };
+  }
+}
 
 function* rowsOfVia({ number, interface: name, up, gateway, addresses }: Via): Generator<RouteRow> {
   const table = VIA_BASE + number;

@@ -26,6 +26,8 @@ export type ForwardRow =
       readonly vias?: readonly number[];
       /** By which of them what has no WAN of its own leaves, while one leads out. */
       readonly usualVia?: number;
+      /** While HAProxy speaks to targets from its clients' addresses: what they answer is for HAProxy. */
+      readonly proxied?: true;
     }
   /** DNAT of one external port. `address` is what packets carry: the WAN interface's own address. */
   | {
@@ -171,6 +173,17 @@ export type RouteRow =
       readonly mask: number;
       readonly table: number;
     }
+  /** Of packets that come in by an interface; what looks a mark up without having one sees none of it. */
+  | {
+      readonly kind: "arrival";
+      readonly priority: number;
+      readonly interface: string;
+      readonly mark: number;
+      readonly mask: number;
+      readonly table: number;
+    }
+  /** What is looked up in this table is for the machine itself. */
+  | { readonly kind: "local"; readonly table: number; readonly prefix: string }
   /** Of the machine's own packets with this source address. */
   | {
       readonly kind: "source";

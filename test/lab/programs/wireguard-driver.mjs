@@ -1,25 +1,14 @@
 // The WireGuard target of the built program, inside a namespace: driven by hand, or by the reconciler's engine.
 import { built, obey } from "./driven.mjs";
+import { clock, DrivenStates } from "./driven-states.mjs";
 
 const [, , instanceId] = process.argv;
 const { createWireguardTarget, removeWireguard } = await built("adapters/wireguard/target");
 const { PeerActivityLog } = await built("adapters/wireguard/peer-activity");
 const { readLinks, watchLinks } = await built("adapters/kernel/links");
-const { createReconciler } = await built("reconcilers/engine/engine");
 const { wireguard } = await built("reconcilers/wireguard");
-const { createMetrics } = await built("lib/metrics");
 const { Secret } = await built("events/secret");
 const { PortreeveError } = await built("lib/errors");
-
-/** Milliseconds that only grow, as gateway time does; alarms in a lab need no more than a timer. */
-const clock = {
-  now: () => Date.now(),
-  /** @param {number} at @param {() => void} callback */
-  setAlarm(at, callback) {
-    const timer = setTimeout(callback, Math.max(0, at - Date.now()));
-    return { cancel: () => clearTimeout(timer) };
-  },
-};
 
 /** @type {Map<string, string>} */
 const keys = new Map();
@@ -32,38 +21,15 @@ const secrets = {
   },
 };
 
-/** @typedef {{ key: string, spec: any, owners: string[], revision: number }} Row */
-/** @type {{ seq: number, rows: Map<string, Row> }} */
-let state = { seq: 0, rows: new Map() };
-/** @type {Set<(next: typeof state) => void>} */
-const listeners = new Set();
-const states = {
-  get state() {
-    return state;
-  },
-  /** @param {(next: typeof state) => void} listener */
-  subscribe(listener) {
-    listeners.add(listener);
-    return { close: () => listeners.delete(listener) };
-  },
-};
-
+const states = new DrivenStates();
 const activity = new PeerActivityLog(clock, Date.now);
 const target = createWireguardTarget({
   instanceId,
   secrets,
-  wanted: (/** @type {string} */ key) => state.rows.get(key)?.spec,
+  wanted: (/** @type {string} */ key) => states.state.rows.get(key)?.spec,
   onDump: (/** @type {any} */ dump) => activity.record(dump),
   endpointOf: (/** @type {string} */ publicKey) => activity.activity(publicKey)?.endpoint ?? null,
 });
-const definition = {
-  ...wireguard(),
-  select: (/** @type {typeof state} */ { rows }) => ({
-    get: (/** @type {string} */ key) => rows.get(key),
-    rows: () => rows.values(),
-    changedSince: () => null,
-  }),
-};
 /** @type {any} */
 let reconciler = null;
 /** @type {string[]} */
@@ -76,20 +42,7 @@ const { signal } = new AbortController();
 const OPERATIONS = {
   seal: ({ secretId, key }) => void keys.set(secretId, key),
   unseal: ({ secretId }) => void keys.delete(secretId),
-  want: ({ rows }) => {
-    const seq = state.seq + 1;
-    const before = state.rows;
-    /** @param {Row} row */
-    const revised = (row) => {
-      const old = before.get(row.key);
-      return old !== undefined && JSON.stringify(old.spec) === JSON.stringify(row.spec)
-        ? old
-        : { ...row, revision: seq };
-    };
-    state = { seq, rows: new Map(rows.map((/** @type {Row} */ row) => [row.key, revised(row)])) };
-    for (const listener of listeners) listener(state);
-    return seq;
-  },
+  want: ({ rows }) => states.want(rows),
   observe: async () => Object.fromEntries(await target.observe(signal)),
   apply: ({ plan }) => target.apply(plan, signal),
   unchanged: () => target.unchanged(),
@@ -100,9 +53,7 @@ const OPERATIONS = {
   takeOver: ({ from }) => target.takeOver(from),
   teardown: () => removeWireguard(instanceId),
   start: async () => {
-    const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-    const deps = { clock, random: Math.random, log, metrics: createMetrics(), states, initialized: () => true };
-    reconciler = createReconciler(definition, target, { ...deps, pausedUntil: () => null });
+    reconciler = states.reconciler({ ...wireguard(), select: states.select }, target);
     watches.push(
       watchLinks(async () => {
         target.interfacesSeen((await readLinks()).links);

@@ -1,0 +1,41 @@
+// A backend of its own name: HTTPS on one port, and on another a program that says its name as soon as it is spoken to.
+import { createServer } from "node:https";
+import { createServer as createPlainServer } from "node:net";
+import { readFileSync } from "node:fs";
+import { obey } from "./driven.mjs";
+import { piece } from "./sni-content.mjs";
+
+const [, , name = "", folder = "", tlsPort = "443", rawPort = "9000"] = process.argv;
+const PACE_MS = 10;
+let dialled = 0;
+
+const https = createServer(
+  { key: readFileSync(`${folder}/${name}.key`), cert: readFileSync(`${folder}/${name}.crt`) },
+  async (request, response) => {
+    const count = Number(/^\/pieces\/(\d+)$/.exec(request.url ?? "")?.[1] ?? 0);
+    if (count === 0) {
+      response.end(JSON.stringify({ name, from: request.socket.remoteAddress, port: request.socket.remotePort }));
+      return;
+    }
+    for (let index = 0; index < count && !response.destroyed; index += 1) {
+      response.write(piece(name, index));
+      await new Promise((resolve) => setTimeout(resolve, PACE_MS));
+    }
+    response.end();
+  },
+);
+https.on("tlsClientError", () => undefined);
+https.listen(Number(tlsPort), "0.0.0.0");
+
+const raw = createPlainServer((socket) => {
+  dialled += 1;
+  socket.on("error", () => undefined);
+  socket.once("data", () => socket.end(name));
+});
+raw.listen(Number(rawPort), "0.0.0.0");
+
+obey({ dialled: () => dialled }, async () => {
+  https.closeAllConnections();
+  https.close();
+  raw.close();
+});
