@@ -2,6 +2,7 @@
 // --ten-million measures a log of that many events instead (a quarter of an hour, 5 GB), or of as many as are named.
 // --flood measures floods only, --devices a thousand WireGuard devices only, three times each (--quick: once).
 // --dns measures answers of DNS beside named and dnsmasq, and signed updates beside named.
+// --sni measures a shared TLS port beside nginx.
 // --dns-codec measures the DNS codec beside dns-packet; it needs no lab.
 import { cpus, loadavg } from "node:os";
 import { deviceRows, measureDevices } from "../bench/devices.mjs";
@@ -11,6 +12,7 @@ import { compareDnsUpdates, dnsUpdateRows } from "../bench/dns-updates.mjs";
 import { floodRows, measureFloods } from "../bench/flood.mjs";
 import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
 import { compareNewFlows } from "../bench/new-flows.mjs";
+import { compareSni, sniRows } from "../bench/sni.mjs";
 import { CLIENTS } from "../bench/subject.mjs";
 import { measureTenMillion, tenMillionRows } from "../bench/ten-million.mjs";
 import { findProgram, missingForLab, sweepNamespaces } from "../test/lab/topology.mjs";
@@ -49,7 +51,9 @@ const peers =
       ? ["wg", "wireguard-go"]
       : process.argv.includes("--dns")
         ? ["named", "dnsmasq", "dnsperf"]
-        : ["miniupnpd"];
+        : process.argv.includes("--sni")
+          ? ["haproxy", "nginx", "python3"]
+          : ["miniupnpd"];
 const noPeer = peers.find((program) => findProgram(program) === null);
 const missing = missingForLab() ?? (noPeer === undefined ? null : `the program "${noPeer}" is not installed`);
 if (missing !== null) {
@@ -79,6 +83,15 @@ if (process.argv.includes("--dns")) {
   const updates = await compareDnsUpdates(rounds, progress);
   if (json) say(JSON.stringify({ cores: cpus().length, dns, updates }, null, 2));
   else printRows([...dnsRows(dns, n), ...dnsUpdateRows(updates, n)]);
+  process.exit(0);
+}
+if (process.argv.includes("--sni")) {
+  process.stderr.write(
+    `${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of ${quick ? 1 : 5}\n`,
+  );
+  const sni = await compareSni(quick ? 1 : 5, quick ? 500 : 10_000, progress);
+  if (json) say(JSON.stringify({ cores: cpus().length, sni }, null, 2));
+  else printRows(sniRows(sni, n));
   process.exit(0);
 }
 if (devicesOnly) {

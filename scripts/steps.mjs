@@ -106,10 +106,12 @@ export function installSystemPackages(packages) {
     return runProgram("apt-get", ["update", "-q"], { env, quiet: true }) && runProgram("apt-get", install, { env });
   } finally {
     undo();
-    // ufw and nftables.service filter nothing before they are told to; this one would from the next boot on.
-    const firewalld = "/etc/systemd/system/multi-user.target.wants/firewalld.service";
-    if (packages.includes("firewalld") && existsSync(firewalld)) {
-      runProgram("systemctl", ["disable", "firewalld.service"], { quiet: true });
+    // ufw and nftables.service filter nothing before they are told to; these would begin with the next boot. Ours is
+    // another HAProxy than the one that the package's service runs.
+    for (const name of ["firewalld", "haproxy"]) {
+      const wanted = `/etc/systemd/system/multi-user.target.wants/${name}.service`;
+      if (!packages.includes(name) || !existsSync(wanted)) continue;
+      runProgram("systemctl", ["disable", `${name}.service`], { quiet: true });
     }
   }
 }

@@ -80,6 +80,7 @@ function globalLines({ connections }: ProxyLimits): string[] {
     `  lua-load-per-thread ${asHaproxySees(FILES.lua)}`,
     `  tune.bufsize ${HELLO_MAX + REWRITE}`,
     `  tune.maxrewrite ${REWRITE}`,
+    `  tune.pipesize ${PIPE_OCTETS}`,
     // What one that was replaced still carries.
     "  hard-stop-after 24h",
   ];
@@ -113,6 +114,14 @@ function sourceLimits({ connectionsPerSource, ratePerSource }: ProxyLimits): str
   ];
 }
 
+/**
+ * From socket to socket within the kernel: half the work for each octet of what `splice-auto` costs, which takes a bulk
+ * transfer for many small pieces as soon as the machine is busy.
+ */
+const SPLICED = ["  option splice-request", "  option splice-response"];
+/** As much of a user's 64 MiB of pipes (fs.pipe-user-pages-soft) as leaves room for hundreds that are full. */
+const PIPE_OCTETS = 262_144;
+
 /** Keys of the map: `address:port/name`, `address:port/*.parent`, and `address:port/` for all else. */
 function tls(limits: ProxyLimits): string[] {
   const found = "{ var(sess.to) -m found }";
@@ -124,9 +133,10 @@ function tls(limits: ProxyLimits): string[] {
     "frontend tls",
     "  mode tcp",
     `  bind 0.0.0.0:${TLS_PORT}`,
-    "  option splice-auto",
+    ...SPLICED,
     ...sourceLimits(limits),
     `  tcp-request inspect-delay ${HELLO_WITHIN_S}s`,
+    "  tcp-request content reject unless { req.len gt 0 }",
     "  tcp-request content set-var(sess.name) lua.server_name",
     // Waits for more of it, until there is no more time or room.
     "  tcp-request content reject if { var(sess.name) -m len 0 } WAIT_END",
@@ -144,12 +154,12 @@ function tls(limits: ProxyLimits): string[] {
     "  default_backend from_client",
     "backend from_client",
     "  mode tcp",
-    "  option splice-auto",
+    ...SPLICED,
     "  source 0.0.0.0 usesrc clientip",
     "  server target 0.0.0.0:0",
     "backend from_gateway",
     "  mode tcp",
-    "  option splice-auto",
+    ...SPLICED,
     "  server target 0.0.0.0:0",
   ];
 }

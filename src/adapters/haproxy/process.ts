@@ -32,8 +32,7 @@ export interface User {
   readonly gid: number;
 }
 
-/** Whom HAProxy runs as; null: as ourselves, since only root can choose. */
-export async function unprivilegedUser(): Promise<User | null> {
+async function user(): Promise<User | null> {
   if (process.getuid?.() !== 0) return null;
   const lines = (await readFile("/etc/passwd", "utf8")).split("\n").map((line) => line.split(":"));
   for (const name of USERS) {
@@ -51,17 +50,31 @@ function withoutPrivileges(user: User | null): string[] {
   return ["setpriv", ...identity, `--inh-caps=${only}`, `--ambient-caps=${only}`, "--no-new-privs"];
 }
 
-/**
- * Starts HAProxy in a session of its own, where neither Ctrl-C nor our end reaches it. Comes back when it listens; those
- * it replaces then carry on what they have. Rejects with what it said.
- */
-export function startHaproxy(start: {
+export interface Start {
   readonly folder: string;
   readonly instanceId: string;
   readonly user: User | null;
   readonly replaced: readonly number[];
-}): Promise<void> {
-  const { folder, instanceId, user, replaced } = start;
+}
+
+/** What is done with processes. */
+export interface HaproxyProgram {
+  /** Whom HAProxy runs as; null: as ourselves, since only root can choose. */
+  user(): Promise<User | null>;
+  /**
+   * Starts HAProxy in a session of its own, where neither Ctrl-C nor our end reaches it. Comes back when it listens; those
+   * it replaces then carry on what they have. Rejects with what it said.
+   */
+  start(start: Start): Promise<void>;
+  /** Those of an instance in our own network namespace; found by what they are, not by a file that may be stale. */
+  running(instanceId: string): Promise<readonly RunningHaproxy[]>;
+  /** Ends those that run now, with what they carry. */
+  end(instanceId: string): Promise<readonly RunningHaproxy[]>;
+}
+
+export const haproxyProgram: HaproxyProgram = { user, start, running, end };
+
+function start({ folder, instanceId, user, replaced }: Start): Promise<void> {
   const finish = replaced.length === 0 ? [] : ["-sf", ...replaced.map(String)];
   const haproxy = [PROGRAM, "-D", "-f", asHaproxySees(configFile(instanceId)), ...finish];
   const args = [NO_STARTUP_FILE, "-c", ENTER, folder, ...withoutPrivileges(user), ...haproxy];
@@ -95,8 +108,7 @@ export interface RunningHaproxy {
   readonly folder: string;
 }
 
-/** Those of an instance in our own network namespace; found by what they are, not by a file that may be stale. */
-export async function runningHaproxies(instanceId: string): Promise<RunningHaproxy[]> {
+async function running(instanceId: string): Promise<RunningHaproxy[]> {
   const namespace = await readlink("/proc/self/ns/net");
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
   const found = await Promise.all(pids.map((pid) => haproxyAt(pid, instanceId, namespace)));
@@ -115,15 +127,14 @@ async function haproxyAt(pid: number, instanceId: string, namespace: string): Pr
   }
 }
 
-/** Ends those that run now, with what they carry. */
-export async function endHaproxies(instanceId: string): Promise<readonly RunningHaproxy[]> {
-  const running = await runningHaproxies(instanceId);
+async function end(instanceId: string): Promise<readonly RunningHaproxy[]> {
+  const found = await running(instanceId);
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     const deadline = performance.now() + END_WITHIN_MS;
-    for (const { pid } of await runningHaproxies(instanceId)) send(pid, signal);
-    while ((await runningHaproxies(instanceId)).length > 0 && performance.now() < deadline) await sleep(LOOK_EVERY_MS);
+    for (const { pid } of await running(instanceId)) send(pid, signal);
+    while ((await running(instanceId)).length > 0 && performance.now() < deadline) await sleep(LOOK_EVERY_MS);
   }
-  return running;
+  return found;
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

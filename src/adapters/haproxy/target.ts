@@ -9,7 +9,7 @@ import { HaproxyFolder } from "./folder.ts";
 import { InstalledHaproxy } from "./installed.ts";
 import { entriesOf, faultOf, type ListedEntry, rowsOf, segmentsOf } from "./maps.ts";
 import { openFilesMax } from "./open-files.ts";
-import { endHaproxies, runningHaproxies, startHaproxy, unprivilegedUser } from "./process.ts";
+import { type HaproxyProgram, haproxyProgram } from "./process.ts";
 import { GONE, NOT_KEPT, notInstalled, Refused, reconcileError } from "./refusal.ts";
 
 type SniPlan = Plan<SniRow, SniObservation>;
@@ -31,6 +31,7 @@ export interface HaproxyTargetOptions {
   readonly runtimeDir: string;
   readonly limits?: ProxyLimits;
   readonly installed?: InstalledHaproxy;
+  readonly program?: HaproxyProgram;
   readonly pollMs?: number;
   readonly answerWithinMs?: number;
 }
@@ -52,7 +53,7 @@ export interface HaproxyTarget extends Target<SniRow, SniObservation> {
 
 /** Ends the HAProxy of an instance, in our network namespace, and removes its folder. */
 export async function removeHaproxy(instanceId: string): Promise<void> {
-  for (const { folder } of await endHaproxies(instanceId)) await rm(folder, { recursive: true, force: true });
+  for (const { folder } of await haproxyProgram.end(instanceId)) await rm(folder, { recursive: true, force: true });
 }
 
 export function createHaproxyTarget(options: HaproxyTargetOptions): HaproxyTarget {
@@ -63,6 +64,7 @@ class MapsTarget implements HaproxyTarget {
   readonly name = "haproxy";
   readonly #options: HaproxyTargetOptions;
   readonly #installed: InstalledHaproxy;
+  readonly #program: HaproxyProgram;
   readonly #folder: HaproxyFolder;
   readonly #config: { readonly text: string; readonly description: string };
   #conversation: Conversation | null = null;
@@ -79,6 +81,7 @@ class MapsTarget implements HaproxyTarget {
   constructor(options: HaproxyTargetOptions) {
     this.#options = options;
     this.#installed = options.installed ?? new InstalledHaproxy();
+    this.#program = options.program ?? haproxyProgram;
     this.#folder = new HaproxyFolder(options.runtimeDir, options.instanceId);
     this.#config = haproxyConfig(options.instanceId, limitsWithin(options.limits ?? LIMITS, openFilesMax()));
   }
@@ -203,7 +206,7 @@ class MapsTarget implements HaproxyTarget {
   /** Without routes nothing has to run; what still went through it ends with it. */
   async #end(plan: SniPlan): Promise<readonly Outcome[]> {
     this.#conversation = null;
-    await endHaproxies(this.#options.instanceId);
+    await this.#program.end(this.#options.instanceId);
     await this.#folder.remove();
     this.#startedAt = Number.NEGATIVE_INFINITY;
     this.#remember([]);
@@ -220,13 +223,13 @@ class MapsTarget implements HaproxyTarget {
     if (!installed.able) throw new Refused(notInstalled(installed.why));
     if (performance.now() < this.#startedAt + START_EVERY_MS) throw new Refused(GONE);
     this.#startedAt = performance.now();
-    const user = await unprivilegedUser();
+    const user = await this.#program.user();
     await this.#folder.prepare(this.#config.text, user);
     await this.#folder.keep(entriesAfter(before === null ? [] : await before.entries(), plan, errors));
     const { instanceId } = this.#options;
     const start = async (): Promise<void> => {
-      const replaced = (await runningHaproxies(instanceId)).map(({ pid }) => pid);
-      await startHaproxy({ folder: this.#folder.path, instanceId, user, replaced });
+      const replaced = (await this.#program.running(instanceId)).map(({ pid }) => pid);
+      await this.#program.start({ folder: this.#folder.path, instanceId, user, replaced });
     };
     // The new one answers on the socket from here on.
     this.#conversation = null;
@@ -235,7 +238,7 @@ class MapsTarget implements HaproxyTarget {
       await start();
     } catch (error) {
       // One of ours that hangs holds the ports, and does not let go of them when asked.
-      if ((await endHaproxies(instanceId)).length === 0) throw error;
+      if ((await this.#program.end(instanceId)).length === 0) throw error;
       await start();
     }
     const started = await this.#reach();

@@ -5,21 +5,23 @@ import { readFileSync } from "node:fs";
 import { obey } from "./driven.mjs";
 import { piece } from "./sni-content.mjs";
 
-const [, , name = "", folder = "", tlsPort = "443", rawPort = "9000"] = process.argv;
-const PACE_MS = 10;
+const [, , name = "", folder = "", tlsPort = "443", paceMs = "10", rawPort = "9000"] = process.argv;
 let dialled = 0;
+/** "/pieces/endless" ends then. */
+let finishing = false;
 
 const https = createServer(
   { key: readFileSync(`${folder}/${name}.key`), cert: readFileSync(`${folder}/${name}.crt`) },
   async (request, response) => {
-    const count = Number(/^\/pieces\/(\d+)$/.exec(request.url ?? "")?.[1] ?? 0);
-    if (count === 0) {
+    const wanted = /^\/pieces\/(\d+|endless)$/.exec(request.url ?? "")?.[1];
+    if (wanted === undefined) {
       response.end(JSON.stringify({ name, from: request.socket.remoteAddress, port: request.socket.remotePort }));
       return;
     }
-    for (let index = 0; index < count && !response.destroyed; index += 1) {
+    const more = (/** @type {number} */ index) => (wanted === "endless" ? !finishing : index < Number(wanted));
+    for (let index = 0; more(index) && !response.destroyed; index += 1) {
       response.write(piece(name, index));
-      await new Promise((resolve) => setTimeout(resolve, PACE_MS));
+      await new Promise((resolve) => setTimeout(resolve, Number(paceMs)));
     }
     response.end();
   },
@@ -34,7 +36,10 @@ const raw = createPlainServer((socket) => {
 });
 raw.listen(Number(rawPort), "0.0.0.0");
 
-obey({ dialled: () => dialled }, async () => {
+const finish = () => {
+  finishing = true;
+};
+obey({ dialled: () => dialled, finish }, async () => {
   https.closeAllConnections();
   https.close();
   raw.close();

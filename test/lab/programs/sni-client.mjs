@@ -40,6 +40,7 @@ function fetchPath({ address, port, name, path }, onConnected = () => undefined)
     const hash = createHash("sha256");
     let head = "";
     let body = "";
+    let octets = 0;
     const socket = connectTls({ host: address, port, servername: name, rejectUnauthorized: false });
     let certificate = "";
     socket.on("secureConnect", () => {
@@ -58,10 +59,11 @@ function fetchPath({ address, port, name, path }, onConnected = () => undefined)
         piece = Buffer.from(head.slice(end + 4), "latin1");
       }
       hash.update(piece);
+      octets += piece.length;
       if (body.length < 1024) body += piece.toString("latin1");
     });
     socket.on("error", reject);
-    socket.on("end", () => resolve({ certificate, digest: hash.digest("hex"), body: body.slice(0, 1024) }));
+    socket.on("end", () => resolve({ certificate, octets, digest: hash.digest("hex"), body: body.slice(0, 1024) }));
   });
 }
 

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 
 const REPEATED = 1024;
+export const PIECE_OCTETS = 32 * REPEATED;
 
 /** @param {string} backend @param {number} index */
 export const piece = (backend, index) =>

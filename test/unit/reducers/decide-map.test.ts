@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { PROXY_PORTS } from "../../../src/lib/proxy-ports.ts";
 import { tableRows } from "../../../src/lib/table.ts";
 import { event } from "../../../src/events/index.ts";
 import {
@@ -42,6 +43,10 @@ describe("decide map", () => {
       expect(answer.externalPort).not.toBe(port);
     }
     expect(mapped(gateway.map({ protocol: 17, suggestedPort: 8080 })).externalPort).toBe(8080);
+    for (const port of PROXY_PORTS) {
+      expect(mapped(gateway.map({ suggestedPort: port, internalPort: port })).externalPort).not.toBe(port);
+      expect(mapped(gateway.map({ protocol: 17, suggestedPort: port, internalPort: port })).externalPort).toBe(port);
+    }
   });
 
   it("[P12] PCP-S-40 a renewal appends nothing, keeps the port whatever is suggested, and moves the deadline", () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { failedCommands, type IpBatch } from "../../../../src/adapters/kernel/ip-batch.ts";
 import { createRouteTarget } from "../../../../src/adapters/kernel/route-target.ts";
 import type { Plan } from "../../../../src/reconcilers/contract.ts";
-import { routeKey } from "../../../../src/reducers/select/route-rows.ts";
+import { returnPathRows, routeKey } from "../../../../src/reducers/select/route-rows.ts";
 import type { RouteRow } from "../../../../src/reducers/select/rows.ts";
 
 const { signal } = new AbortController();
@@ -84,6 +84,33 @@ describe("route target", () => {
         "rule add priority 1003 from 11.22.44.1 lookup 1001 protocol 191",
         "route delete unreachable 0.0.0.0/0 table 1001 metric 4294967295 proto 191",
         "rule delete priority 1002 from 11.22.44.1 lookup 254 suppress_prefixlength 0 protocol 191",
+      ],
+    ]);
+  });
+
+  it("reads and writes the way back to our own proxy, by the interface that a packet came by", async () => {
+    const rows = [...returnPathRows(["lan0", "wg0"])];
+    expect(new Set(rows.map(routeKey)).size).toBe(3);
+    // As iproute2 6.1 prints them with -N; an interface that is not there is still one.
+    const { target } = played({
+      stdout: [
+        '[{"type":"2","dst":"default","dev":"lo","table":"19099","flags":[]}]',
+        '[{"priority":19099,"src":"all","fwmark":"0x1000000","fwmask":"0xff000000","iif":"lan0","table":"19099","protocol":"191"},' +
+          '{"priority":19099,"src":"all","fwmark":"0x1000000","fwmask":"0xff000000","iif":"wg0","iif_detached":null,"table":"19099","protocol":"191"}]',
+        "[]",
+        "[]",
+      ].join("\n"),
+    });
+    expect([...(await target.observe(signal)).values()]).toEqual(rows);
+    const written = played({});
+    await written.target.apply([...create(...rows), ...remove(...rows.slice(0, 2))], signal);
+    expect(written.asked).toEqual([
+      [
+        "route replace local 0.0.0.0/0 dev lo table 19099 proto 191",
+        "rule add priority 19099 iif lan0 fwmark 0x1000000/0xff000000 lookup 19099 protocol 191",
+        "rule add priority 19099 iif wg0 fwmark 0x1000000/0xff000000 lookup 19099 protocol 191",
+        "route delete local 0.0.0.0/0 dev lo table 19099 proto 191",
+        "rule delete priority 19099 iif lan0 fwmark 0x1000000/0xff000000 lookup 19099 protocol 191",
       ],
     ]);
   });

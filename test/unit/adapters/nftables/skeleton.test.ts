@@ -42,6 +42,31 @@ describe("skeletons", () => {
     expect(single.text).not.toMatch(/meta mark|vmap/);
   });
 
+  it("keep here what targets answer our own proxy's clients, while there is one, before it could leave by a WAN", () => {
+    const row = { kind: "skeleton", instanceId, wans: ["wan0", "wan1"], lans: ["lan0"], vias: [1, 2] } as const;
+    const proxied = forwardsSkeleton({ ...row, proxied: true });
+    expect(new FakeRuleset().run(proxied.text)).toBeNull();
+    expect(proxied.text).toContain("returning { type filter hook prerouting priority -150; policy accept; }");
+    expect(proxied.text).toMatch(
+      /returning iifname \{ "lan0" \} .*socket transparent 1 socket wildcard 0 meta mark set/,
+    );
+    const leaving = proxied.text.split("\n").filter((line) => line.startsWith("add rule inet portreeve leaving "));
+    expect(leaving[0]).toContain("fib saddr");
+    expect(leaving[1]).toBe("add rule inet portreeve leaving meta mark & 0xff000000 == 0x01000000 return");
+    for (const without of [forwardsSkeleton(row), forwardsSkeleton({ ...row, lans: [], proxied: true })]) {
+      expect(without.chains).not.toContain("returning");
+    }
+    expect(forwardsSkeleton(row).text).not.toContain("0xff000000 == 0x01000000");
+  });
+
+  it("let nobody reach our own proxy but by what is DNATed to it", () => {
+    const rules = guard(["wan0"], ["lan0"])
+      .text.split("\n")
+      .filter((line) => line.includes("guard input "));
+    const at = (part: string): number => rules.findIndex((rule) => rule.includes(part));
+    expect(at("tcp dport { 60443, 60080 } drop")).toBeGreaterThan(at("ct status dnat accept"));
+  });
+
   it("name every chain and set they make", () => {
     for (const skeleton of [forwards(["wan0"], ["lan0"]), guard(["wan0"], ["lan0"]), anchorSkeleton(instanceId)]) {
       const made = [...skeleton.text.matchAll(/^add (chain|set|map) inet \S+ (\S+)/gm)].map(([, , name]) => name);
