@@ -188,7 +188,7 @@ async function startLab(topology, folder) {
 
 const TRANSFERS = 100;
 
-/** @param {Record<string, unknown>} spec */
+/** @param {{ kind: string; address?: string; port?: number; name?: string } & Record<string, unknown>} spec */
 function row(spec) {
   const { kind, address, port, name } = spec;
   const key = [kind, address, port, name].filter((part) => part !== undefined).join("|");
