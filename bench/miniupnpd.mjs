@@ -27,8 +27,9 @@ table inet filter {
 /**
  * @param {import("../test/lab/topology.mjs").Topology} topology
  * @param {string} lanNetwork CIDR that may map ports
+ * @param {{ upnp?: boolean }} [more] By UPnP instead of PCP and NAT-PMP.
  */
-export async function startMiniupnpd(topology, lanNetwork) {
+export async function startMiniupnpd(topology, lanNetwork, { upnp = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "portreeve-peer-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, "miniupnpd.conf");
@@ -38,8 +39,8 @@ export async function startMiniupnpd(topology, lanNetwork) {
       "ext_ifname=wan0",
       "listening_ip=lan0",
       "http_port=5000",
-      "enable_natpmp=yes",
-      "enable_upnp=no",
+      `enable_natpmp=${upnp ? "no" : "yes"}`,
+      `enable_upnp=${upnp ? "yes" : "no"}`,
       "min_lifetime=120",
       "max_lifetime=86400",
       "secure_mode=yes",

@@ -12,8 +12,9 @@ export const FIRST_INTERNAL = 4000;
 const RESEND_MS = 3000;
 
 /**
- * Ours can be given more configuration, and a data directory that `prepare` fills.
- * @typedef {{ config?: Readonly<Record<string, unknown>>; prepare?: (dataDir: string) => Promise<void> }} Ours
+ * Ours can be given more configuration, and a data directory that `prepare` fills; the peer speaks PCP and NAT-PMP, or
+ * UPnP, which ours does anyway.
+ * @typedef {{ config?: Readonly<Record<string, unknown>>; prepare?: (dataDir: string) => Promise<void>; upnp?: boolean }} Ours
  */
 
 /**
@@ -32,6 +33,7 @@ export async function startSubject(kind, ours = {}) {
     return {
       topology,
       client,
+      addresses,
       server,
       /**
        * New mappings, 16 in flight, numbered on from those made before.
@@ -77,9 +79,9 @@ export async function startSubject(kind, ours = {}) {
  * @param {import("../test/lab/topology.mjs").Topology} topology
  * @param {Ours} ours
  */
-async function startServer(kind, topology, { config = {}, prepare = async () => {} }) {
+async function startServer(kind, topology, { config = {}, prepare = async () => {}, upnp = false }) {
   if (kind === "miniupnpd") {
-    const peer = await startMiniupnpd(topology, "192.168.80.0/20");
+    const peer = await startMiniupnpd(topology, "192.168.80.0/20", { upnp });
     return { pid: peer.pid, gateway: null, close: async () => peer.close() };
   }
   // Its clients, all at one station, ask more often than any should: what is measured is not the limit.

@@ -3,6 +3,7 @@
 // --flood measures floods only, --devices a thousand WireGuard devices only, three times each (--quick: once).
 // --dns measures answers of DNS beside named and dnsmasq, and signed updates beside named.
 // --sni measures a shared TLS port beside nginx.
+// --upnp measures AddPortMapping beside miniupnpd.
 // --dns-codec measures the DNS codec beside dns-packet; it needs no lab.
 import { cpus, loadavg } from "node:os";
 import { deviceRows, measureDevices } from "../bench/devices.mjs";
@@ -14,6 +15,7 @@ import { compareNewMappings, measureAtScale } from "../bench/map-rate.mjs";
 import { compareNewFlows } from "../bench/new-flows.mjs";
 import { compareSni, sniRows } from "../bench/sni.mjs";
 import { CLIENTS } from "../bench/subject.mjs";
+import { compareUpnp, upnpRows } from "../bench/upnp.mjs";
 import { measureTenMillion, tenMillionRows } from "../bench/ten-million.mjs";
 import { findProgram, missingForLab, sweepNamespaces } from "../test/lab/topology.mjs";
 import { build } from "./build.mjs";
@@ -92,6 +94,13 @@ if (process.argv.includes("--sni")) {
   const sni = await compareSni(quick ? 1 : 5, quick ? 500 : 10_000, progress);
   if (json) say(JSON.stringify({ cores: cpus().length, sni }, null, 2));
   else printRows(sniRows(sni, n));
+  process.exit(0);
+}
+if (process.argv.includes("--upnp")) {
+  process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of ${mapPairs}\n`);
+  const upnp = await compareUpnp(mapPairs, progress);
+  if (json) say(JSON.stringify({ cores: cpus().length, upnp }, null, 2));
+  else printRows(upnpRows(upnp, n));
   process.exit(0);
 }
 if (devicesOnly) {

@@ -351,13 +351,15 @@ describe.skipIf(missing !== null)("packets through the nftables targets", () => 
   });
 
   it("lets control requests in from served segments alone, and tracks none of them", async () => {
-    await onGateway.listen({ udp: [5351, 1900], tcp: [22] });
-    expect(await client.udp({ host: LAN_GATEWAY, port: 5351 })).toMatchObject({ by: "gw" });
+    await onGateway.listen({ udp: [5351, 1900], tcp: [22, 49001] });
+    for (const port of [5351, 1900]) expect(await client.udp({ host: LAN_GATEWAY, port })).toMatchObject({ by: "gw" });
+    expect(await client.tcp({ host: LAN_GATEWAY, port: 49001 })).toMatchObject({ by: "gw" });
     expect(await otherLan.udp({ host: LAN1_GATEWAY, port: 5351 })).toMatchObject({ by: "gw" });
-    expect(await conntrack("5351")).toBe("");
+    for (const port of ["5351", "1900"]) expect(await conntrack(port)).toBe("");
     for (const host of [WAN_GATEWAY, LAN_GATEWAY]) {
       expect(await stranger.refusedUdp({ host, port: 5351 })).not.toBeNull();
       expect(await stranger.refusedUdp({ host, port: 1900 })).not.toBeNull();
+      expect(await stranger.refusedTcp({ host, port: 49001 })).not.toBeNull();
     }
     // The admin's own services stay as they are, at the address that is the WAN's.
     expect(await stranger.tcp(wan(22))).toMatchObject({ by: "gw" });

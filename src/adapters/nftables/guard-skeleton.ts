@@ -1,5 +1,7 @@
 import { PROXY_PORTS } from "../../lib/proxy-ports.ts";
+import { UPNP_HTTP_PORT } from "../../lib/upnp-port.ts";
 import { SERVER_PORT } from "../../protocols/pcp/constants.ts";
+import { SSDP_PORT } from "../../protocols/upnp/ssdp.ts";
 import type { GuardRow } from "../../reducers/select/rows.ts";
 import { interfaces, type Skeleton, SkeletonBuilder } from "./skeleton.ts";
 
@@ -9,7 +11,7 @@ export const ANCHOR_TABLE = "portreeve_anchor";
 export const NEIGHBOURS_SET = "neighbours";
 
 /** SSDP, and where clients of port control listen (RFC 6886 §3.2.1): nothing for a WAN. */
-const CLIENT_PORTS = "{ 1900, 5350 }";
+const CLIENT_PORTS = `{ ${SSDP_PORT}, 5350 }`;
 
 /**
  * Limits in the kernel, in devices that ask as often as one may (`requestsPerSecond`, 50 unless set). Measured on two
@@ -33,6 +35,13 @@ const SHARED_DEVICES = 40;
 /** On top, for those who hold a mapping: a crowd of strangers cannot keep them from renewing. */
 const HOLDERS_DEVICES = 20;
 
+/**
+ * SSDP, of one sender and of all, in packets a second and at once. A device announces itself by some dozens at once, and
+ * each of them wakes the process; more than these few searches are not answered anyhow.
+ */
+const SSDP_SENDER = "50/second burst 200 packets";
+const SSDP_ALL = "1000/second burst 1000 packets";
+
 /** Stands before the sockets. Dynamic sets fail open when they are full, so a limit for all stands behind them. */
 export function guardSkeleton(row: Extract<GuardRow, { kind: "guard" }>): Skeleton {
   const builder = new SkeletonBuilder(GUARD_TABLE, row.instanceId);
@@ -42,9 +51,15 @@ export function guardSkeleton(row: Extract<GuardRow, { kind: "guard" }>): Skelet
   builder.set("stations", `type ether_addr; ${counted}`);
   builder.set("senders", `type ether_addr . ipv4_addr; ${counted}`);
   builder.set("tunnel_senders", `type ipv4_addr; ${counted}`);
+  builder.set("searchers", `type ipv4_addr; ${counted}`);
   const { known, requests } = requestRules(row.requestsPerSecond);
   builder.chain("known", null, known);
   builder.chain("requests", null, requests);
+  builder.chain("searches", null, [
+    `add @searchers { ip saddr limit rate over ${SSDP_SENDER} } drop`,
+    `limit rate ${SSDP_ALL} notrack accept`,
+    "drop",
+  ]);
   builder.chain("prerouting", "filter hook prerouting priority -300", preroutingRules(row));
   builder.chain("output", "filter hook output priority -300", outputRules(row));
   builder.chain("input", "filter hook input priority -10", inputRules(row));
@@ -86,11 +101,12 @@ function preroutingRules({ lans }: { lans: readonly string[] }): string[] {
     `${served} ip6 saddr != :: fib saddr . iif oif missing drop`,
     // To ourselves only: a host may ask a gateway further out, and that needs its NAT.
     `${served} udp dport ${SERVER_PORT} fib daddr type local jump requests`,
+    `${served} udp dport ${SSDP_PORT} fib daddr type { local, multicast } jump searches`,
   ];
 }
 
 function outputRules({ lans }: { lans: readonly string[] }): string[] {
-  return lans.length === 0 ? [] : [`oifname ${interfaces(lans)} udp sport ${SERVER_PORT} notrack`];
+  return lans.length === 0 ? [] : [`oifname ${interfaces(lans)} udp sport { ${SSDP_PORT}, ${SERVER_PORT} } notrack`];
 }
 
 /** In the input hook: in prerouting these would also drop what is about to be DNATed. */
@@ -108,6 +124,8 @@ function inputRules({ wans, lans }: { wans: readonly string[]; lans: readonly st
     rules.push(`iifname != ${interfaces(lans)} udp dport ${SERVER_PORT} drop`);
     // HAProxy is reached by the ports that are shared, and by none of its own.
     rules.push(`tcp dport { ${[...PROXY_PORTS].join(", ")} } drop`);
+    // Answers to flows of our own, which may have this very port, were let in above.
+    rules.push(`iifname != ${interfaces(lans)} tcp dport ${UPNP_HTTP_PORT} drop`);
   }
   return rules;
 }
