@@ -9,6 +9,7 @@ import {
   newNonce,
   portSetOption,
 } from "./programs/pcp-wire.mjs";
+import { descriptionOf } from "./upnp-clients.ts";
 import { LAN_GATEWAY, LAN1_GATEWAY, WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
 
 describe("the data plane", () => {
@@ -113,8 +114,8 @@ describe("the data plane", () => {
   });
 
   scenario(
-    "[P4] [P5] lets in by a FILTERed mapping whom it names, and forwards each port of a set",
-    {},
+    "[P4] [P5] [P9] lets in by a FILTERed mapping whom it names, and forwards each port of a set",
+    { needs: ["upnpc"] },
     async (lab) => {
       const client = lab.client();
       const other = "11.22.33.77";
@@ -144,6 +145,17 @@ describe("the data plane", () => {
       expect(await lab.internet.tcp(target)).toMatchObject({ by: "c0" });
       await filtered("udp", filterOption("198.51.100.0", 24));
       expect(await lab.internet.refusedUdp(target)).not.toBeNull();
+
+      // By UPnP the one peer is the remote host, of an entry of its own.
+      const upnpc = (...args: string[]) => client.host.exec("upnpc", "-u", descriptionOf(lab), ...args);
+      await upnpc("-a", "@", "8080", "18080", "TCP", "600", other);
+      const entry = { host: WAN_GATEWAY, port: 18080 };
+      expect(await lab.internet.tcp({ ...entry, from: other })).toMatchObject({ by: "c0", sawAddress: other });
+      expect(await lab.internet.refusedTcp(entry)).not.toBeNull();
+      await upnpc("-a", "@", "8080", "18080", "TCP", "600", WAN_STRANGER);
+      expect(await lab.internet.tcp(entry)).toMatchObject({ by: "c0", sawAddress: WAN_STRANGER });
+      await upnpc("-d", "18080", "TCP", other);
+      expect(await lab.internet.refusedTcp({ ...entry, from: other })).not.toBeNull();
 
       const set = { protocol: "udp", internalPort: 6000, suggestedPort: 6000, lifetime: 3600, nonce } as const;
       const got = await lab.map(client, { ...set, options: portSetOption(8, 6000) });
