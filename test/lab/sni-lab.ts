@@ -9,7 +9,7 @@ import type { ForwardRow, GuardRow, RouteRow } from "../../src/reducers/select/r
 import { Driver } from "./driver.ts";
 import { desired, HaproxyDriver } from "./haproxy-driver.ts";
 import { create, NftablesDriver } from "./nftables-driver.ts";
-import { createTopology, type Host, type Topology, WAN_GATEWAY } from "./topology.mjs";
+import { batch, createTopology, type Host, type Topology, WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
 
 export const INSTANCE = "0011223344556677";
 export const SEGMENT = "192.168.77.0/24";
@@ -63,6 +63,9 @@ export class SniBackend extends Driver {
   }
 
   dialled = (): Promise<number> => this.call("dialled");
+  /** What goes on without end says nothing for a while. */
+  pause = (): Promise<void> => this.call("pause");
+  finish = (): Promise<void> => this.call("finish");
 }
 
 /** A gateway with the kernel's part of a shared port, three backends behind it and clients all around. */
@@ -94,13 +97,18 @@ export class SniLab {
     const topology = await createTopology({ clients: 4, lan1: true, peers: 1 });
     const lab = new SniLab(topology, mkdtempSync(join(tmpdir(), "portreeve-sni-")));
     await topology.gateway.exec("sysctl", "-qw", "net.ipv4.ip_forward=1");
+    // As where there are several WANs: what is for somebody outside leaves by the one that its flow came in by.
+    await batch(topology.gateway.namespace, [
+      `rule add priority 19100 fwmark 0x04000000/0xfc000000 lookup 19101`,
+      `route add default via ${WAN_STRANGER} dev wan0 table 19101`,
+    ]);
     for (const name of ["one", "two", "three"]) {
       makeCertificate(lab.folder, name);
       lab.backends.set(name, new SniBackend(lab.host(name), name, lab.folder));
     }
     const forward = { kind: "forward", address: WAN_GATEWAY, protocol: "tcp", toAddress: WAN_GATEWAY } as const;
     const rows: ForwardRow[] = [
-      { kind: "skeleton", instanceId: INSTANCE, wans: WANS, lans: LANS, proxied: true },
+      { kind: "skeleton", instanceId: INSTANCE, wans: WANS, lans: LANS, vias: [1], usualVia: 1, proxied: true },
       { ...forward, port: 443, toPort: TLS_PORT },
       { ...forward, port: 9000, toPort: TLS_PORT },
       { ...forward, port: 80, toPort: REDIRECT_PORT },

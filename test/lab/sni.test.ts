@@ -6,15 +6,51 @@ import { askHaproxy } from "./haproxy-socket.ts";
 import { eventually } from "./lab.ts";
 import { handshake, hello, records } from "./programs/client-hello.mjs";
 import { digestOf } from "./programs/sni-content.mjs";
-import { SniLab } from "./sni-lab.ts";
+import { type Attempt, type Said, SniLab } from "./sni-lab.ts";
 import { findProgram, missingForLab, WAN_GATEWAY } from "./topology.mjs";
 
 const missing =
   missingForLab() ?? ["haproxy", "openssl", "curl"].find((program) => findProgram(program) === null) ?? null;
 
+const say = (bytes: Buffer, more: Partial<Attempt> = {}): Attempt => {
+  return { address: WAN_GATEWAY, port: 9000, bytes: bytes.toString("base64"), ...more };
+};
+const one = handshake(["a.example.com"]);
+
+/** What is said to the shared port, and whose name is heard then; "": it is closed. */
+const QUICK: Readonly<Record<string, readonly [Attempt, string]>> = {
+  whole: [say(hello("a.example.com")), "one"],
+  "one octet a segment": [say(hello("a.example.com"), { size: 1 }), "one"],
+  "one octet a record": [say(records(one, 1)), "one"],
+  "records of 7 in segments of 11": [say(records(one, 7), { size: 11 }), "one"],
+  "almost 16 KiB": [say(records(handshake(["a.example.com"], 16_000)), { size: 4000 }), "one"],
+  "upper case": [say(hello("A.Example.COM")), "one"],
+  "a last dot": [say(hello("a.example.com.")), "one"],
+  wildcard: [say(hello("x.example.com")), "two"],
+  "two labels more than the wildcard": [say(hello("y.x.example.com")), ""],
+  "the wildcard itself": [say(hello("*.example.com")), ""],
+  "the parent of the wildcard": [say(hello("example.com")), ""],
+  "a NUL behind the name": [say(hello("a.example.com\0.evil.net")), ""],
+  "a slash": [say(hello("a.example.com/")), ""],
+  "an address": [say(hello("192.168.77.2")), ""],
+  "an IPv6 address": [say(hello("2001:db8::1")), ""],
+  "no name": [say(records(handshake([]))), ""],
+  "an empty name": [say(hello("")), ""],
+  "two names": [say(records(handshake(["a.example.com", "b.example.com"]))), ""],
+  "no TLS": [say(Buffer.from("GET / HTTP/1.1\r\nHost: a.example.com\r\n\r\n")), ""],
+  "64 KiB": [say(records(handshake(["a.example.com"], 65_000))), ""],
+};
+/** Closed when five seconds are over, however much was said last. */
+const UNFINISHED: typeof QUICK = {
+  "an octet now and then": [say(hello("a.example.com"), { size: 1, everyMs: 200 }), ""],
+  "half of it": [say(hello("a.example.com").subarray(0, 60)), ""],
+  nothing: [say(Buffer.alloc(0)), ""],
+};
+
 describe.skipIf(missing !== null)("names on a shared port", () => {
   let lab: SniLab;
   let rows: SniRow[] = [];
+  let unfinished: Promise<Said[]>;
 
   beforeAll(async () => {
     lab = await SniLab.open();
@@ -29,6 +65,7 @@ describe.skipIf(missing !== null)("names on a shared port", () => {
     ];
     await lab.haproxy.start();
     expect(await lab.want(rows)).toEqual({});
+    unfinished = lab.internet.sayAll(Object.values(UNFINISHED).map(([attempt]) => attempt));
   }, 30_000);
   afterAll(() => lab?.close());
 
@@ -85,53 +122,27 @@ describe.skipIf(missing !== null)("names on a shared port", () => {
     expect(lab.returnPath).toHaveLength(3);
   });
 
+  it("asks both ends of a silent connection whether they are there", async () => {
+    await lab.internet.begin([{ name: "a.example.com", path: "/pieces/endless" }]);
+    await lab.backends.get("one")?.pause();
+    const { gateway, internet } = lab.topology;
+    const timers = async () => await gateway.exec("ss", "-tnoH", "state", "established", "dst", internet.address);
+    const target = async () =>
+      await gateway.exec("ss", "-tnoH", "state", "established", "dst", lab.host("one").address);
+    await eventually(async () => {
+      expect(await timers()).toMatch(/:60443 .*timer:\(keepalive/);
+      expect(await target()).toMatch(/:443 .*timer:\(keepalive/);
+    });
+    await lab.backends.get("one")?.finish();
+    await lab.internet.finish();
+  });
+
   it("takes no connection to a port of its own", async () => {
     for (const port of [60_443, 60_080]) {
       expect(await lab.internet.reaches(WAN_GATEWAY, port, 300), `${port}`).toBe(false);
       expect(await lab.neighbour.reaches(lab.topology.lanGateway, port, 300), `${port}`).toBe(false);
     }
     expect(await lab.internet.reaches(WAN_GATEWAY, 443, 300)).toBe(true);
-  });
-
-  it("understands every ClientHello that is one, and leads no other anywhere", async () => {
-    const place = { address: WAN_GATEWAY, port: 9000 };
-    const say = (bytes: Buffer, more = {}) => ({ ...place, bytes: bytes.toString("base64"), ...more });
-    const one = handshake(["a.example.com"]);
-    const cases: Record<string, [ReturnType<typeof say>, string]> = {
-      whole: [say(hello("a.example.com")), "one"],
-      "one octet a segment": [say(hello("a.example.com"), { size: 1 }), "one"],
-      "one octet a record": [say(records(one, 1)), "one"],
-      "records of 7 in segments of 11": [say(records(one, 7), { size: 11 }), "one"],
-      "almost 16 KiB": [say(records(handshake(["a.example.com"], 16_000)), { size: 4000 }), "one"],
-      "upper case": [say(hello("A.Example.COM")), "one"],
-      "a last dot": [say(hello("a.example.com.")), "one"],
-      wildcard: [say(hello("x.example.com")), "two"],
-      "two labels more than the wildcard": [say(hello("y.x.example.com")), ""],
-      "the wildcard itself": [say(hello("*.example.com")), ""],
-      "the parent of the wildcard": [say(hello("example.com")), ""],
-      "a NUL behind the name": [say(hello("a.example.com\0.evil.net")), ""],
-      "a slash": [say(hello("a.example.com/")), ""],
-      "an address": [say(hello("192.168.77.2")), ""],
-      "an IPv6 address": [say(hello("2001:db8::1")), ""],
-      "no name": [say(records(handshake([]))), ""],
-      "an empty name": [say(hello("")), ""],
-      "two names": [say(records(handshake(["a.example.com", "b.example.com"]))), ""],
-      "no TLS": [say(Buffer.from("GET / HTTP/1.1\r\nHost: a.example.com\r\n\r\n")), ""],
-      "too long": [say(records(handshake(["a.example.com"], 20_000))), ""],
-      "an octet now and then": [say(hello("a.example.com"), { size: 1, everyMs: 200 }), ""],
-      "half of it": [say(hello("a.example.com").subarray(0, 60)), ""],
-      nothing: [say(Buffer.alloc(0)), ""],
-    };
-    const before = await Promise.all([...lab.backends.values()].map((backend) => backend.dialled()));
-    const said = await lab.internet.sayAll(Object.values(cases).map(([attempt]) => attempt));
-    const heard = Object.keys(cases).map((name, index) => [name, said[index]?.heard]);
-    expect(Object.fromEntries(heard)).toEqual(
-      Object.fromEntries(Object.entries(cases).map(([name, [, backend]]) => [name, backend])),
-    );
-    expect(Math.max(...said.map(({ ms }) => ms))).toBeLessThan(8000);
-    const after = await Promise.all([...lab.backends.values()].map((backend) => backend.dialled()));
-    const led = Object.values(cases).filter(([, backend]) => backend !== "").length;
-    expect(after.reduce((sum, count) => sum + count) - before.reduce((sum, count) => sum + count)).toBe(led);
   });
 
   it("lets one source hold so many connections, and serves the others", async () => {
@@ -167,6 +178,22 @@ describe.skipIf(missing !== null)("names on a shared port", () => {
       bytes: Buffer.from(text).toString("base64"),
     }));
     for (const { heard } of await lab.internet.sayAll(raw)) expect(heard).toMatch(/^HTTP\/1\.[01] 400/);
+  });
+
+  it("understands every ClientHello that is one, and leads no other anywhere", async () => {
+    const said = [
+      ...(await lab.internet.sayAll(Object.values(QUICK).map(([attempt]) => attempt))),
+      ...(await unfinished),
+    ];
+    const cases = { ...QUICK, ...UNFINISHED };
+    const heard = Object.keys(cases).map((name, index) => [name, said[index]?.heard]);
+    expect(Object.fromEntries(heard)).toEqual(
+      Object.fromEntries(Object.entries(cases).map(([name, [, backend]]) => [name, backend])),
+    );
+    expect(Math.max(...said.map(({ ms }) => ms))).toBeLessThan(8000);
+    const dialled = await Promise.all([...lab.backends.values()].map((backend) => backend.dialled()));
+    const led = Object.values(cases).filter(([, backend]) => backend !== "").length;
+    expect(dialled.reduce((sum, count) => sum + count)).toBe(led);
   });
 
   it("changes routes under long transfers, dies and comes back, and no connection notices", async () => {

@@ -68,6 +68,7 @@ class MapsTarget implements HaproxyTarget {
   readonly #folder: HaproxyFolder;
   readonly #config: { readonly text: string; readonly description: string };
   #conversation: Conversation | null = null;
+  #reaching: Promise<Conversation | null> | null = null;
   /** Of all that HAProxy had when we last looked or wrote. */
   #fingerprint = "";
   #size = 0;
@@ -179,6 +180,13 @@ class MapsTarget implements HaproxyTarget {
   /** The HAProxy that is ours; it may have run before we did. */
   async #reach(): Promise<Conversation | null> {
     if (this.#conversation?.closed === false) return this.#conversation;
+    this.#reaching ??= this.#connect().finally(() => {
+      this.#reaching = null;
+    });
+    return await this.#reaching;
+  }
+
+  async #connect(): Promise<Conversation | null> {
     const { instanceId, answerWithinMs = ANSWER_WITHIN_MS } = this.#options;
     const { socket } = this.#folder;
     let conversation: Conversation | null = null;
@@ -237,8 +245,8 @@ class MapsTarget implements HaproxyTarget {
     try {
       await start();
     } catch (error) {
-      // One of ours that hangs holds the ports, and does not let go of them when asked.
-      if ((await this.#program.end(instanceId)).length === 0) throw error;
+      // One of ours that hangs holds the ports, and does not let go of them when asked. One that answers goes on.
+      if (before !== null || (await this.#program.end(instanceId)).length === 0) throw error;
       await start();
     }
     const started = await this.#reach();

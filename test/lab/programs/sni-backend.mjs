@@ -9,6 +9,7 @@ const [, , name = "", folder = "", tlsPort = "443", paceMs = "10", rawPort = "90
 let dialled = 0;
 /** "/pieces/endless" ends then. */
 let finishing = false;
+let paused = false;
 
 const https = createServer(
   { key: readFileSync(`${folder}/${name}.key`), cert: readFileSync(`${folder}/${name}.crt`) },
@@ -20,7 +21,7 @@ const https = createServer(
     }
     const more = (/** @type {number} */ index) => (wanted === "endless" ? !finishing : index < Number(wanted));
     for (let index = 0; more(index) && !response.destroyed; index += 1) {
-      response.write(piece(name, index));
+      if (!paused) response.write(piece(name, index));
       await new Promise((resolve) => setTimeout(resolve, Number(paceMs)));
     }
     response.end();
@@ -38,8 +39,12 @@ raw.listen(Number(rawPort), "0.0.0.0");
 
 const finish = () => {
   finishing = true;
+  paused = false;
 };
-obey({ dialled: () => dialled, finish }, async () => {
+const pause = () => {
+  paused = true;
+};
+obey({ dialled: () => dialled, pause, finish }, async () => {
   https.closeAllConnections();
   https.close();
   raw.close();

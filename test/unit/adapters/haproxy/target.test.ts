@@ -181,6 +181,24 @@ describe("the HAProxy target", () => {
     expect((await before.observe(signal)).has(`route|${WAN}|443|a.example.com`)).toBe(true);
   });
 
+  it("leaves the one there is to its work when another one does not start in its place", async () => {
+    await apply(create(proxy), create(route("a.example.com")));
+    const { current } = rig.haproxies;
+    (current as { description: string }).description = `portreeve ${INSTANCE} 0000000000000000`;
+    const after = createHaproxyTarget({
+      instanceId: INSTANCE,
+      runtimeDir: rig.folder,
+      installed: new InstalledHaproxy(() => Promise.resolve(VERSION)),
+      program: rig.haproxies,
+    });
+    rig.haproxies.fault = "HAProxy did not start: unknown keyword";
+    const observed = (await after.observe(signal)).get("proxy") as SniObservation;
+    const [outcome] = await after.apply([{ op: "update", key: "proxy", desired: desired(proxy), observed }], signal);
+    expect(outcome).toMatchObject({ ok: false, error: { message: "HAProxy did not start: unknown keyword" } });
+    expect(rig.haproxies.current).toBe(current);
+    expect((await after.observe(signal)).has(`route|${WAN}|443|a.example.com`)).toBe(true);
+  });
+
   it("has nothing to do with a HAProxy that is somebody else's", async () => {
     await apply(create(proxy), create(route("a.example.com")));
     (rig.haproxies.current as { description: string }).description = "portreeve ffffffffffffffff 0000000000000000";
