@@ -1,4 +1,4 @@
-import { RETURN_MARK, RETURN_MASK, VIA_MASK, viaMark } from "../../lib/via-mark.ts";
+import { VIA_MASK, viaMark } from "../../lib/via-mark.ts";
 import type { ForwardRow } from "../../reducers/select/rows.ts";
 import { viaChain } from "./element-columns.ts";
 import { hex } from "./marks.ts";
@@ -14,7 +14,7 @@ const UNDECIDED = `ct mark & ${hex(VIA_MASK)} == 0`;
  * Where there are several WANs: each flow has one, the one it came in by or the one its first packet was given, for as
  * long as the kernel remembers it. What of it would leave by any WAN is marked, so that a rule finds the right table.
  */
-export function addWaysOut(builder: SkeletonBuilder, { wans, lans, vias = [], usualVia, proxied }: SkeletonRow): void {
+export function addWaysOut(builder: SkeletonBuilder, { wans, lans, vias = [], usualVia }: SkeletonRow): void {
   if (vias.length === 0) return;
   for (const number of vias) builder.chain(viaChain(number), null, [marked("ct", number), marked("meta", number)]);
   const chosen = vias.map((number) => `${hex(viaMark(number))} : goto ${viaChain(number)}`).join(", ");
@@ -31,8 +31,6 @@ export function addWaysOut(builder: SkeletonBuilder, { wans, lans, vias = [], us
     `meta nfproto ipv4 iifname ${outside} ct direction original ${UNDECIDED} jump arriving`,
     `meta nfproto ipv4 iifname != ${outside} fib daddr oifname ${outside} jump choose_via`,
   ];
-  // On its way to HAProxy, whatever its destination.
-  if (proxied === true) leaving.unshift(`meta mark & ${hex(RETURN_MASK)} == ${hex(RETURN_MARK)} return`);
   if (lans.length > 0) {
     // rp_filter, which is loose on these interfaces, would let it pass: whose source is served is not outside.
     leaving.unshift(`meta nfproto ipv4 iifname ${outside} fib saddr oifname ${interfaces(lans)} drop`);
