@@ -108,9 +108,9 @@ export function installSystemPackages(packages) {
     undo();
     // ufw and nftables.service filter nothing before they are told to; these would begin with the next boot. Ours is
     // another HAProxy than the one that the package's service runs.
-    for (const name of ["firewalld", "haproxy"]) {
+    for (const name of ["firewalld", "haproxy", "nginx"]) {
       const wanted = `/etc/systemd/system/multi-user.target.wants/${name}.service`;
-      if (!packages.includes(name) || !existsSync(wanted)) continue;
+      if (!packages.some((each) => each.startsWith(name)) || !existsSync(wanted)) continue;
       runProgram("systemctl", ["disable", `${name}.service`], { quiet: true });
     }
   }
