@@ -357,6 +357,7 @@ export class Daemon {
       serving: () => ({
         links: this.#links,
         portControl: this.#pcp?.served ?? [],
+        upnp: this.#upnp?.served ?? [],
         dns: this.#dns?.served ?? [],
         dnsThreads: this.#dns?.losses ?? { count: 0, reason: null },
       }),

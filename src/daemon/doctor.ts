@@ -12,7 +12,9 @@ import type { Clock } from "../lib/clock.ts";
 import { withoutLength } from "../lib/ip.ts";
 import type { FilterChain } from "../lib/packet-filter.ts";
 import { tableRows } from "../lib/table.ts";
+import { UPNP_HTTP_PORT } from "../lib/upnp-port.ts";
 import { SERVER_PORT } from "../protocols/pcp/constants.ts";
+import { SSDP_PORT } from "../protocols/upnp/ssdp.ts";
 import type { Reconciler } from "../reconcilers/contract.ts";
 import type { Finding } from "../reducers/doctor/finding.ts";
 import type { FirewallFacts } from "../reducers/doctor/firewalls.ts";
@@ -26,7 +28,7 @@ import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
 import { unansweredOf } from "../reducers/unanswered.ts";
 import { servedInterfaces } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
-import { dnsListeners, portControlListeners } from "./served-addresses.ts";
+import { dnsListeners, portControlListeners, upnpListeners } from "./served-addresses.ts";
 
 export interface DoctorParts {
   readonly controller: Pick<ControllerPort, "state">;
@@ -37,6 +39,7 @@ export interface DoctorParts {
   readonly serving: () => {
     readonly links: Links;
     readonly portControl: readonly { readonly address: string }[];
+    readonly upnp: readonly { readonly address: string }[];
     readonly dns: readonly { readonly address: string }[];
     readonly dnsThreads: { readonly count: number; readonly reason: string | null };
   };
@@ -86,6 +89,18 @@ function servedFacts({ controller, config, serving }: DoctorParts): Served {
     const [protocol, port] = ["udp", SERVER_PORT] as const;
     return { name: "port control", interface: name, address: own, protocol, port, tracked: false };
   });
+  for (const { interface: name, address: own } of upnpListeners(state.settings.portControl, all, serving().links)) {
+    // Searches are untracked, as the guard keeps floods of them out of the table of connections.
+    services.push({ name: "UPnP", interface: name, address: own, protocol: "udp", port: SSDP_PORT, tracked: false });
+    services.push({
+      name: "UPnP",
+      interface: name,
+      address: own,
+      protocol: "tcp",
+      port: UPNP_HTTP_PORT,
+      tracked: true,
+    });
+  }
   for (const { interface: name, address: own, port } of dnsListeners(state, serving().links)) {
     if (own.includes(":")) continue;
     for (const protocol of ["udp", "tcp"] as const) {
@@ -206,11 +221,15 @@ function threadFacts({ serving }: DoctorParts): ThreadFacts[] {
 
 async function socketFacts({ controller, serving }: DoctorParts): Promise<SocketFacts[]> {
   const { state } = controller;
-  const { links, portControl, dns } = serving();
-  const wanted = portControlListeners(state.settings.portControl, servedInterfaces(state), links);
+  const { links, portControl, upnp, dns } = serving();
+  const served = servedInterfaces(state);
+  const wanted = portControlListeners(state.settings.portControl, served, links);
   const port = state.settings.dns.listenPort;
   return await Promise.all([
     ...wanted.map(({ address }) => socketFact("port control", address, SERVER_PORT, portControl)),
+    ...upnpListeners(state.settings.portControl, served, links).map(({ address }) =>
+      socketFact("UPnP", address, UPNP_HTTP_PORT, upnp),
+    ),
     ...dnsListeners(state, links).map(({ address }) => socketFact("DNS", address, port, dns)),
   ]);
 }
@@ -225,7 +244,7 @@ async function socketFact(
   if (open.some((each) => each.address === address)) return { ...facts, bound: true, holder: null };
   const sockets = await readListeners([address]);
   // DNS is served by both, or not at all: either may be what is taken.
-  const protocols = name === "DNS" ? ["udp", "tcp"] : ["udp"];
+  const protocols = { DNS: ["udp", "tcp"], UPnP: ["tcp"] }[name] ?? ["udp"];
   const taken = sockets.find((each) => protocols.includes(each.protocol) && each.port === port);
   if (taken === undefined) return { ...facts, bound: false, holder: null };
   const holder = (await machine.holderOf(taken.inode)) ?? "a program that cannot be seen from here";

@@ -106,7 +106,7 @@ describe("other firewalls", () => {
       const request = { protocol: "udp", internalPort: 7000, suggestedPort: 7000, lifetime: 3600 } as const;
       expect(await lab.map(lab.client(), request, 1500), "port control is dropped").toBeNull();
       const place = "table ip filter, chain FORWARD: policy drop";
-      await mends(lab, doctor, { name: /ufw drops what Portreeve forwards from wan0 to lan0/, place, count: 3 });
+      await mends(lab, doctor, { name: /ufw drops what Portreeve forwards from wan0 to lan0/, place, count: 5 });
 
       await ufw.exec(gateway, "ufw", "reload");
       expect(dropped(await findings(doctor)), "they outlive a reload").toEqual([]);
@@ -174,7 +174,7 @@ describe("other firewalls", () => {
   scenario("[F7] names what an nftables table drops and adds its exceptions there", beside, async (lab) => {
     const place = "table inet filter, chain forward: policy drop";
     const name = /drops what Portreeve forwards from wan0 to lan0[^]*nft insert rule inet filter forward/;
-    await mends(lab, plain(lab), { name, place, count: 3 });
+    await mends(lab, plain(lab), { name, place, count: 5 });
   });
 
   scenario(

@@ -138,8 +138,10 @@ describe("the WAN address", () => {
     ]);
     await batch(lanSwitch.namespace, ["link set gw master br0 up"]);
     const back = performance.now();
+    // One nonce: an answer that came too late for one try is that of the next.
+    const request = { protocol: "tcp", internalPort: 8080, lifetime: 3600, nonce: "0102030405060708090a0b0c" } as const;
     await eventually(async () => {
-      const reply = await lab.map(client, { protocol: "tcp", internalPort: 8080, lifetime: 3600 }, 400);
+      const reply = await lab.map(client, request, 400);
       expect(reply).toMatchObject({ result: 0 });
     }, 10_000);
     expect(performance.now() - back).toBeLessThan(4000);
