@@ -356,9 +356,7 @@ export class Daemon {
       loaded: this.#options.loaded,
       serving: () => ({
         links: this.#links,
-        portControl: this.#pcp?.served ?? [],
-        upnp: this.#upnp?.served ?? [],
-        dns: this.#dns?.served ?? [],
+        ...this.#served(),
         dnsThreads: this.#dns?.losses ?? { count: 0, reason: null },
       }),
       sockets: () => this.#sockets(),
@@ -375,13 +373,13 @@ export class Daemon {
     return `${this.#options.loaded.config.runtimeDir}/portreeve.sock`;
   }
 
+  #served() {
+    return { portControl: this.#pcp?.served ?? [], upnp: this.#upnp?.served ?? [], dns: this.#dns?.served ?? [] };
+  }
+
   #sockets(): string[] {
-    return socketTexts({
-      portControl: this.#pcp?.served ?? [],
-      upnp: this.#upnp?.served ?? [],
-      dns: this.#dns?.served ?? [],
-      api: [this.#socketPath, ...(this.#api?.address == null ? [] : [this.#api.address])],
-    });
+    const tcp = this.#api?.address ?? null;
+    return socketTexts({ ...this.#served(), api: [this.#socketPath, ...(tcp === null ? [] : [tcp])] });
   }
 
   #enterSafeMode(controller: Controller, fault: PortreeveError): void {
