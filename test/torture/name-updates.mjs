@@ -104,15 +104,15 @@ const killedAgainAndAgain = () => ({
         const at = device.next + BETWEEN_KILLS.least + ((kills * 7) % BETWEEN_KILLS.spread);
         /** Somewhere in the milliseconds that an update takes. */
         const laterMs = (kills * 3) % 8;
-        /** @type {Promise<void> | null} */
-        let killed = null;
+        /** @type {Promise<void>[]} */
+        const kill = [];
         const onSent = (/** @type {number} */ index) => {
-          if (index === at) killed = setTimeout(laterMs).then(() => lane.gateway.kill());
+          if (index === at) kill.push(setTimeout(laterMs).then(() => lane.gateway.kill()));
         };
         await publishes(lane, device, { window: kills % 2 === 0 ? 1 : 4, until: UPDATES, onSent });
         // It may come when the last of all is answered already.
-        if (killed === null) break;
-        await killed;
+        if (kill.length === 0) break;
+        await Promise.all(kill);
         kills += 1;
         faults.push(...(await broken(lane, device)).map((fault) => `after kill ${kills}: ${fault}`));
       }
