@@ -80,7 +80,8 @@ export class Control {
         .join(", ")
         .slice(0, 256);
       const decision = ASKS.test(call.action) ? "answered" : RELEASES.test(call.action) ? "released" : "granted";
-      return { status: 200, body: encodeResponse(call, values), request, decision, code: null, message };
+      const said = message === "" ? "as asked" : message;
+      return { status: 200, body: encodeResponse(call, values), request, decision, code: null, message: said };
     } catch (cause) {
       if (!(cause instanceof UpnpFault)) throw cause;
       const code = cause instanceof RefusedByCore ? cause.code : "INVALID_REQUEST";

@@ -38,6 +38,10 @@ interface Asking {
   readonly response: ServerResponse;
 }
 
+/** Clients list their mappings one by one, as fast as they are answered: whoever asks too often waits, and not for long. */
+const WAIT_MAX_MS = 2000;
+const WAIT_STEP_MS = 20;
+
 const XML = { "Content-Type": 'text/xml; charset="utf-8"', EXT: "", "Content-Language": "en" };
 
 /** Takes each HTTP request to its answer. */
@@ -58,7 +62,7 @@ export class Requests {
   async #answer(asking: Asking): Promise<void> {
     const { at, place, caller, request } = asking;
     const { documents, requestsPerSecond } = this.#options;
-    if (!this.#rate.take(`${caller.interface} ${caller.device}`, requestsPerSecond(), at))
+    if (!(await this.#hasTurn(caller, at)))
       return this.#refuse(asking, { status: 503, message: `more than ${requestsPerSecond()} requests a second` });
     const { method = "", url = "", headers } = request;
     const way = route({ method, url, headers }, place, documents.byPath);
@@ -72,6 +76,15 @@ export class Requests {
       case "control":
         return await this.#control(asking, way.service);
     }
+  }
+
+  async #hasTurn({ interface: served, device }: Caller, at: number): Promise<boolean> {
+    const { clock, requestsPerSecond } = this.#options;
+    while (!this.#rate.take(`${served} ${device}`, requestsPerSecond(), clock.now())) {
+      if (clock.now() - at >= WAIT_MAX_MS) return false;
+      await new Promise<void>((resolve) => clock.setAlarm(clock.now() + WAIT_STEP_MS, resolve));
+    }
+    return true;
   }
 
   async #control(asking: Asking, service: ServiceName): Promise<void> {

@@ -155,12 +155,21 @@ it("SEC-06 more than 16 KiB is not read to its end", async () => {
   expect(said.status).toBe(413);
 });
 
-it("SEC-10 so many requests a second, and the rest are told so", async () => {
-  const all = [];
-  for (let each = 0; each < 7; each += 1) all.push((await send("GET", "/L3F.xml")).status);
-  expect(all).toEqual([200, 200, 200, 200, 200, 503, 503]);
-  rig.clock.advance(1000);
-  expect((await send("GET", "/L3F.xml")).status).toBe(200);
+it("SEC-10 so many requests a second; more wait their turn for two seconds, and the rest are told so", async () => {
+  let heard = 0;
+  server.on("request", () => (heard += 1));
+  const all = Promise.all(Array.from({ length: 20 }, () => send("GET", "/L3F.xml")));
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  while (heard < 20) await turn();
+  for (let waited = 0; waited <= 2100; waited += 20) {
+    rig.clock.advance(20);
+    await turn();
+  }
+  const answers = (await all).map(({ status: each }) => each);
+  const granted = answers.filter((each) => each === 200).length;
+  expect(granted).toBeGreaterThanOrEqual(14);
+  expect(granted).toBeLessThanOrEqual(16);
+  expect(answers.filter((each) => each === 503).length).toBe(20 - granted);
 });
 
 it("GENA-01 GENA-02 GENA-06 subscribing, renewing, ending, and a callback to somebody else", async () => {
