@@ -25,6 +25,7 @@ import { registerHealthRoutes } from "./routes/health-routes.ts";
 import { registerPortRoutes } from "./routes/port-routes.ts";
 import { registerReconcilerRoutes } from "./routes/reconciler-routes.ts";
 import { registerRequestRoutes } from "./routes/request-routes.ts";
+import { registerRouteRoutes } from "./routes/route-routes.ts";
 import { registerSessionRoutes } from "./routes/session-routes.ts";
 import { registerSnapshotRoutes } from "./routes/snapshot-routes.ts";
 import { registerStateRoutes } from "./routes/state-routes.ts";
@@ -99,6 +100,7 @@ export async function createApp(deps: ApiDeps, door: Door): Promise<App> {
   app.after(() => {
     registerHealthRoutes(app, deps);
     registerPortRoutes(app, deps, mutations);
+    registerRouteRoutes(app, deps, mutations);
     registerAccountRoutes(app, deps, mutations, door);
     registerSessionRoutes(app, door);
     registerSubnetRoutes(app, deps, mutations);

@@ -11,7 +11,9 @@ export function commandText(command: Command, state: State): string {
       const { protocol, externalPort, count, internalAddress, internalPort, lifetime } = command;
       const ports = count === 1 ? `${externalPort}` : `${externalPort}-${externalPort + count - 1}`;
       const end = lifetime === null ? "" : ` for ${lifetime} s`;
-      return `port add ${protocol} ${ports} → ${internalAddress}:${internalPort}${end}`;
+      const to = `${internalAddress}:${internalPort}${end}`;
+      if (typeof command.name === "string") return `route add ${command.name} on ${ports} → ${to}`;
+      return `port add ${protocol} ${ports} → ${to}`;
     }
     case "port.edit": {
       const { type: _, id, ...fields } = command;

@@ -38,6 +38,8 @@ export interface ApiDeps {
   readonly info: Info;
   readonly log: ApiLog;
   readiness(): Readiness;
+  /** Connections that HAProxy led, by row key of `sni-routes`; of those that had any. */
+  routeHits(): Promise<ReadonlyMap<string, { readonly total: number; readonly open: number }>>;
   /** Looks at everything, other firewalls too. */
   doctor(): Promise<readonly Finding[]>;
 }

@@ -25,6 +25,7 @@ export function httpStatus(code: ErrorCode): number {
   switch (code) {
     case "INVALID_REQUEST":
     case "UNSUPPORTED_PROTOCOL":
+    case "HOSTNAME_UNSUPPORTED":
       return 400;
     case "NOT_AUTHORIZED":
     case "APPROVAL_PENDING":
@@ -42,6 +43,7 @@ export function httpStatus(code: ErrorCode): number {
     case "PORT_PROTECTED":
     case "NO_FREE_PORT":
     case "CANNOT_PROVIDE_EXTERNAL":
+    case "HOSTNAME_TAKEN":
     case "DNS_NAME_IN_USE":
     case "DNS_NAME_ABSENT":
     case "DNS_RRSET_EXISTS":
@@ -68,6 +70,7 @@ export function httpStatus(code: ErrorCode): number {
     case "NOT_SETTLED":
     case "APPLY_FAILED":
     case "NO_EXTERNAL_ADDRESS":
+    case "SNI_UNAVAILABLE":
     case "UNAVAILABLE":
       return 503;
     case "TIMEOUT":

@@ -4,6 +4,7 @@ import type { PortreeveRecord } from "../events/index.ts";
 import { tableGet } from "../lib/table.ts";
 import { tokenNamed } from "../reducers/account.ts";
 import { deviceNamed } from "../reducers/device.ts";
+import { serverNameOf } from "../lib/server-name.ts";
 import { foldInto } from "../reducers/fold.ts";
 import { forkState } from "../reducers/fork.ts";
 import { kindNamed, objectsOf } from "../reducers/objects/index.ts";
@@ -15,6 +16,7 @@ import type { State } from "../reducers/state.ts";
 import { subnetNamed } from "../reducers/subnet.ts";
 import type { ApiDeps, DesiredSource } from "./deps.ts";
 import { invalid, notFound } from "./problem.ts";
+import { filterRoutes } from "./views/port-filter.ts";
 
 export interface Owner {
   readonly kind: string;
@@ -43,7 +45,10 @@ const ROW_KINDS: Readonly<Record<string, readonly string[]>> = {
   link: ["wireguard"],
   peer: ["wireguard"],
   address: ["routes"],
-  route: ["routes"],
+  route: ["routes", "sni-routes"],
+  fallback: ["sni-routes"],
+  redirect: ["sni-routes"],
+  proxy: ["sni-routes"],
   rule: ["routes"],
   neighbour: ["routes"],
 };
@@ -61,6 +66,10 @@ type Deps = Pick<ApiDeps, "controller" | "desired" | "history">;
 export async function findWhy(deps: Deps, kind: string, key: string): Promise<Found> {
   const objects = kindNamed(kind);
   if (objects !== undefined) return await findObject(deps, objects, key);
+  // A route is a port with a name; what bears that name in the kernel's tables is a prefix.
+  if (kind === "route" && key.includes(".") && serverNameOf(key) !== null) {
+    return await findObject(deps, kindNamed("port") as ObjectKind, key.toLowerCase());
+  }
   const names = ownRow(ROW_KINDS, kind) ?? [kind];
   const sources = deps.desired.filter(({ reconciler }) => names.includes(reconciler));
   if (sources.length === 0) {
@@ -197,6 +206,7 @@ function keyNamed(kind: ObjectKind, state: State, text: string): string | null {
   if (kind.name === "device") return deviceNamed(state, text)?.id ?? null;
   if (kind.name === "subnet") return subnetNamed(state, text)?.id ?? null;
   if (kind.name === "token") return tokenNamed(state, text)?.id ?? null;
+  if (kind.name === "port" && text.includes(".")) return filterRoutes(state, { name: text })[0]?.id ?? null;
   if (kind.name === "record") return tableGet(state.names, nameText(text) ?? text)?.records[0]?.id ?? null;
   return null;
 }

@@ -35,6 +35,7 @@ export function exitOf(code: ErrorCode): number {
     case "CONFIG_INVALID":
     case "INVALID_REQUEST":
     case "UNSUPPORTED_PROTOCOL":
+    case "HOSTNAME_UNSUPPORTED":
       return EXIT.usage;
     case "NOT_FOUND":
       return EXIT.notFound;
@@ -49,6 +50,7 @@ export function exitOf(code: ErrorCode): number {
     case "PORT_PROTECTED":
     case "NO_FREE_PORT":
     case "CANNOT_PROVIDE_EXTERNAL":
+    case "HOSTNAME_TAKEN":
     case "DNS_NAME_IN_USE":
     case "DNS_NAME_ABSENT":
     case "DNS_RRSET_EXISTS":
@@ -77,6 +79,7 @@ export function exitOf(code: ErrorCode): number {
     case "TOO_MANY_TRIES":
     case "TOO_MANY_FILTERS":
     case "EVENT_QUOTA_EXCEEDED":
+    case "SNI_UNAVAILABLE":
     case "UNAVAILABLE":
     case "INTERNAL":
       return EXIT.error;

@@ -12,6 +12,9 @@ function portNumber(text: string, help: string): number {
   return port;
 }
 
+/** A port that is named alone. */
+export const parsePort = (text: string): number => portNumber(text, "write it as a number, as in 443");
+
 function splitProtocol(text: string, help: string): { place: string; protocol: Protocol | null } {
   const slash = text.indexOf("/");
   if (slash < 0) return { place: text, protocol: null };

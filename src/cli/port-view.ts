@@ -14,7 +14,7 @@ const internalText = ({ internal, count }: Port): string => `${internal.address}
 
 const STATE_STYLES: Readonly<Record<string, Style>> = { synced: "green", pending: "yellow", error: "red" };
 
-function stateCell(port: Port): Cell {
+export function stateCell(port: Port): Cell {
   if (!port.enabled && port.sync === "synced") return { text: "disabled", style: "dim" };
   const style = STATE_STYLES[port.sync];
   return { text: port.sync, ...(style !== undefined && { style }) };
@@ -39,12 +39,14 @@ export function portTable(ports: readonly Port[], now: number, paint: Paint): st
 }
 
 /** The oldest claim's source first, each once. */
-const sourcesText = ({ claims }: Port): string => [...new Set(claims.map((claim) => claim.source))].join("+");
+export const sourcesText = ({ claims }: Port): string => [...new Set(claims.map((claim) => claim.source))].join("+");
 
-export function portDetails(port: Port, now: number, paint: Paint): string {
+/** `more`: what is to be said of it besides. */
+export function portDetails(port: Port, now: number, paint: Paint, more: readonly [string, string][] = []): string {
   const { external, claims, device, label, enabled, conditions } = port;
   const fields: [string, string | string[]][] = [
     ["id", port.id],
+    ...more,
     ["port", `${externalText(port)} at ${external.address ?? `${port.wan}, which has no address`}`],
     ["to", internalText(port)],
     ["from", port.from.length === 0 ? "anywhere" : port.from],

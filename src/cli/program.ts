@@ -17,6 +17,7 @@ import { addDnsVerbs } from "./verbs/dns-verbs.ts";
 import { addDoctorVerb } from "./verbs/doctor-verb.ts";
 import { addEventVerbs } from "./verbs/event-verbs.ts";
 import { addPortVerbs } from "./verbs/port-verbs.ts";
+import { addRouteVerbs } from "./verbs/route-verbs.ts";
 import { addRequestVerbs } from "./verbs/request-verbs.ts";
 import { addSubnetVerbs } from "./verbs/subnet-verbs.ts";
 import { addReconcilerVerbs } from "./verbs/reconciler-verbs.ts";
@@ -69,6 +70,7 @@ export function buildProgram(outside: Outside): { program: Command; cli: Cli } {
   addTopVerb(program, cli);
   addDoctorVerb(program, cli);
   addPortVerbs(program, cli);
+  addRouteVerbs(program, cli);
   addSubnetVerbs(program, cli);
   addDeviceVerbs(program, cli);
   addDnsVerbs(program, cli);

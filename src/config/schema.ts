@@ -125,6 +125,7 @@ const wan = z.strictObject({
     .string()
     .refine((text) => text === "auto" || parseIpv4(text) !== null, "must be auto or an IPv4 address")
     .default("auto"),
+  httpRedirect: z.enum(["auto", "on", "off"]).default("auto"),
 });
 
 const upstream = z

@@ -6,8 +6,9 @@ import type { Config } from "./schema.ts";
 /** The part of the configuration that decisions depend on, as the log records it. */
 export function settingsFrom(config: Config, wanInterfaces: readonly string[]): Settings {
   const { pcp, natpmp, upnp, lifetime, quarantine, protectedPorts, perDevice } = config.portControl;
+  const { externalAddress, httpRedirect } = config.wan;
   return {
-    wan: { interfaces: [...wanInterfaces], externalAddress: config.wan.externalAddress },
+    wan: { interfaces: [...wanInterfaces], externalAddress, ...(httpRedirect !== "auto" && { httpRedirect }) },
     lan: config.lan.map(({ interface: name, nonce, devices, dns, dnsUpdates, zone }) => {
       return { interface: name, nonce, devices, dns, dnsUpdates, zone: zone === null ? null : nameText(zone) };
     }),

@@ -46,6 +46,8 @@ export interface ControllerOptions {
   readonly clock: Clock;
   /** 32 random bits, drawn once a command. */
   readonly entropy: () => number;
+  /** Whether HAProxy is there for TLS names; absent: it is. */
+  readonly sharesPorts?: () => boolean;
   readonly state: State;
   /** Told of each commit's size and duration (metrics), and of bugs that refused a command. */
   readonly onCommit?: (commit: { events: number; commands: number; seconds: number }) => void;
@@ -100,8 +102,9 @@ export class Controller implements ControllerPort {
   submit(command: SubmissionInput): Promise<Outcome> {
     const refusal = this.#refuseNow(command);
     if (refusal !== null) return Promise.resolve({ ok: false, refusal });
-    const { clock, entropy } = this.#options;
-    const submission = { ...command, now: command.now ?? clock.now(), entropy: entropy() } as Submission;
+    const { clock, entropy, sharesPorts = () => true } = this.#options;
+    const added = { now: command.now ?? clock.now(), entropy: entropy(), sharesPorts: sharesPorts() };
+    const submission = { ...command, ...added } as Submission;
     if (command.source !== "controller" && command.source !== "clock") this.#endDueBefore(submission);
     return this.#enqueue(submission);
   }
@@ -137,7 +140,9 @@ export class Controller implements ControllerPort {
   }
 
   preview(command: SubmissionInput): { outcome: Outcome; state: State; events: readonly PortreeveEvent[] } {
-    const submission = { ...command, now: command.now ?? this.#options.clock.now(), entropy: 0 } as Submission;
+    const { clock, sharesPorts = () => true } = this.#options;
+    const added = { now: command.now ?? clock.now(), entropy: 0, sharesPorts: sharesPorts() };
+    const submission = { ...command, ...added } as Submission;
     const fork = forkState(this.#state);
     const { decision, records } = this.#decideInto(fork, submission);
     const state = sealState(fork);

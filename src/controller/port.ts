@@ -33,7 +33,7 @@ export interface ControllerPort {
   settled(seq: Seq, signal: AbortSignal): Promise<void>;
 }
 
-/** A command without what the controller adds itself: `now` and `entropy` may be left out. */
+/** A command without what the controller adds itself: `now`, `entropy` and `sharesPorts` may be left out. */
 export type SubmissionInput = Pick<CommandEnvelope, "source" | "requestId"> &
   Partial<Pick<CommandEnvelope, "now" | "ifSeq">> &
   Command;

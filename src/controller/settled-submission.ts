@@ -47,13 +47,13 @@ export class SettledSubmission {
     const outcome = await this.#settle({ command, outcome: decided, made }, this.settler);
     for (const each of made) if (this.#isMaker(each)) this.#making.delete(keyOf(each));
     if (!outcome.ok || outcome.answer.kind !== "mapped") return outcome;
-    const making = this.#making.get(keyOf(outcome.answer));
-    if (making?.fate === "withdrawing") {
+    const makings = promisedBy(outcome.answer).flatMap((each) => this.#making.get(keyOf(each)) ?? []);
+    if (makings.some(({ fate }) => fate === "withdrawing")) {
       const message =
         "the promise is being withdrawn: it did not become effective for the request that made it; ask again";
       return { ok: false, refusal: { code: "NOT_SETTLED", message, retryAfter: 30 } };
     }
-    if (making !== undefined) making.fate = "told";
+    for (const making of makings) making.fate = "told";
     return outcome;
   }
 
@@ -65,7 +65,8 @@ export class SettledSubmission {
   async #settle(settling: Settling, settler: Settler): Promise<Outcome> {
     const { outcome } = settling;
     const { answer } = outcome;
-    const ids = answer.kind === "mapped" ? [answer.mappingId] : answer.kind === "ids" ? answer.ids : [];
+    const promised = promisedBy(answer);
+    const ids = answer.kind === "ids" ? answer.ids : promised.map(({ mappingId }) => mappingId);
     // A renewal of what is effective already needs no waiting; everything else does.
     if (!outcome.changed && ids.every((id) => settler.effect(id).kind === "effective")) return outcome;
     try {
@@ -73,7 +74,7 @@ export class SettledSubmission {
     } catch {
       return this.#takeBack(settling, "NOT_SETTLED", "the change did not become effective within 5 s");
     }
-    if (answer.kind === "mapped" && !this.#stands(answer)) {
+    if (!promised.every((each) => this.#stands(each))) {
       const message = "the mapping ended before it became effective; ask again";
       return { ok: false, refusal: { code: "NOT_SETTLED", message, retryAfter: 30 } };
     }
@@ -85,7 +86,7 @@ export class SettledSubmission {
   }
 
   /** An operator, or the client itself, may have ended it while this request waited. */
-  #stands({ mappingId, claimKey }: Extract<Answer, { kind: "mapped" }>): boolean {
+  #stands({ mappingId, claimKey }: Promised): boolean {
     const mapping = tableGet(this.#controller.state.mappings, mappingId);
     return mapping !== undefined && (claimKey === null || mapping.claims.some((claim) => claim.key === claimKey));
   }
@@ -137,5 +138,12 @@ interface Settling {
   readonly made: readonly Making[];
 }
 
-const keyOf = ({ mappingId, claimKey }: { mappingId: string; claimKey: string | null }): string =>
-  `${mappingId} ${claimKey}`;
+/** A claim that a client is told of, or an operator's mapping. */
+interface Promised {
+  readonly mappingId: string;
+  readonly claimKey: string | null;
+}
+
+const promisedBy = (answer: Answer): Promised[] => (answer.kind === "mapped" ? [answer, ...(answer.more ?? [])] : []);
+
+const keyOf = ({ mappingId, claimKey }: Promised): string => `${mappingId} ${claimKey}`;

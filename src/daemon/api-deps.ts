@@ -65,6 +65,7 @@ export function apiDeps(parts: ApiParts): ApiDeps {
     metrics: parts.metrics,
     log: parts.log,
     readiness: () => readiness.check(),
+    routeHits: async () => (await dataPlane?.routeHits().catch(() => undefined)) ?? new Map(),
     doctor: () =>
       examine({
         controller,

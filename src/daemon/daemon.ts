@@ -27,7 +27,7 @@ import { prepareWireguard } from "./first-wireguard.ts";
 import { LogCare } from "./log-care.ts";
 import { logProblem, unwritableLog } from "./unwritable-log.ts";
 import { PortreeveError } from "../lib/errors.ts";
-import { createMetrics, type Metrics } from "../lib/metrics.ts";
+import { APPEND_BUCKETS, createMetrics, type Metrics } from "../lib/metrics.ts";
 import { RequestLog } from "../lib/request-log.ts";
 import { portControlListeners, reportedAddresses, wanAddresses, wanInterfaces } from "./served-addresses.ts";
 import { ProcessWatch } from "./process-watch.ts";
@@ -70,6 +70,7 @@ export class Daemon {
   #api: OpenApi | null = null;
   #keeper: SnapshotKeeper | null = null;
   #readiness: Readiness | null = null;
+  readonly #sharesPorts = (): boolean => this.#dataPlane?.sharesPorts() ?? false;
   #links: Links = { links: [], defaultRoutes: [] };
   #serveTimer: NodeJS.Timeout | null = null;
   #stopping = false;
@@ -162,6 +163,7 @@ export class Daemon {
       log: eventLog,
       clock,
       entropy: createEntropy(),
+      sharesPorts: this.#sharesPorts,
       state: store.state,
       onCommit: ({ seconds }) => {
         appended.observe({}, seconds);
@@ -209,6 +211,7 @@ export class Daemon {
       secrets: this.#secrets as SecretStore,
       activity: this.#activity as PeerActivityLog,
       dns: dns.target,
+      runtimeDir: this.#options.loaded.config.runtimeDir,
     });
     this.#dataPlane = dataPlane;
     const foreign = await dataPlane.findForeignInstance();
@@ -236,7 +239,7 @@ export class Daemon {
 
   #makePortControl(controller: Controller, store: Store, clock: SystemClock): void {
     const parts = { controller, clock, log: this.#log, requestLog: this.#requestLog };
-    this.#pcp = createPcpServer({ ...parts, clients: clientAddresses, sniAvailable: () => false });
+    this.#pcp = createPcpServer({ ...parts, clients: clientAddresses, sniAvailable: this.#sharesPorts });
     if (!store.ok) return;
     this.#upnp = openUpnp({ ...parts, instanceId: store.log.instanceId, version: this.#options.version });
   }
@@ -393,6 +396,3 @@ export class Daemon {
     if (this.#api !== null) saySafeMode(this.#announce, problem);
   }
 }
-
-/** Seconds; around what a commit takes on a disk that syncs in a fraction of a millisecond, and on one that takes 100. */
-const APPEND_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5];

@@ -1,3 +1,4 @@
+import { createHaproxyTarget, type RouteHits } from "../adapters/haproxy/target.ts";
 import type { Links } from "../adapters/kernel/links.ts";
 import { createRouteTarget } from "../adapters/kernel/route-target.ts";
 import { createSysctlTarget } from "../adapters/kernel/sysctl-target.ts";
@@ -31,6 +32,7 @@ import { guardKeysOf, selectGuard } from "../reducers/select/guard-rows.ts";
 import { routeKey } from "../reducers/select/route-rows.ts";
 import { selectSecrets } from "../reducers/select/secret-rows.ts";
 import { selectWireguard } from "../reducers/select/wireguard-rows.ts";
+import { selectSni, sniKeysOf } from "../reducers/select/sni-rows.ts";
 import { tunnelInterface } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
 import { createGatewayReconcilers, sysctlNames } from "./gateway-reconcilers.ts";
@@ -45,6 +47,8 @@ export interface DataPlaneOptions {
   readonly secrets: SecretStore;
   readonly activity: PeerActivityLog;
   readonly dns: Target<DnsRow, DnsRow>;
+  /** Where HAProxy's folder is. */
+  readonly runtimeDir: string;
 }
 
 /** The reconcilers of the gateway role over the real kernel. */
@@ -59,6 +63,10 @@ export interface DataPlane extends Settler {
   start(): Promise<void>;
   /** Resolves when the names of a state are served. */
   namesServed(seq: Seq, signal: AbortSignal): Promise<void>;
+  /** Whether HAProxy is there, so that names can share a port. */
+  sharesPorts(): boolean;
+  /** Connections by row key of `sni-routes`. */
+  routeHits(): Promise<ReadonlyMap<string, RouteHits>>;
   /** Told of every reading of the kernel's interfaces. */
   interfacesSeen(links: Links): void;
   /** Whether the guard is in the kernel, so that sockets may open. */
@@ -79,6 +87,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
   nftables.watch.onChange(GUARD_TABLE, forget);
   let started = false;
   const sysctlTarget = createSysctlTarget(sysctlNames(controller));
+  const haproxy = createHaproxyTarget({ instanceId, runtimeDir: options.runtimeDir });
   const reconcilers = createGatewayReconcilers(
     controller,
     instanceId,
@@ -87,6 +96,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
       forwards: createForwardsTarget(nftables),
       sysctls: sysctlTarget,
       dns: options.dns,
+      sni: haproxy,
       tunnel,
     },
     { clock, random: Math.random, log, metrics, initialized: () => started },
@@ -97,6 +107,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     desired: [
       rehearsed(forwards, () => selectForwards(instanceId), forwardKeysOf),
       rehearsed(guard, () => selectGuard(instanceId), guardKeysOf),
+      { reconciler: "sni-routes", select: selectSni(instanceId), keysOf: sniKeysOf },
       ...[sysctls(), wireguard(), routes(), dns()].map(({ name, select }): DesiredSource => {
         return { reconciler: name, select, keysOf: () => [] };
       }),
@@ -106,6 +117,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     async takeOver(from) {
       await nftables.takeOver(from);
       await tunnel.wireguard.takeOver(from);
+      await haproxy.takeOver(from);
     },
     async start() {
       started = true;
@@ -119,6 +131,8 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     async namesServed(seq, signal) {
       await reconcilers.dns.settled(seq, signal);
     },
+    sharesPorts: () => haproxy.available(),
+    routeHits: () => haproxy.hits(),
     guarded: () => guard.status("guard")?.kind === "done",
     settled: (seq, signal) => reconcilers.settled(seq, signal),
     effect: (mappingId) => reconcilers.effect(mappingId),

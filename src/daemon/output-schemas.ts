@@ -25,6 +25,7 @@ import {
   statusSchema,
 } from "../api/schemas/status.ts";
 import { dnsKeySchema, explanationSchema, queriesSchema, recordSchema as recordRow } from "../api/schemas/dns.ts";
+import { routeSchema } from "../api/schemas/route.ts";
 import { subnetSchema } from "../api/schemas/subnet.ts";
 import { whySchema } from "../api/schemas/why.ts";
 import { configSchema } from "../config/schema.ts";
@@ -107,6 +108,13 @@ export const OUTPUTS = {
   "port keep": onePortOrMore,
   "port block": onePortOrMore,
   "port unblock": z.union([blockSchema, z.array(blockSchema)]),
+  "route list": z.array(routeSchema),
+  "route show": routeSchema,
+  "route add": portSchema,
+  "route edit": portSchema,
+  "route remove": routeSchema,
+  "route enable": portSchema,
+  "route disable": portSchema,
   "subnet list": z.array(subnetSchema),
   "subnet add": subnetSchema,
   "subnet edit": subnetSchema,

@@ -2,7 +2,17 @@ import { z } from "zod";
 import { nameText } from "../lib/domain-name.ts";
 import { deviceKind, profile, right } from "./device.ts";
 import { TTL_MAX } from "./dns.ts";
-import { domainName, givenLabel, givenName, hostLabel, interfaceName, ipv4, wanName, wireguardKey } from "./fields.ts";
+import {
+  domainName,
+  givenLabel,
+  givenName,
+  hostLabel,
+  interfaceName,
+  ipv4,
+  serverName,
+  wanName,
+  wireguardKey,
+} from "./fields.ts";
 import { askedSources, sourceAddress } from "./mapping.ts";
 
 /**
@@ -63,6 +73,10 @@ const port = z.strictObject({
     .string()
     .max(128)
     .refine((text) => parseTarget(text) !== null, "must be a device or an address, as in nas:443 or 192.168.7.2:443"),
+  hostname: serverName
+    .nullable()
+    .default(null)
+    .describe("one TLS name of a TCP port that is shared, or *. and a name; null: the whole port"),
   enabled: z.boolean().default(true),
   wan: wan.describe("null: the WAN of where it leads to"),
   from: askedSources.default([]).describe("the only networks it is reached from; empty: everywhere"),

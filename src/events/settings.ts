@@ -8,6 +8,8 @@ export const settings = z.strictObject({
     interfaces: z.array(interfaceName).max(16),
     /** "auto", or the literal that a 1:1 NAT in front of the machine has. */
     externalAddress: z.union([z.literal("auto"), ipv4]),
+    /** Whether HTTP on port 80 is sent to HTTPS; absent: auto. */
+    httpRedirect: z.enum(["auto", "on", "off"]).optional(),
   }),
   lan: z
     .array(

@@ -2,6 +2,9 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 type Labels = Readonly<Record<string, string>>;
 
+/** Seconds; around what a commit takes on a disk that syncs in a fraction of a millisecond, and on one that takes 100. */
+export const APPEND_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
 /**
  * Where the program's figures go. Asking twice for a name gives the same instrument, so that several users of one
  * (each reconciler with its own `target`) need not know each other.

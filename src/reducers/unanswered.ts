@@ -4,7 +4,7 @@ import { portName } from "./objects/port.ts";
 import { isOpen } from "./reach.ts";
 import { tunnelInterface } from "./served.ts";
 import type { Device, Mapping, State } from "./state.ts";
-import { seenSource } from "./select/forward-rows.ts";
+import { seenSource } from "./select/served-device.ts";
 
 /**
  * Visitors that a device in the tunnel cannot answer: in the profiles `starttunnel` and `split` its AllowedIPs take

@@ -91,6 +91,20 @@ portreeve why rule 1910                                              # exits 0 o
 portreeve why neighbour 2001:db8::a3b:702                            # exits 0 or 3
 portreeve port add 25565/tcp nas
 portreeve port remove 25565/tcp
+portreeve route add nas.example.org nas
+portreeve route add '*.example.org' 192.168.7.2:8443 --label web
+portreeve route add mail.example.org:993 192.168.7.2 --for 7d
+portreeve route list
+portreeve route list --device 192.168.7.2
+portreeve route show nas.example.org
+portreeve why route nas.example.org
+portreeve route disable nas.example.org
+portreeve route enable nas.example.org
+portreeve route edit nas.example.org --to 192.168.7.3
+portreeve route edit nas.example.org --to 192.168.7.3:8443 --label nas
+portreeve route remove nas.example.org
+portreeve route remove '*.example.org'
+portreeve route remove mail.example.org:993
 portreeve device remove tv
 portreeve device remove nas
 portreeve device remove laptop

@@ -27,7 +27,7 @@ describe("the examples of every --help", () => {
   const config = { wireguard: { interface: tunnelName() } };
   scenario(
     "[A4] are a session that works, and what it prints with --json is what its schemas say",
-    { config, needs: ["wg", "wireguard-go"], timeoutMs: 240_000 },
+    { config, needs: ["wg", "wireguard-go", "haproxy"], timeoutMs: 240_000 },
     async (lab) => {
       const typists = (["json", "text"] as const).map((form) => new Typist(lab, form));
       const stop = SESSION.findIndex(({ line }) => line === STOP);

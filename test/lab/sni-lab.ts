@@ -169,7 +169,7 @@ export class SniLab {
   }
 }
 
-function makeCertificate(folder: string, name: string): void {
+export function makeCertificate(folder: string, name: string): void {
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   const files = ["-keyout", `${folder}/${name}.key`, "-out", `${folder}/${name}.crt`];
   execFileSync("openssl", ["req", "-x509", ...key, "-subj", `/CN=${name}`, "-days", "30", ...files], {

@@ -151,6 +151,7 @@ export class GatewayProcess {
         forwards: createForwardsTarget(nftables),
         sysctls: sysctlTarget(kernel.sysctls, sysctlNames(controller), this.life),
         dns: this.names,
+        sni: null,
         tunnel: null,
       },
       {

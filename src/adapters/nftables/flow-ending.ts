@@ -1,3 +1,4 @@
+import { TLS_PORT } from "../../lib/proxy-ports.ts";
 import type { ReconcileError } from "../../reconcilers/contract.ts";
 import type { Flow } from "./conntrack-message.ts";
 import type { ElementTarget } from "./element-commit.ts";
@@ -22,8 +23,15 @@ function judgeFlow(flow: Flow, current: Destination | "nobody" | null, severedPo
   // A port nobody severed keeps its flows when its forward is gone: its lease ended, or another program flushed the map.
   if (current === null) return severedPort && flow.destinationNat ? "refuse" : "keep";
   const severed = (flow.mark & MARK_SEVERED) !== 0;
+  if (!severed && !severedPort && isSharedSince(flow, current)) return "keep";
   const reaches = flow.reply.source === current.address && flow.reply.sourcePort === current.port;
   return reaches && !severed ? "keep" : "forget";
+}
+
+/** A port that names begin or cease to share keeps the flows it has: those of who has all else of it, and the proxy's. */
+function isSharedSince({ original, reply }: Flow, current: Destination): boolean {
+  const isProxy = (address: number, port: number): boolean => address === original.destination && port === TLS_PORT;
+  return isProxy(current.address, current.port) || isProxy(reply.source, reply.sourcePort);
 }
 
 /** Every NATed flow of an address we lost: nothing can reach us by it any more. */

@@ -35,6 +35,7 @@ export function answerPcp(datagram: Datagram, standing: Standing): Answer {
     }
     if (body.kind === "announce") return replied(announceReply(standing));
     assert(body.kind === "map", "no other opcode is served");
+    if (options.names.length > 0) request = `${request} of ${options.names.join(", ")}`;
     const asked: AskedMap = { map: body, request: bytes, options };
     const command = commandOf(asked, header, datagram);
     return { kind: "ask", protocol: "pcp", request, command, replyTo: (...said) => mapReply(asked, ...said) };
@@ -75,10 +76,12 @@ function commandOf(
   const { protocol, internalPort, nonce, externalAddress } = map;
   const { interface: served, address: device, port: clientPort } = datagram;
   const common = { by: "pcp", interface: served, device, protocol, internalPort, nonce } as const;
-  if (lifetime === 0) return { type: "unmap", ...common };
+  const named = options.names.length === 0 ? {} : { names: options.names };
+  if (lifetime === 0) return { type: "unmap", ...common, ...named };
   return {
     type: "map",
     ...common,
+    ...named,
     clientPort,
     suggestedPort: map.externalPort,
     suggestedAddress: externalAddress === ANY_IPV4 || externalAddress === ANY_IPV6 ? null : externalAddress,

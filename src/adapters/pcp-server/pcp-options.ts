@@ -28,6 +28,8 @@ export interface MapOptions {
   /** In their order, which matters. */
   readonly filters: readonly FilterOption[];
   readonly portSet: PortSetOption | null;
+  /** TLS names as they were written. */
+  readonly names: readonly string[];
 }
 
 const malformed = (message: string): MalformedRequest => new MalformedRequest("MALFORMED_OPTION", message);
@@ -39,6 +41,7 @@ const malformed = (message: string): MalformedRequest => new MalformedRequest("M
 export function processOptions(header: PcpRequestHeader, bytes: Uint8Array, map: MapFields | null): MapOptions {
   let [preferFailure, portSet] = [false, null as PortSetOption | null];
   const filters: FilterOption[] = [];
+  const names: string[] = [];
   for (const raw of walkOptions(bytes, messageBytesMin(header.opcode) as number)) {
     const isKnown = map !== null && PROCESSED.has(raw.code);
     if (!isKnown && raw.code >= OPTIONAL_FROM) continue;
@@ -48,13 +51,22 @@ export function processOptions(header: PcpRequestHeader, bytes: Uint8Array, map:
     const option = decodeOption(raw);
     if (option.kind === "filter") filters.push(checkedFilter(option, header));
     else if (option.kind === "port-set") portSet = checkedPortSet(option, portSet);
+    else if (raw.code === OPTION.hostname) names.push(hostnameOf(option));
     else preferFailure = checkPreferFailure(preferFailure, header, map);
   }
   if (preferFailure && portSet !== null) throw malformed("PREFER_FAILURE makes no sense with PORT_SET");
-  return { preferFailure, filters, portSet };
+  // draft-start9-pcp-hostname: a name is one port's.
+  if (names.length > 0 && portSet !== null) throw malformed("HOSTNAME makes no sense with PORT_SET");
+  return { preferFailure, filters, portSet, names };
 }
 
-const PROCESSED: ReadonlySet<number> = new Set([OPTION.preferFailure, OPTION.filter, OPTION.portSet]);
+const PROCESSED: ReadonlySet<number> = new Set([OPTION.preferFailure, OPTION.filter, OPTION.portSet, OPTION.hostname]);
+
+/** A whole port is more than somebody wants who named something that is no name. */
+function hostnameOf(option: PcpOption): string {
+  if (option.kind === "hostname") return option.hostname;
+  throw new MalformedRequest("UNSUPP_HOSTNAME", "HOSTNAME is no printable name of up to 253 octets");
+}
 
 /** RFC 7753 §4.2. */
 function checkedPortSet(option: PortSetOption, before: PortSetOption | null): PortSetOption {

@@ -8,6 +8,7 @@ const TRY_LATER: Results = ["NO_RESOURCES", "OUT_OF_RESOURCES"];
 const QUOTA: Results = ["USER_EX_QUOTA", "OUT_OF_RESOURCES"];
 const NOT_YOU: Results = ["NOT_AUTHORIZED", "NOT_AUTHORIZED"];
 const NOT_THAT_PORT: Results = ["CANNOT_PROVIDE_EXTERNAL", "OUT_OF_RESOURCES"];
+const NOT_THAT_NAME: Results = ["UNSUPP_HOSTNAME", "NOT_AUTHORIZED"];
 
 /** What each of our codes is on the wire. Those that cannot reach a client are the catch-all (RFC 6887 §7.4). */
 const RESULTS: Readonly<Record<ErrorCode, Results>> = {
@@ -34,6 +35,9 @@ const RESULTS: Readonly<Record<ErrorCode, Results>> = {
   NO_EXTERNAL_ADDRESS: ["NETWORK_FAILURE", "NETWORK_FAILURE"],
   NO_FREE_PORT: TRY_LATER,
   PORT_TAKEN: NOT_THAT_PORT,
+  HOSTNAME_TAKEN: ["HOSTNAME_TAKEN", "OUT_OF_RESOURCES"],
+  HOSTNAME_UNSUPPORTED: NOT_THAT_NAME,
+  SNI_UNAVAILABLE: NOT_THAT_NAME,
   PORT_PROTECTED: NOT_THAT_PORT,
   CANNOT_PROVIDE_EXTERNAL: NOT_THAT_PORT,
   QUOTA_EXCEEDED: QUOTA,

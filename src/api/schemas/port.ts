@@ -42,6 +42,10 @@ export const portSchema = z
     ),
     device: z.strictObject({ id: z.string(), name: z.string() }).nullable(),
     label: z.string().nullable(),
+    name: z
+      .string()
+      .nullable()
+      .describe("the TLS name that a route is for; null: the whole port, or what no route is for"),
     enabled: z.boolean(),
     managedBy,
     sourceAddress: z

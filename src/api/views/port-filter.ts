@@ -14,18 +14,35 @@ export interface PortFilter {
   readonly device?: string | undefined;
 }
 
-/** Mappings that fit, in the order people look for them: by external port, tcp before udp. */
+export interface RouteFilter extends PortFilter {
+  /** TLS name, as it is kept. */
+  readonly name?: string | undefined;
+}
+
+/** Routes that fit, by external port and name. */
+export function filterRoutes(state: State, { name, ...filter }: RouteFilter): Mapping[] {
+  const named = [...tableRows(state.mappings)].filter((mapping) => mapping.name !== null);
+  const found = named.filter(
+    (mapping) => (name === undefined || mapping.name === name) && fits(state, mapping, filter),
+  );
+  return found.sort((a, b) => a.externalPort - b.externalPort || ((a.name ?? "") < (b.name ?? "") ? -1 : 1));
+}
+
+/** Mappings of whole ports that fit, in the order people look for them: by external port, tcp before udp. */
 export function filterMappings(state: State, filter: PortFilter): Mapping[] {
   const found: Mapping[] = [];
   for (const mapping of candidates(state, filter)) {
-    const { externalPort, count } = mapping;
-    if (filter.port !== undefined && (filter.port < externalPort || filter.port >= externalPort + count)) continue;
-    if (filter.protocol !== undefined && mapping.protocol !== filter.protocol) continue;
-    if (filter.device !== undefined && mapping.internalAddress !== filter.device) continue;
-    if (filter.address !== undefined && externalAddress(state, mapping.wan) !== filter.address) continue;
-    found.push(mapping);
+    if (mapping.name === null && fits(state, mapping, filter)) found.push(mapping);
   }
   return found.sort(byPlace);
+}
+
+function fits(state: State, mapping: Mapping, { port, protocol, device, address }: PortFilter): boolean {
+  const { externalPort, count } = mapping;
+  if (port !== undefined && (port < externalPort || port >= externalPort + count)) return false;
+  if (protocol !== undefined && mapping.protocol !== protocol) return false;
+  if (device !== undefined && mapping.internalAddress !== device) return false;
+  return address === undefined || externalAddress(state, mapping.wan) === address;
 }
 
 /** With a port named, the index of external ports has the answer; walking 60,000 mappings would take longer than the change. */

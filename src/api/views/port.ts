@@ -1,7 +1,7 @@
 import type { Deadlines } from "../../reducers/decide/command.ts";
 import { filterText, isOpen } from "../../reducers/reach.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
-import { seenSource } from "../../reducers/select/forward-rows.ts";
+import { seenSource } from "../../reducers/select/served-device.ts";
 import type { Device, Mapping, State } from "../../reducers/state.ts";
 import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
 import type { Block, Condition, Port } from "../schemas/port.ts";
@@ -43,6 +43,7 @@ export function portView(mapping: Mapping, context: PortContext): Port {
     claims: claims.map((claim) => ({ ...claim, expiresAt: isoTimeOrNull(claim.expiresAt) })),
     device: iface === null ? null : deviceNamed(registered, iface, internalAddress),
     label: mapping.label,
+    name: mapping.name,
     enabled: mapping.enabled,
     managedBy: mapping.claims.find((claim) => claim.managedBy !== undefined)?.managedBy ?? null,
     sourceAddress: seenSource(mapping, registered),

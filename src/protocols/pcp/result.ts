@@ -14,6 +14,9 @@ export const PCP_RESULT = {
   CANNOT_PROVIDE_EXTERNAL: 11,
   ADDRESS_MISMATCH: 12,
   EXCESSIVE_REMOTE_PEERS: 13,
+  // Of the private range (RFC 6887 §19.5), with option 224.
+  HOSTNAME_TAKEN: 192,
+  UNSUPP_HOSTNAME: 193,
 } as const;
 
 export type PcpResultName = keyof typeof PCP_RESULT;
@@ -29,6 +32,7 @@ const SHORT_LIVED: ReadonlySet<PcpErrorName> = new Set([
   "NO_RESOURCES",
   "USER_EX_QUOTA",
   "CANNOT_PROVIDE_EXTERNAL",
+  "HOSTNAME_TAKEN",
 ]);
 
 /** Seconds for the lifetime field of an error reply, where nothing more exact is known. */

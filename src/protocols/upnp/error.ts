@@ -40,6 +40,9 @@ export const UPNP_ERRORS = {
   731: "ReadOnly",
   732: "WildCardNotPermittedInIntPort",
   733: "InconsistentParameters",
+  // Of X_START9_AddHostnameMapping.
+  800: "HostnameTaken",
+  801: "HostnameNotSupported",
 } as const;
 
 export type UpnpErrorNumber = keyof typeof UPNP_ERRORS;

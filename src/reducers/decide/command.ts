@@ -27,6 +27,8 @@ export interface CommandEnvelope {
   readonly ifSeq?: Seq;
   /** Seconds after which the change is reverted unless somebody confirms it. */
   readonly confirmWithin?: number;
+  /** False: HAProxy is missing, so that no TLS name can be led anywhere. */
+  readonly sharesPorts?: boolean;
 }
 
 /** A device asks for a port by PCP MAP or NAT-PMP. Lifetime 0 is `UnmapRequest`. */
@@ -55,6 +57,8 @@ export interface MapRequest {
   readonly filters: readonly (PeerFilter | "clear")[];
   /** As many consecutive ports from the internal one on, if they can be had, in one mapping (RFC 7753); null: one. */
   readonly portSet: { readonly size: number; readonly parity: boolean } | null;
+  /** TLS names of the external port that are to be led there, as they were written; absent: the port as a whole. */
+  readonly names?: readonly string[];
 }
 
 export interface UnmapRequest {
@@ -67,6 +71,8 @@ export interface UnmapRequest {
   /** 0: all ports. */
   readonly internalPort: number;
   readonly nonce: string | null;
+  /** Only these TLS names; absent: the port as a whole, and of all ports everything. */
+  readonly names?: readonly string[];
 }
 
 /** What can be asked for; each noun's is beside who decides it. */
@@ -123,6 +129,8 @@ export type Answer =
       readonly touched?: readonly { readonly mappingId: string; readonly claimKey: string }[];
       /** Seconds from `now`. */
       readonly lifetime: number;
+      /** Of several names: the other mappings; the lifetime is the shortest. */
+      readonly more?: readonly { readonly mappingId: string; readonly claimKey: string | null }[];
     }
   /** A DNS UPDATE was carried out; `lease`: seconds that its records have. */
   | { readonly kind: "updated"; readonly lease: number }

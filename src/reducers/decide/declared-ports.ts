@@ -27,10 +27,14 @@ export function matchPorts(
     found.set(declared, mapping);
     made.delete(mapping);
   }
-  const byPlace = new Map([...made].map((mapping) => [`${mapping.externalPort}/${mapping.protocol}`, mapping]));
+  const placeText = (externalPort: number, protocol: string, name: string | null): string =>
+    `${externalPort}/${protocol}/${name ?? ""}`;
+  const byPlace = new Map(
+    [...made].map((mapping) => [placeText(mapping.externalPort, mapping.protocol, mapping.name), mapping]),
+  );
   for (const declared of declaration.ports) {
     const { externalPort, protocol } = placeOf(declared);
-    const mapping = found.has(declared) ? undefined : byPlace.get(`${externalPort}/${protocol}`);
+    const mapping = found.has(declared) ? undefined : byPlace.get(placeText(externalPort, protocol, declared.hostname));
     if (mapping === undefined || !made.delete(mapping)) continue;
     found.set(declared, mapping);
   }
@@ -60,7 +64,11 @@ export function releaseMoved(declaration: Declaration, draft: Draft): void {
     const sameWan =
       declared.wan === null || canonicalWan(draft.state, declared.wan) === canonicalWan(draft.state, mapping.wan);
     const stays =
-      sameWan && mapping.protocol === protocol && mapping.externalPort === externalPort && mapping.count === count;
+      sameWan &&
+      mapping.name === declared.hostname &&
+      mapping.protocol === protocol &&
+      mapping.externalPort === externalPort &&
+      mapping.count === count;
     if (!stays) releasePort(mapping, declaration, draft);
   }
 }
@@ -68,7 +76,7 @@ export function releaseMoved(declaration: Declaration, draft: Draft): void {
 export function putPorts(declaration: Declaration, draft: Draft): void {
   for (const { declared, mapping } of matchPorts(declaration, draft.state).pairs) {
     const where = `port ${declared.name}`;
-    const { name, wan, enabled, from, source: sourceAddress } = declared;
+    const { name, hostname, wan, enabled, from, source: sourceAddress } = declared;
     const target = parseTarget(declared.to);
     assert(target !== null, "a declaration passed its schema");
     if (draft.failed.has(`device ${target.host}`)) continue;
@@ -83,7 +91,15 @@ export function putPorts(declaration: Declaration, draft: Draft): void {
     draft.do(where, (envelope, state) => {
       if (mapping !== undefined)
         return decidePortEdit({ ...envelope, type: "port.edit", id: mapping.id, ...to }, state);
-      const add = { type: "port.add", ...place, ...to, lifetime: null, wan, managedBy: declaration.name } as const;
+      const add = {
+        type: "port.add",
+        ...place,
+        ...to,
+        name: hostname,
+        lifetime: null,
+        wan,
+        managedBy: declaration.name,
+      } as const;
       return decidePortAdd({ ...envelope, ...add }, state);
     });
   }

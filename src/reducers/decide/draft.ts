@@ -21,8 +21,8 @@ export class Draft {
   readonly lastChosen = new Map<string, string>();
   readonly state: State;
 
-  constructor({ now, source, requestId, entropy }: CommandEnvelope, state: State) {
-    this.#envelope = { now, source, requestId, entropy };
+  constructor({ now, source, requestId, entropy, sharesPorts = true }: CommandEnvelope, state: State) {
+    this.#envelope = { now, source, requestId, entropy, sharesPorts };
     this.state = branchState(state);
   }
 

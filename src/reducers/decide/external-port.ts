@@ -2,7 +2,7 @@ import type { Transport } from "../../events/fields.ts";
 import { PROXY_PORTS } from "../../lib/proxy-ports.ts";
 import { RESERVED_FIRST } from "../../lib/reserved-ports.ts";
 import { tableGet } from "../../lib/table.ts";
-import { mappingAt } from "../port-index.ts";
+import { mappingAt, mappingsSharing } from "../port-index.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 
 /** What is chosen for a device that has no preference: above the well-known ports. */
@@ -22,6 +22,9 @@ export type Hindrance =
 export function protection(state: State, protocol: Transport, port: number): string | null {
   if (port >= RESERVED_FIRST) return `ports from ${RESERVED_FIRST} up are kept for masquerading`;
   if (protocol === "tcp" && PROXY_PORTS.has(port)) return "the port belongs to routing by name, inside of the gateway";
+  if (protocol === "tcp" && port === 80 && state.settings.wan.httpRedirect === "on") {
+    return "HTTP is sent to HTTPS there (wan.httpRedirect)";
+  }
   if (protocol === "udp" && CONTROL_PORTS.has(port)) return "the port belongs to port control itself";
   if (state.settings.portControl.protectedPorts.includes(port)) return "the port is in portControl.protectedPorts";
   if (state.listeners.some((listener) => listener.port === port && listener.protocol === protocol)) {
@@ -33,7 +36,13 @@ export function protection(state: State, protocol: Transport, port: number): str
 /** What keeps a device from having an external port, or null if it may. */
 export function hindrance(
   state: State,
-  place: { wan: string; protocol: Transport; port: number },
+  place: {
+    wan: string;
+    protocol: Transport;
+    port: number;
+    /** Nobody can share it, as only some are to come in by it. */
+    alone?: boolean;
+  },
   device: string,
   now: number,
 ): Hindrance | null {
@@ -41,6 +50,8 @@ export function hindrance(
   if (why !== null) return { kind: "protected", why };
   const mapping = mappingAt(state, place.wan, place.protocol, place.port);
   if (mapping !== undefined) return { kind: "taken", mapping };
+  const [named] = place.alone === true ? mappingsSharing(state, place.wan, place.protocol, place.port) : [];
+  if (named !== undefined) return { kind: "taken", mapping: named };
   const kept = tableGet(state.quarantine, externalKey(place.wan, place.protocol, place.port));
   if (kept !== undefined && kept.until > now && kept.device !== device)
     return { kind: "quarantined", until: kept.until };
@@ -55,7 +66,7 @@ export function hindrance(
 /** A free external port for a device that gets none of those it named: the internal number if that is high enough, else by entropy. */
 export function choosePort(
   state: State,
-  place: { wan: string; protocol: Transport; preferred: readonly number[] },
+  place: { wan: string; protocol: Transport; preferred: readonly number[]; alone?: boolean },
   device: string,
   choice: { now: number; entropy: number },
 ): number | null {
@@ -63,7 +74,8 @@ export function choosePort(
   for (const port of place.preferred) if (port > 0 && free(port)) return port;
   for (let step = 0; step < POOL_SIZE; step += 1) {
     const port = POOL_FIRST + ((choice.entropy + step) % POOL_SIZE);
-    if (free(port)) return port;
+    // What is left of a port that names share is for who asks for it.
+    if (mappingsSharing(state, place.wan, place.protocol, port).length === 0 && free(port)) return port;
   }
   return null;
 }

@@ -10,6 +10,7 @@ import { overQuota, tooOften } from "./device-limits.ts";
 import { choosePort, hindrance } from "./external-port.ts";
 import { filtersAfter } from "./filters.ts";
 import { remaining, renewed, STATIC_LIFETIME, untilItEnds } from "./lease-terms.ts";
+import { decideNames } from "./map-names.ts";
 import { newId } from "./new-id.ts";
 import { externalRun, internalRun, touchedClaims } from "./port-set.ts";
 import { accept, refuse } from "./refusal.ts";
@@ -27,6 +28,9 @@ interface Asking {
   readonly nonceRule: "strict" | "same-host";
 }
 
+/** A device's claim always has an end. */
+type Granted = Claim & { readonly lifetime: number };
+
 export const transportOf = (protocol: number): Transport | null =>
   protocol === 6 ? "tcp" : protocol === 17 ? "udp" : null;
 
@@ -35,6 +39,7 @@ export const claimKeyOf = (by: "pcp" | "natpmp", nonce: string | null): string =
 
 /** A device asks for a port: RFC 6887 §11.3 in its order, RFC 6886 §3.3. */
 export function decideMap(command: CommandEnvelope & MapRequest, state: State, deadlines: Deadlines): Decision {
+  if (command.names !== undefined) return decideMapNames(command, command.names, state, deadlines);
   const protocol = transportOf(command.protocol);
   if (protocol === null || command.internalPort === 0) {
     return refuse("UNSUPPORTED_PROTOCOL", "only single TCP and UDP ports can be mapped, not whole protocols or hosts");
@@ -64,6 +69,25 @@ function withTouched(asking: Asking, decision: Decision): Decision {
     renewals: [...decision.renewals, ...renewals],
     answer: { ...decision.answer, touched: claims },
   };
+}
+
+function decideMapNames(
+  command: CommandEnvelope & MapRequest,
+  names: readonly string[],
+  state: State,
+  deadlines: Deadlines,
+): Decision {
+  const { internalPort, suggestedPort, suggestedAddress } = command;
+  if (transportOf(command.protocol) !== "tcp" || internalPort === 0) {
+    return refuse("HOSTNAME_UNSUPPORTED", "only single TCP ports are led to by TLS name");
+  }
+  const externalPort = suggestedPort === 0 ? internalPort : suggestedPort;
+  const claim = newClaim({ command, state });
+  if ("code" in claim) return { ok: false, refusal: claim };
+  if (claim.filters.length > 0) {
+    return refuse("HOSTNAME_UNSUPPORTED", "a TLS name is reached by everyone: it is known when a peer is in already");
+  }
+  return decideNames({ ...command, externalPort, suggestedAddress, names, claim }, state, deadlines);
 }
 
 /** Mappings of whole ports on this WAN that end at the port asked for, oldest first. */
@@ -209,8 +233,9 @@ function askedPart({ command }: Asking, mapping: Mapping): Mapping {
 
 function pickPorts(asking: Asking): Pick<Mapping, "externalPort" | "count"> | Extract<Decision, { ok: false }> {
   const { command, state, wan, protocol } = asking;
+  const alone = command.filters.some((each) => each !== "clear");
   if (command.preferFailure) {
-    const place = { wan, protocol, port: command.suggestedPort };
+    const place = { wan, protocol, port: command.suggestedPort, alone };
     const blocked = hindrance(state, place, command.device, command.now);
     if (blocked === null && !unmetPreference(asking, command.suggestedPort)) {
       return { externalPort: command.suggestedPort, count: 1 };
@@ -225,13 +250,13 @@ function pickPorts(asking: Asking): Pick<Mapping, "externalPort" | "count"> | Ex
     const run = externalRun(asking, preferred, count);
     if (run !== null) return run;
   }
-  const externalPort = choosePort(state, { wan, protocol, preferred }, command.device, command);
+  const externalPort = choosePort(state, { wan, protocol, preferred, alone }, command.device, command);
   if (externalPort !== null) return { externalPort, count: 1 };
   const message = `no external ${protocol} port is free`;
   return { ok: false, refusal: { code: "NO_FREE_PORT", message, retryAfter: 30 } };
 }
 
-function newClaim(asking: Asking): Claim | Refusal {
+function newClaim(asking: Pick<Asking, "command" | "state">): Granted | Refusal {
   const { command } = asking;
   const filters = filtersAfter([], command.filters);
   if ("code" in filters) return filters;
@@ -251,7 +276,7 @@ function newClaim(asking: Asking): Claim | Refusal {
 }
 
 /** PCP may lengthen (RFC 6887 §15); NAT-PMP SHOULD NOT (RFC 6886 §3.3). */
-function grantedLifetime({ command, state }: Asking): number {
+function grantedLifetime({ command, state }: Pick<Asking, "command" | "state">): number {
   const { pcpMin, max } = state.settings.portControl.lifetime;
   const capped = Math.min(command.lifetime, max);
   return command.by === "pcp" ? Math.max(capped, pcpMin) : capped;

@@ -52,7 +52,8 @@ export function externalRun(asked: Asked, preferred: readonly number[], count: n
   const { command, state, wan, protocol } = asked;
   const { device, now, internalPort, portSet } = command;
   const fits = (port: number): boolean => portSet?.parity !== true || (port - internalPort) % 2 === 0;
-  const isFree = (port: number): boolean => hindrance(state, { wan, protocol, port }, device, now) === null;
+  const isFree = (port: number): boolean =>
+    hindrance(state, { wan, protocol, port, alone: true }, device, now) === null;
   const runFrom = (first: number): number => {
     let length = 0;
     while (length < count && first + length <= 65_535 && isFree(first + length)) length += 1;

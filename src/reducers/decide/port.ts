@@ -11,18 +11,20 @@ import {
   prefixContains,
   prefixText,
 } from "../../lib/ip.ts";
+import { serverNameOf } from "../../lib/server-name.ts";
 import { tableGet } from "../../lib/table.ts";
 import { deviceAt } from "../device.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { preferredWan } from "../select/external-address.ts";
 import { tunnelInterface } from "../served.ts";
-import { mappingAt } from "../port-index.ts";
 import { type Device, internalKey, type Mapping, type State, type Subnet } from "../state.ts";
 import type { CommandOf, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { protection } from "./external-port.ts";
+import { UNAVAILABLE } from "./map-names.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
+import { inTheWay } from "./sharing.ts";
 import { unknownWan } from "./wan.ts";
 
 /** What can be done to one port. */
@@ -46,6 +48,8 @@ export type PortCommand =
       readonly sourceAddress: Mapping["sourceAddress"];
       /** The only networks it is reached from; empty: everywhere. */
       readonly from: readonly string[];
+      /** One TLS name of the port, which others share; absent: the whole port, or what no name is for. */
+      readonly name?: string | null;
     }
   | {
       readonly type: "port.edit";
@@ -71,13 +75,17 @@ export type PortCommand =
       readonly internalPort: number;
     };
 
-type Place = Pick<Mapping, "wan" | "protocol" | "externalPort" | "internalAddress" | "internalPort" | "count">;
+type Place = Pick<
+  Mapping,
+  "wan" | "protocol" | "externalPort" | "internalAddress" | "internalPort" | "count" | "name" | "from"
+>;
 
 const MANUAL = "manual";
 /** A range of n ports is up to 3n elements in the kernel, written in one transaction while others wait. */
 const RANGE_PORTS_MAX = 4096;
 const isManual = (mapping: Mapping): boolean => mapping.claims.some((claim) => claim.source === "manual");
-const name = (place: Pick<Place, "protocol" | "externalPort">): string => `${place.protocol} ${place.externalPort}`;
+const name = (place: Pick<Place, "protocol" | "externalPort"> & { readonly name?: string | null }): string =>
+  `${place.protocol} ${place.externalPort}${typeof place.name === "string" ? ` of ${place.name}` : ""}`;
 
 function manualClaim(now: number, lifetime: number | null): Claim {
   const expiresAt = lifetime === null ? null : now + lifetime * 1000;
@@ -149,6 +157,10 @@ export function badPlace(state: State, place: Place): Refusal | null {
     const message = `a range holds at most ${RANGE_PORTS_MAX} ports, this one has ${place.count}; add it in parts`;
     return { code: "INVALID_REQUEST", message };
   }
+  if (place.name !== null && (place.protocol !== "tcp" || place.count > 1 || place.from.length > 0)) {
+    const message = "a route is one TCP port that everybody reaches: names are told apart when a visitor is in already";
+    return { code: "INVALID_REQUEST", message };
+  }
   const last = Math.max(place.externalPort, place.internalPort) + place.count - 1;
   if (last > 65535) return { code: "INVALID_REQUEST", message: `the range would end at ${last}, beyond 65535` };
   for (let port = place.externalPort; port < place.externalPort + place.count; port += 1) {
@@ -158,16 +170,6 @@ export function badPlace(state: State, place: Place): Refusal | null {
     }
   }
   return null;
-}
-
-/** Mappings that hold one of the external ports, without `self`. */
-function inTheWay(state: State, place: Place, self: string | null): Mapping[] {
-  const found = new Map<string, Mapping>();
-  for (let port = place.externalPort; port < place.externalPort + place.count; port += 1) {
-    const mapping = mappingAt(state, place.wan, place.protocol, port);
-    if (mapping !== undefined && mapping.id !== self) found.set(mapping.id, mapping);
-  }
-  return [...found.values()];
 }
 
 function taken(others: readonly Mapping[]): Decision {
@@ -191,12 +193,14 @@ export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): 
   }
   const unknown = command.wan === null ? null : unknownWan(state, command.wan);
   if (unknown !== null) return { ok: false, refusal: unknown };
-  const { protocol, externalPort, internalAddress, internalPort, count } = command;
-  const place: Place = { wan, protocol, externalPort, internalAddress, internalPort, count };
-  const bad = badPlace(state, place);
-  if (bad !== null) return { ok: false, refusal: bad };
   const from = distinctPrefixes(command.from);
   if (from === null) return { ok: false, refusal: BAD_SOURCES };
+  const routed = nameOf(command);
+  if (typeof routed === "object" && routed !== null) return { ok: false, refusal: routed };
+  const { protocol, externalPort, internalAddress, internalPort, count } = command;
+  const place: Place = { wan, protocol, externalPort, internalAddress, internalPort, count, name: routed, from };
+  const bad = badPlace(state, place);
+  if (bad !== null) return { ok: false, refusal: bad };
   const others = inTheWay(state, place, null);
   const claim = { ...manualClaim(command.now, command.lifetime), ...markOf(command) };
   const same = others.find((other) => goesTo(other, place));
@@ -213,16 +217,25 @@ export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): 
     label,
     enabled,
     sourceAddress,
-    from,
-    name: null,
     claim,
   });
   return accept([...others.flatMap((other) => endClaims(other)), granted], { kind: "ids", ids: [id] });
 }
 
+/** The TLS name that is asked for, as it is kept. */
+function nameOf({ name: asked = null, sharesPorts }: SubmissionOf<"port.add">): string | null | Refusal {
+  if (asked === null) return null;
+  if (sharesPorts === false) return UNAVAILABLE;
+  const kept = serverNameOf(asked);
+  if (kept !== null) return kept;
+  const message = `${asked} is not a TLS name: write it as nas.example.org, or *.example.org for all that are one label longer`;
+  return { code: "HOSTNAME_UNSUPPORTED", message };
+}
+
 const goesTo = (mapping: Mapping, place: Place): boolean =>
   mapping.externalPort === place.externalPort &&
   mapping.count === place.count &&
+  mapping.name === place.name &&
   mapping.internalAddress === place.internalAddress &&
   mapping.internalPort === place.internalPort;
 
@@ -248,19 +261,17 @@ export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State)
     return refuse("NOT_AUTHORIZED", message);
   }
   const events: PortreeveEvent[] = [];
-  if (moves) {
+  if (moves || changes.from !== undefined) {
     const place = { ...mapping, ...changes } as Place;
-    const bad = badPlace(state, place);
+    const bad = moves || place.name !== null ? badPlace(state, place) : null;
     if (bad !== null) return { ok: false, refusal: bad };
     const others = inTheWay(state, place, mapping.id);
     const operators = others.filter(isManual);
     if (operators.length > 0) return taken(operators);
     // Devices asked for the place the mapping had; what it becomes is the operator's alone.
-    events.push(
-      ...endClaims(mapping, (claim) => claim.source === "manual"),
-      ...others.flatMap((other) => endClaims(other)),
-    );
-    changes.interface = interfaceOf(state, place.internalAddress);
+    if (moves) events.push(...endClaims(mapping, (claim) => claim.source === "manual"));
+    events.push(...others.flatMap((other) => endClaims(other)));
+    if (moves) changes.interface = interfaceOf(state, place.internalAddress);
   }
   if (Object.keys(changes).length > 0) events.push(event("mapping.changed", { id: mapping.id, ...changes }));
   if (command.lifetime !== undefined) {

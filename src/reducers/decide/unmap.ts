@@ -7,6 +7,7 @@ import { usageKey, type Mapping, type State } from "../state.ts";
 import type { CommandEnvelope, Deadlines, Decision, UnmapRequest } from "./command.ts";
 import { remaining } from "./lease-terms.ts";
 import { claimKeyOf, transportOf } from "./map.ts";
+import { serverNames } from "./map-names.ts";
 import { operatorHolds } from "./operator-holds.ts";
 import { accept, refuse } from "./refusal.ts";
 
@@ -22,10 +23,16 @@ export function decideUnmap(command: CommandEnvelope & UnmapRequest, state: Stat
     );
   }
   const key = claimKeyOf(command.by, command.nonce);
-  const mappings =
+  const wanted = command.names === undefined ? null : serverNames(command.names);
+  if (command.names !== undefined && (wanted === null || protocol !== "tcp")) {
+    return refuse("HOSTNAME_UNSUPPORTED", "only TCP ports are led to by TLS name, and not all of these are TLS names");
+  }
+  const asked =
     command.internalPort === 0
       ? ofDevice(state, command, protocol)
       : mappingsTo(state, command.device, protocol as Transport, command.internalPort);
+  const isMeant = ({ name }: Mapping): boolean => (name === null ? wanted === null : wanted?.includes(name) === true);
+  const mappings = wanted === null && command.internalPort === 0 ? asked : asked.filter(isMeant);
   const mine = mappings.filter((mapping) => mapping.claims.some((claim) => claim.key === key));
   if (mine.length === 0 && command.internalPort !== 0) {
     const refusal = notMine(command, mappings, served.nonce, deadlines);

@@ -1,7 +1,8 @@
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
+import { serverNameOf } from "../../lib/server-name.ts";
 import { tableGet } from "../../lib/table.ts";
-import { mappingAt } from "../port-index.ts";
+import { mappingNamed } from "../port-index.ts";
 import { servedInterface } from "../served.ts";
 import { type Mapping, type State, usageKey } from "../state.ts";
 import { registered, wanFor } from "./admission.ts";
@@ -17,6 +18,8 @@ export interface UpnpUnmap {
   readonly protocol: Transport | null;
   readonly externalPort: number;
   readonly remoteHost: string | null;
+  /** One TLS name of the port (X_START9_DeleteHostnameMapping); absent: the whole port. */
+  readonly name?: string;
 }
 
 /** DeletePortMappingRange (WANIPConnection:2 §2.5.19): what of it is the device's own. */
@@ -34,8 +37,12 @@ export const claimKeyOfUpnp = (remoteHost: string | null): string => `upnp:${rem
 
 export function decideUpnpUnmap(command: CommandEnvelope & UpnpUnmap, state: State): Decision {
   const { protocol, externalPort, remoteHost } = command;
+  const name = command.name === undefined ? null : serverNameOf(command.name);
+  if (command.name !== undefined && (name === null || remoteHost !== null || protocol === "udp")) {
+    return refuse("HOSTNAME_UNSUPPORTED", `${command.name} can't be led to anybody by its TLS name, so that it is not`);
+  }
   const key = claimKeyOfUpnp(remoteHost);
-  const released = ownMappings(state, command)
+  const released = ownMappings(state, command, name)
     .filter((mapping) => mapping.externalPort === externalPort && (protocol ?? mapping.protocol) === mapping.protocol)
     .flatMap((mapping) => releases(mapping, (claimKey) => claimKey === key));
   if (released.length > 0) return accept(released, { kind: "done" });
@@ -54,9 +61,14 @@ export function decideUpnpUnmapRange(command: CommandEnvelope & UpnpUnmapRange, 
   return refuse("NOT_FOUND", `${command.device} has nothing in ${range} that it asked for by UPnP`);
 }
 
-function ownMappings(state: State, { interface: iface, device }: UpnpUnmap | UpnpUnmapRange): Mapping[] {
+/** Of whole ports, or of one name. */
+function ownMappings(
+  state: State,
+  { interface: iface, device }: UpnpUnmap | UpnpUnmapRange,
+  named: string | null = null,
+): Mapping[] {
   const ids = tableGet(state.usages, usageKey(iface, device))?.mappingIds ?? [];
-  return ids.flatMap((id) => tableGet(state.mappings, id) ?? []).filter(({ name }) => name === null);
+  return ids.flatMap((id) => tableGet(state.mappings, id) ?? []).filter(({ name }) => name === named);
 }
 
 const releases = ({ id, claims }: Mapping, isMeant: (claimKey: string) => boolean): PortreeveEvent[] =>
@@ -70,7 +82,9 @@ function notThere(command: UpnpUnmap, state: State): Refusal {
   const served = servedInterface(state, command.interface);
   const wan = served === undefined ? null : wanFor(state, registered(state, served, device));
   const protocols = protocol === null ? (["tcp", "udp"] as const) : [protocol];
-  const there = wan === null ? [] : protocols.flatMap((each) => mappingAt(state, wan, each, externalPort) ?? []);
+  const name = command.name === undefined ? null : serverNameOf(command.name);
+  const at = (each: Transport) => mappingNamed(state, { wan: wan ?? "", protocol: each, name }, externalPort);
+  const there = wan === null ? [] : protocols.flatMap((each) => at(each) ?? []);
   // Entries of others are shown with an empty remote host.
   const meant = there.find(({ claims }) => remoteHost === null && claims.some(({ source }) => source !== "upnp"));
   const foreign = there.find(({ internalAddress }) => internalAddress !== device);

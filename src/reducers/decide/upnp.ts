@@ -8,6 +8,7 @@ import type { CommandEnvelope, Deadlines, Decision } from "./command.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
 import { choosePort, type Hindrance, hindrance } from "./external-port.ts";
 import { type ClaimChanges, renewed, untilItEnds } from "./lease-terms.ts";
+import { decideNames } from "./map-names.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { shownText } from "./shown-text.ts";
@@ -31,12 +32,16 @@ export interface UpnpMap {
   readonly description: string;
   /** Seconds; 0: as long as we grant. */
   readonly lifetime: number;
+  /** One TLS name of the port (X_START9_AddHostnameMapping); absent: the whole port. */
+  readonly name?: string;
 }
 
 export type UpnpCommand = UpnpMap | UpnpUnmap | UpnpUnmapRange;
 
 /** WANIPConnection:2 §2.3.13: PortMappingLeaseDuration. */
 const LEASE_MAX = 604_800;
+/** As the one server there is of it has it: clients ask anew every few minutes. */
+const NAME_LEASE_MAX = 3600;
 /** WANIPConnection:2 §2.5.16: a control point that nobody authenticated gets none below. */
 const PORT_FIRST = 1024;
 /** External ports on one internal port: there are clients that ask for a new one each time and give none back. */
@@ -51,6 +56,7 @@ interface Asking extends Admitted {
 }
 
 export function decideUpnpMap(command: CommandEnvelope & UpnpMap, state: State, deadlines: Deadlines): Decision {
+  if (command.name !== undefined) return decideUpnpName(command, command.name, state, deadlines);
   const { internalPort, externalPort, any } = command;
   if (internalPort === 0 || (externalPort === 0 && !any)) {
     return refuse("INVALID_REQUEST", "UPnP maps single ports: neither the internal nor the external one can be 0");
@@ -66,6 +72,22 @@ export function decideUpnpMap(command: CommandEnvelope & UpnpMap, state: State, 
   return exactly(asking) ?? anyPort(asking);
 }
 
+/** Other than a whole port, a name may be below 1024: it takes nothing from whoever has another. */
+function decideUpnpName(
+  command: CommandEnvelope & UpnpMap,
+  name: string,
+  state: State,
+  deadlines: Deadlines,
+): Decision {
+  const { protocol, remoteHost, externalPort, internalPort } = command;
+  if (protocol !== "tcp" || remoteHost !== null || externalPort === 0 || internalPort === 0) {
+    return refuse("HOSTNAME_UNSUPPORTED", "a TLS name is led on by a single TCP port, and reached by everyone");
+  }
+  const lifetime = Math.min(command.lifetime === 0 ? NAME_LEASE_MAX : command.lifetime, NAME_LEASE_MAX);
+  const claim = { ...claimOf({ command, state }), lifetime, expiresAt: command.now + lifetime * 1000 };
+  return decideNames({ ...command, suggestedAddress: null, names: [name], claim }, state, deadlines);
+}
+
 /** What becomes of the external port that was named; null where another one is to be found. */
 function exactly(asking: Asking): Decision | null {
   const { command, state, wan } = asking;
@@ -77,7 +99,8 @@ function exactly(asking: Asking): Decision | null {
     const key = claimKeyOfUpnp(command.remoteHost);
     if (there.claims.every((claim) => claim.key === key)) return overwrite(asking, there);
   }
-  const hindered = hindrance(state, { wan, protocol, port }, device, now);
+  const alone = command.remoteHost !== null;
+  const hindered = hindrance(state, { wan, protocol, port, alone }, device, now);
   if (hindered === null) return grant(asking, port);
   return any ? null : inTheWay(asking, hindered);
 }
@@ -196,7 +219,7 @@ function grant(asking: Asking, externalPort: number, released: readonly Portreev
   return accept([...released, granted], { ...answer, externalPort, lifetime });
 }
 
-function claimOf(asking: Asking): Claim {
+function claimOf(asking: Pick<Asking, "command" | "state">): Claim {
   const { device, now, remoteHost, description, enabled } = asking.command;
   const lifetime = lifetimeOf(asking);
   return {
@@ -221,7 +244,7 @@ function changesOf(claim: Claim, { description: said, enabled }: UpnpMap): Claim
   };
 }
 
-function lifetimeOf({ command, state }: Asking): number {
+function lifetimeOf({ command, state }: Pick<Asking, "command" | "state">): number {
   const longest = Math.min(state.settings.portControl.lifetime.max, LEASE_MAX);
   return command.lifetime === 0 ? longest : Math.min(command.lifetime, longest);
 }

@@ -2,9 +2,9 @@ import { event, type PortreeveEvent } from "../../events/index.ts";
 import { type Claim, mappingChanged, type MappingChanged } from "../../events/mapping.ts";
 import { tableGet } from "../../lib/table.ts";
 import { badPlace } from "../decide/port.ts";
+import { inTheWay } from "../decide/sharing.ts";
 import { unknownWan } from "../decide/wan.ts";
 import { deviceAt } from "../device.ts";
-import { mappingNamed } from "../port-index.ts";
 import { filterText } from "../reach.ts";
 import { servedInterface } from "../served.ts";
 import { allowanceKey, internalKey, type Mapping, type State } from "../state.ts";
@@ -63,9 +63,10 @@ function keysOf({ type, data }: PortreeveEvent): string[] {
   }
 }
 
-export function portName({ externalPort, count, protocol }: Mapping): string {
+/** "8443/tcp", "49152-49251/udp", "443/tcp of nas.example.org". */
+export function portName({ externalPort, count, protocol, name }: Mapping): string {
   const last = count === 1 ? "" : `-${externalPort + count - 1}`;
-  return `${externalPort}${last}/${protocol}`;
+  return `${externalPort}${last}/${protocol}${name === null ? "" : ` of ${name}`}`;
 }
 
 function describe(mapping: Mapping): Description {
@@ -145,9 +146,8 @@ function hindranceOf(mapping: Mapping, returning: readonly Claim[], terms: Rever
   const { now, own } = terms;
   const bad = unknownWan(now, mapping.wan) ?? badPlace(now, mapping);
   if (bad !== null) return { why: bad.message, by: [] };
-  for (let offset = 0; offset < mapping.count; offset += 1) {
-    const other = mappingNamed(now, mapping, mapping.externalPort + offset);
-    if (other === undefined || other.id === mapping.id || own.has(refOf(KIND, other.id))) continue;
+  for (const other of inTheWay(now, mapping, mapping.id)) {
+    if (own.has(refOf(KIND, other.id))) continue;
     return {
       why: `${portName(other)} goes to ${other.internalAddress}:${other.internalPort} now`,
       by: [refOf(KIND, other.id)],

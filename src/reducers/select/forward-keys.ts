@@ -1,9 +1,10 @@
 import type { Transport } from "../../events/fields.ts";
-import { tableGet } from "../../lib/table.ts";
+import { tableEntries, tableGet } from "../../lib/table.ts";
 import { admittedPeers } from "../reach.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 import { ofTopology } from "./topology.ts";
 import { knownWans, wanAddress } from "./external-address.ts";
+import { HTTP_PORT } from "./proxy-need.ts";
 import { waysOut } from "./ways-out.ts";
 
 export const namedWans = ofTopology(knownWans);
@@ -32,7 +33,7 @@ export function* keysOf(mapping: Mapping, addresses: readonly string[], routed: 
   const peers = admittedPeers(mapping);
   for (const address of addresses) {
     const ports = `${address}|${protocol}|${externalPorts(mapping)}`;
-    if (peers !== null) yield `restricted|${ports}`;
+    if (peers !== null || mapping.name !== null) yield `restricted|${ports}`;
     for (const { prefix, port } of peers ?? []) {
       yield port === null ? `allowed|${ports}|${prefix}` : `allowedPort|${ports}|${prefix}|${port}`;
     }
@@ -90,8 +91,23 @@ function externalDeletionExplained(state: State, address: string, protocol: Tran
     return known.every(({ matched, reported }) => matched !== address && reported !== address);
   }
   const matched = wanAddress(state, wan)?.matched;
+  // Nothing records when HTTP ceased to be sent to HTTPS.
+  if (protocol === "tcp" && port === HTTP_PORT && state.mappings.size > 0) return true;
   return (
+    namedLately(state.quarantine).has(externalKey(wan, protocol, port)) ||
     tableGet(state.quarantine, externalKey(wan, protocol, port)) !== undefined ||
     tableGet(state.severed, `${matched}|${protocol}|${port}`) !== undefined
   );
+}
+
+const named = new WeakMap<object, ReadonlySet<string>>();
+
+/** External ports of which a name was released a while ago. */
+function namedLately(quarantine: State["quarantine"]): ReadonlySet<string> {
+  const known = named.get(quarantine);
+  if (known !== undefined) return known;
+  const parts = [...tableEntries(quarantine)].map(([key]) => key.split("|"));
+  const ports = new Set(parts.filter(({ length }) => length > 3).map((key) => key.slice(0, 3).join("|")));
+  named.set(quarantine, ports);
+  return ports;
 }

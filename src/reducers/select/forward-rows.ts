@@ -1,17 +1,19 @@
 import type { Transport } from "../../events/fields.ts";
 import type { PeerFilter } from "../../events/mapping.ts";
 import { withoutLength } from "../../lib/ip.ts";
+import { REDIRECT_PORT, TLS_PORT } from "../../lib/proxy-ports.ts";
 import { tableChanges, tableEntries, tableGet, tableRows } from "../../lib/table.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
-import { deviceAt, profileOf } from "../device.ts";
-import { mappingAt, mappingsTo } from "../port-index.ts";
+import { mappingAt, mappingsSharing, mappingsTo } from "../port-index.ts";
 import { admittedPeers, isOpen } from "../reach.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Device, Mapping, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import { chosenWan } from "./device-wan.ts";
 import { addressesOf, deviceKeysOf, externalPorts, isRange, keysOf, namedWans } from "./forward-keys.ts";
+import { concernsRedirect, HTTP_PORT, needsProxy, ownerIds, redirectFor } from "./proxy-need.ts";
 import type { ForwardRow } from "./rows.ts";
+import { devicesChanged, seenSource, servedDevice } from "./served-device.ts";
 import { type WaysOut, waysOut } from "./ways-out.ts";
 
 type Row = Desired<ForwardRow>;
@@ -92,6 +94,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     const keys = new Set<string>(["skeleton"]);
     for (const mapping of tableRows(this.#state.mappings)) for (const key of this.keysOf(mapping)) keys.add(key);
     for (const { protocol, port } of this.#state.listeners) keys.add(`ours|${protocol}|${port}`);
+    for (const key of this.#redirectKeys()) keys.add(key);
     for (const { address } of tableRows(this.#state.devices)) keys.add(`egress|${address}`).add(`hostVia|${address}`);
     for (const { addresses } of this.#ways.vias)
       for (const cidr of addresses) keys.add(`hostVia|${withoutLength(cidr)}`);
@@ -111,7 +114,11 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     for (const { before: old, after: now } of tableChanges(before.mappings, after.mappings)) {
       if (old !== undefined) for (const key of previous.keysOf(old)) keys.add(key);
       if (now !== undefined) for (const key of this.keysOf(now)) keys.add(key);
+      if ([old, now].some((each) => each !== undefined && concernsRedirect(each))) {
+        for (const key of this.#redirectKeys()) keys.add(key);
+      }
     }
+    if (needsProxy(before) !== needsProxy(after)) keys.add("skeleton");
     for (const device of devicesChanged(before, after)) {
       keys.add(`egress|${device.address}`).add(`hostVia|${device.address}`);
       for (const state of [before, after]) {
@@ -128,6 +135,11 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   /** Keys of the rows a mapping may own while it is enabled and its WAN has an address. */
   keysOf(mapping: Mapping): Generator<string> {
     return keysOf(mapping, this.#addressOf.get(mapping.wan) ?? [], this.#isRouted);
+  }
+
+  *#redirectKeys(): Generator<string> {
+    for (const address of this.#wansAt.keys()) yield `forward|${address}|tcp|${HTTP_PORT}`;
+    yield `ours|tcp|${HTTP_PORT}`;
   }
 
   /** There are several ways out, and we say which. */
@@ -149,6 +161,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       ...(tunnel !== null && { tunnel }),
       ...(this.#isRouted && { vias: this.#ways.vias.map(({ number }) => number) }),
       ...(this.#ways.usual !== undefined && { usualVia: this.#ways.usual.number }),
+      ...(needsProxy(this.#state) && { proxied: true as const }),
     } as const;
     return { key: "skeleton", spec, owners: ["settings"], revision: topologyRevision };
   }
@@ -166,8 +179,35 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     return open.sort((a, b) => a.createdSeq - b.createdSeq)[0];
   }
 
+  /** Open mappings of single names of an external port, oldest first. */
+  #namedAt(address: string, protocol: Transport, port: number): Mapping[] {
+    const wans = protocol === "tcp" && this.#state.shared.size > 0 ? (this.#wansAt.get(address) ?? []) : [];
+    const named = wans.flatMap((wan) => mappingsSharing(this.#state, wan, protocol, port)).filter(isOpen);
+    return named.sort((a, b) => a.createdSeq - b.createdSeq);
+  }
+
+  /** What names share, and HTTP that is sent to HTTPS, HAProxy takes, on the address that is the machine's own. */
+  #toProxy(key: string, address: string, port: number, toPort: number, owners: readonly (Mapping | "settings")[]): Row {
+    const [wan = ""] = this.#wansAt.get(address) ?? [];
+    const toAddress = this.#addressOf.get(wan)?.[0] ?? address;
+    const [first] = owners;
+    const since = first === undefined || first === "settings" ? 0 : this.#revision(first);
+    const revision = Math.max(since, this.#state.topologyRevision);
+    const spec = { kind: "forward", address, protocol: "tcp", port, toAddress, toPort } as const;
+    return { key, spec, owners: ownerIds(owners), revision };
+  }
+
   #forward(key: string, address: string, protocol: Transport, port: number): Row | undefined {
     const mapping = this.#openAt(address, protocol, port);
+    const named = this.#namedAt(address, protocol, port);
+    if (named.length > 0) {
+      const all = mapping === undefined ? named : [...named, mapping];
+      return this.#toProxy(key, address, port, TLS_PORT, all);
+    }
+    if (mapping === undefined && protocol === "tcp" && port === HTTP_PORT) {
+      const redirect = redirectFor(this.#state, this.#wansAt.get(address) ?? []);
+      return redirect === null ? undefined : this.#toProxy(key, address, port, REDIRECT_PORT, redirect);
+    }
     if (mapping === undefined || isRange(mapping)) return undefined;
     const toPort = mapping.internalPort + (port - mapping.externalPort);
     const spec = { kind: "forward", address, protocol, port, toAddress: mapping.internalAddress, toPort } as const;
@@ -215,6 +255,12 @@ class ForwardTable implements DesiredTable<ForwardRow> {
       owners.push(mapping.id);
       revision = Math.max(revision, mapping.specRevision);
     }
+    for (const address of protocol === "tcp" ? this.#wansAt.keys() : []) {
+      const named = this.#namedAt(address, protocol, port);
+      const redirect = port === HTTP_PORT ? redirectFor(this.#state, this.#wansAt.get(address) ?? []) : null;
+      for (const owner of ownerIds([...named, ...(redirect ?? [])])) if (!owners.includes(owner)) owners.push(owner);
+      revision = Math.max(revision, named[0]?.specRevision ?? 0);
+    }
     if (this.#state.listeners.some((listener) => listener.protocol === protocol && listener.port === port)) {
       owners.push("listener");
       revision = Math.max(revision, this.#state.listenersRevision);
@@ -234,7 +280,9 @@ class ForwardTable implements DesiredTable<ForwardRow> {
 
   #restricted(key: string, ports: Ports): Row | undefined {
     const mapping = this.#withPeers(ports)?.mapping;
-    if (mapping === undefined) return undefined;
+    // Where names share the port, whoever has them is not reached by the less for it: HAProxy keeps the others out.
+    if (mapping === undefined || this.#namedAt(ports.address, ports.protocol, mapping.externalPort).length > 0)
+      return undefined;
     const spec = { kind: "restricted", ...placeOf(mapping, ports) } as const;
     return { key, spec, owners: [mapping.id], revision: this.#revision(mapping) };
   }
@@ -332,34 +380,6 @@ class ForwardTable implements DesiredTable<ForwardRow> {
 
 const placeOf = ({ externalPort, count }: Mapping, { address, protocol }: Ports) =>
   ({ address, protocol, firstPort: externalPort, lastPort: externalPort + count - 1 }) as const;
-
-/** The registered device of an address that we serve now. */
-function servedDevice(state: State, address: string): Device | undefined {
-  for (const served of servedInterfaces(state)) {
-    const device = deviceAt(state, served.tunnel ? null : served.interface, address);
-    if (device !== undefined) return device;
-  }
-  return undefined;
-}
-
-/** Devices that are not as they were, and those whose subnet is not. */
-function* devicesChanged(before: State, after: State): Generator<Device> {
-  for (const { before: old, after: now } of tableChanges(before.devices, after.devices)) {
-    if (old !== undefined) yield old;
-    if (now !== undefined) yield now;
-  }
-  if (before.subnets === after.subnets) return;
-  for (const device of tableRows(after.devices)) {
-    const id = device.subnet;
-    if (id !== null && before.subnets[id] !== after.subnets[id]) yield device;
-  }
-}
-
-/** What a mapping's host sees of visitors. In the profile `split` a device answers nobody outside of the tunnel. */
-export function seenSource(mapping: Mapping, device: Device | undefined): "keep" | "gateway" {
-  if (mapping.sourceAddress !== null) return mapping.sourceAddress;
-  return device !== undefined && profileOf(device) === "split" ? "gateway" : "keep";
-}
 
 export function selectForwards(instanceId: string): (state: State) => DesiredTable<ForwardRow> {
   return remembering((state) => new ForwardTable(state, instanceId));

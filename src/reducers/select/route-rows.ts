@@ -8,6 +8,7 @@ import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Device, State, Subnet } from "../state.ts";
 import { type Desired, type DesiredTable, remembering, rememberingBy } from "./desired.ts";
 import { ipv6Place, ipv6PrefixOf } from "./ipv6-place.ts";
+import { needsProxy } from "./proxy-need.ts";
 import type { RouteRow } from "./rows.ts";
 import { type Via, waysOut } from "./ways-out.ts";
 
@@ -97,6 +98,7 @@ class Ground {
 
   constructor(state: State) {
     this.#addWays(state);
+    this.#addReturnPath(state);
     const name = tunnelInterface(state);
     if (name === null) return;
     for (const subnet of Object.values(state.subnets)) {
@@ -109,6 +111,15 @@ class Ground {
       const prefix = ipv6PrefixOf(subnet);
       const place = prefix === null ? null : ipv6Place(state, prefix);
       if (place?.kind === "on-link") this.proxies.set(subnet.id, place.wans);
+    }
+  }
+
+  #addReturnPath(state: State): void {
+    if (!needsProxy(state)) return;
+    for (const spec of returnPathRows(servedInterfaces(state).map((served) => served.interface))) {
+      const key = routeKey(spec);
+      const revision = Math.max(state.servedRevision, state.settingsRevision);
+      this.rows.set(key, { key, spec, owners: ["settings"], revision });
     }
   }
 
@@ -178,7 +189,7 @@ class RouteTable implements DesiredTable<RouteRow> {
 /** Tables of states with the same subnets on the same interfaces share all but their devices. */
 export function selectRoutes(): (state: State) => DesiredTable<RouteRow> {
   const groundOf = rememberingBy(
-    ({ subnets, topologyRevision, mappings }: State) => [subnets, topologyRevision, mappings.size > 0],
+    (state: State) => [state.subnets, state.topologyRevision, state.mappings.size > 0, needsProxy(state)],
     (state) => new Ground(state),
   );
   return remembering((state) => new RouteTable(state, groundOf(state)));

@@ -9,6 +9,7 @@ import type { CommandType } from "../../../src/reducers/decide/command.ts";
 import { selectGuard } from "../../../src/reducers/select/guard-rows.ts";
 import { selectRoutes } from "../../../src/reducers/select/route-rows.ts";
 import { selectSecrets } from "../../../src/reducers/select/secret-rows.ts";
+import { selectSni } from "../../../src/reducers/select/sni-rows.ts";
 import { selectSysctls } from "../../../src/reducers/select/sysctl-rows.ts";
 import { selectWireguard } from "../../../src/reducers/select/wireguard-rows.ts";
 import { mapRequest } from "../reducers/given.ts";
@@ -32,10 +33,11 @@ const one = <T>(rows: Iterable<T>, pick: number): T | undefined => {
   const all = [...rows];
   return all[pick % Math.max(1, all.length)];
 };
-const mapping = ({ controller }: Rig, pick: number) => {
+const mapping = ({ controller }: Rig, pick: number, named = false) => {
+  const mappings = [...tableRows(controller.state.mappings)].filter(({ name }) => (name !== null) === named);
   // Ids are drawn: by them no seed would bring the same again.
   return one(
-    [...tableRows(controller.state.mappings)].sort((a, b) => a.createdSeq - b.createdSeq),
+    mappings.sort((a, b) => a.createdSeq - b.createdSeq),
     pick,
   );
 };
@@ -55,6 +57,12 @@ const onPort =
   (change: (id: string, pick: number) => Call): Edit =>
   (rig, pick) => {
     const found = mapping(rig, pick);
+    return found === undefined ? null : change(found.id, pick);
+  };
+const onRoute =
+  (change: (id: string, pick: number) => Call): Edit =>
+  (rig, pick) => {
+    const found = mapping(rig, pick, true);
     return found === undefined ? null : change(found.id, pick);
   };
 const onDevice =
@@ -113,6 +121,18 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
         wan: "wan0",
         sourceAddress: "gateway",
       }),
+    (_rig, pick) =>
+      post("/routes", {
+        name: pick % 2 === 0 ? `n${pick}.example.org` : "*.example.org",
+        externalPort: smallPort(pick),
+        internalAddress: `${LAN}${2 + (pick % 3)}`,
+        internalPort: 443,
+        label: `r${pick}`,
+        enabled: pick % 3 > 0,
+        lifetime: pick % 2 === 0 ? null : 600,
+        wan: "wan0",
+        sourceAddress: "gateway",
+      }),
     (_rig, pick) => ({
       ...post("/ports", { protocol: "udp", externalPort: 2300 + pick, internalAddress: `${LAN}3` }),
       query: { confirmWithin: "60" },
@@ -130,8 +150,17 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
       const sourceAddress = ([null, "keep", "gateway"] as const)[pick % 3];
       return patch(`/ports/${id}`, { sourceAddress, from: pick % 2 === 0 ? [] : ["198.51.100.7"] });
     }),
+    onRoute((id, pick) => {
+      const place = {
+        externalPort: smallPort(pick),
+        internalAddress: `${LAN}${3 + (pick % 3)}`,
+        internalPort: 80 + pick,
+      };
+      return patch(`/routes/${id}`, { ...place, label: `r${pick}`, sourceAddress: "gateway" });
+    }),
+    onRoute((id, pick) => patch(`/routes/${id}`, { enabled: pick % 2 === 0, lifetime: 600 + pick })),
   ],
-  "port.remove": [onPort((id) => remove(`/ports/${id}`))],
+  "port.remove": [onPort((id) => remove(`/ports/${id}`)), onRoute((id) => remove(`/routes/${id}`))],
   "port.keep": [onPort((id) => post(`/ports/${id}/keep`))],
   "port.block": [onPort((id) => post(`/ports/${id}/block`))],
   "port.unblock": [
@@ -364,6 +393,7 @@ export async function makeRouter(): Promise<Rig> {
   await rig.submit({ type: "wireguard.key", publicKey, privateKeySecret }, "controller");
   const others: Readonly<Record<string, DesiredSource["select"]>> = {
     "nftables-guard": selectGuard(INSTANCE),
+    "sni-routes": selectSni(INSTANCE),
     sysctls: selectSysctls(),
     wireguard: selectWireguard(),
     dns: selectDns(),
@@ -386,6 +416,7 @@ export async function inhabit(rig: Rig): Promise<void> {
     post("/dns/records", { name: "n9.internal", type: "A", value: `${LAN}8` }),
     post("/devices/nas/allow", { protocol: "tcp", internalPort: 2000 }),
     post("/ports", { protocol: "tcp", externalPort: 8443, internalAddress: "10.59.1.2" }),
+    post("/routes", { name: "nas.example.org", internalAddress: `${LAN}2` }),
     post("/tokens", { name: "ci9", scopes: ["read"], lifetime: null }),
     post("/password", { password: "a password of nobody" }),
     post("/reconcilers/nftables-forwards/pause", { seconds: 600 }),

@@ -36,6 +36,7 @@ describe("a port made by hand", () => {
         claims: [{ source: "manual", device: null, expiresAt: null, peers: [], description: null, enabled: true }],
         device: { id: "192.168.77.2@lan0", name: "192.168.77.2" },
         label: "web",
+        name: null,
         managedBy: null,
         enabled: true,
         sourceAddress: "keep",

@@ -144,7 +144,7 @@ describe("the OpenAPI document", () => {
 
 describe("what is not there", () => {
   it("is a problem document", async () => {
-    const { status, headers, body } = await rig.call("GET", "/api/v1/routes");
+    const { status, headers, body } = await rig.call("GET", "/api/v1/nothing");
     expect(status).toBe(404);
     expect(headers["content-type"]).toContain("application/problem+json");
     expect(body).toMatchObject({ code: "NOT_FOUND" });

@@ -176,11 +176,9 @@ describe("PCP server: options", () => {
   });
 
   it("PCP-S-19 ignores optional options and echoes none of them", () => {
-    for (const option of [HOSTNAME, patch(PORT_SET, 0, "fe")]) {
-      expect(settled(concat(MAP_REQUEST, option), mapped(true))).toBe(toHex(MAP_SUCCESS));
-    }
+    expect(settled(concat(MAP_REQUEST, patch(PORT_SET, 0, "fe")), mapped(true))).toBe(toHex(MAP_SUCCESS));
     for (let code = 128; code < 256; code += 1) {
-      if (code === 130) continue;
+      if (code === 130 || code === 224) continue;
       expect(settled(concat(MAP_REQUEST, PORT_SET.with(0, code)), mapped(true))).toBe(toHex(MAP_SUCCESS));
     }
     expect(replied(concat(ANNOUNCE_REQUEST, HOSTNAME), { epoch: 7 })).toBe(toHex(ANNOUNCE_REPLY));
@@ -201,9 +199,29 @@ describe("PCP server: options", () => {
   });
 
   it("PCP-S-12 echoes PREFER_FAILURE and nothing else", () => {
-    expect(settled(concat(MAP_REQUEST, HOSTNAME, PREFER_FAILURE), mapped(true))).toBe(
+    const unknown = patch(PORT_SET, 0, "fe");
+    expect(settled(concat(MAP_REQUEST, unknown, PREFER_FAILURE), mapped(true))).toBe(
       toHex(concat(MAP_SUCCESS, PREFER_FAILURE)),
     );
+  });
+
+  it("asks for the names of HOSTNAME and echoes each as it was written, in a delete too", () => {
+    const other = hex("e0000003 41624300");
+    const asked = concat(MAP_REQUEST, HOSTNAME, other);
+    expect(commandOf(asked)).toMatchObject({
+      type: "map",
+      names: [String.fromCharCode(...HOSTNAME.subarray(4)).replaceAll("\0", ""), "AbC"],
+    });
+    expect(settled(asked, mapped(true))).toBe(toHex(concat(MAP_SUCCESS, HOSTNAME, other)));
+    expect(commandOf(concat(MAP_DELETE, other))).toMatchObject({ type: "unmap", names: ["AbC"] });
+  });
+
+  it("finds HOSTNAME with PORT_SET malformed, and one that is no text unsupported", () => {
+    expect(resultOf(concat(MAP_REQUEST, HOSTNAME, PORT_SET))).toBe(6);
+    expect(resultOf(concat(MAP_REQUEST, PORT_SET, HOSTNAME))).toBe(6);
+    for (const option of ["e0000000", "e0000001 00000000", "e0000002 c3a40000"]) {
+      expect(resultOf(concat(MAP_REQUEST, hex(option))), option).toBe(193);
+    }
   });
 });
 

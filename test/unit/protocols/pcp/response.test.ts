@@ -99,8 +99,14 @@ describe("PCP response codec", () => {
 
   it("RFC 6887 §7.4: says 30 s for what passes by itself and 1800 s for what does not", () => {
     const short = ERRORS.filter((name) => errorLifetimeSec(name) === 30);
-    expect(short).toEqual(["NETWORK_FAILURE", "NO_RESOURCES", "USER_EX_QUOTA", "CANNOT_PROVIDE_EXTERNAL"]);
-    expect(ERRORS.filter((name) => errorLifetimeSec(name) === 1800)).toHaveLength(ERRORS.length - 4);
+    expect(short).toEqual([
+      "NETWORK_FAILURE",
+      "NO_RESOURCES",
+      "USER_EX_QUOTA",
+      "CANNOT_PROVIDE_EXTERNAL",
+      "HOSTNAME_TAKEN",
+    ]);
+    expect(ERRORS.filter((name) => errorLifetimeSec(name) === 1800)).toHaveLength(ERRORS.length - 5);
   });
 
   it("PCP-C-08 drops what a client must ignore", () => {
