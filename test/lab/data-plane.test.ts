@@ -138,6 +138,11 @@ describe("the data plane", () => {
       expect(await lab.internet.tcp({ ...target, from: other })).toMatchObject({ by: "c0", sawAddress: other });
       await filtered("tcp");
       expect(await lab.internet.say("named", "still here")).toMatchObject({ payload: "still here" });
+      // A network that holds both hosts takes their place, and one of them its again.
+      await filtered("tcp", FILTER_CLEAR, filterOption(WAN_STRANGER, 24));
+      expect(await lab.internet.tcp({ ...target, from: other })).toMatchObject({ by: "c0" });
+      await filtered("tcp", FILTER_CLEAR, filterOption(other, 32));
+      expect(await lab.internet.refusedTcp(target)).not.toBeNull();
       await filtered("tcp", FILTER_CLEAR, filterOption(WAN_STRANGER, 24, 5060));
       expect(await lab.internet.refusedTcp(target)).not.toBeNull();
       expect(await lab.internet.tcp({ ...target, from: other, fromPort: 5060 })).toMatchObject({ sawPort: 5060 });

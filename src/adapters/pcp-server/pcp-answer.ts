@@ -14,7 +14,7 @@ import {
   type Reply,
   type Standing,
 } from "./exchange.ts";
-import { filterAsked, MalformedRequest, processOptions } from "./pcp-options.ts";
+import { filterAsked, MalformedRequest, type MapOptions, processOptions } from "./pcp-options.ts";
 import { announceReply, type AskedMap, malformedReply, mapReply, refusalReply } from "./pcp-reply.ts";
 
 /** A request of any version but NAT-PMP's, checked in the order of RFC 6887 §8.2. */
@@ -29,6 +29,7 @@ export function answerPcp(datagram: Datagram, standing: Standing): Answer {
     const body = decodeRequestBody(header.opcode, bytes);
     if (body.kind === "map") request = describeMap(body, header.lifetime);
     const options = processOptions(header, bytes, body.kind === "map" ? body : null);
+    request += describeOptions(options);
     if (body.kind === "map") checkMap(body);
     if (!standing.ready) {
       return replied(refusalReply(bytes, { code: "NOT_READY", message: NOT_READY }, standing.epoch));
@@ -101,4 +102,9 @@ function describeMap(map: MapFields, lifetime: number): string {
   const what = `${protocolText(map.protocol)} ${portText(map.internalPort, "all")}`;
   if (lifetime === 0) return `MAP delete ${what}`;
   return `MAP ${what} → ${portText(map.externalPort, "any")} for ${lifetime} s`;
+}
+
+function describeOptions({ filters, portSet }: MapOptions): string {
+  const peers = filters.length === 0 ? "" : `, ${filters.length === 1 ? "a filter" : `${filters.length} filters`}`;
+  return portSet === null ? peers : `${peers}, a set of ${portSet.size}`;
 }

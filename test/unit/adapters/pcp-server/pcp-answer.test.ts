@@ -116,6 +116,7 @@ describe("PCP server: options", () => {
     const reply = toHex(concat(MAP_SUCCESS, FILTER_CLEAR, FILTER, narrow));
     expect(settled(request, mapped(true))).toBe(reply);
     expect(settled(request, mapped(false))).toBe(reply);
+    expect(ask(request).request).toMatch(/ for 3600 s, 3 filters$/);
     // The network is meant, whatever host of it was written.
     expect(commandOf(concat(MAP_REQUEST, patch(FILTER, 20, "0b1621ff")))).toMatchObject({
       filters: [{ prefix: "11.22.33.0/24", port: null }],
@@ -147,6 +148,7 @@ describe("PCP server: options", () => {
       return { ...outcome, answer: { ...outcome.answer, set: { firstInternalPort, count } } };
     };
     expect(settled(request, set(8080, 12))).toBe(toHex(concat(MAP_SUCCESS, hex("82000005 000c1f90 00000000"))));
+    expect(ask(concat(request, FILTER)).request).toMatch(/ for 3600 s, a filter, a set of 16$/);
     const parity = concat(MAP_REQUEST, patch(PORT_SET, 8, "01"));
     expect(commandOf(parity)).toMatchObject({ portSet: { parity: true } });
     expect(settled(parity, set(8080, 12))).toBe(toHex(concat(MAP_SUCCESS, hex("82000005 000c1f90 01000000"))));
