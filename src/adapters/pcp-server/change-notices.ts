@@ -12,7 +12,7 @@ import { claimName, type ClientPorts } from "./client-ports.ts";
 import type { Standing } from "./exchange.ts";
 import type { Link } from "./link.ts";
 import { MappingUpdates } from "./mapping-updates.ts";
-import { filterOption, setOption } from "./pcp-options.ts";
+import { filterOption, nameOption, setOption } from "./pcp-options.ts";
 import type { Clients } from "./standing.ts";
 
 /** A changed address is told to a client only once the kernel follows it; after this long it is not told at all. */
@@ -199,7 +199,7 @@ export class ChangeNotices {
     const protocol = mapping.protocol === "tcp" ? 6 : 17;
     const { internalPort, externalPort } = mapping;
     const body = { kind: "map", nonce, protocol, internalPort, externalPort, externalAddress: address } as const;
-    const options = [...claim.filters.map(filterOption), ...setOption(mapping)];
+    const options = [...claim.filters.map(filterOption), ...setOption(mapping), ...nameOption(mapping)];
     link.socket.send(encodeSuccess({ lifetime, epoch, body, options }), { address: device, port });
     return true;
   }

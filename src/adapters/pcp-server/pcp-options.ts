@@ -19,6 +19,7 @@ export class MalformedRequest extends Error {
 }
 
 export type FilterOption = Extract<PcpOption, { kind: "filter" }>;
+type HostnameOption = Extract<PcpOption, { kind: "hostname" }>;
 type PortSetOption = Extract<PcpOption, { kind: "port-set" }>;
 type Filter = Exclude<MapRequest["filters"][number], "clear">;
 
@@ -110,6 +111,11 @@ export function filterOption({ prefix, port }: Filter): FilterOption {
   assert(network !== null, `an IPv4 mapping has the filter ${prefix}`);
   const [prefixLength, remoteAddress] = [IPV4_FROM + network.length, withoutLength(prefix)];
   return { kind: "filter", prefixLength, remotePort: port ?? 0, remoteAddress };
+}
+
+/** And of a name: without it the client would take it for word of its whole port. */
+export function nameOption({ name }: { name: string | null }): HostnameOption[] {
+  return name === null ? [] : [{ kind: "hostname", hostname: name }];
 }
 
 /** And of a set of ports (RFC 7753 §4.4). */

@@ -99,8 +99,8 @@ export class RequestFlow {
     const underWay = this.#inFlight.get(key);
     const outcome = await (underWay ?? this.#submit(key, command, controller));
     const answered = outcome.ok && outcome.answer.kind === "mapped" ? outcome.answer : null;
-    if (answered !== null && answered.claimKey !== null) {
-      this.#options.onClaimHeard(answered.mappingId, answered.claimKey, received.source.port);
+    for (const { mappingId, claimKey } of answered === null ? [] : [answered, ...(answered.more ?? [])]) {
+      if (claimKey !== null) this.#options.onClaimHeard(mappingId, claimKey, received.source.port);
     }
     const { epoch } = this.#options.standingOn(received.link.interface, received.source.address);
     const request = underWay === undefined ? asking.request : `${asking.request} (repeated while under way)`;

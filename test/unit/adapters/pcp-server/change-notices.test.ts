@@ -202,6 +202,15 @@ describe("mapping updates after an address change", () => {
     expect(update.slice(48)).toBe(toHex(expected).slice(48));
   });
 
+  it("PCP-S-66 say which name it is, so that the client does not take it for its whole port", async () => {
+    const fixture = await quiet();
+    fixture.giveMappings([8080], NONCE, { name: "nas.example" });
+    fixture.moveWan("11.22.33.5");
+    await fixture.advance(0);
+    const [update = ""] = fixture.sentTo(`${CLIENT.address}:40000`);
+    expect(update.slice(120)).toBe("e000000b6e61732e6578616d706c6500");
+  });
+
   it("PCP-S-73 tell of a mapping that was renewed by a request for a set, to the port it came from", async () => {
     const fixture = await quiet();
     fixture.giveMappings([8080, 8081]);

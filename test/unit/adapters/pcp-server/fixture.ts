@@ -109,7 +109,7 @@ export class Fixture {
   giveMappings(
     ports: readonly number[],
     nonce = NONCE,
-    { count = 1, filters = [] }: { count?: number; filters?: PeerFilter[] } = {},
+    { count = 1, filters = [], name = null }: { count?: number; filters?: PeerFilter[]; name?: string | null } = {},
   ): void {
     const mappings = emptyTable<Mapping>();
     for (const port of ports) {
@@ -129,7 +129,7 @@ export class Fixture {
         enabled: true,
         sourceAddress: null,
         from: [],
-        name: null,
+        name,
         createdAt: 0,
         createdSeq: 1,
         specRevision: 1,
