@@ -144,8 +144,11 @@ async function listOurs(lab: Lab): Promise<string> {
   const texts = await Promise.all(
     ours.map((line) => lab.topology.gateway.exec("nft", "-s", "list", ...line.split(" "))),
   );
-  // Whom ARP knows changes by itself, and is told to the kernel once a second.
-  return texts.join("\n").replaceAll(/(set neighbours \{\n\t\ttype [^\n]*\n)\t\telements = \{[^}]*\}\n/g, "$1");
+  // Whom ARP knows changes by itself, and is told to the kernel once a second; who sent packets, rate limits forget.
+  return texts
+    .join("\n")
+    .replaceAll(/(set neighbours \{\n\t\ttype [^\n]*\n)\t\telements = \{[^}]*\}\n/g, "$1")
+    .replaceAll(/\t\telements = \{[^}]* limit rate [^}]*\}\n/g, "");
 }
 
 async function firstChain(lab: Lab, table: readonly string[]): Promise<string> {

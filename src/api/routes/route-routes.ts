@@ -3,7 +3,6 @@ import { ipv4 } from "../../events/fields.ts";
 import { decimal, waitQuery } from "../schemas/fields.ts";
 import { serverNameOf } from "../../lib/server-name.ts";
 import { tableGet } from "../../lib/table.ts";
-import type { Command } from "../../reducers/decide/command.ts";
 import { addressesOf } from "../../reducers/select/forward-keys.ts";
 import type { Mapping } from "../../reducers/state.ts";
 import type { ApiDeps } from "../deps.ts";
@@ -50,7 +49,7 @@ export function registerRouteRoutes(app: App, deps: ApiDeps, mutations: Mutation
     async (request, reply) => {
       const { id } = existing(request.params.id);
       const given = Object.entries(request.body).filter(([, value]) => value !== undefined);
-      return await mutations.run(request, reply, { type: "port.edit", id, ...Object.fromEntries(given) } as Command);
+      return await mutations.run(request, reply, { type: "port.edit", id, ...Object.fromEntries(given) });
     },
   );
   app.delete(

@@ -291,7 +291,7 @@ describe("[F5] an operator's route", () => {
         const told = new Set(after.changedSince(before as never));
         const specs = (table: typeof after) =>
           new Map([...table.rows()].map(({ key, spec }) => [key, JSON.stringify(spec)]));
-        const [old, now] = [specs(before as never), specs(after)];
+        const [old, now] = [specs(before), specs(after)];
         const changed = [...new Set([...old.keys(), ...now.keys()])].filter((key) => old.get(key) !== now.get(key));
         expect(changed.filter((key) => !told.has(key))).toEqual([]);
       }
