@@ -121,7 +121,8 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     },
     async start() {
       started = true;
-      await reconcilers.start();
+      // Clients ask once whether names share ports here, and remember the answer.
+      await Promise.all([reconcilers.start(), haproxy.known()]);
       await neighbours.start();
     },
     interfacesSeen(links) {

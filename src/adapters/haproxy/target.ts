@@ -45,6 +45,8 @@ export interface RouteHits {
 export interface HaproxyTarget extends Target<SniRow, SniObservation> {
   /** Whether there is a HAProxy that can do it. */
   available(): boolean;
+  /** Resolves once that is known. */
+  known(): Promise<void>;
   /** By row key, of routes and fallbacks that had any. */
   hits(): Promise<ReadonlyMap<string, RouteHits>>;
   /** Ends the HAProxy of another instance. */
@@ -89,6 +91,10 @@ class MapsTarget implements HaproxyTarget {
 
   available(): boolean {
     return this.#installed.known.able;
+  }
+
+  async known(): Promise<void> {
+    await this.#installed.look();
   }
 
   async observe(): Promise<ReadonlyMap<string, SniObservation>> {
