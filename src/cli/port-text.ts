@@ -85,3 +85,13 @@ export function parseDestination(text: string): { readonly target: Target; reado
   if (colon < 0) return { target: parseTarget(text), port: null };
   return { target: parseTarget(text.slice(0, colon)), port: portNumber(text.slice(colon + 1), FORWARD_HELP) };
 }
+
+export const SOURCE_HELP =
+  "what the host sees of visitors: `keep` their address, `gateway`, or `auto` by the device's profile";
+
+/** The field of a port or a route that `--source` sets; none without the option. */
+export function sourceBody({ source }: { readonly source?: string }): { sourceAddress?: string | null } {
+  if (source === undefined) return {};
+  if (!["keep", "gateway", "auto"].includes(source)) throw usage(`--source takes keep, gateway or auto, not ${source}`);
+  return { sourceAddress: source === "auto" ? null : source };
+}

@@ -6,7 +6,7 @@ import { parseDuration } from "../duration.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
 import { choosePorts, namesOne } from "../port-choice.ts";
-import { parseDestination, parseForward, parseSelector, parseTarget } from "../port-text.ts";
+import { parseDestination, parseForward, parseSelector, parseTarget, SOURCE_HELP, sourceBody } from "../port-text.ts";
 import { externalText, portDetails, portTable } from "../port-view.ts";
 import { examples, noun } from "../program-parts.ts";
 import { textTable } from "../text-table.ts";
@@ -75,7 +75,7 @@ function addAddVerb(port: Command, cli: Cli): void {
     .option("--for <duration>", "how long: 30m, 2h, 7d; without it until it is removed")
     .option("--wan <interface>", "the WAN it is on; without it the preferred one")
     .option("--from <networks>", FROM)
-    .option("--source <which>", SOURCE)
+    .option("--source <which>", SOURCE_HELP)
     .option("--disabled", "add it without opening it");
   addMutationOptions(add).action(async (ports: string, target: string, options: AddOptions) => {
     const { protocols, externalPort, internalPort, count } = parseForward(ports);
@@ -100,16 +100,12 @@ interface AddOptions extends MutationOptions {
 }
 
 const FROM = "only these networks reach it: 203.0.113.0/24, several with commas; `anywhere` for all";
-const SOURCE = "what the host sees of visitors: `keep` their address, `gateway`, or `auto` by the device's profile";
 
 function visitorsBody({ from, source }: Pick<AddOptions, "from" | "source">): Record<string, unknown> {
-  if (source !== undefined && !["keep", "gateway", "auto"].includes(source)) {
-    throw usage(`--source takes keep, gateway or auto, not ${source}`);
-  }
   const networks = from === "anywhere" ? [] : from?.split(",").map((each) => each.trim());
   return {
     ...(networks !== undefined && { from: networks }),
-    ...(source !== undefined && { sourceAddress: source === "auto" ? null : source }),
+    ...sourceBody({ ...(source !== undefined && { source }) }),
   };
 }
 
@@ -133,7 +129,7 @@ function addEditVerb(port: Command, cli: Cli): void {
     .option("--external <ports>", "another external port, or PORT-LAST")
     .option("--to <host[:port]>", "another host, or another port of it")
     .option("--from <networks>", FROM)
-    .option("--source <which>", SOURCE)
+    .option("--source <which>", SOURCE_HELP)
     .option("--label <text>", 'what it is for; "" removes the label')
     .option("--for <duration>", "let it end after this long, from now")
     .option("--forever", "let it end no more");

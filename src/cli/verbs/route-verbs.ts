@@ -7,7 +7,7 @@ import { addressOf } from "../device-choice.ts";
 import { parseDuration } from "../duration.ts";
 import { EXIT, Failure, usage } from "../exit.ts";
 import { addMutationOptions, mutate, type MutationOptions, showPlan } from "../mutation.ts";
-import { parseDestination, parsePort, parseTarget } from "../port-text.ts";
+import { parseDestination, parsePort, parseTarget, SOURCE_HELP, sourceBody } from "../port-text.ts";
 import { examples, noun } from "../program-parts.ts";
 import { routeDetails, routeTable, routeText } from "../route-view.ts";
 
@@ -74,8 +74,6 @@ interface AddOptions extends MutationOptions {
   readonly disabled?: true;
 }
 
-const SOURCE = "what the host sees of visitors: `keep` their address, `gateway`, or `auto` by the device's profile";
-
 function addAddVerb(route: Command, cli: Cli): void {
   const add = examples(route.command("add"), [
     "portreeve route add nas.example.org nas",
@@ -87,7 +85,7 @@ function addAddVerb(route: Command, cli: Cli): void {
     .option("--label <text>", "what it is for")
     .option("--for <duration>", "how long: 30m, 2h, 7d; without it until it is removed")
     .option("--wan <wan>", "the WAN it is on; without it the preferred one")
-    .option("--source <which>", SOURCE)
+    .option("--source <which>", SOURCE_HELP)
     .option("--disabled", "add it without opening it");
   addMutationOptions(add).action(async (text: string, host: string, options: AddOptions) => {
     const { name, port: externalPort } = parseName(text);
@@ -99,12 +97,6 @@ function addAddVerb(route: Command, cli: Cli): void {
     const body = { ...place, label, wan, lifetime, enabled: options.disabled !== true, ...sourceBody(options) };
     await change(cli, { method: "POST", path: "/routes", body }, options, "leads");
   });
-}
-
-function sourceBody({ source }: { readonly source?: string }): Record<string, unknown> {
-  if (source === undefined) return {};
-  if (!["keep", "gateway", "auto"].includes(source)) throw usage(`--source takes keep, gateway or auto, not ${source}`);
-  return { sourceAddress: source === "auto" ? null : source };
 }
 
 interface EditOptions extends MutationOptions {
@@ -124,7 +116,7 @@ function addEditVerb(route: Command, cli: Cli): void {
     .argument("<route>", ROUTE)
     .option("--to <host[:port]>", "another host, or another port of it")
     .option("--port <port>", "another external port")
-    .option("--source <which>", SOURCE)
+    .option("--source <which>", SOURCE_HELP)
     .option("--label <text>", 'what it is for; "" removes the label')
     .option("--for <duration>", "let it end after this long, from now")
     .option("--forever", "let it end no more");
@@ -138,7 +130,7 @@ function addEditVerb(route: Command, cli: Cli): void {
 }
 
 async function editBody(cli: Cli, options: EditOptions): Promise<Record<string, unknown>> {
-  const body = sourceBody(options);
+  const body: Record<string, unknown> = sourceBody(options);
   if (options.to !== undefined) {
     const { target, port } = parseDestination(options.to);
     body["internalAddress"] = await addressOf(cli.client, target);

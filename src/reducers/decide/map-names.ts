@@ -11,7 +11,7 @@ import { overQuota, tooOften } from "./device-limits.ts";
 import { Draft } from "./draft.ts";
 import { protection } from "./external-port.ts";
 import { remaining, renewed, untilItEnds } from "./lease-terms.ts";
-import { newId } from "./new-id.ts";
+import { deviceGrant } from "./device-grant.ts";
 import { accept, refuse } from "./refusal.ts";
 import { nameHolder } from "./sharing.ts";
 
@@ -132,29 +132,14 @@ const released = (mapping: Mapping, claimKey: string, reason: "client" | "replac
 
 function grant(asking: Asking, name: string, before: Mapping | null): Decision {
   const { command, state, admitted } = asking;
-  const { device, internalPort, externalPort, claim } = command;
+  const { externalPort, claim } = command;
   const refusal =
     hindered(asking, name) ?? (before === null ? overQuota(state, command) : null) ?? tooOften(state, command);
   if (refusal !== null) return { ok: false, refusal };
-  const id = newId("m", state, command);
-  const granted = event("mapping.granted", {
-    id,
-    wan: admitted.wan,
-    protocol: TCP,
-    externalPort,
-    internalAddress: device,
-    internalPort,
-    count: 1,
-    interface: command.interface,
-    label: null,
-    enabled: true,
-    sourceAddress: null,
-    from: [],
-    name,
-    claim,
-  });
+  const place = { wan: admitted.wan, protocol: TCP, externalPort, count: 1, name };
+  const granted = deviceGrant(command, state, place, claim);
   const ended = (before?.claims ?? []).map(({ key }) => released(before as Mapping, key, "client"));
-  return accept([...ended, granted], answerOf(asking, id));
+  return accept([...ended, granted], answerOf(asking, granted.data.id));
 }
 
 /** Why a device may not have a name, whatever it has already. */

@@ -7,11 +7,11 @@ import type { Mapping, State } from "../state.ts";
 import { admit } from "./admission.ts";
 import type { CommandEnvelope, Deadlines, Decision, MapRequest, Refusal } from "./command.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
+import { deviceGrant } from "./device-grant.ts";
 import { choosePort, hindrance } from "./external-port.ts";
 import { filtersAfter } from "./filters.ts";
 import { remaining, renewed, STATIC_LIFETIME, untilItEnds } from "./lease-terms.ts";
 import { decideNames } from "./map-names.ts";
-import { newId } from "./new-id.ts";
 import { externalRun, internalRun, touchedClaims } from "./port-set.ts";
 import { accept, refuse } from "./refusal.ts";
 
@@ -192,22 +192,7 @@ function grant(asking: Asking): Decision {
   if ("ok" in picked) return picked;
   const claim = newClaim(asking);
   if ("code" in claim) return { ok: false, refusal: claim };
-  const id = newId("m", state, command);
-  const granted = event("mapping.granted", {
-    id,
-    wan,
-    protocol,
-    ...picked,
-    internalAddress: command.device,
-    internalPort: command.internalPort,
-    interface: command.interface,
-    label: null,
-    enabled: true,
-    sourceAddress: null,
-    from: [],
-    name: null,
-    claim,
-  });
+  const granted = deviceGrant(command, state, { wan, protocol, ...picked, name: null }, claim);
   const lifetime = claim.lifetime ?? STATIC_LIFETIME;
   return accept([granted], { ...answerOf(asking, granted.data), claimKey: claim.key, lifetime });
 }

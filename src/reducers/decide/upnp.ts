@@ -9,7 +9,7 @@ import { overQuota, tooOften } from "./device-limits.ts";
 import { choosePort, type Hindrance, hindrance } from "./external-port.ts";
 import { type ClaimChanges, renewed, untilItEnds } from "./lease-terms.ts";
 import { decideNames } from "./map-names.ts";
-import { newId } from "./new-id.ts";
+import { deviceGrant } from "./device-grant.ts";
 import { accept, refuse } from "./refusal.ts";
 import { shownText } from "./shown-text.ts";
 import { claimKeyOfUpnp, type UpnpUnmap, type UpnpUnmapRange } from "./upnp-unmap.ts";
@@ -196,26 +196,10 @@ function grant(asking: Asking, externalPort: number, released: readonly Portreev
   }
   const refusal = (released.length === 0 ? overQuota(state, command) : null) ?? tooOften(state, command);
   if (refusal !== null) return { ok: false, refusal };
-  const id = newId("m", state, command);
   const claim = claimOf(asking);
-  const granted = event("mapping.granted", {
-    id,
-    wan,
-    protocol,
-    externalPort,
-    internalAddress: device,
-    internalPort,
-    count: 1,
-    interface: command.interface,
-    label: null,
-    enabled: true,
-    sourceAddress: null,
-    from: [],
-    name: null,
-    claim,
-  });
+  const granted = deviceGrant(command, state, { wan, protocol, externalPort, count: 1, name: null }, claim);
   const lifetime = lifetimeOf(asking);
-  const answer = { kind: "mapped", mappingId: id, claimKey: claim.key, externalAddress: address } as const;
+  const answer = { kind: "mapped", mappingId: granted.data.id, claimKey: claim.key, externalAddress: address } as const;
   return accept([...released, granted], { ...answer, externalPort, lifetime });
 }
 
