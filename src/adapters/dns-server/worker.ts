@@ -8,7 +8,7 @@ import { explain, unexplained } from "./explain.ts";
 import { createForwarder } from "./forwarder/forwarder.ts";
 import { Forwarding } from "./forwarding.ts";
 import { Gathering } from "./gathering.ts";
-import { Listeners } from "./listeners.ts";
+import { createListeners } from "./listeners.ts";
 import type { FromWorker, ToWorker, UpdateRequest, WorkerSettings } from "./messages.ts";
 import { Queries } from "./queries.ts";
 import { QueryLog } from "./query-log.ts";
@@ -70,7 +70,7 @@ const respond = queryLog.around((bytes, client) => {
     return broken(cause, client);
   }
 });
-const listeners = new Listeners(respond, (listener, message) => tell({ kind: "lost", listener, message }));
+const listeners = createListeners(respond, (listener, message) => tell({ kind: "lost", listener, message }));
 const rows = new ServedRows(zones, views);
 
 const timer = setInterval(() => {
@@ -90,7 +90,8 @@ function configureForwarder(): void {
 }
 
 async function listen({ id, listeners: wanted }: Extract<ToWorker, { kind: "listen" }>): Promise<void> {
-  const faults = await listeners.serve(wanted);
+  const failed = await listeners.serve(wanted);
+  const faults = failed.map(({ listener, error: { code, message } }) => ({ listener, code, message }));
   views.serve(listeners.served);
   configureForwarder();
   tell({ kind: "listening", id, faults });

@@ -2,7 +2,7 @@ import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { SocketPlace } from "../../lib/device-socket.ts";
 import { DropLog } from "../../lib/drop-log.ts";
-import { PortreeveError } from "../../lib/errors.ts";
+import { OpenListeners, type ServeFault } from "../../lib/open-listeners.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
 import { type Listener, listenerKey } from "../../lib/served-address.ts";
 import { tableGet } from "../../lib/table.ts";
@@ -33,28 +33,30 @@ export interface PcpServerOptions {
   readonly openSocket?: (place: SocketPlace) => Promise<BoundSocket>;
 }
 
-/** A listener that could not be opened; the next `serve` tries again. */
-export interface ServeFault {
-  readonly listener: Listener;
-  readonly error: PortreeveError;
-}
-
 /** PCP and NAT-PMP on one UDP socket for each address of each served interface. */
 export class PcpServer {
   readonly #options: PcpServerOptions;
-  readonly #links = new Map<string, Link>();
+  readonly #links: OpenListeners<Listener, Link>;
   readonly #flow: RequestFlow;
   readonly #notices: ChangeNotices;
   readonly #drops: DropLog;
   readonly #subscription: { close(): void };
   readonly #startedAt: number;
-  #serving: Promise<unknown> = Promise.resolve();
-  #closed = false;
 
   constructor(options: PcpServerOptions) {
     this.#options = options;
     const { controller, clock, requestLog: requests, log } = options;
     this.#startedAt = clock.now();
+    this.#links = new OpenListeners({
+      keyOf: listenerKey,
+      open: (listener, lost) => this.#open(listener, lost),
+      close: (link, why) => this.#close(link, why),
+      onOpened: (links) => {
+        for (const link of links) this.#notices.opened(link);
+      },
+      onFault: ({ listener, error }) =>
+        log.warn({ listener, code: error.code, err: error }, "cannot serve port control"),
+    });
     const clientPorts = new ClientPorts();
     const standingOn = (served: string, client: string | null): Standing => this.#standingOn(served, client);
     this.#drops = new DropLog(clock, requests, "pcp");
@@ -73,7 +75,7 @@ export class PcpServer {
       clock,
       requests,
       drops: this.#drops,
-      links: () => this.#links.values(),
+      links: () => this.#links.open,
       standingOn,
       onClaimHeard: (mappingId, claimKey, clientPort) => {
         if (!isThere(mappingId, claimKey)) return;
@@ -94,63 +96,33 @@ export class PcpServer {
 
   /** The listeners with an open socket. */
   get served(): readonly Listener[] {
-    return [...this.#links.values()].map(({ interface: served, address, ifindex, subnet }) => {
-      return { interface: served, address, ifindex, subnet };
-    });
+    return this.#links.served;
   }
 
-  /**
-   * Makes the open sockets those of `listeners`: what is served already stays, an interface that came back with
-   * another index gets a new socket, what failed before is tried again. Resolves with what could not be opened.
-   */
-  serve(listeners: readonly Listener[]): Promise<readonly ServeFault[]> {
-    const turn = this.#serving.then(() => this.#serve(listeners));
-    this.#serving = turn.catch(() => undefined);
-    return turn;
+  serve(listeners: readonly Listener[]): Promise<readonly ServeFault<Listener>[]> {
+    return this.#links.serve(listeners);
   }
 
   async close(): Promise<void> {
-    await this.serve([]);
-    this.#closed = true;
+    await this.#links.close();
     this.#subscription.close();
     this.#notices.close();
     this.#drops.close();
   }
 
-  async #serve(listeners: readonly Listener[]): Promise<readonly ServeFault[]> {
-    const wanted = new Map(this.#closed ? [] : listeners.map((listener) => [listenerKey(listener), listener]));
-    // First all closing: a renamed or renumbered interface frees the address its new socket needs.
-    const surplus = [...this.#links].filter(([key]) => !wanted.has(key));
-    await Promise.all(surplus.map(([key, link]) => this.#drop(key, link, "no longer served")));
-    const faults: ServeFault[] = [];
-    for (const [key, listener] of wanted) {
-      if (this.#links.has(key)) continue;
-      try {
-        await this.#open(key, listener);
-      } catch (error) {
-        if (!(error instanceof PortreeveError)) throw error;
-        this.#options.log.warn({ listener, code: error.code, err: error }, "cannot serve port control");
-        faults.push({ listener, error });
-      }
-    }
-    return faults;
-  }
-
-  async #open(key: string, listener: Listener): Promise<void> {
+  async #open(listener: Listener, lost: (cause: Error) => void): Promise<Link> {
     const { openSocket = openBoundSocket, log } = this.#options;
     const { interface: served, address } = listener;
     const socket = await openSocket({ interface: served, address, port: SERVER_PORT });
     const link: Link = { ...listener, socket };
-    this.#links.set(key, link);
     socket.onDatagram((bytes, source) => this.#flow.receive(link, bytes, source));
-    socket.onFailure((cause) => void this.#drop(key, link, cause.message));
-    this.#notices.opened(link);
+    socket.onFailure(lost);
     log.info({ listener }, "serving port control");
+    return link;
   }
 
-  async #drop(key: string, link: Link, why: string): Promise<void> {
+  async #close(link: Link, why: string): Promise<void> {
     const { interface: served, address } = link;
-    if (this.#links.get(key) === link) this.#links.delete(key);
     this.#notices.closed(link);
     await link.socket.close();
     this.#options.log.info({ interface: served, address, why }, "port control socket closed");

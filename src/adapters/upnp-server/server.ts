@@ -1,7 +1,7 @@
 import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { DropLog } from "../../lib/drop-log.ts";
-import { PortreeveError } from "../../lib/errors.ts";
+import { OpenListeners, type ServeFault } from "../../lib/open-listeners.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
 import { isOnLink, type Listener, listenerKey } from "../../lib/served-address.ts";
 import { UPNP_HTTP_PORT } from "../../lib/upnp-port.ts";
@@ -39,12 +39,6 @@ export interface UpnpServerOptions {
   readonly random: () => number;
 }
 
-/** A listener that could not be opened; the next `serve` tries again. */
-export interface ServeFault {
-  readonly listener: Listener;
-  readonly error: PortreeveError;
-}
-
 interface Served extends Link {
   readonly http: HttpServer;
   readonly advertiser: Advertiser | null;
@@ -60,14 +54,20 @@ export class UpnpServer {
   readonly #subscriptions: Subscriptions;
   readonly #drops: DropLog;
   readonly #following: { close(): void };
-  readonly #served = new Map<string, Served>();
+  readonly #served: OpenListeners<Listener, Served>;
   #bootId: number;
-  #serving: Promise<unknown> = Promise.resolve();
-  #closed = false;
 
   constructor(options: UpnpServerOptions) {
     this.#options = options;
     const { controller, clock, core, readWan, requestLog: requests } = options;
+    this.#served = new OpenListeners({
+      keyOf: listenerKey,
+      open: (listener, lost) => this.#open(listener, lost),
+      close: (open, why) => this.#close(open, why),
+      onOpened: (opened, others) => this.#announce(opened, others),
+      onFault: ({ listener, error }) =>
+        options.log.warn({ listener, code: error.code, err: error }, "cannot serve UPnP"),
+    });
     const startedAt = clock.now();
     // Greater at each start, as it has to be, and the same for all of this one.
     this.#bootId = Math.floor(startedAt / 1000) % 2 ** 31;
@@ -92,7 +92,7 @@ export class UpnpServer {
       identity,
       clock,
       drops: this.#drops,
-      links: () => this.#served.values(),
+      links: () => this.#served.open,
       advertised,
     });
     let before = controller.state;
@@ -105,46 +105,18 @@ export class UpnpServer {
 
   /** The listeners with open sockets. */
   get served(): readonly Listener[] {
-    return [...this.#served.values()].map(({ interface: served, address, ifindex, subnet }) => {
-      return { interface: served, address, ifindex, subnet };
-    });
+    return this.#served.served;
   }
 
-  /** Makes the open sockets those of `listeners`. Resolves with what could not be opened. */
-  serve(listeners: readonly Listener[]): Promise<readonly ServeFault[]> {
-    const turn = this.#serving.then(() => this.#serve(listeners));
-    this.#serving = turn.catch(() => undefined);
-    return turn;
+  serve(listeners: readonly Listener[]): Promise<readonly ServeFault<Listener>[]> {
+    return this.#served.serve(listeners);
   }
 
   async close(): Promise<void> {
-    await this.serve([]);
-    this.#closed = true;
+    await this.#served.close();
     this.#following.close();
     this.#subscriptions.close();
     this.#drops.close();
-  }
-
-  async #serve(listeners: readonly Listener[]): Promise<readonly ServeFault[]> {
-    const wanted = new Map(this.#closed ? [] : listeners.map((listener) => [listenerKey(listener), listener]));
-    // First all closing: a renamed or renumbered interface frees the address its new sockets need.
-    const surplus = [...this.#served].filter(([key]) => !wanted.has(key));
-    await Promise.all(surplus.map(([key, served]) => this.#drop(key, served, "no longer served")));
-    const faults: ServeFault[] = [];
-    const opened: Served[] = [];
-    const others = [...this.#served.values()];
-    for (const [key, listener] of wanted) {
-      if (this.#served.has(key)) continue;
-      try {
-        opened.push(await this.#open(key, listener));
-      } catch (error) {
-        if (!(error instanceof PortreeveError)) throw error;
-        this.#options.log.warn({ listener, code: error.code, err: error }, "cannot serve UPnP");
-        faults.push({ listener, error });
-      }
-    }
-    if (opened.length > 0) this.#announce(opened, others);
-    return faults;
   }
 
   /** UPnP Device Architecture 1.1 §1.2.4: with another link there is another BOOTID, and the others hear of it first. */
@@ -157,11 +129,11 @@ export class UpnpServer {
     for (const { advertiser } of opened) advertiser?.start();
   }
 
-  async #open(key: string, listener: Listener): Promise<Served> {
+  async #open(listener: Listener, lost: (cause: Error) => void): Promise<Served> {
     const { log, controller, clock, random, core } = this.#options;
     const { interface: served, address } = listener;
     const place = { interface: served, address, port: UPNP_HTTP_PORT };
-    const isLet = (remote: string): boolean => isOnLink(this.#served.values(), served, remote);
+    const isLet = (remote: string): boolean => isOnLink(this.#served.served, served, remote);
     const http = await openHttpServer(place, isLet, (...asked) => this.#requests.receive(place, ...asked));
     try {
       const sockets = await openSsdpSockets(place);
@@ -172,9 +144,8 @@ export class UpnpServer {
         ? new Advertiser(link, { clock, random, targets, advertised })
         : null;
       const open: Served = { ...link, http, advertiser };
-      this.#served.set(key, open);
       sockets.onDatagram((...heard) => this.#searches.receive(open, ...heard));
-      sockets.onFailure((cause) => void this.#drop(key, open, cause.message));
+      sockets.onFailure(lost);
       log.info({ listener }, "serving UPnP");
       return open;
     } catch (cause) {
@@ -183,9 +154,7 @@ export class UpnpServer {
     }
   }
 
-  async #drop(key: string, open: Served, why: string): Promise<void> {
-    const { interface: served, address, advertiser, sockets, http } = open;
-    if (this.#served.get(key) === open) this.#served.delete(key);
+  async #close({ interface: served, address, advertiser, sockets, http }: Served, why: string): Promise<void> {
     advertiser?.stop();
     this.#subscriptions.left(address);
     await Promise.all([sockets.close(), http.close()]);
