@@ -24,6 +24,7 @@ import type { MachineFacts, ProgramFacts, SocketFacts, ThreadFacts } from "../re
 import type { Forward, Inside, Service, Served } from "../reducers/doctor/passages.ts";
 import { externalAddress } from "../reducers/select/external-address.ts";
 import { freePart, ipv6Place, ipv6PrefixOf } from "../reducers/select/ipv6-place.ts";
+import { proxiedOf } from "../reducers/select/proxied.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
 import { unansweredOf } from "../reducers/unanswered.ts";
 import { servedInterfaces } from "../reducers/served.ts";
@@ -115,7 +116,7 @@ function servedFacts({ controller, config, serving }: DoctorParts): Served {
   }
   services.push(...apiServices(config, inside));
   const forwards = forwardsOf(state);
-  return { wans: wan.interfaces, inside, services, forwards, forwardMark: MARK_OURS };
+  return { wans: wan.interfaces, inside, services, forwards, proxied: proxiedOf(state), forwardMark: MARK_OURS };
 }
 
 /** On loopback no other machine asks. */
@@ -133,7 +134,8 @@ function apiServices({ api }: Config, inside: readonly Inside[]): Service[] {
 function forwardsOf(state: State): Forward[] {
   return [...tableRows(state.mappings)].flatMap((mapping) => {
     const { protocol, internalAddress: address, internalPort: port, interface: name, enabled } = mapping;
-    return enabled && name !== null ? [{ protocol, address, port, interface: name }] : [];
+    // Of what shares its port by name nothing is forwarded: HAProxy connects to it.
+    return enabled && name !== null && mapping.name === null ? [{ protocol, address, port, interface: name }] : [];
   });
 }
 

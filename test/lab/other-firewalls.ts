@@ -73,6 +73,13 @@ export async function adminTable(gateway: Host): Promise<void> {
   );
 }
 
+/** As a server's owner types it: no connection but by SSH, and no rule for what answers the machine's own. */
+export async function inputDropped(gateway: Host): Promise<void> {
+  for (const rule of ["-A INPUT -i lo -j ACCEPT", "-A INPUT -p tcp --dport 22 -j ACCEPT", "-P INPUT DROP"]) {
+    await gateway.exec("iptables-nft", ...rule.split(" "));
+  }
+}
+
 /**
  * The real ufw of the machine on the gateway, with /etc/ufw and /run of its own: whatever it writes is gone with the
  * folder, and its rules are in the gateway's namespace.

@@ -27,6 +27,8 @@ const place = z
 const allow = z
   .discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("forwarded") }),
+    z.strictObject({ kind: z.literal("proxied"), port }),
+    z.strictObject({ kind: z.literal("answers"), interface: nic }),
     z.strictObject({ kind: z.literal("between"), from: nic, to: nic }),
     z.strictObject({ kind: z.literal("service"), interface: nic, protocol: transport, port }),
   ])

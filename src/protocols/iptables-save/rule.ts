@@ -40,6 +40,7 @@ const FIELDS: Readonly<Record<string, MatchField>> = {
   "--dports": "dport",
   "--ctstate": "ct-state",
   "--state": "ct-state",
+  "--ctdir": "ct-direction",
   "--dst-type": "daddr-type",
   "--src-range": "saddr",
   "--dst-range": "daddr",

@@ -41,6 +41,8 @@ export function exceptionFor(
   allow: Allow,
   { forwardMark: mark, wans }: Pick<Served, "forwardMark" | "wans">,
 ): Exception | null {
+  // What is let in is told from what is let out by other words.
+  if (base.base?.hook === "output") return null;
   const place =
     owner === "firewalld" && base.writtenBy === "nft"
       ? firewalldPlace(base, chains, allow, wans)
@@ -51,7 +53,8 @@ export function exceptionFor(
 function placeOf(owner: Owner, base: FilterChain, chains: readonly FilterChain[]): ExceptionPlace {
   if (owner === "ufw") return { kind: "ufw" };
   if (base.writtenBy === "nft") return { kind: "nft", family: base.family, table: base.table, chain: base.name };
-  const inDockers = owner === "docker" && chains.some(({ name }) => name === DOCKER_USER);
+  const inDockers =
+    owner === "docker" && base.base?.hook === "forward" && chains.some(({ name }) => name === DOCKER_USER);
   return { kind: "iptables", program: base.writtenBy, chain: inDockers ? DOCKER_USER : base.name };
 }
 
@@ -84,10 +87,11 @@ export function stepsFor({ place, allow, mark }: Exception): ExceptionStep[] {
 function ufwSteps(allow: Allow, mark: number): ExceptionStep[] {
   const comment = ["comment", EXCEPTION_COMMENT];
   switch (allow.kind) {
-    case "forwarded": {
-      const [rule = []] = iptablesRules(allow, mark);
-      const line = ["-A", "ufw-before-forward", ...rule].join(" ");
-      return [{ kind: "ufw-rule", line }];
+    case "forwarded":
+    case "proxied":
+    case "answers": {
+      const chain = allow.kind === "forwarded" ? "ufw-before-forward" : "ufw-before-input";
+      return iptablesRules(allow, mark).map((rule) => ({ kind: "ufw-rule", line: ["-A", chain, ...rule].join(" ") }));
     }
     case "between": {
       const command = ["ufw", "route", "allow", "in", "on", allow.from, "out", "on", allow.to, ...comment];
@@ -109,6 +113,15 @@ function iptablesRules(allow: Allow, mark: number): string[][] {
   switch (allow.kind) {
     case "forwarded":
       return [["-m", "connmark", "--mark", `${bits}/${bits}`, ...accept]];
+    case "proxied": {
+      const to = ["-p", "tcp", "-m", "tcp", "--dport", String(allow.port)];
+      const ours = ["-m", "conntrack", "--ctstate", "DNAT", "-m", "connmark", "--mark", `${bits}/${bits}`];
+      return [[...to, ...ours, ...accept]];
+    }
+    case "answers": {
+      const answers = ["-m", "conntrack", "--ctstate", "ESTABLISHED", "--ctdir", "REPLY"];
+      return [["-i", allow.interface, "-p", "tcp", ...answers, ...accept]];
+    }
     case "between": {
       const back = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"];
       const { from, to } = allow;
@@ -128,6 +141,10 @@ function nftRules(allow: Allow, mark: number): string[] {
   switch (allow.kind) {
     case "forwarded":
       return [`ct mark & ${bits} == ${bits} ${accept}`];
+    case "proxied":
+      return [`ct mark & ${bits} == ${bits} ct status dnat tcp dport ${allow.port} ${accept}`];
+    case "answers":
+      return [`iifname "${allow.interface}" meta l4proto tcp ct state established ct direction reply ${accept}`];
     case "between": {
       const { from, to } = allow;
       const back = `iifname "${to}" oifname "${from}" ct state established,related ${accept}`;

@@ -39,8 +39,8 @@ export function firewalldPlace(
   allow: Allow,
   wans: readonly string[],
 ): FirewalldPlace | null {
-  // It lets pass what was DNATed, by whomever; a version that does not cannot be told about a mark.
-  if (allow.kind === "forwarded") return null;
+  // It lets pass what was DNATed, by whomever, and answers; a version that does not cannot be told about a mark.
+  if (!isOfZones(allow)) return null;
   const from = zoneOf(base, chains, insideOf(allow));
   if (from === null || wanBeside(base, chains, allow, wans) !== null) return null;
   if (allow.kind === "service") return { kind: "firewalld", from: from.zone, to: "HOST", bind: unbound([from]) };
@@ -55,8 +55,9 @@ export function firewalldAdvice(
   allow: Allow,
   wans: readonly string[],
 ): string | null {
-  const wan = allow.kind === "forwarded" ? null : wanBeside(base, chains, allow, wans);
-  if (wan === null || allow.kind === "forwarded") return null;
+  if (!isOfZones(allow)) return null;
+  const wan = wanBeside(base, chains, allow, wans);
+  if (wan === null) return null;
   const own = insideOf(allow);
   return (
     `${own} is in the same firewalld zone as ${wan}, so what lets devices pass would let the internet pass too: give it a ` +
@@ -65,14 +66,18 @@ export function firewalldAdvice(
   );
 }
 
-const insideOf = (allow: Exclude<Allow, { kind: "forwarded" }>): string =>
-  allow.kind === "service" ? allow.interface : allow.from;
+/** What one zone may send to another, or to the machine. */
+type OfZones = Extract<Allow, { kind: "between" | "service" }>;
+
+const isOfZones = (allow: Allow): allow is OfZones => allow.kind === "between" || allow.kind === "service";
+
+const insideOf = (allow: OfZones): string => (allow.kind === "service" ? allow.interface : allow.from);
 
 /** A WAN that what lets the interface's zone pass would let pass too. */
 function wanBeside(
   base: FilterChain,
   chains: readonly FilterChain[],
-  allow: Exclude<Allow, { kind: "forwarded" }>,
+  allow: OfZones,
   wans: readonly string[],
 ): string | null {
   const own = zoneOf(base, chains, insideOf(allow))?.zone;

@@ -1,4 +1,5 @@
 import { unreachable } from "../../lib/assert.ts";
+import { TLS_PORT } from "../../lib/proxy-ports.ts";
 import type { FilterChain } from "../../lib/packet-filter.ts";
 import { exceptionFor } from "./exception.ts";
 import { type Finding, ok } from "./finding.ts";
@@ -79,8 +80,7 @@ function findingOf({ owner, base, allow, hits }: Case, { chains, served }: Firew
     details: [dropText(drop), ...(named.length === 0 ? [] : [`among it ${[...new Set(named)].join(", ")}`])],
     fix:
       exception === null
-        ? (advice ??
-          `let it pass in ${ownerText(owner, drop.chain)}: flows that Portreeve forwards bear connection mark ${hexMark(served.forwardMark)}`)
+        ? (advice ?? `let it pass in ${ownerText(owner, drop.chain)}: ${markedText(base, served.forwardMark)}`)
         : "`portreeve doctor --fix` adds an exception for that and nothing more",
     exception,
   };
@@ -89,6 +89,12 @@ function findingOf({ owner, base, allow, hits }: Case, { chains, served }: Firew
 const NAMED_MAX = 5;
 const hexMark = (mark: number): string => `0x${mark.toString(16)}/0x${mark.toString(16)}`;
 
+/** What a person can tell it by. */
+const markedText = ({ base }: FilterChain, mark: number): string =>
+  base?.hook === "output"
+    ? "it is dropped on its way out, where `portreeve doctor` adds nothing"
+    : `flows that Portreeve forwards bear connection mark ${hexMark(mark)}`;
+
 const forwardText = ({ forward }: Passage): string =>
   forward === null ? "" : `${forward.address}:${forward.port}/${forward.protocol}`;
 
@@ -96,6 +102,10 @@ function whatText(allow: Allow): string {
   switch (allow.kind) {
     case "forwarded":
       return "what Portreeve forwards";
+    case "proxied":
+      return allow.port === TLS_PORT ? "what is for TLS routes" : "what is to be sent to HTTPS";
+    case "answers":
+      return "what passes between HAProxy and hosts of TLS routes";
     case "between":
       return "what devices send";
     case "service":

@@ -1,3 +1,4 @@
+import type { Proxied } from "../select/proxied.ts";
 import type { Packet } from "./walk.ts";
 
 /** What the gateway needs others to let through, in the words of who serves it. */
@@ -8,6 +9,8 @@ export interface Served {
   readonly services: readonly Service[];
   /** Forwards there are: a firewall may let some of them through. */
   readonly forwards: readonly Forward[];
+  /** What arrives at ports of our HAProxy: it goes through the hooks of what is for the machine itself. */
+  readonly proxied: readonly Proxied[];
   /** Bits of the connection mark that forwarded flows bear. */
   readonly forwardMark: number;
 }
@@ -40,6 +43,10 @@ export interface Forward {
 export type Allow =
   /** Flows that bear our connection mark: nothing but what Portreeve forwards. */
   | { readonly kind: "forwarded" }
+  /** Of these, what came to a port of our HAProxy: never who asks for that port itself. */
+  | { readonly kind: "proxied"; readonly port: number }
+  /** Answers to connections that the machine opened to hosts of an interface. */
+  | { readonly kind: "answers"; readonly interface: string }
   | { readonly kind: "between"; readonly from: string; readonly to: string }
   | {
       readonly kind: "service";
@@ -73,6 +80,7 @@ export function passagesOf(served: Served): Passage[] {
   for (const forward of served.forwards.slice(0, FORWARDS_MAX)) {
     for (const wan of wans) passages.push(forwardedPassage(served.forwardMark, wan, forward.interface, forward));
   }
+  for (const proxied of served.proxied.slice(0, FORWARDS_MAX)) passages.push(...proxiedPassages(served, proxied));
   return passages;
 }
 
@@ -107,6 +115,53 @@ function betweenPassage(from: string, to: string): Passage {
     ]),
     forward: null,
   };
+}
+
+/** From the WAN and from devices (hairpin) to HAProxy, and from it to the hosts of its routes, with the way back. */
+function proxiedPassages(
+  { forwardMark: mark, inside }: Served,
+  { interface: wan, address, port, targets }: Proxied,
+): Passage[] {
+  // An address of ours stands for its segment.
+  const from = [
+    { interface: wan, source: null },
+    ...inside.map((each) => ({ interface: each.interface, source: each.address })),
+  ];
+  const arriving = from.map(({ interface: own, source }): Passage => {
+    const asked = { ...ANY, iif: own, oif: null, source, destination: address, destinationPort: port } as const;
+    const answer = { ...ANY, iif: null, oif: own, source: address, destination: source, sourcePort: port } as const;
+    return {
+      allow: { kind: "proxied", port },
+      subject: `from ${own}`,
+      packets: [
+        { hook: "input", packet: { ...asked, mark, direction: "original", states: ["new", "dnat"] } },
+        { hook: "output", packet: { ...answer, mark, direction: "reply", states: ["established", "dnat"] } },
+      ],
+      forward: null,
+    };
+  });
+  return [...arriving, ...targets.flatMap(({ interface: own, ...target }) => targetPassage(own, target))];
+}
+
+function targetPassage(
+  own: string | null,
+  { internalAddress, internalPort }: Pick<Proxied["targets"][number], "internalAddress" | "internalPort">,
+): Passage[] {
+  if (own === null) return [];
+  // The client's address is on our side of it: any of the Internet.
+  const asked = { ...ANY, iif: null, oif: own, destination: internalAddress, destinationPort: internalPort } as const;
+  const answer = { ...ANY, iif: own, oif: null, source: internalAddress, sourcePort: internalPort } as const;
+  return [
+    {
+      allow: { kind: "answers", interface: own },
+      subject: `on ${own}`,
+      packets: [
+        { hook: "output", packet: { ...asked, mark: 0, direction: "original", states: ["new"] } },
+        { hook: "input", packet: { ...answer, mark: 0, direction: "reply", states: ["established"] } },
+      ],
+      forward: null,
+    },
+  ];
 }
 
 function servicePassage({ name, interface: own, address, protocol, port, tracked }: Service): Passage {

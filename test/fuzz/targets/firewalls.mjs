@@ -21,6 +21,9 @@ const SAVED = words(
   "-p tcp -m tcp --dport 1:443 ",
   "-m conntrack --ctstate NEW,DNAT ",
   "-m connmark --mark 0x1/0x1 ",
+  "-m conntrack --ctstate ESTABLISHED --ctdir REPLY ",
+  ":INPUT DROP [0:0]\n",
+  "-A INPUT ",
   "-m limit --limit 3/min ",
   '-m comment --comment "',
   "\\",
@@ -33,6 +36,9 @@ const LISTED = words(
   '{"match":{"op":"==","left":{"meta":{"key":"iifname"}},"right":"lan0"}}',
   '{"match":{"op":"!=","left":{"&":[{"ct":{"key":"mark"}},1]},"right":0}}',
   '{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":["new"]}}',
+  '{"match":{"op":"in","left":{"ct":{"key":"status"}},"right":"dnat"}}',
+  '{"match":{"op":"==","left":{"ct":{"key":"direction"}},"right":"reply"}}',
+  '"hook":"input"',
   '{"vmap":{"key":{"ct":{"key":"state"}},"data":{"set":[["new",{"drop":null}]]}}}',
   '{"accept":null}',
   '{"drop":null}',
@@ -60,11 +66,14 @@ export async function firewallTargets(load) {
   const { NftablesJsonError } = await load("protocols/nftables-json/listing");
   /** @type {typeof import("../../../src/reducers/doctor/firewalls.ts")} */
   const { judgeFirewalls } = await load("reducers/doctor/firewalls");
+  /** @type {typeof import("../../../src/reducers/doctor/exception.ts")} */
+  const { exceptionLines } = await load("reducers/doctor/exception");
 
   /** @param {readonly import("../../../src/lib/packet-filter.ts").FilterChain[]} chains */
   const judged = (chains) => {
     const [wan, lan, address] = ["wan0", "lan0", "192.168.7.1"];
     const service = /** @type {const} */ ({ name: "port control", protocol: "udp", port: 5351, tracked: false });
+    const target = { internalAddress: "192.168.7.2", internalPort: 443, interface: lan };
     const findings = judgeFirewalls({
       chains,
       configured: [],
@@ -73,10 +82,12 @@ export async function firewallTargets(load) {
         inside: [{ interface: lan, address, kind: "wireguard" }],
         services: [{ ...service, interface: lan, address }],
         forwards: [{ protocol: "tcp", address: "192.168.7.2", port: 443, interface: lan }],
+        proxied: [{ interface: wan, address: "11.22.33.1", port: 60443, targets: [target] }],
         forwardMark: 1,
       },
     });
     ok(findings.length > 0, "nothing was said");
+    for (const { exception } of findings) if (exception !== null) ok(exceptionLines(exception).length > 0);
     return chains.length > 0;
   };
   return [

@@ -3,6 +3,7 @@ import { event } from "../../../src/events/index.ts";
 import type { Decision, MapRequest } from "../../../src/reducers/decide/command.ts";
 import { tableRows } from "../../../src/lib/table.ts";
 import { selectForwards } from "../../../src/reducers/select/forward-rows.ts";
+import { proxiedOf } from "../../../src/reducers/select/proxied.ts";
 import { selectSni } from "../../../src/reducers/select/sni-rows.ts";
 import {
   DEVICE,
@@ -248,6 +249,29 @@ describe("[F6] the redirect of HTTP", () => {
     chosen("on");
     expect(led(gateway)).toEqual({});
     expect(forwardOf(gateway, 80)).toMatchObject({ toAddress: DEVICE });
+  });
+});
+
+describe("what arrives at HAProxy's own ports", () => {
+  const ports = (gateway: Gateway) =>
+    proxiedOf(gateway.state).map(({ interface: own, address, port, targets }) => {
+      return [own, address, port, ...targets.map(({ internalAddress }) => internalAddress)];
+    });
+
+  it("is what is for routes that are open, with all whom it leads to, and the redirect", () => {
+    const whole = new Gateway();
+    whole.map({ internalPort: 443, suggestedPort: 443 });
+    expect(ports(whole), "a forward of the whole port is none").toEqual([]);
+    const gateway = new Gateway();
+    named(gateway, ["a.example.org"], { device: OTHER_DEVICE });
+    gateway.map({ internalPort: 443, suggestedPort: 443 });
+    expect(ports(gateway)).toEqual([
+      ["wan0", WAN_ADDRESS, 60_443, OTHER_DEVICE, DEVICE],
+      ["wan0", WAN_ADDRESS, 60_080],
+    ]);
+    const id = [...tableRows(gateway.state.mappings)].find(({ name }) => name !== null)?.id ?? "";
+    gateway.append([event("mapping.changed", { id, enabled: false })]);
+    expect(ports(gateway)).toEqual([]);
   });
 });
 

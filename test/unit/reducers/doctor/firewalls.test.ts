@@ -3,6 +3,8 @@ import type { FilterChain } from "../../../../src/lib/packet-filter.ts";
 import { exceptionLines, lastingNote } from "../../../../src/reducers/doctor/exception.ts";
 import { judgeFirewalls } from "../../../../src/reducers/doctor/firewalls.ts";
 import type { Served, Service } from "../../../../src/reducers/doctor/passages.ts";
+import { dropOf, type Packet } from "../../../../src/reducers/doctor/walk.ts";
+import { decodeIptablesSave } from "../../../../src/protocols/iptables-save/chains.ts";
 import { recorded } from "./recorded.ts";
 
 const service = (name: string, port: number, tracked: boolean): Service => {
@@ -14,6 +16,7 @@ const SERVED: Served = {
   inside: [{ interface: "lan0", address: "192.168.7.1", kind: "lan" }],
   services: [service("port control", 5351, false), service("DNS", 53, true)],
   forwards: [],
+  proxied: [],
   forwardMark: 0x01000000,
 };
 
@@ -144,6 +147,100 @@ describe("rulesets that real programs wrote", () => {
   it("has nothing to say where nothing is served", () => {
     const nothing = { ...SERVED, inside: [], services: [] };
     expect(judged(recorded("ufw"), nothing)).toEqual(["ok nothing is served yet that another firewall could drop"]);
+  });
+});
+
+describe("what HAProxy takes", () => {
+  const target = { internalAddress: "192.168.7.2", internalPort: 443, interface: "lan0" };
+  const proxied = [
+    { interface: "wan0", address: "11.22.33.1", port: 60_443, targets: [target] },
+    { interface: "wan0", address: "11.22.33.1", port: 60_080, targets: [] },
+  ];
+  const served = { ...SERVED, services: [], proxied };
+  const ofInput = (rules: readonly string[]): FilterChain[] =>
+    decodeIptablesSave(["*filter", ":INPUT DROP [0:0]", ...rules, "COMMIT", ""].join("\n"), "ip", "iptables-nft");
+  const allowed = judgeFirewalls({ chains: ofInput([]), configured: [], served }).flatMap(({ exception }) =>
+    exception === null ? [] : exceptionLines(exception),
+  );
+
+  it("is named where an input chain drops it, with what would let it in", () => {
+    expect(judged(recorded("ufw"), served).filter((each) => each.includes("INPUT"))).toMatchInlineSnapshot(`
+      [
+        "problem ufw drops what is for TLS routes from wan0, from lan0
+        table ip filter, chain INPUT: policy drop
+        -A ufw-before-input -p tcp -m tcp --dport 60443 -m conntrack --ctstate DNAT -m connmark --mark 0x1000000/0x1000000 -m comment --comment portreeve -j ACCEPT   # a line for /etc/ufw/before.rules, above its COMMIT; then: ufw reload",
+        "problem ufw drops what is to be sent to HTTPS from wan0, from lan0
+        table ip filter, chain INPUT: policy drop
+        -A ufw-before-input -p tcp -m tcp --dport 60080 -m conntrack --ctstate DNAT -m connmark --mark 0x1000000/0x1000000 -m comment --comment portreeve -j ACCEPT   # a line for /etc/ufw/before.rules, above its COMMIT; then: ufw reload",
+      ]
+    `);
+    expect(
+      judged(recorded("nftables-service"), served).filter((each) => each.includes("chain input")),
+    ).toMatchInlineSnapshot(`
+        [
+          "problem nftables.service (table inet filter) drops what is for TLS routes from wan0, from lan0
+          table inet filter, chain input: reject
+          nft insert rule inet filter input 'ct mark & 0x01000000 == 0x01000000 ct status dnat tcp dport 60443 accept comment "portreeve"'",
+          "problem nftables.service (table inet filter) drops what is to be sent to HTTPS from wan0, from lan0
+          table inet filter, chain input: reject
+          nft insert rule inet filter input 'ct mark & 0x01000000 == 0x01000000 ct status dnat tcp dport 60080 accept comment "portreeve"'",
+        ]
+      `);
+    expect(judged(ofInput([]), served)).toMatchInlineSnapshot(`
+      [
+        "problem iptables drops what is for TLS routes from wan0, from lan0
+        table ip filter, chain INPUT: policy drop
+        iptables-nft -I INPUT -p tcp -m tcp --dport 60443 -m conntrack --ctstate DNAT -m connmark --mark 0x1000000/0x1000000 -m comment --comment portreeve -j ACCEPT",
+        "problem iptables drops what passes between HAProxy and hosts of TLS routes on lan0
+        table ip filter, chain INPUT: policy drop
+        iptables-nft -I INPUT -i lan0 -p tcp -m conntrack --ctstate ESTABLISHED --ctdir REPLY -m comment --comment portreeve -j ACCEPT",
+        "problem iptables drops what is to be sent to HTTPS from wan0, from lan0
+        table ip filter, chain INPUT: policy drop
+        iptables-nft -I INPUT -p tcp -m tcp --dport 60080 -m conntrack --ctstate DNAT -m connmark --mark 0x1000000/0x1000000 -m comment --comment portreeve -j ACCEPT",
+      ]
+    `);
+  });
+
+  it("is let be by firewalld, which lets in what was DNATed", () => {
+    expect(judged(recorded("firewalld"), served).filter((each) => /HTTPS|TLS/.test(each))).toEqual([]);
+  });
+
+  it("is all that the exceptions let in: a packet to its port itself is dropped as before", () => {
+    const rules = allowed.map((line) => line.replace("iptables-nft -I INPUT", "-A INPUT"));
+    expect(rules).toHaveLength(3);
+    expect(judged(ofInput(rules), served)).toEqual([expect.stringMatching(/^ok /)]);
+    const chains = ofInput(rules);
+    const packet: Packet = {
+      iif: "wan0",
+      oif: null,
+      protocol: "tcp",
+      source: null,
+      destination: "11.22.33.1",
+      sourcePort: null,
+      destinationPort: 60_443,
+      states: ["new"],
+      mark: 0,
+      direction: "original",
+    };
+    const ends = [
+      packet,
+      { ...packet, destinationPort: 60_080 },
+      { ...packet, iif: "lan0" },
+      // By a DNAT of somebody else's, and with a mark that is left from another hook.
+      { ...packet, states: ["new", "dnat"] },
+      { ...packet, mark: SERVED.forwardMark },
+      { ...packet, states: ["established"], iif: "wan0", direction: "reply" as const },
+    ].map((each) => dropOf(each, chains[0] as FilterChain, chains));
+    for (const end of ends) expect(end).toMatchObject({ rule: null, certain: true });
+    const redirected = { ...packet, states: ["new", "dnat"], mark: SERVED.forwardMark };
+    expect(dropOf(redirected, chains[0] as FilterChain, chains)).toBeNull();
+  });
+
+  it("has no exception where it is dropped on the way out, and says so", () => {
+    const text = ["*filter", ":OUTPUT DROP [0:0]", "COMMIT", ""].join("\n");
+    const found = judgeFirewalls({ chains: decodeIptablesSave(text, "ip", "iptables-nft"), configured: [], served });
+    expect(found.map(({ exception }) => exception)).toEqual([null, null, null]);
+    expect(found[0]?.fix).toContain("it is dropped on its way out");
   });
 });
 

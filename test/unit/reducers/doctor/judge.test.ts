@@ -38,7 +38,7 @@ const MACHINE: MachineFacts = {
 const NO_FIREWALLS = {
   chains: [],
   configured: [],
-  served: { wans: [], inside: [], services: [], forwards: [], forwardMark: 1 },
+  served: { wans: [], inside: [], services: [], forwards: [], proxied: [], forwardMark: 1 },
 };
 
 function findings(gateway: Partial<GatewayFacts>, machine: Partial<MachineFacts>): Finding[] {
