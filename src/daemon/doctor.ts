@@ -26,6 +26,7 @@ import { externalAddress } from "../reducers/select/external-address.ts";
 import { freePart, ipv6Place, ipv6PrefixOf } from "../reducers/select/ipv6-place.ts";
 import { proxiedOf } from "../reducers/select/proxied.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
+import { redirectRivals } from "../reducers/select/proxy-need.ts";
 import { unansweredOf } from "../reducers/unanswered.ts";
 import { servedInterfaces } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
@@ -165,6 +166,7 @@ function gatewayFacts({ controller, config, reconcilers, condition }: DoctorPart
     listeners: state.listeners,
     ipv6Subnets: ipv6Subnets(state),
     unanswered: [...tableRows(state.mappings)].flatMap((mapping) => unansweredOf(state, mapping) ?? []),
+    redirectRivals: redirectRivals(state),
   };
 }
 

@@ -63,6 +63,25 @@ export function hindrance(
   return null;
 }
 
+/** The same for whoever asked: what keeps the port, and the mapping that does. */
+export function hindranceText(
+  { protocol, port }: { protocol: Transport; port: number },
+  hindered: Hindrance,
+): { readonly message: string; readonly conflicts: readonly string[] } {
+  const asked = `${protocol} ${port}`;
+  switch (hindered.kind) {
+    case "protected":
+      return { message: `${asked} cannot be mapped: ${hindered.why}`, conflicts: [] };
+    case "quarantined":
+      return { message: `${asked} was another device's until a moment ago`, conflicts: [] };
+    case "companion":
+    case "taken": {
+      const { id, internalAddress, internalPort } = hindered.mapping;
+      return { message: `${asked} is kept for ${internalAddress}:${internalPort} (${id})`, conflicts: [id] };
+    }
+  }
+}
+
 /** A free external port for a device that gets none of those it named: the internal number if that is high enough, else by entropy. */
 export function choosePort(
   state: State,

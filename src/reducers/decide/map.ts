@@ -8,7 +8,7 @@ import { admit } from "./admission.ts";
 import type { CommandEnvelope, Deadlines, Decision, MapRequest, Refusal } from "./command.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
 import { deviceGrant } from "./device-grant.ts";
-import { choosePort, hindrance } from "./external-port.ts";
+import { choosePort, hindrance, hindranceText } from "./external-port.ts";
 import { filtersAfter } from "./filters.ts";
 import { remaining, renewed, STATIC_LIFETIME, untilItEnds } from "./lease-terms.ts";
 import { decideNames } from "./map-names.ts";
@@ -216,7 +216,7 @@ function askedPart({ command }: Asking, mapping: Mapping): Mapping {
   return { ...mapping, externalPort: mapping.externalPort + offset, internalPort: command.internalPort, count };
 }
 
-function pickPorts(asking: Asking): Pick<Mapping, "externalPort" | "count"> | Extract<Decision, { ok: false }> {
+function pickPorts(asking: Asking): Pick<Mapping, "externalPort" | "count"> | Decision {
   const { command, state, wan, protocol } = asking;
   const alone = command.filters.some((each) => each !== "clear");
   if (command.preferFailure) {
@@ -225,8 +225,9 @@ function pickPorts(asking: Asking): Pick<Mapping, "externalPort" | "count"> | Ex
     if (blocked === null && !unmetPreference(asking, command.suggestedPort)) {
       return { externalPort: command.suggestedPort, count: 1 };
     }
-    const inTheWay = blocked?.kind === "taken" ? { conflicts: [blocked.mapping.id] } : {};
-    return { ok: false, refusal: { code: "CANNOT_PROVIDE_EXTERNAL", message: CANNOT_MEET, ...inTheWay } };
+    if (blocked === null) return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET);
+    const { message, conflicts } = hindranceText(place, blocked);
+    return refuse("CANNOT_PROVIDE_EXTERNAL", `${message}, and PREFER_FAILURE asked for no other`, { conflicts });
   }
   const internal = command.internalPort >= 1024 ? [command.internalPort] : [];
   const preferred = command.suggestedPort === 0 ? internal : [command.suggestedPort, ...internal];

@@ -6,7 +6,7 @@ import type { Mapping, State } from "../state.ts";
 import { type Admitted, admit } from "./admission.ts";
 import type { CommandEnvelope, Deadlines, Decision } from "./command.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
-import { choosePort, type Hindrance, hindrance } from "./external-port.ts";
+import { choosePort, type Hindrance, hindrance, hindranceText } from "./external-port.ts";
 import { type ClaimChanges, renewed, untilItEnds } from "./lease-terms.ts";
 import { decideNames } from "./map-names.ts";
 import { deviceGrant } from "./device-grant.ts";
@@ -127,21 +127,10 @@ function whole({ command, state, wan }: Asking): Mapping[] {
 }
 
 function inTheWay({ command }: Asking, hindered: Hindrance): Decision {
-  const port = `${command.protocol} ${command.externalPort}`;
-  switch (hindered.kind) {
-    case "protected":
-      return refuse("PORT_PROTECTED", `${port} cannot be mapped: ${hindered.why}`);
-    case "quarantined": {
-      const retryAfter = Math.ceil((hindered.until - command.now) / 1000);
-      return refuse("PORT_TAKEN", `${port} was another device's until a moment ago`, { retryAfter });
-    }
-    case "companion":
-    case "taken": {
-      const { id, internalAddress, internalPort } = hindered.mapping;
-      const message = `${port} is kept for ${internalAddress}:${internalPort} (${id})`;
-      return refuse("PORT_TAKEN", message, { conflicts: [id] });
-    }
-  }
+  const { message, conflicts } = hindranceText({ protocol: command.protocol, port: command.externalPort }, hindered);
+  if (hindered.kind === "protected") return refuse("PORT_PROTECTED", message);
+  if (hindered.kind !== "quarantined") return refuse("PORT_TAKEN", message, { conflicts });
+  return refuse("PORT_TAKEN", message, { retryAfter: Math.ceil((hindered.until - command.now) / 1000) });
 }
 
 /** The mapping is there, whoever of the device asked for it: the entry joins it, or is asked for anew. */

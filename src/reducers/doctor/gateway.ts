@@ -17,6 +17,8 @@ export interface GatewayFacts {
   readonly ipv6Subnets: readonly Ipv6SubnetFacts[];
   /** Visitors that devices cannot answer, forward by forward. */
   readonly unanswered: readonly Unanswered[];
+  /** What has port 80 although HTTP is to be sent to HTTPS there. */
+  readonly redirectRivals: readonly string[];
 }
 
 export interface ReconcilerFacts {
@@ -45,6 +47,7 @@ export function judgeGateway(facts: GatewayFacts): Finding[] {
     ...judgeWaysOut(facts),
     judgeListeners(facts),
     ...judgeVisitors(facts),
+    ...judgeRedirect(facts),
   ];
 }
 
@@ -152,4 +155,10 @@ function judgeVisitors({ unanswered }: GatewayFacts): Finding[] {
   const what = `the same is so of ${inOrder.length - SHOWN_MAX} more forwards to devices in the tunnel`;
   const fix = "`portreeve why device NAME` says which";
   return [...found, next.profile === "split" ? warning("visitors", what, fix) : ok("visitors", `${what}: ${fix}`)];
+}
+
+function judgeRedirect({ redirectRivals: rivals }: GatewayFacts): Finding[] {
+  if (rivals.length === 0) return [];
+  const message = `HTTP is not sent to HTTPS (wan.httpRedirect: on): port 80 is kept by ${rivals[0]}`;
+  return [problem("http-redirect", message, "end that, or set wan.httpRedirect to auto", rivals.slice(1, SHOWN_MAX))];
 }

@@ -31,6 +31,23 @@ export function redirectFor(state: State, wans: readonly string[]): readonly (Ma
   return routes.length === 0 ? null : routes;
 }
 
+/** What has port 80 where an operator wants HTTP sent to HTTPS, a text each: the redirect leaves it to them. */
+export function redirectRivals(state: State): string[] {
+  const { settings, listeners } = state;
+  if (settings.wan.httpRedirect !== "on") return [];
+  if (listeners.some(({ protocol, port }) => protocol === "tcp" && port === HTTP_PORT)) {
+    return ["a program on the gateway itself listens there"];
+  }
+  if (settings.portControl.protectedPorts.includes(HTTP_PORT)) return ["the port is in portControl.protectedPorts"];
+  const mappings = settings.wan.interfaces.flatMap((wan) => [
+    ...[mappingAt(state, wan, "tcp", HTTP_PORT) ?? []].flat(),
+    ...mappingsSharing(state, wan, "tcp", HTTP_PORT),
+  ]);
+  return mappings.map(({ id, wan, internalAddress, name }) => {
+    return `${name === null ? "a forward" : `the route ${name}`} to ${internalAddress} (${id}) on ${wan}`;
+  });
+}
+
 /** Whether a mapping has a say in that. */
 export const concernsRedirect = ({ protocol, externalPort, count, name }: Mapping): boolean =>
   protocol === "tcp" &&

@@ -22,6 +22,7 @@ const GATEWAY: GatewayFacts = {
   listeners: [{ protocol: "tcp", port: 22 }],
   ipv6Subnets: [],
   unanswered: [],
+  redirectRivals: [],
 };
 const DISK = { path: "/var/lib/portreeve", freeBytes: 2 ** 33, totalBytes: 2 ** 34, freeFiles: 1000 };
 const MACHINE: MachineFacts = {
@@ -97,6 +98,13 @@ describe("the doctor", () => {
       {},
       /holds back 40 deletes/,
       /release-brake routes/,
+    ],
+    [
+      "a forward where the redirect is to be",
+      { redirectRivals: ["a forward to 192.168.77.2 (m1) on wan0"] },
+      {},
+      /HTTP is not sent to HTTPS.*192\.168\.77\.2 \(m1\)/,
+      /wan\.httpRedirect to auto/,
     ],
     [
       "a kernel parameter",
