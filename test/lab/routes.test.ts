@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { Route } from "../../src/api/schemas/route.ts";
+import { UPNP_HTTP_PORT } from "../../src/lib/upnp-port.ts";
 import type { Agent } from "./agent.mjs";
+import { ControlPoint, portMapping } from "./control-point.ts";
 import { haproxiesOf } from "./haproxy-driver.ts";
 import { eventually, type Lab, scenario } from "./lab.ts";
 import { encodeAnnounce, type MapRequest, newNonce, type Reply } from "./programs/pcp-wire.mjs";
@@ -56,6 +58,7 @@ scenario(
       await startos(lab);
       await beside(lab);
       await pair(lab);
+      await byUpnp(lab);
       await operators(lab);
     } finally {
       await Promise.all(backends.map((backend) => backend.close()));
@@ -137,6 +140,39 @@ async function pair(lab: Lab): Promise<void> {
   expect(await ask(lab, "c.example.org"), "a delete of the whole port is of no name").toMatchObject({ name: "host0" });
   await eventually(async () => expect(await redirect(lab, "c.example.org")).toMatch(/^308/));
   expect(await map(lab, client, { nonce, ...named("c.example.org") })).toMatchObject({ result: 0 });
+}
+
+/** [P10] What StartOS asks where it hears no PCP: found in the SCPD, owned as by PCP, given back for itself. */
+async function byUpnp(lab: Lab): Promise<void> {
+  const [owner, other] = [0, 1].map((client) => {
+    return new ControlPoint(lab.client(client).host, { host: lab.server, port: UPNP_HTTP_PORT });
+  }) as [ControlPoint, ControlPoint];
+  const add = (point: ControlPoint, name: string, more: Readonly<Record<string, string | number>> = {}) => {
+    const whole = { NewExternalPort: 443, NewInternalPort: 443, NewLeaseDuration: 0, NewHostname: name, ...more };
+    return point.action("X_START9_AddHostnameMapping", portMapping(point.host.address, whole));
+  };
+  const drop = (point: ControlPoint, name: string) => {
+    const place = { NewRemoteHost: "", NewExternalPort: 443, NewProtocol: "TCP", NewInternalPort: 443 };
+    return point.action("X_START9_DeleteHostnameMapping", { ...place, NewHostname: name });
+  };
+  try {
+    for (const path of ["/WANIPCn.xml", "/WANIPCn2.xml"])
+      expect((await owner.http({ method: "GET", path })).body).toContain("<name>X_START9_AddHostnameMapping</name>");
+    expect(await add(owner, "a.example.net")).toEqual({});
+    expect(await add(owner, "a.example.net"), "again").toEqual({});
+    expect(await ask(lab, "a.example.net")).toMatchObject({ name: "host0", from: WAN_STRANGER });
+    expect(await add(other, "a.example.net")).toBe(800);
+    expect(await add(owner, "a.example.org"), "all names of its kind are another's").toBe(800);
+    expect(await add(other, "a_b")).toBe(801);
+    expect(await add(other, "b.example.net", { NewRemoteHost: WAN_STRANGER })).toBe(801);
+    expect(await add(other, "b.example.net", { NewInternalClient: owner.host.address })).toBe(606);
+    expect(await drop(other, "a.example.net"), "another's").toBe(606);
+    expect(await drop(owner, "b.example.net"), "what is not there").toBe(714);
+    expect(await drop(owner, "a.example.net")).toEqual({});
+    expect(await ask(lab, "a.example.net"), "who has the rest").toMatchObject({ name: "host2" });
+  } finally {
+    await Promise.all([owner.close(), other.close()]);
+  }
 }
 
 /** By the command line: listed with what was led, told why, switched, undone and removed. */

@@ -40,7 +40,7 @@ interface Service {
 
 /** Whatever does not only ask. A browser can send the body of one from anywhere, but not this header (SEC-05). */
 const ASKS = /^Get/;
-const RELEASES = /^Delete/;
+const RELEASES = /^(?:X_START9_)?Delete/;
 
 /** Answers the actions of all services. */
 export class Control {
@@ -112,12 +112,14 @@ function rejection(status: 400 | 403, request: string, message: string): Control
 
 /** "AddPortMapping TCP 8080 → 80 for 3600 s": the arguments as they came, each cut. */
 function describeCall({ action, args }: ActionCall): string {
-  const text = (name: string): string => (args.get(name) ?? "").replace(/\p{C}/gu, " ").slice(0, 24);
-  if (/^Add\w*PortMapping$/.test(action)) {
+  const text = (name: string, most = 24): string => (args.get(name) ?? "").replace(/\p{C}/gu, " ").slice(0, most);
+  const named = args.has("NewHostname") ? `${text("NewHostname", 253)} ` : "";
+  if (args.has("NewInternalClient")) {
     const target = `${text("NewInternalClient")}:${text("NewInternalPort")}`;
-    return `${action} ${text("NewProtocol")} ${text("NewExternalPort")} → ${target} for ${text("NewLeaseDuration")} s`;
+    const place = `${named}${text("NewProtocol")} ${text("NewExternalPort")}`;
+    return `${action} ${place} → ${target} for ${text("NewLeaseDuration")} s`;
   }
-  if (action === "DeletePortMapping") return `${action} ${text("NewProtocol")} ${text("NewExternalPort")}`;
+  if (args.has("NewExternalPort")) return `${action} ${named}${text("NewProtocol")} ${text("NewExternalPort")}`;
   if (args.has("NewStartPort")) return `${action} ${text("NewProtocol")} ${text("NewStartPort")}-${text("NewEndPort")}`;
   return action;
 }

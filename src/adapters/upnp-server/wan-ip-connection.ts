@@ -90,6 +90,17 @@ export const wanIpConnectionActions: Readonly<Record<string, Ask>> = {
     await submit(gateway, { ...command, firstPort: first, lastPort: last });
     return [];
   },
+  X_START9_AddHostnameMapping: async (gateway, caller, args) => {
+    const name = hostnameOf(args);
+    await submit(gateway, { ...mapCommand(caller, args, false), name });
+    return [];
+  },
+  X_START9_DeleteHostnameMapping: async (gateway, caller, args) => {
+    const named = { name: hostnameOf(args), internalPort: args.ui2("NewInternalPort") };
+    const place = { protocol: transportOf(args), externalPort: args.ui2("NewExternalPort"), remoteHost: null };
+    await submit(gateway, { type: "upnpUnmap", ...caller, ...place, ...named });
+    return [];
+  },
 };
 
 function refuse(...[number, message]: ConstructorParameters<typeof UpnpFault>): never {
@@ -129,6 +140,12 @@ function remoteHostOf(args: Arguments): string | null {
   const host = args.text("NewRemoteHost").trim();
   if (host === "") return null;
   return isHostIpv4(host) ? host : refuse(601, "NewRemoteHost is neither empty nor an IPv4 address");
+}
+
+/** The name that is led on. Whoever asks for it by TLS is let in, so that a remote host has no place beside it. */
+function hostnameOf(args: Arguments): string {
+  if (args.text("NewRemoteHost").trim() !== "") return refuse(801, "a TLS name is reached by everyone");
+  return args.text("NewHostname").trim();
 }
 
 /** Both are of the range. NewManage is ignored: nobody is known to be the administrator here (IGD-09). */

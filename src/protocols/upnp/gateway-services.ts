@@ -19,6 +19,16 @@ const PORT_RANGE = [
   "NewManage:A_ARG_TYPE_Manage",
 ];
 
+/** StartOS's clients look here for whether a gateway shares ports by TLS name, as they look for PCP's marker. */
+const HOSTNAME_ACTIONS = [
+  action("X_START9_AddHostnameMapping", [...PORT_KEY, ...PORT_TARGET, "NewHostname:X_START9_Hostname"], []),
+  action(
+    "X_START9_DeleteHostnameMapping",
+    [...PORT_KEY, "NewInternalPort:InternalPort", "NewHostname:X_START9_Hostname"],
+    [],
+  ),
+];
+
 const WAN_IP_ACTIONS = [
   action("SetConnectionType", ["NewConnectionType:ConnectionType"], []),
   action(
@@ -43,6 +53,7 @@ const WAN_IP_ACTIONS = [
   action("AddPortMapping", [...PORT_KEY, ...PORT_TARGET], []),
   action("DeletePortMapping", PORT_KEY, []),
   action("GetExternalIPAddress", [], ["NewExternalIPAddress:ExternalIPAddress"]),
+  ...HOSTNAME_ACTIONS,
 ];
 
 const WAN_IP_2_ACTIONS = [
@@ -73,6 +84,7 @@ const WAN_IP_VARIABLES = [
   variable("PortMappingProtocol", "string", { values: ["TCP", "UDP"] }),
   variable("InternalClient", "string"),
   variable("PortMappingDescription", "string"),
+  variable("X_START9_Hostname", "string"),
 ];
 
 const WAN_IP_2_VARIABLES = [

@@ -20,6 +20,8 @@ export interface UpnpUnmap {
   readonly remoteHost: string | null;
   /** One TLS name of the port (X_START9_DeleteHostnameMapping); absent: the whole port. */
   readonly name?: string;
+  /** Of a name: where it has to lead to. Absent: anywhere. */
+  readonly internalPort?: number;
 }
 
 /** DeletePortMappingRange (WANIPConnection:2 §2.5.19): what of it is the device's own. */
@@ -44,6 +46,7 @@ export function decideUpnpUnmap(command: CommandEnvelope & UpnpUnmap, state: Sta
   const key = claimKeyOfUpnp(remoteHost);
   const released = ownMappings(state, command, name)
     .filter((mapping) => mapping.externalPort === externalPort && (protocol ?? mapping.protocol) === mapping.protocol)
+    .filter((mapping) => leadsTo(mapping, command.internalPort))
     .flatMap((mapping) => releases(mapping, (claimKey) => claimKey === key));
   if (released.length > 0) return accept(released, { kind: "done" });
   return { ok: false, refusal: notThere(command, state) };
@@ -71,6 +74,9 @@ function ownMappings(
   return ids.flatMap((id) => tableGet(state.mappings, id) ?? []).filter(({ name }) => name === named);
 }
 
+const leadsTo = (mapping: Mapping, internalPort = mapping.internalPort): boolean =>
+  mapping.internalPort === internalPort;
+
 const releases = ({ id, claims }: Mapping, isMeant: (claimKey: string) => boolean): PortreeveEvent[] =>
   claims
     .filter(({ key }) => isMeant(key))
@@ -86,7 +92,10 @@ function notThere(command: UpnpUnmap, state: State): Refusal {
   const at = (each: Transport) => mappingNamed(state, { wan: wan ?? "", protocol: each, name }, externalPort);
   const there = wan === null ? [] : protocols.flatMap((each) => at(each) ?? []);
   // Entries of others are shown with an empty remote host.
-  const meant = there.find(({ claims }) => remoteHost === null && claims.some(({ source }) => source !== "upnp"));
+  const meant = there.find(
+    (each) =>
+      leadsTo(each, command.internalPort) && remoteHost === null && each.claims.some(({ source }) => source !== "upnp"),
+  );
   const foreign = there.find(({ internalAddress }) => internalAddress !== device);
   if (foreign !== undefined) {
     return { code: "NOT_AUTHORIZED", message: `port ${externalPort} is another device's (${foreign.id})` };

@@ -191,9 +191,9 @@ describe("[P6] a fight over one port", () => {
       const asked = { externalPort: 443, internalPort: 443, lifetime: 0, name: "a.example.org", ...fields };
       return gateway.do(upnpMap(asked), `upnp:${asked.device ?? DEVICE}`);
     };
-    const drop = (device: string, name: string) => {
+    const drop = (device: string, name: string, internalPort = 443) => {
       const command = { type: "upnpUnmap", interface: "lan0", device, protocol: "tcp", externalPort: 443 } as const;
-      return gateway.do({ ...command, remoteHost: null, name }, `upnp:${device}`);
+      return gateway.do({ ...command, remoteHost: null, name, internalPort }, `upnp:${device}`);
     };
     expect(mapped(ask())).toMatchObject({ externalPort: 443, lifetime: 3600 });
     expect(eventsOf(ask())).toEqual([]);
@@ -205,6 +205,7 @@ describe("[P6] a fight over one port", () => {
     expect(refusalOf(ask({ name: "a_b" })).code).toBe("HOSTNAME_UNSUPPORTED");
     expect(refusalOf(drop(OTHER_DEVICE, "a.example.org")).code).toBe("NOT_AUTHORIZED");
     expect(refusalOf(drop(DEVICE, "b.example.org")).code).toBe("NOT_FOUND");
+    expect(refusalOf(drop(DEVICE, "a.example.org", 8443)).code).toBe("NOT_FOUND");
     expect(eventsOf(drop(DEVICE, "A.example.org"))).toEqual(["lease.released"]);
     expect(led(gateway)).toHaveProperty("443 a.example.org");
     gateway.unmap({ internalPort: 443, names: ["a.example.org"] });

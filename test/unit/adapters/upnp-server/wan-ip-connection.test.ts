@@ -116,6 +116,47 @@ describe("deleting", () => {
   });
 });
 
+describe("[P10] a TLS name of a port", () => {
+  const named = { ...ADD, NewExternalPort: 443, NewInternalPort: 443, NewHostname: "photos.example.com" };
+  const key = { NewRemoteHost: "", NewExternalPort: 443, NewProtocol: "TCP", NewInternalPort: 443 };
+  const dropped = { ...key, NewHostname: "photos.example.com" };
+
+  it("is asked of the core as it was asked for", async () => {
+    const { command, said } = await new Rig().asked(MAPPED, "X_START9_AddHostnameMapping", named);
+    const place = { externalPort: 443, internalPort: 443, any: false, remoteHost: null };
+    expect(command).toMatchObject({ ...COMMAND, ...place, name: "photos.example.com" });
+    expect(said).toEqual({});
+    const away = await new Rig().asked(DONE, "X_START9_DeleteHostnameMapping", dropped);
+    const where = { ...CALLER, protocol: "tcp", externalPort: 443, internalPort: 443, remoteHost: null };
+    expect(away).toMatchObject({ command: { type: "upnpUnmap", ...where, name: "photos.example.com" }, said: {} });
+  });
+
+  it.each([
+    ["a name that another has", "HOSTNAME_TAKEN", 800],
+    ["a name that is none", "HOSTNAME_UNSUPPORTED", 801],
+    ["a gateway without HAProxy", "SNI_UNAVAILABLE", 801],
+    ["a name that is not there", "NOT_FOUND", 714],
+  ] as const)("%s is refused with its number", async (_, code, number) => {
+    const action = number === 714 ? "X_START9_DeleteHostnameMapping" : "X_START9_AddHostnameMapping";
+    expect((await new Rig().asked(refused(code), action, number === 714 ? dropped : named)).said).toBe(number);
+  });
+
+  it.each([
+    ["a remote host", { NewRemoteHost: "11.22.33.9" }, 801],
+    ["another host's", { NewInternalClient: "192.168.77.3" }, 606],
+    ["no port", { NewExternalPort: "" }, 402],
+  ])("%s: the core is not even asked", async (_, change, number) => {
+    const refusal = { command: undefined, said: number };
+    expect(await new Rig().asked(MAPPED, "X_START9_AddHostnameMapping", { ...named, ...change })).toEqual(refusal);
+  });
+
+  it("is no argument to be left out", async () => {
+    const { NewHostname: _, ...unnamed } = named;
+    expect((await new Rig().asked(MAPPED, "X_START9_AddHostnameMapping", unnamed)).said).toBe(402);
+    expect((await new Rig().asked(DONE, "X_START9_DeleteHostnameMapping", key)).said).toBe(402);
+  });
+});
+
 describe("what is there", () => {
   const rig = new Rig();
   rig.entries = [
