@@ -8,20 +8,13 @@ import type { Agent } from "./agent.mjs";
 import { ControlPoint, portMapping } from "./control-point.ts";
 import { haproxiesOf } from "./haproxy-driver.ts";
 import { eventually, type Lab, scenario } from "./lab.ts";
-import { encodeAnnounce, type MapRequest, newNonce, type Reply } from "./programs/pcp-wire.mjs";
+import { encodeAnnounce, hostnameOption, type MapRequest, newNonce, type Reply } from "./programs/pcp-wire.mjs";
 import { makeCertificate, SniBackend } from "./sni-lab.ts";
 import { WAN_GATEWAY, WAN_STRANGER } from "./topology.mjs";
 
 const NAMES = ["a.example.org", "b.example.org", "c.example.org"];
 
-/** Option 224 as the clients of these names send it: the name alone, padded to four octets. */
-function hostname(name: string): string {
-  const bytes = Buffer.from(name);
-  const padding = "00".repeat((4 - (bytes.length % 4)) % 4);
-  return `e000${bytes.length.toString(16).padStart(4, "0")}${bytes.toString("hex")}${padding}`;
-}
-
-const named = (...names: string[]): Partial<MapRequest> => ({ options: names.map(hostname).join("") });
+const named = (...names: string[]): Partial<MapRequest> => ({ options: names.map(hostnameOption).join("") });
 
 /** Whom a visitor of the internet reaches by a name, and what that one sees. */
 async function ask(lab: Lab, name: string): Promise<{ name: string; from: string } | null> {
@@ -99,7 +92,7 @@ async function startos(lab: Lab): Promise<void> {
     lifetime: 1800,
   });
   expect(await map(lab, other, named("-d.example.org"))).toMatchObject({ result: 193 });
-  const set = `${hostname("d.example.org")}82000005000401bb00000000`;
+  const set = `${hostnameOption("d.example.org")}82000005000401bb00000000`;
   expect(await map(lab, other, { options: set })).toMatchObject({ result: 6 });
 }
 

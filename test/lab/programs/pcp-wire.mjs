@@ -146,6 +146,16 @@ export function filterOption(address, length, port = 0) {
 
 export const FILTER_CLEAR = `03000014${"00".repeat(20)}`;
 
+/**
+ * HOSTNAME, option 224 of private use: the name alone, padded to four octets.
+ * @param {string} name
+ */
+export function hostnameOption(name) {
+  const bytes = Buffer.from(name);
+  const padding = "00".repeat((4 - (bytes.length % 4)) % 4);
+  return `e000${bytes.length.toString(16).padStart(4, "0")}${bytes.toString("hex")}${padding}`;
+}
+
 /** RFC 7753 §4.1. @param {number} size @param {number} firstInternalPort */
 export function portSetOption(size, firstInternalPort) {
   const bytes = Buffer.from([130, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0]);

@@ -40,7 +40,7 @@ export class Gateway {
   state: State = sealState(initialState());
   now = T0;
   readonly records: PortreeveRecord[] = [];
-  readonly leases = new LeaseBook();
+  leases = new LeaseBook();
   #count = 0;
 
   constructor(settings: Partial<Settings["portControl"]> = {}, nonce: "strict" | "same-host" = "strict") {
@@ -104,6 +104,14 @@ export class Gateway {
   unmap(fields: Partial<UnmapRequest> = {}): Decision {
     const request = unmapRequest(fields);
     return this.do(request, `${request.by}:${request.device}`);
+  }
+
+  /** As it was then, to go on in another way; leases end as after a start in that state. */
+  back(state: State): this {
+    this.state = state;
+    this.leases = new LeaseBook();
+    this.leases.restore(state, this.now);
+    return this;
   }
 
   later(seconds: number): this {
