@@ -11,6 +11,7 @@ import { selectForwards } from "../../src/reducers/select/forward-rows.ts";
 import { selectGuard } from "../../src/reducers/select/guard-rows.ts";
 import { selectRoutes } from "../../src/reducers/select/route-rows.ts";
 import { selectSecrets } from "../../src/reducers/select/secret-rows.ts";
+import { selectSni } from "../../src/reducers/select/sni-rows.ts";
 import { selectSysctls } from "../../src/reducers/select/sysctl-rows.ts";
 import { selectWireguard } from "../../src/reducers/select/wireguard-rows.ts";
 import { contentHash, stateFromJson, stateHash, stateToJson } from "../../src/reducers/state-json.ts";
@@ -65,6 +66,7 @@ const SELECTORS: Record<string, (state: State) => DesiredTable<unknown>> = {
   wireguard: selectWireguard(),
   routes: selectRoutes(),
   secrets: selectSecrets(),
+  "sni-routes": selectSni(INSTANCE),
   dns: selectDns(),
 };
 

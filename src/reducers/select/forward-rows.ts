@@ -11,7 +11,7 @@ import type { Device, Mapping, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import { chosenWan } from "./device-wan.ts";
 import { addressesOf, deviceKeysOf, externalPorts, isRange, keysOf, namedWans } from "./forward-keys.ts";
-import { concernsRedirect, HTTP_PORT, needsProxy, ownerIds, redirectFor } from "./proxy-need.ts";
+import { concernsRedirect, HTTP_PORT, needsProxy, ownerIds, redirectFor, sinceOf } from "./proxy-need.ts";
 import type { ForwardRow } from "./rows.ts";
 import { devicesChanged, seenSource, servedDevice } from "./served-device.ts";
 import { type WaysOut, waysOut } from "./ways-out.ts";
@@ -190,9 +190,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   #toProxy(key: string, address: string, port: number, toPort: number, owners: readonly (Mapping | "settings")[]): Row {
     const [wan = ""] = this.#wansAt.get(address) ?? [];
     const toAddress = this.#addressOf.get(wan)?.[0] ?? address;
-    const [first] = owners;
-    const since = first === undefined || first === "settings" ? 0 : this.#revision(first);
-    const revision = Math.max(since, this.#state.topologyRevision);
+    const revision = Math.max(sinceOf(owners), this.#state.topologyRevision);
     const spec = { kind: "forward", address, protocol: "tcp", port, toAddress, toPort } as const;
     return { key, spec, owners: ownerIds(owners), revision };
   }
@@ -258,8 +256,9 @@ class ForwardTable implements DesiredTable<ForwardRow> {
     for (const address of protocol === "tcp" ? this.#wansAt.keys() : []) {
       const named = this.#namedAt(address, protocol, port);
       const redirect = port === HTTP_PORT ? redirectFor(this.#state, this.#wansAt.get(address) ?? []) : null;
-      for (const owner of ownerIds([...named, ...(redirect ?? [])])) if (!owners.includes(owner)) owners.push(owner);
-      revision = Math.max(revision, named[0]?.specRevision ?? 0);
+      const proxied = [...named, ...(redirect ?? [])];
+      for (const owner of ownerIds(proxied)) if (!owners.includes(owner)) owners.push(owner);
+      revision = Math.max(revision, sinceOf(proxied));
     }
     if (this.#state.listeners.some((listener) => listener.protocol === protocol && listener.port === port)) {
       owners.push("listener");

@@ -55,3 +55,8 @@ export const concernsRedirect = ({ protocol, externalPort, count, name }: Mappin
 
 export const ownerIds = (owners: readonly (Mapping | "settings")[]): string[] =>
   owners.map((owner) => (owner === "settings" ? owner : owner.id)).sort();
+
+/** Number of the record that the first of them is as it is by. */
+export function sinceOf([first]: readonly (Mapping | "settings")[]): number {
+  return first === undefined || first === "settings" ? 0 : first.specRevision;
+}

@@ -8,7 +8,7 @@ import { isOpen } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import { addressesOf, namedWans } from "./forward-keys.ts";
-import { needsProxy, ownerIds, redirectFor } from "./proxy-need.ts";
+import { needsProxy, ownerIds, redirectFor, sinceOf } from "./proxy-need.ts";
 import { devicesChanged, seenSource, servedDevice } from "./served-device.ts";
 
 type Row = Desired<SniRow>;
@@ -128,7 +128,8 @@ class SniTable implements DesiredTable<SniRow> {
   #redirect(key: string, address: string): Row | undefined {
     const owners = redirectFor(this.#state, this.#wansAt.get(address) ?? []);
     if (owners === null) return undefined;
-    const revision = Math.max(this.#state.topologyRevision, this.#state.listenersRevision);
+    const { topologyRevision, listenersRevision } = this.#state;
+    const revision = Math.max(sinceOf(owners), topologyRevision, listenersRevision);
     return { key, spec: { kind: "redirect", address }, owners: ownerIds(owners), revision };
   }
 }
