@@ -32,7 +32,7 @@ export const ERROR_CODES = {
   PORT_PROTECTED: "the external port is protected or in use by the gateway itself",
   CANNOT_PROVIDE_EXTERNAL: "the suggested external address and port cannot be given",
   QUOTA_EXCEEDED: "the device has as many mappings or ports as it may have",
-  TOO_MANY_FILTERS: "the mapping would have more filters of remote peers than it may have",
+  TOO_MANY_FILTERS: "the mapping cannot have these filters of remote peers: they are too many, or names share its port",
   EVENT_QUOTA_EXCEEDED: "the device changes its mappings too often",
   TOO_MANY_TRIES: "there were too many tries lately; wait before the next one",
   UNSUPPORTED_PROTOCOL: "this transport protocol cannot be mapped",

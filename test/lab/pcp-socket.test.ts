@@ -9,6 +9,7 @@ import type { Clock } from "../../src/lib/clock.ts";
 import { RequestLog } from "../../src/lib/request-log.ts";
 import { clientAddresses } from "../../src/reducers/select/client-address.ts";
 import { initialState } from "../../src/reducers/state.ts";
+import { PEER_REQUEST } from "../unit/protocols/pcp/vectors.ts";
 import { Agent } from "./agent.mjs";
 import { batch, createTopology, findProgram, type Host, missingForLab, type Topology } from "./topology.mjs";
 
@@ -150,6 +151,14 @@ describe("PCP server on real sockets", () => {
     expect(await stranger.pcp(ask)).toBeNull();
     expect(await stranger.pcp({ ...ask, server: "11.22.33.1" })).toBeNull();
     expect((await device.pcp(ask))?.hex).toMatch(/0b162101$/);
+  });
+
+  it("[P3] PCP-S-61 PEER is no opcode that is served here", async () => {
+    await server.serve([lan0]);
+    const reply = await agentOn(client).pcp({ server: lan0.address, bytes: PEER_REQUEST, timeoutMs: 2000 });
+    // R and opcode 2; result 4, UNSUPP_OPCODE; everything after the header as it was sent (RFC 6887 §8.2).
+    expect(reply?.hex).toMatch(/^02820004/);
+    expect(reply?.hex.slice(48)).toBe(Buffer.from(PEER_REQUEST.subarray(24)).toString("hex"));
   });
 
   it("PCP-S-01 hears nothing from another interface even if the address matches", async () => {

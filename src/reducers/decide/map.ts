@@ -9,7 +9,7 @@ import type { CommandEnvelope, Deadlines, Decision, MapRequest, Refusal } from "
 import { overQuota, tooOften } from "./device-limits.ts";
 import { deviceGrant } from "./device-grant.ts";
 import { choosePort, hindrance, hindranceText } from "./external-port.ts";
-import { filtersAfter } from "./filters.ts";
+import { filtersAfter, unfilterable } from "./filters.ts";
 import { remaining, renewed, STATIC_LIFETIME, untilItEnds } from "./lease-terms.ts";
 import { decideNames } from "./map-names.ts";
 import { externalRun, internalRun, touchedClaims } from "./port-set.ts";
@@ -156,6 +156,8 @@ function join(asking: Asking, mapping: Mapping): Decision {
   if (refusal !== null) return { ok: false, refusal };
   const claim = newClaim(asking);
   if ("code" in claim) return { ok: false, refusal: claim };
+  const shared = unfilterable(state, mapping, claim.filters);
+  if (shared !== null) return { ok: false, refusal: shared };
   const pcp = mapping.claims.filter((other) => other.source === "pcp");
   const events: PortreeveEvent[] = [];
   if (command.by === "pcp" && pcp.length >= CLAIMS_PER_MAPPING_MAX && pcp[0] !== undefined) {
@@ -177,6 +179,8 @@ function renew(asking: Asking, mapping: Mapping, claimKey: string): Decision {
   const claim = mapping.claims.find((other) => other.key === claimKey) as Claim;
   const filters = filtersAfter(claim.filters, asking.command.filters);
   if ("code" in filters) return { ok: false, refusal: filters };
+  const shared = unfilterable(asking.state, mapping, filters);
+  if (shared !== null) return { ok: false, refusal: shared };
   const changes = filters.map(filterText).join() === claim.filters.map(filterText).join() ? {} : { filters };
   const lease = renewed(asking, { mappingId: mapping.id, claim }, grantedLifetime(asking), changes);
   if ("code" in lease) return { ok: false, refusal: lease };

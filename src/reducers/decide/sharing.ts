@@ -16,6 +16,10 @@ export const sharesItsPort = (mapping: Place & { readonly claims?: Mapping["clai
   mapping.from.length === 0 &&
   (wantedPeers(mapping.claims ?? []) ?? []).length === 0;
 
+/** A name that shares a mapping's port, beside which nobody can be let in by the address they come from. */
+export const nameBeside = (state: State, { wan, protocol, externalPort }: Place): Mapping | undefined =>
+  mappingsSharing(state, wan, protocol, externalPort)[0];
+
 /** Mappings that cannot be there beside one at this place, without `self`. */
 export function inTheWay(state: State, place: Place, self: string | null): Mapping[] {
   const found = new Map<string, Mapping>();

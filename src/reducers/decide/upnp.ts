@@ -11,6 +11,7 @@ import { type ClaimChanges, renewed, untilItEnds } from "./lease-terms.ts";
 import { decideNames } from "./map-names.ts";
 import { deviceGrant } from "./device-grant.ts";
 import { accept, refuse } from "./refusal.ts";
+import { nameBeside } from "./sharing.ts";
 import { shownText } from "./shown-text.ts";
 import { claimKeyOfUpnp, type UpnpUnmap, type UpnpUnmapRange } from "./upnp-unmap.ts";
 
@@ -95,6 +96,8 @@ function exactly(asking: Asking): Decision | null {
   if (any && port < PORT_FIRST) return null;
   const there = mappingAt(state, wan, protocol, port);
   if (there?.internalAddress === device) {
+    const named = command.remoteHost === null ? undefined : nameBeside(state, there);
+    if (named !== undefined) return any ? null : inTheWay(asking, { kind: "taken", mapping: named });
     if (there.internalPort + (port - there.externalPort) === internalPort) return have(asking, there);
     const key = claimKeyOfUpnp(command.remoteHost);
     if (there.claims.every((claim) => claim.key === key)) return overwrite(asking, there);
@@ -109,12 +112,14 @@ function exactly(asking: Asking): Decision | null {
 function anyPort(asking: Asking): Decision {
   const { command, wan, state } = asking;
   const { protocol, internalPort, externalPort, device } = command;
-  const open = whole(asking).filter((mapping) => mapping.enabled);
+  const alone = command.remoteHost !== null;
+  const usable = (mapping: Mapping): boolean => mapping.enabled && !(alone && nameBeside(state, mapping));
+  const open = whole(asking).filter(usable);
   const key = claimKeyOfUpnp(command.remoteHost);
   const has = open.find(({ claims }) => claims.some((claim) => claim.key === key)) ?? open[0];
   if (has !== undefined) return have(asking, has);
   const preferred = [externalPort, internalPort].filter((port) => port >= PORT_FIRST);
-  const port = choosePort(state, { wan, protocol, preferred }, device, command);
+  const port = choosePort(state, { wan, protocol, preferred, alone }, device, command);
   return port === null
     ? refuse("NO_FREE_PORT", `no external ${protocol} port is free`, { retryAfter: 30 })
     : grant(asking, port);

@@ -222,6 +222,38 @@ describe("[P6] a fight over one port", () => {
   });
 });
 
+describe("[P4] [P6] a port that names share is reached by everyone", () => {
+  const PEER = { prefix: "198.51.100.7/32", port: null };
+  const shared = (): Gateway => {
+    const gateway = new Gateway({}, "same-host");
+    expect(gateway.map({ internalPort: 443, suggestedPort: 443 }).ok).toBe(true);
+    route(gateway, "b.example.org");
+    return gateway;
+  };
+
+  it("PCP-S-29 a FILTER that comes later is refused, and the mapping is as it was", () => {
+    const gateway = shared();
+    const asked = gateway.map({ internalPort: 443, suggestedPort: 443, filters: [PEER] });
+    expect(refusalOf(asked).code).toBe("TOO_MANY_FILTERS");
+    const other = gateway.map({ internalPort: 443, suggestedPort: 443, nonce: OTHER_NONCE, filters: [PEER] });
+    expect(refusalOf(other).code).toBe("TOO_MANY_FILTERS");
+    expect(led(gateway)).toHaveProperty("443");
+  });
+
+  it("IGD-06 a remote host is given another port, or 718", () => {
+    const gateway = new Gateway();
+    gateway.map({ internalPort: 9443, suggestedPort: 9443 });
+    route(gateway, "c.example.org", { externalPort: 9443 });
+    const asked = { internalPort: 9443, externalPort: 9443, remoteHost: "198.51.100.7" };
+    expect(refusalOf(gateway.do(upnpMap(asked), `upnp:${DEVICE}`)).code).toBe("PORT_TAKEN");
+    const other = gateway.do(upnpMap({ ...asked, internalPort: 8443 }), `upnp:${DEVICE}`);
+    expect(refusalOf(other).code).toBe("PORT_TAKEN");
+    const any = mapped(gateway.do(upnpMap({ ...asked, any: true }), `upnp:${DEVICE}`));
+    expect(any.externalPort).not.toBe(9443);
+    expect(led(gateway)).toHaveProperty("9443");
+  });
+});
+
 describe("[F6] the redirect of HTTP", () => {
   it("is there while a name is on 443 and nothing on 80, however that came about", () => {
     const gateway = new Gateway();
