@@ -195,7 +195,6 @@ export class Daemon {
       metrics: this.#metrics,
       log: this.#log,
       config: this.#options.loaded.config,
-      settled: async (seq, signal) => await this.#dataPlane?.namesServed(seq, signal),
       onLost: () => void this.#servePorts(),
     });
     return this.#dns;

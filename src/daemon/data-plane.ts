@@ -13,7 +13,6 @@ import { createWireguardTarget } from "../adapters/wireguard/target.ts";
 import type { DesiredSource } from "../api/deps.ts";
 import type { ControllerPort } from "../controller/port.ts";
 import type { Settler } from "../controller/settled-submission.ts";
-import type { Seq } from "../events/envelope.ts";
 import type { SecretStore } from "../events/secrets.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { DnsRow } from "../lib/dns-row.ts";
@@ -61,8 +60,6 @@ export interface DataPlane extends Settler {
   takeOver(instanceId: string): Promise<void>;
   /** First passes, the guard's before the others'. Failures are in the reconcilers' health. */
   start(): Promise<void>;
-  /** Resolves when the names of a state are served. */
-  namesServed(seq: Seq, signal: AbortSignal): Promise<void>;
   /** Whether HAProxy is there, so that names can share a port. */
   sharesPorts(): boolean;
   /** Connections by row key of `sni-routes`. */
@@ -128,9 +125,6 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
     interfacesSeen(links) {
       sysctlTarget.interfacesSeen(links);
       tunnel.wireguard.interfacesSeen(links.links);
-    },
-    async namesServed(seq, signal) {
-      await reconcilers.dns.settled(seq, signal);
     },
     sharesPorts: () => haproxy.available(),
     routeHits: () => haproxy.hits(),

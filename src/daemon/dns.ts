@@ -22,12 +22,11 @@ export interface DnsParts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly config: Config;
-  readonly settled: (seq: number, signal: AbortSignal) => Promise<void>;
   readonly onLost: () => void;
 }
 
 export async function openDns(parts: DnsParts): Promise<DnsServer> {
-  const { controller, clock, eventLog, secrets, requests, metrics, log, config, settled, onLost } = parts;
+  const { controller, clock, eventLog, secrets, requests, metrics, log, config, onLost } = parts;
   const server = createDnsServer({
     controller,
     clock,
@@ -35,7 +34,6 @@ export async function openDns(parts: DnsParts): Promise<DnsServer> {
     requests,
     metrics,
     log,
-    settled,
     onLost,
     upstreams: config.dns.upstreams,
     rebindingAllow: config.dns.rebinding.allow,

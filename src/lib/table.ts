@@ -108,9 +108,12 @@ export function branchTable<Row>(fork: Table<Row>): Table<Row> {
   return fork.sealed ? forkTable(fork) : { ...fork, edit: {}, changed: changed === null ? null : new Set(changed) };
 }
 
-export function sealTable<Row>(table: Table<Row>): void {
+/** Ends the writing to it; the table it was forked from, if there was none. */
+export function sealTable<Row>(table: Table<Row>): Table<Row> {
+  const { base } = table;
   table.sealed = true;
   table.base = null;
+  return base !== null && table.changed?.size === 0 ? base : table;
 }
 
 /** Whether its rows are another table's too, as far as they were not set since. */
@@ -246,8 +249,11 @@ export interface TableChange<Row> {
   readonly after: Row | undefined;
 }
 
+const NOTHING: readonly never[] = [];
+
 /** Rows that are not the same object in both. Costs what changed, not what is there: shared parts are passed over. */
-export function tableChanges<Row>(before: ReadonlyTable<Row>, after: ReadonlyTable<Row>): TableChange<Row>[] {
+export function tableChanges<Row>(before: ReadonlyTable<Row>, after: ReadonlyTable<Row>): readonly TableChange<Row>[] {
+  if (before === after) return NOTHING;
   const changes: TableChange<Row>[] = [];
   if (after.parent === before.edit && after.changed !== null) {
     for (const key of after.changed) {

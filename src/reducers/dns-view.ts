@@ -50,6 +50,7 @@ export const viewIdOf = ({ subnet, interface: lan }: Placed): string => subnet ?
 interface Views {
   readonly places: Places;
   readonly views: readonly View[];
+  readonly networks: readonly { readonly view: View; readonly networks: Networks }[];
   readonly byId: ReadonlyMap<string, View>;
   readonly byZone: ReadonlyMap<string, readonly View[]>;
   readonly reverse: ReadonlySet<string>;
@@ -69,6 +70,7 @@ function known(state: Places): Views {
   last = {
     places: { settings, subnets, interfaces },
     views,
+    networks: views.map((view) => ({ view, networks: new Networks(view.networks) })),
     byId: new Map(views.map((view) => [view.id, view])),
     byZone,
     reverse: new Set(views.flatMap(({ networks }) => networks.flatMap(reverseZones))),
@@ -123,7 +125,7 @@ const reverseZonesOf = (state: Places): ReadonlySet<string> => known(state).reve
 
 /** The view whose network has an address; null where none has. */
 export const viewAt = (state: Places, address: string): View | null =>
-  viewsOf(state).find(({ networks }) => new Networks(networks).contain(address)) ?? null;
+  known(state).networks.find(({ networks }) => networks.contain(address))?.view ?? null;
 
 /** The name that a device has by itself; null where nobody is served DNS. */
 export function ownName(state: Places, device: Placed & Pick<Device, "name">): string | null {

@@ -40,9 +40,10 @@ export function branchState(state: State): State {
   return branch;
 }
 
-/** Ends the writing. */
+/** Ends the writing. A table that nothing was written to is the one it was forked from: who reads it alone sees no change. */
 export function sealState(state: State): State {
-  for (const name of TABLES) sealTable(state[name] as Table<never>);
+  if (Object.isFrozen(state)) return state;
+  for (const name of TABLES) state[name] = sealTable(state[name] as Table<never>) as never;
   return Object.freeze(state);
 }
 

@@ -10,9 +10,15 @@ export class Gathering<Item> {
   add(item: Item): void {
     if (this.#items.push(item) > 1) return;
     setImmediate(() => {
-      const items = this.#items;
-      this.#items = [];
-      this.#handOver(items);
+      const items = this.take();
+      if (items.length > 0) this.#handOver(items);
     });
+  }
+
+  /** What was to be handed over, and is not any more. */
+  take(): readonly Item[] {
+    const items = this.#items;
+    this.#items = [];
+    return items;
   }
 }

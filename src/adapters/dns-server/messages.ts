@@ -103,7 +103,7 @@ export type ToWorker =
       readonly remove: readonly string[];
     }
   | { readonly kind: "listen"; readonly id: number; readonly listeners: readonly DnsListener[] }
-  | { readonly kind: "verdicts"; readonly verdicts: readonly { readonly id: number; readonly verdict: Verdict }[] }
+  | { readonly kind: "verdict"; readonly id: number; readonly verdict: Verdict }
   | { readonly kind: "ask"; readonly id: number; readonly view: string; readonly name: string; readonly type: string }
   | { readonly kind: "log-queries"; readonly on: boolean }
   | { readonly kind: "close" };

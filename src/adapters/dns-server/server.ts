@@ -5,7 +5,6 @@ import { PortreeveError } from "../../lib/errors.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
 import { RCODE } from "../../protocols/dns/constants.ts";
-import { Gathering } from "./gathering.ts";
 import {
   type DnsListener,
   type Explanation,
@@ -34,8 +33,6 @@ export interface DnsServerOptions extends WorkerSettings {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly answerOf: (requestId: string) => Promise<unknown>;
-  /** Resolves when what names are in a state is served. */
-  readonly settled: (seq: number, signal: AbortSignal) => Promise<void>;
   /** Unix milliseconds of the last change of names in the log at this start. */
   readonly changedBefore: number | null;
   /** Sockets are gone: `serve` is to be called again. */
@@ -64,11 +61,6 @@ export class DnsServer {
   readonly #answered: ReturnType<Metrics["counter"]>;
   readonly #threadLosses: ReturnType<Metrics["counter"]>;
   readonly #queries: QueryEntry[] = [];
-  /** Numbers of updates are the thread's: its successor has others by the same. */
-  readonly #verdicts = new Gathering<{ id: number; verdict: Verdict; generation: number }>((all) => {
-    const verdicts = all.filter(({ generation }) => generation === this.#link.generation);
-    if (verdicts.length > 0) this.#link.tell({ kind: "verdicts", verdicts });
-  });
   #served: readonly DnsListener[] = [];
   #serving: Promise<unknown> = Promise.resolve();
   #logsQueries = false;
@@ -90,7 +82,7 @@ export class DnsServer {
     };
     this.#link = new WorkerLink({ upstreams, rebindingAllow }, events, options.startWorker);
     this.target = new DnsTarget(this.#link, options.secrets);
-    this.#updates = new UpdateFlow({ ...options, served: options.settled });
+    this.#updates = new UpdateFlow({ ...options, served: (serial, signal) => this.target.told(serial, signal) });
     const help = "DNS messages by what came of them";
     this.#answered = options.metrics.counter("portreeve_dns_messages_total", help, ["transport", "result"]);
     const lostHelp = "DNS threads that ended by themselves, and were replaced";
@@ -208,7 +200,8 @@ export class DnsServer {
       this.#options.log.warn({ err: cause }, "a DNS update could not be decided");
       return { kind: "answer", rcode: RCODE.SERVFAIL, lease: null, message: "it could not be decided" };
     });
-    this.#verdicts.add({ id, verdict, generation });
+    // Numbers of updates are the thread's: its successor has others by the same.
+    if (generation === this.#link.generation) this.#link.tell({ kind: "verdict", id, verdict });
   }
 }
 

@@ -18,6 +18,9 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
   /** Which thread has the rows. */
   #givenTo = 0;
   readonly #waiting = new Set<() => void>();
+  /** The last serial that a thread was told, after all names of it, and which thread. */
+  #told = { serial: -1, generation: 0 };
+  readonly #untold = new Set<{ readonly serial: number; readonly resolve: () => void }>();
 
   constructor(link: WorkerLink, secrets: Pick<SecretStore, "open">) {
     this.#link = link;
@@ -51,6 +54,24 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
     return isGiven();
   }
 
+  /**
+   * Resolves when the thread that runs has been told the names up to a serial: it has them before whatever it is told
+   * next, and need not say so.
+   */
+  told(serial: number, signal: AbortSignal): Promise<void> {
+    if (this.#isTold(serial)) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const waiter = { serial, resolve };
+      this.#untold.add(waiter);
+      const giveUp = (): void => void (this.#untold.delete(waiter) && reject(signal.reason as Error));
+      signal.addEventListener("abort", giveUp, { once: true });
+    });
+  }
+
+  #isTold(serial: number): boolean {
+    return this.#link.running && this.#told.generation === this.#link.generation && this.#told.serial >= serial;
+  }
+
   observe(): Promise<ReadonlyMap<string, DnsRow>> {
     this.#lost = false;
     return Promise.resolve(new Map(this.#rows));
@@ -78,7 +99,9 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
     const set: ServedRow[] = [];
     const remove: string[] = [];
     const add = async (key: string, row: DnsRow): Promise<void> => {
-      const served = await this.#served(row).catch((cause: unknown) => refusal(cause));
+      // Names need no waiting for, and may be many.
+      if (row.kind !== "key") return void set.push(row);
+      const served = await this.#keysOf(row).catch((cause: unknown) => refusal(cause));
       if ("disposition" in served) failed.set(key, served);
       else set.push(served);
     };
@@ -98,7 +121,9 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
       const touched = new Set(plan.map(({ key }) => key));
       for (const [key, row] of after) if (!touched.has(key)) await add(key, row);
     }
-    const { refused } = await this.#link.ask<"rows">({ kind: "rows", set, remove }, signal);
+    const asked = this.#link.ask<"rows">({ kind: "rows", set, remove }, signal);
+    this.#tell(set);
+    const { refused } = await asked;
     for (const { key, message } of refused)
       failed.set(key, { code: "INVALID_REQUEST", message, disposition: "terminal" });
     this.#givenTo = this.#link.generation;
@@ -117,8 +142,16 @@ export class DnsTarget implements Target<DnsRow, DnsRow> {
     });
   }
 
-  async #served(row: DnsRow): Promise<ServedRow> {
-    return row.kind === "key" ? await this.#keysOf(row) : row;
+  /** The rows are on their way to the thread that runs. */
+  #tell(rows: readonly ServedRow[]): void {
+    const serial = rows.find((row) => row.kind === "serial");
+    if (serial === undefined || !this.#link.running) return;
+    this.#told = { serial: serial.serial, generation: this.#link.generation };
+    for (const waiter of this.#untold) {
+      if (waiter.serial > serial.serial) continue;
+      this.#untold.delete(waiter);
+      waiter.resolve();
+    }
   }
 
   /** From here on keys only: the preshared key itself opens more than names. */

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { DnsUpdate } from "../../lib/dns-record.ts";
@@ -28,7 +28,9 @@ export class UpdateFlow {
   readonly #options: UpdateFlowOptions;
   readonly #replay: ReplayMemory;
   /** A refusal now is nobody's to hear: its asker was told yes, and the preview said so. */
-  readonly #held = new HeldRemovals((request) => void this.#submit(request, request.update).catch(() => undefined));
+  readonly #held = new HeldRemovals(
+    (request) => void this.#submit(request, request.update, requestIdOf(request)).catch(() => undefined),
+  );
   readonly #monotonicSeconds: () => number;
   /** Updates of one commit wait together. */
   #serving: { readonly seq: number; readonly served: Promise<boolean> } | null = null;
@@ -41,11 +43,13 @@ export class UpdateFlow {
 
   async verdictOf(request: UpdateRequest): Promise<Verdict> {
     const { device, signature, timeSigned } = request;
-    if (signature === null) return await this.#decide(request);
-    const decide = async (): Promise<Verdict> => (await this.#kept(request)) ?? (await this.#decide(request));
+    const requestId = requestIdOf(request);
+    if (signature === null) return await this.#decide(request, requestId);
+    const decide = async (): Promise<Verdict> =>
+      (await this.#kept(requestId)) ?? (await this.#decide(request, requestId));
     const signed = { device, signature, timeSigned };
     const verdict = await this.#replay.verdictOf(signed, this.#monotonicSeconds(), decide);
-    return verdict.kind === "stale" ? ((await this.#kept(request)) ?? verdict) : verdict;
+    return verdict.kind === "stale" ? ((await this.#kept(requestId)) ?? verdict) : verdict;
   }
 
   close(): void {
@@ -53,8 +57,8 @@ export class UpdateFlow {
   }
 
   /** What was carried out before this process began has its answer beside its event, however it was cut short then. */
-  async #kept(request: UpdateRequest): Promise<Verdict | null> {
-    const outcome = (await this.#options.answerOf(requestIdOf(request))) as Outcome | undefined;
+  async #kept(requestId: string): Promise<Verdict | null> {
+    const outcome = (await this.#options.answerOf(requestId)) as Outcome | undefined;
     if (outcome === undefined || !outcome.ok) return null;
     const lease = outcome.answer.kind === "updated" ? outcome.answer.lease : null;
     if (!(await this.#isServed(this.#options.controller.state.dnsRevision))) return NOT_SERVED;
@@ -86,23 +90,23 @@ export class UpdateFlow {
     }
   }
 
-  async #decide(request: UpdateRequest): Promise<Verdict> {
+  async #decide(request: UpdateRequest, requestId: string): Promise<Verdict> {
     const update = this.#held.joined(request);
     if (HeldRemovals.mayPrecede(request)) {
-      const { outcome, events } = this.#options.controller.preview(commandOf(request, update));
+      const { outcome, events } = this.#options.controller.preview(commandOf(request, update, requestId));
       if (outcome.ok && events.length > 0) {
         this.#held.hold(request);
         return { kind: "answer", rcode: RCODE.NOERROR, lease: null, message: "it waits for what may follow" };
       }
     }
-    return await this.#submit(request, update);
+    return await this.#submit(request, update, requestId);
   }
 
-  async #submit(request: UpdateRequest, update: DnsUpdate): Promise<Verdict> {
+  async #submit(request: UpdateRequest, update: DnsUpdate, requestId: string): Promise<Verdict> {
     const { controller, clock, requests } = this.#options;
     const { interface: served, source } = request;
     const at = clock.now();
-    const outcome = await controller.submit(commandOf(request, update));
+    const outcome = await controller.submit(commandOf(request, update, requestId));
     const entry = { at, protocol: "dns", from: source, interface: served, request: updateText(update) } as const;
     const durationMs = clock.now() - at;
     if (!outcome.ok) {
@@ -136,13 +140,11 @@ const NOT_SERVED = {
 /** A signature is of one request, and every repetition has the same. */
 function requestIdOf({ device, signature }: UpdateRequest): string {
   if (signature === null) return `dns-${randomUUID()}`;
-  const digest = createHash("sha256").update(`${device} ${signature}`).digest("hex");
-  return `dns-${digest.slice(0, 32)}`;
+  return `dns-${hash("sha256", `${device} ${signature}`, "hex").slice(0, 32)}`;
 }
 
-function commandOf(request: UpdateRequest, update: DnsUpdate) {
+function commandOf(request: UpdateRequest, update: DnsUpdate, requestId: string) {
   const { device, interface: served, source, signed } = request;
-  const requestId = requestIdOf(request);
   return { type: "dns.update", device, interface: served, signed, update, source: `dns:${source}`, requestId } as const;
 }
 

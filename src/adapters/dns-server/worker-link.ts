@@ -1,16 +1,17 @@
 import { Worker } from "node:worker_threads";
 import { PortreeveError } from "../../lib/errors.ts";
 import { type Thread, WorkerThread } from "../../lib/worker-thread.ts";
+import { Gathering } from "./gathering.ts";
 import type { FromWorker, ToWorker, WorkerSettings } from "./messages.ts";
 
-export type DnsThread = Thread<ToWorker, FromWorker>;
+export type DnsThread = Thread<readonly ToWorker[], FromWorker>;
 
 function startThread(settings: WorkerSettings): DnsThread {
   // Runs as built: Node 20 cannot load a TypeScript worker.
   return new Worker(new URL("./worker.js", import.meta.url), { name: "portreeve-dns", workerData: settings });
 }
 
-type Question = Extract<ToWorker, { id: number }>;
+type Question = Extract<ToWorker, { kind: "rows" | "listen" | "ask" }>;
 type Reply = Extract<FromWorker, { kind: "applied" | "listening" | "asked" }>;
 type ReplyTo<Kind extends Question["kind"]> = Extract<
   Reply,
@@ -34,7 +35,9 @@ export interface WorkerEvents {
 /** The thread that answers, and what it was asked: any number of questions at once. */
 export class WorkerLink {
   readonly #events: WorkerEvents;
-  readonly #thread: WorkerThread<ToWorker, FromWorker>;
+  readonly #thread: WorkerThread<readonly ToWorker[], FromWorker>;
+  /** In order: what is answered after rows were told is answered by who has them. */
+  readonly #outbox = new Gathering<ToWorker>((messages) => this.#thread.post(messages));
   readonly #pending = new Map<number, { resolve: (reply: never) => void; reject: (error: Error) => void }>();
   #nextId = 1;
 
@@ -63,7 +66,7 @@ export class WorkerLink {
   }
 
   tell(message: ToWorker): void {
-    this.#thread.post(message);
+    if (this.running) this.#outbox.add(message);
   }
 
   ask<Kind extends Question["kind"]>(
@@ -78,12 +81,12 @@ export class WorkerLink {
       signal?.addEventListener("abort", () => {
         if (this.#pending.delete(id)) reject(unavailable("the DNS thread did not answer in time"));
       });
-      this.#thread.post({ ...question, id });
+      this.#outbox.add({ ...question, id });
     });
   }
 
   async close(): Promise<void> {
-    await this.#thread.close({ kind: "close" });
+    await this.#thread.close([...this.#outbox.take(), { kind: "close" }]);
   }
 
   #hear(message: FromWorker): void {
@@ -102,6 +105,7 @@ export class WorkerLink {
   }
 
   #lost(reason: string): void {
+    this.#outbox.take();
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(unavailable(reason));

@@ -108,7 +108,7 @@ async function ask({ id, view: viewId, name, type }: Extract<ToWorker, { kind: "
   tell({ kind: "asked", id, explanation });
 }
 
-port.on("message", (message: ToWorker) => {
+function hear(message: ToWorker): void {
   switch (message.kind) {
     case "rows": {
       for (const key of message.remove) rows.remove(key);
@@ -122,9 +122,8 @@ port.on("message", (message: ToWorker) => {
     }
     case "listen":
       return void listen(message);
-    case "verdicts":
-      for (const { id, verdict } of message.verdicts) updates.decided(id, verdict);
-      return;
+    case "verdict":
+      return updates.decided(message.id, message.verdict);
     case "ask":
       return void ask(message);
     case "log-queries":
@@ -138,4 +137,8 @@ port.on("message", (message: ToWorker) => {
         port.close();
       });
   }
+}
+
+port.on("message", (messages: readonly ToWorker[]) => {
+  for (const message of messages) hear(message);
 });

@@ -135,6 +135,20 @@ describe("a table", () => {
     expect(table.size).toBe(1);
   });
 
+  it("is the table it was forked from if nothing was written to it", () => {
+    const table: Table<Row> = emptyTable();
+    tableSet(table, "a", { version: 1 });
+    sealTable(table);
+    const idle = forkTable(table);
+    tableDelete(idle, "b");
+    expect(sealTable(idle)).toBe(table);
+    expect(tableChanges(table, sealTable(forkTable(table)))).toEqual([]);
+    const written = forkTable(table);
+    tableSet(written, "a", { version: 2 });
+    expect(sealTable(written)).toBe(written);
+    expect(tableChanges(table, written).map(({ key }) => key)).toEqual(["a"]);
+  });
+
   it("branches off a fork in the making, which sees nothing of what is written to the branch", () => {
     const table: Table<Row> = emptyTable();
     for (let index = 0; index < 40; index += 1) tableSet(table, `k${index}`, { version: 1 });

@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { DnsListener, FromWorker, ServedRow, ToWorker } from "../../../../src/adapters/dns-server/messages.ts";
+import type {
+  DnsListener,
+  FromWorker,
+  ServedRow,
+  ToWorker,
+  UpdateRequest,
+} from "../../../../src/adapters/dns-server/messages.ts";
 import { createDnsServer, type DnsServer } from "../../../../src/adapters/dns-server/server.ts";
 import type { DnsThread } from "../../../../src/adapters/dns-server/worker-link.ts";
 import { Secret } from "../../../../src/events/secret.ts";
@@ -38,22 +44,46 @@ const KEY: DnsRow = {
 };
 const LISTENER: DnsListener = { view: "home", interface: "wg0", address: "10.59.0.1", port: 53, ifindex: 3 };
 
+const UPDATE: UpdateRequest = {
+  device: "d1",
+  interface: "wg0",
+  source: "10.59.0.2",
+  signed: false,
+  inPairs: false,
+  signature: null,
+  timeSigned: 0,
+  update: { zone: "home.internal", prerequisites: [], changes: [], lease: null },
+};
+const GRANTED = { ok: true, changed: true, answer: { kind: "updated", lease: 60 } };
+
 const create = (...rows: DnsRow[]): Plan<DnsRow, DnsRow> =>
   rows.map((spec) => ({
     op: "create",
     key: dnsRowKey(spec),
     desired: { key: dnsRowKey(spec), spec, owners: ["o"], revision: 1 },
   }));
+/** What is gathered leaves, and what it leads to. */
+const turn = async (): Promise<void> => {
+  for (let times = 0; times < 3; times += 1) await new Promise((resolve) => setImmediate(resolve));
+};
 const never = new AbortController().signal;
 
 /** A thread that does what it is told at once, unless it is to be silent. */
 class FakeWorker implements DnsThread {
-  readonly heard: ToWorker[] = [];
+  readonly messages: (readonly ToWorker[])[] = [];
   silent = false;
   readonly #listeners = new Map<string, ((value: never) => void)[]>();
 
-  postMessage(message: ToWorker): void {
-    this.heard.push(message);
+  postMessage(messages: readonly ToWorker[]): void {
+    this.messages.push(messages);
+    for (const message of messages) this.#hear(message);
+  }
+
+  get heard(): readonly ToWorker[] {
+    return this.messages.flat();
+  }
+
+  #hear(message: ToWorker): void {
     if (this.silent) return;
     if (message.kind === "rows") this.say({ kind: "applied", id: message.id, refused: [] });
     if (message.kind === "listen") this.say({ kind: "listening", id: message.id, faults: [] });
@@ -66,6 +96,10 @@ class FakeWorker implements DnsThread {
 
   say(message: FromWorker): void {
     queueMicrotask(() => this.#tell("message", message));
+  }
+
+  get verdicts(): ToWorker[] {
+    return this.heard.filter(({ kind }) => kind === "verdict");
   }
 
   end(code: number): void {
@@ -92,18 +126,18 @@ describe("the DNS server's side in the daemon", () => {
   let server: DnsServer;
 
   beforeEach(() => {
-    vi.useFakeTimers();
+    // Messages to the thread leave once a turn of the event loop: with the real one.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     workers.length = 0;
     lost = 0;
     server = createDnsServer({
-      controller: { state: { dnsRevision: 1 }, submit: () => submitted } as never,
+      controller: { state: { dnsRevision: 7 }, submit: () => submitted } as never,
       clock: new ManualClock(0),
       secrets: { open: async () => new Secret(PSK.toString("base64")) },
       requests: new RequestLog(),
       metrics: createMetrics(),
       log: { info: () => undefined, warn: () => undefined },
       answerOf: async () => undefined,
-      settled: async () => undefined,
       changedBefore: null,
       onLost: () => {
         lost += 1;
@@ -186,31 +220,57 @@ describe("the DNS server's side in the daemon", () => {
   });
 
   it("does not tell a new thread what the one before it had asked: their numbers are the same", async () => {
-    await server.target.apply(create(VIEW), never);
+    await server.target.apply(create(VIEW, SERIAL), never);
     await server.serve([LISTENER]);
     let decide = (_outcome: object): void => undefined;
     submitted = new Promise((resolve) => {
       decide = resolve;
     });
-    const update = { zone: "home.internal", prerequisites: [], changes: [], lease: null };
-    const sender = { device: "d1", interface: "wg0", source: "10.59.0.2", signed: false, inPairs: false };
-    const request = { ...sender, signature: null, timeSigned: 0, update };
-    const granted = { ok: true, changed: true, answer: { kind: "updated", lease: 60 } };
-    const verdicts = (worker: FakeWorker | undefined) =>
-      worker?.heard.flatMap((each) => (each.kind === "verdicts" ? each.verdicts : []));
-    workers[0]?.say({ kind: "updates", updates: [{ id: 1, request }] });
-    await vi.advanceTimersByTimeAsync(0);
+    workers[0]?.say({ kind: "updates", updates: [{ id: 1, request: UPDATE }] });
+    await turn();
+    workers[0]?.end(1);
+    await vi.advanceTimersByTimeAsync(50);
+    await server.target.apply(create(VIEW, SERIAL), never);
+    await server.serve([LISTENER]);
+    expect(workers).toHaveLength(2);
+    decide(GRANTED);
+    await turn();
+    expect(workers[1]?.verdicts).toEqual([]);
+    workers[1]?.say({ kind: "updates", updates: [{ id: 1, request: UPDATE }] });
+    await turn();
+    expect(workers[1]?.verdicts).toMatchObject([{ id: 1, verdict: { kind: "answer", rcode: 0 } }]);
+  });
+
+  it("lets an update be answered behind its names, and waits for no word of the thread", async () => {
+    submitted = Promise.resolve(GRANTED);
+    await server.target.apply(create(VIEW, { kind: "serial", serial: 6 }), never);
+    const [worker] = workers;
+    if (worker === undefined) throw new Error("no thread");
+    worker.silent = true;
+    worker.say({ kind: "updates", updates: [{ id: 1, request: UPDATE }] });
+    await turn();
+    expect(worker.verdicts, "its names are of serial 7").toEqual([]);
+    const [before, told] = [worker.messages.length, server.target.apply(create(NAME, SERIAL), never)];
+    await turn();
+    expect(worker.messages.slice(before).map((each) => each.map(({ kind }) => kind))).toEqual([["rows", "verdict"]]);
+    worker.end(1);
+    await expect(told).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  });
+
+  it("does not take for told what a thread that is gone was told", async () => {
+    submitted = Promise.resolve(GRANTED);
+    await server.target.apply(create(VIEW, SERIAL), never);
     workers[0]?.end(1);
     await vi.advanceTimersByTimeAsync(50);
     await server.target.apply(create(VIEW), never);
-    await server.serve([LISTENER]);
-    expect(workers).toHaveLength(2);
-    decide(granted);
-    await vi.advanceTimersByTimeAsync(0);
-    expect(verdicts(workers[1])).toEqual([]);
-    workers[1]?.say({ kind: "updates", updates: [{ id: 1, request }] });
-    await vi.advanceTimersByTimeAsync(0);
-    expect(verdicts(workers[1])).toMatchObject([{ id: 1, verdict: { kind: "answer", rcode: 0 } }]);
+    workers[1]?.say({ kind: "updates", updates: [{ id: 1, request: UPDATE }] });
+    await turn();
+    expect(workers[1]?.verdicts).toEqual([]);
+    await vi.advanceTimersByTimeAsync(5000);
+    await turn();
+    expect(workers[1]?.verdicts).toMatchObject([
+      { verdict: { rcode: 2, message: expect.stringContaining("not served") } },
+    ]);
   });
 
   it("hears of a socket that is gone, so that it is opened again", async () => {
