@@ -1,5 +1,6 @@
 import type { Server } from "node:http";
 import { limitConnectionsPerAddress } from "../lib/connections-per-address.ts";
+import { answerInTurn } from "../lib/requests-in-turn.ts";
 import { neighbourhood, plainAddress } from "./auth/client-address.ts";
 
 /** A request's headers and body have to be here within these; an honest client needs milliseconds. */
@@ -10,7 +11,7 @@ const HEADERS_MAX_BYTES = 8 * 1024;
 const CONNECTIONS_MAX = 256;
 /** Of one address, so that one that opens all it can leaves room. */
 const CONNECTIONS_PER_ADDRESS_MAX = 64;
-/** A connection may ask before it has its answers; so many are under way on one at most, then it is closed. */
+/** Then it is closed. A connection may ask before it has its answers; it gets them one by one. */
 const REQUESTS_PER_CONNECTION_MAX = 256;
 
 /** For `createServer`. Node's own are a minute for headers, five for a request, no end of connections. */
@@ -26,6 +27,7 @@ export const TLS_LIMITS = { handshakeTimeout: HEADERS_MAX_MS, minVersion: "TLSv1
 export function limitConnections<S extends Server>(server: S): S {
   server.maxConnections = CONNECTIONS_MAX;
   server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION_MAX;
+  answerInTurn(server, { once: false });
   return server;
 }
 

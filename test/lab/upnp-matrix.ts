@@ -160,6 +160,14 @@ export async function slowOnes(lab: Lab, one: ControlPoint, other: ControlPoint)
   expect(await one.hold(64)).toBeLessThanOrEqual(16);
   expect(await other.action("GetExternalIPAddress")).toEqual({ NewExternalIPAddress: WAN_GATEWAY });
   await lab.client(2).host.exec("curl", "-sf", "-m", "3", descriptionOf(lab));
+  // One connection is one request, whatever else is sent on it.
+  const asked = `GET /nothing HTTP/1.1\r\nHost: ${lab.server}:${PORT}\r\n\r\n`;
+  const program = `const socket = require("node:net").connect(${PORT}, ${JSON.stringify(lab.server)});
+    socket.write(${JSON.stringify(asked)}.repeat(3000));
+    socket.on("error", () => {}).resume();`;
+  await lab.client(2).host.exec(process.execPath, "-e", program);
+  const requests = await lab.gateway.json<{ request: string }[]>("request", "list");
+  expect(requests.filter(({ request }) => request === "GET /nothing")).toHaveLength(1);
 }
 
 /** IGD-19 SEC-01: not at its own address, and not at the LAN's, to which the stranger has a route. */

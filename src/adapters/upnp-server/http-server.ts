@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { limitConnectionsPerAddress } from "../../lib/connections-per-address.ts";
 import { type DeviceSocket, openDeviceSocket, placeText } from "../../lib/device-socket.ts";
 import { PortreeveError } from "../../lib/errors.ts";
+import { answerInTurn } from "../../lib/requests-in-turn.ts";
 
 /** A head and a body have to be here within these, and the whole conversation over; an honest client needs milliseconds. */
 const HEADERS_MAX_MS = 3000;
@@ -39,6 +40,9 @@ export async function openHttpServer(
     noDelay: true,
   });
   server.maxConnections = CONNECTIONS_MAX;
+  // Every control point knows that there is no more than one.
+  server.maxRequestsPerSocket = 1;
+  answerInTurn(server, { once: true });
   limitConnectionsPerAddress(server, CONNECTIONS_PER_DEVICE_MAX);
   const open = new Set<Socket>();
   server.on("connection", (socket: Socket) => {

@@ -110,6 +110,25 @@ describe("connections that want to hold us up", () => {
     expect((await send({ port }, "/api/v1/sessions", { method: "POST", body })).status).toBe(413);
   });
 
+  it("[A3] that ask hundreds of times without waiting for answers keep nobody else waiting", async () => {
+    await listen();
+    const text = `GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`;
+    const many = await Promise.all(Array.from({ length: 8 }, () => dial("127.0.0.2")));
+    const one = await dial("127.0.0.3");
+    const answers = (said: string): number => said.match(/HTTP\/1.1 200/g)?.length ?? 0;
+    let all = 0;
+    for (const socket of many) {
+      socket.on("data", (piece) => (all += answers(piece.toString("latin1"))));
+      socket.on("error", () => {});
+      socket.write(text.repeat(250));
+    }
+    await expect.poll(() => all, { interval: 1 }).toBeGreaterThan(0);
+    one.write(text);
+    const before = await new Promise((resolve) => one.once("data", () => resolve(all)));
+    expect(before).toBeLessThan(400);
+    await expect.poll(() => all, { timeout: 15_000 }).toBe(8 * 250);
+  });
+
   it("[A3] get nothing for two lengths, or a length and chunks (request smuggling)", async () => {
     await listen();
     for (const framing of [
