@@ -53,6 +53,9 @@ const STRANGER = "another program";
 /** What `wg` says of an interface that is there and that no WireGuard serves any more. */
 const NOT_SERVED: ReadonlySet<string> = new Set(["ENODEV", "EOPNOTSUPP", "ECONNREFUSED", "ETIMEDOUT"]);
 
+/** What there is to see of an interface that was made and no more. */
+const UNTOUCHED: Pick<WireguardDump, "publicKey" | "peers"> = { publicKey: null, peers: [] };
+
 const markOf = (instanceId: string): string => `portreeve ${instanceId}`;
 
 /** Removes every interface that bears our mark, with the programs that serve them. */
@@ -115,8 +118,9 @@ class InterfaceTarget implements WireguardTarget {
     this.#doubt = true;
     try {
       const errors = new Map<string, ReconcileError>();
-      const gone = await this.#applyLink(plan, errors, signal);
-      if (!gone) await this.#applyPeers(plan, errors, signal);
+      const link = plan.find(({ key }) => key === LINK_KEY);
+      const name = link === undefined ? (this.#link?.name ?? null) : await this.#applyLink(link, errors, signal);
+      if (link?.op !== "delete") await this.#applyPeers(plan, name, errors, signal);
       return await this.#verify(plan, errors, signal);
     } finally {
       this.#turn += 1;
@@ -178,59 +182,66 @@ class InterfaceTarget implements WireguardTarget {
     }
   }
 
-  /** Returns true when there is to be no interface any more. */
-  async #applyLink(plan: WireguardPlan, errors: Map<string, ReconcileError>, signal: AbortSignal): Promise<boolean> {
-    const change = plan.find(({ key }) => key === LINK_KEY);
-    if (change === undefined) return false;
+  /** The interface that is there then; null: none of ours. */
+  async #applyLink(
+    change: WireguardPlan[number],
+    errors: Map<string, ReconcileError>,
+    signal: AbortSignal,
+  ): Promise<string | null> {
     try {
-      if (change.op === "delete") await this.#removeOthers(null, signal);
-      else await this.#ensure(change.desired.spec as Row<"link">, signal);
+      if (change.op !== "delete") return await this.#ensure(change.desired.spec as Row<"link">, signal);
+      await this.#removeOthers(null, signal);
     } catch (error) {
       if (signal.aborted) throw error;
       errors.set(LINK_KEY, reconcileError(error));
     }
-    this.#link = (await this.#devices.links(signal)).find(({ alias }) => alias === this.#mark) ?? null;
-    return change.op === "delete";
+    return (await this.#devices.links(signal)).find(({ alias }) => alias === this.#mark)?.name ?? null;
   }
 
-  /** Removes what bears our mark but the interface of this name. */
-  async #removeOthers(name: string | null, signal: AbortSignal): Promise<void> {
-    for (const link of await this.#devices.links(signal)) {
+  /** Removes what bears our mark but the interface of this name; returns that one, whosever it is. */
+  async #removeOthers(name: string | null, signal: AbortSignal): Promise<DeviceLink | undefined> {
+    const links = await this.#devices.links(signal);
+    for (const link of links) {
       if (link.alias === this.#mark && link.name !== name) await this.#devices.remove(link.name, signal);
     }
+    return links.find((link) => link.name === name);
   }
 
-  async #ensure(row: Row<"link">, signal: AbortSignal): Promise<void> {
+  /** A program for each step, one after the other: on a busy machine they are what the first device waits for. */
+  async #ensure(row: Row<"link">, signal: AbortSignal): Promise<string> {
     const privateKey = await this.#sealed.open(row.privateKeySecret);
     const name = row.interface;
-    await this.#removeOthers(name, signal);
-    let link = (await this.#devices.links(signal)).find((each) => each.name === name);
-    if (link?.alias === this.#mark && (await this.#dump(name, signal)) === null) {
-      await this.#devices.remove(name, signal);
-      link = undefined;
+    let link = await this.#removeOthers(name, signal);
+    let dump: WireguardDump | null = null;
+    if (link?.alias === this.#mark) {
+      dump = await this.#dump(name, signal);
+      if (dump === null) {
+        await this.#devices.remove(name, signal);
+        link = undefined;
+      }
     }
     if (link === undefined) {
       await this.#devices.create(name, signal);
       this.#madeAnew = true;
     }
-    if (link?.alias !== this.#mark) await this.#adopt(name, signal);
-    const dump = await this.#devices.dump(name, signal);
+    if (dump === null) await this.#adopt(name, link === undefined, signal);
     await this.#devices.add(
       name,
       {
         interface: {
-          privateKey: dump.publicKey === row.publicKey ? null : privateKey,
-          listenPort: dump.listenPort === row.listenPort ? null : row.listenPort,
+          privateKey: dump?.publicKey === row.publicKey ? null : privateKey,
+          listenPort: dump?.listenPort === row.listenPort ? null : row.listenPort,
         },
       },
       signal,
     );
     if (link?.up !== true) await this.#devices.bringUp(name, signal);
+    return name;
   }
 
   /** Makes an interface ours that nobody has set up: we may have died between making and marking it. */
-  async #adopt(name: string, signal: AbortSignal): Promise<void> {
-    const dump = await this.#dump(name, signal);
+  async #adopt(name: string, madeJustNow: boolean, signal: AbortSignal): Promise<void> {
+    const dump = madeJustNow ? UNTOUCHED : await this.#dump(name, signal);
     if (dump === null || dump.publicKey !== null || dump.peers.length > 0) {
       const message = `there is an interface ${name} that is not ours; remove it, or name another one under wireguard.interface`;
       throw new PortreeveError("CONFLICT", message, "terminal");
@@ -238,14 +249,19 @@ class InterfaceTarget implements WireguardTarget {
     await this.#devices.mark(name, this.#mark, signal);
   }
 
-  async #applyPeers(plan: WireguardPlan, errors: Map<string, ReconcileError>, signal: AbortSignal): Promise<void> {
+  async #applyPeers(
+    plan: WireguardPlan,
+    name: string | null,
+    errors: Map<string, ReconcileError>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const greet = this.#madeAnew ? this.#options.endpointOf : undefined;
     const changes = new PeerChanges(this.#devices, this.#sealed, greet);
     await changes.prepare(plan, errors);
     if (changes.empty) return;
     try {
-      if (this.#link === null) throw new PortreeveError("UNAVAILABLE", "there is no WireGuard interface", "transient");
-      await changes.write(this.#link.name, signal);
+      if (name === null) throw new PortreeveError("UNAVAILABLE", "there is no WireGuard interface", "transient");
+      await changes.write(name, signal);
       this.#madeAnew = false;
     } catch (error) {
       if (signal.aborted) throw error;

@@ -143,6 +143,29 @@ describe("the interface", () => {
     expect(rig.machine.links.get(NAME)).toMatchObject({ up: true, alias: `portreeve ${INSTANCE}` });
   });
 
+  it("is made by few programs, as each waits for the one before it and the first device for all", async () => {
+    rig.machine.kernelHasWireguard = false;
+    await rig.target.observe(signal);
+    const looks = rig.machine.calls.length;
+    await rig.create(rig.link, rig.peer("10.59.7.2"));
+    const programs = rig.machine.calls
+      .slice(looks)
+      .map((call) => call.replace(/^bash .*(wireguard-go|addconf).*$/, "$1"));
+    expect(programs.map((each) => each.replace(NAME, "NAME").replace(INSTANCE, "MARK"))).toMatchInlineSnapshot(`
+      [
+        "ip -json link show",
+        "ip link add NAME type wireguard",
+        "wireguard-go",
+        "ip link set dev NAME alias portreeve MARK",
+        "addconf",
+        "ip link set dev NAME up",
+        "addconf",
+        "ip -json link show",
+        "wg show NAME dump",
+      ]
+    `);
+  });
+
   it("is ours only with our mark, except while nobody has set it up", async () => {
     rig.machine.add(NAME, "wireguard");
     expect(await rig.target.observe(signal)).toEqual(new Map());
