@@ -13,7 +13,7 @@ const START_LINES = {
   "HTTP/1.1 200 OK": "response",
 } as const;
 /** RFC 9110 §5.6.2, and no more than its names are long. */
-const HEADER = /^([A-Za-z0-9!#$%&'*+.^_`|~-]{1,64})[ \t]*:[ \t]*(.*?)[ \t]*$/;
+const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
 
 export type SsdpMessage =
   | {
@@ -62,14 +62,25 @@ function headOf(bytes: Uint8Array): { kind: SsdpMessage["kind"]; headers: Readon
   const headers = new Map<string, string>();
   for (const line of lines) {
     if (line === "") break;
-    const [, name, value = ""] = HEADER.exec(line) ?? [];
-    if (name === undefined) throw new UpnpDecodeError("a line that is no header");
+    const colon = line.indexOf(":");
+    const name = withoutBlanks(line.slice(0, Math.max(colon, 0)), "behind");
+    const value = withoutBlanks(line.slice(colon + 1), "around");
+    if (!HEADER_NAME.test(name) || value.includes("\r")) throw new UpnpDecodeError("a line that is no header");
     if (headers.size >= HEADERS_MAX) throw new UpnpDecodeError(`more than ${HEADERS_MAX} headers`);
     const key = name.toLowerCase();
     if (headers.has(key)) throw new UpnpDecodeError(`${name} is there twice`);
     headers.set(key, value);
   }
   return { kind, headers };
+}
+
+/** Step by step: a regular expression would try all of a long row of blanks from each of them. */
+function withoutBlanks(text: string, where: "around" | "behind"): string {
+  const isBlank = (at: number): boolean => text[at] === " " || text[at] === "\t";
+  let [start, end] = [0, text.length];
+  while (end > start && isBlank(end - 1)) end -= 1;
+  while (where === "around" && start < end && isBlank(start)) start += 1;
+  return text.slice(start, end);
 }
 
 /** What a device says of itself, and how long that holds. */

@@ -28,6 +28,25 @@ it("SSDP-06 reads the searches of real control points, with and without quotes, 
   expect(decodeSsdp(bytes(encodeSearch(IGD, 2)))).toEqual({ kind: "search", target: IGD, maxWait: 2 });
 });
 
+it("reads blanks around a value, and as fast as anything else", () => {
+  const spread = encodeSearch(IGD, 2).replace("ST: ", "ST \t:\t  ").replace(`${IGD}\r\n`, `${IGD} \t\r\n`);
+  expect(decodeSsdp(bytes(spread))).toMatchObject({ target: IGD });
+  const filled = (blank: string): Uint8Array =>
+    bytes(encodeSearch(IGD, 2).replace("MX: 2", `X: ${`${blank.repeat(15)}x`.repeat(118)}`));
+  const long = (blank: string): Uint8Array =>
+    bytes(encodeSearch(IGD, 2).replace("MX: 2", `X: x${blank.repeat(1880)}x`));
+  const fastest = (message: Uint8Array): number => {
+    const times = Array.from({ length: 50 }, () => {
+      const start = performance.now();
+      decodeSsdp(message);
+      return performance.now() - start;
+    });
+    return Math.min(...times);
+  };
+  const usual = fastest(filled("a"));
+  expect(fastest(long(" "))).toBeLessThan(usual * 10);
+});
+
 const search = encodeSearch(IGD, 2);
 const BROKEN: Record<string, string> = {
   "another method": search.replace("M-SEARCH", "GET"),
