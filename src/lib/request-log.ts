@@ -19,13 +19,15 @@ export interface RequestEntry {
 export const REQUEST_LOG_MAX = 1000;
 /** Of one sender: who is refused all the time hides nobody else's. */
 const OF_ONE_MAX = 250;
+/** Characters of what was asked for and of what was said to it: others choose them. */
+const TEXT_MAX = 512;
 
 /** The last requests, of each sender and of all. */
 export class RequestLog {
   #entries: RequestEntry[] = [];
 
   add(entry: RequestEntry): void {
-    this.#entries.push(entry);
+    this.#entries.push({ ...entry, request: cut(entry.request), message: cut(entry.message) });
     if (this.#entries.length > REQUEST_LOG_MAX * 2) this.#entries = this.#kept().reverse();
   }
 
@@ -45,3 +47,7 @@ export class RequestLog {
     return kept;
   }
 }
+
+/** By way of its octets: a part of a string keeps the whole of it in memory. */
+const cut = (text: string): string =>
+  text.length <= TEXT_MAX ? text : `${Buffer.from(text.slice(0, TEXT_MAX - 1)).toString()}…`;

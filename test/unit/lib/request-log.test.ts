@@ -24,4 +24,15 @@ describe("the last requests", () => {
     for (let at = 0; at < 5000; at += 1) log.add(entry(`10.0.1.${at % 250}`, at));
     expect(log.list()).toHaveLength(REQUEST_LOG_MAX);
   });
+
+  it("keep 512 characters of what others wrote, and no memory of the rest", () => {
+    const log = new RequestLog();
+    const long = (fill: string): string => `${fill.repeat(64 * 1024)}`;
+    log.add({ ...entry("10.0.0.2", 0), request: long("ä"), message: long("m") });
+    const [{ request, message } = entry("", 0)] = log.list();
+    expect([request.length, message.length]).toEqual([512, 512]);
+    expect(request).toBe(`${"ä".repeat(511)}…`);
+    log.add({ ...entry("10.0.0.2", 1), request: "x".repeat(512) });
+    expect(log.list()[0]?.request).toBe("x".repeat(512));
+  });
 });
