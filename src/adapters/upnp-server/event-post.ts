@@ -53,6 +53,8 @@ export function postEvent(from: string, callback: Callback, { sid, seq, body }: 
       response.destroy();
     });
     sent.on("error", () => resolve(false));
+    // Also after an answer that nobody asked for, such as 101, of which nothing else is heard.
+    sent.on("close", () => resolve(false));
     sent.end(body);
   });
 }

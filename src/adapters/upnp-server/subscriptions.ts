@@ -77,7 +77,8 @@ export class Subscriptions {
     );
     const same = ofDevice.find((each) => each.service === service && isSame(each.callback, callback));
     if (same !== undefined) this.#bySid.delete(same.sid);
-    else if (ofDevice.length >= PER_DEVICE_MAX || all.length >= TOTAL_MAX) return null;
+    else if (ofDevice.length >= PER_DEVICE_MAX) return null;
+    else if (all.length >= TOTAL_MAX && !this.#makeRoom(ofDevice.length + 1)) return null;
     const seconds = granted(asked);
     const sid = `uuid:${randomUUID()}`;
     const expiresAt = this.#options.clock.now() + seconds * 1000;
@@ -120,6 +121,18 @@ export class Subscriptions {
     this.#alarm?.cancel();
     this.#alarm = null;
     this.#bySid.clear();
+  }
+
+  /** Where all places are taken, who has most of them gives one up, to a host that will have fewer. */
+  #makeRoom(count: number): boolean {
+    const byDevice = new Map<string, Subscription[]>();
+    for (const each of this.#bySid.values()) {
+      const key = `${each.caller.interface} ${each.caller.device}`;
+      byDevice.set(key, [...(byDevice.get(key) ?? []), each]);
+    }
+    const [most = []] = [...byDevice.values()].sort((a, b) => b.length - a.length);
+    const [first] = most.toSorted((a, b) => a.expiresAt - b.expiresAt);
+    return first !== undefined && most.length > count && this.#bySid.delete(first.sid);
   }
 
   #own(service: ServiceName, { interface: served, device }: Caller, sid: string): Subscription | null {

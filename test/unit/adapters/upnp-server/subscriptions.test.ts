@@ -1,6 +1,7 @@
+import { type AddressInfo, createServer } from "node:net";
 import { expect, it } from "vitest";
 import { EventedValues } from "../../../../src/adapters/upnp-server/evented.ts";
-import { type Callback, callbackOf } from "../../../../src/adapters/upnp-server/event-post.ts";
+import { type Callback, callbackOf, postEvent } from "../../../../src/adapters/upnp-server/event-post.ts";
 import { Subscriptions } from "../../../../src/adapters/upnp-server/subscriptions.ts";
 import { decodePropertySet } from "../../../../src/protocols/upnp/gena.ts";
 import { bytes, CALLER, entry, IDENTITY, Rig } from "./fixture.ts";
@@ -149,6 +150,28 @@ it("GENA-04 drops a subscriber that takes nothing, three times in a row", async 
   expect(subscriptions.size).toBe(0);
 });
 
+it("GENA-04 101 and 100 for ever are no answer, and take no longer than silence", async () => {
+  const answer = async (said: string, again: boolean): Promise<boolean> => {
+    const server = createServer((socket) => {
+      const timer = again ? setInterval(() => socket.write(said), 50) : null;
+      socket.on("error", () => undefined).on("close", () => timer !== null && clearInterval(timer));
+      socket.once("data", () => socket.write(said));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const callback = { address: "127.0.0.1", port, path: "/" };
+    const taken = await postEvent("127.0.0.1", callback, { sid: "uuid:1", seq: 0, body: "" });
+    server.close();
+    return taken;
+  };
+  const upgrade = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+  expect(await Promise.all([answer(upgrade, false), answer("HTTP/1.1 100 Continue\r\n\r\n", true)])).toEqual([
+    false,
+    false,
+  ]);
+  expect(await answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false)).toBe(true);
+}, 15_000);
+
 it("SEC-03 SEC-10 of 10,000 subscriptions eight of a device and 256 of all stay", () => {
   const { subscriptions } = start();
   let granted = 0;
@@ -157,12 +180,25 @@ it("SEC-03 SEC-10 of 10,000 subscriptions eight of a device and 256 of all stay"
     if (subscriptions.subscribe("WANIPConnection", CALLER, AT, callback, 300) !== null) granted += 1;
   }
   expect(granted).toBe(8);
-  for (let each = 3; each < 100; each += 1) {
+  for (let each = 3; each < 34; each += 1) {
     const caller = { ...CALLER, device: `192.168.77.${each}` };
     for (let port = 1024; port < 1032; port += 1)
       subscriptions.subscribe("WANIPConnection", caller, AT, { address: caller.device, port, path: "/" }, 300);
   }
   expect(subscriptions.size).toBe(256);
+  const ofOthers = (device: string, port: number) =>
+    subscriptions.subscribe("WANIPConnection", { ...CALLER, device }, AT, { address: device, port, path: "/" }, 300);
+  const counts = (): number[] => {
+    const by = new Map<string, number>();
+    for (const { device } of subscriptions.callers) by.set(device, (by.get(device) ?? 0) + 1);
+    return [...by.values()];
+  };
+  for (let each = 100; each < 140; each += 1) expect(ofOthers(`192.168.77.${each}`, 1024), `${each}`).not.toBeNull();
+  expect(subscriptions.size, "who had most made room").toBe(256);
+  expect(Math.max(...counts())).toBe(7);
+  expect(counts().length).toBe(72);
+  for (let each = 0; each < 5; each += 1) expect(ofOthers("192.168.77.100", 2000 + each)).not.toBeNull();
+  expect(ofOthers("192.168.77.100", 3000), "not to have as many as they").toBeNull();
   subscriptions.left(AT);
   expect(subscriptions.size).toBe(0);
 });
