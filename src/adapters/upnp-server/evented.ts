@@ -47,8 +47,7 @@ export class EventedValues {
 
   #mappings(caller: Caller): Properties {
     const entries = entriesOf(this.#gateway, caller);
-    // What is left of a lease is no change of the mapping.
-    const mappings = JSON.stringify(entries.map((entry) => ({ ...entry, leaseSeconds: 0 })));
+    const mappings = entries.identity;
     const key = callerKey(caller);
     const last = this.#updates.get(key);
     const id =

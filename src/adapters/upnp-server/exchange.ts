@@ -12,6 +12,11 @@ export interface Caller {
   readonly device: string;
 }
 
+/** So many port mappings, on consecutive ports from those that it names. */
+export interface EntryRange extends ListedMapping {
+  readonly count: number;
+}
+
 /** What the core says of port control's clients. */
 export interface Core {
   /** What this client is told is its external address; null while its WAN has none. */
@@ -19,7 +24,7 @@ export interface Core {
   /** The interface of its WAN; null while there is none. */
   readonly wanOf: (state: State, caller: Caller) => string | null;
   /** The port mappings that it may see: its own, oldest first, whatever asked for them. */
-  readonly entriesOf: (state: State, deadlines: Deadlines, caller: Caller, now: number) => readonly ListedMapping[];
+  readonly entriesOf: (state: State, deadlines: Deadlines, caller: Caller, now: number) => readonly EntryRange[];
   /** False on a tunnel. */
   readonly hearsMulticast: (state: State, served: string) => boolean;
 }

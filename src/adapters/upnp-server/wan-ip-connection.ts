@@ -5,6 +5,7 @@ import type { Arguments } from "../../protocols/upnp/arguments.ts";
 import { UpnpFault } from "../../protocols/upnp/error.ts";
 import { encodePortListing, type ListedMapping } from "../../protocols/upnp/port-listing.ts";
 import type { CommandOf, Outcome } from "../../reducers/decide/command.ts";
+import { Entries } from "./entries.ts";
 import type { Caller, Gateway, Values } from "./exchange.ts";
 import { upnpErrorOf } from "./refusal-errors.ts";
 
@@ -36,8 +37,8 @@ export const wanIpConnectionActions: Readonly<Record<string, Ask>> = {
   ],
   GetExternalIPAddress: (gateway, caller) => [["NewExternalIPAddress", externalAddress(gateway, caller)]],
   GetGenericPortMappingEntry: (gateway, caller, args) => {
-    const entry = entriesOf(gateway, caller)[args.ui2("NewPortMappingIndex")];
-    if (entry === undefined) return refuse(713, "there are not as many port mappings of this host");
+    const entry = entriesOf(gateway, caller).at(args.ui2("NewPortMappingIndex"));
+    if (entry === null) return refuse(713, "there are not as many port mappings of this host");
     return [
       ["NewRemoteHost", entry.remoteHost],
       ["NewExternalPort", entry.externalPort],
@@ -51,19 +52,15 @@ export const wanIpConnectionActions: Readonly<Record<string, Ask>> = {
       args.ui2("NewExternalPort"),
       protocolOf(args),
     ];
-    const entry = entriesOf(gateway, caller).find(
-      (each) => each.externalPort === port && each.protocol === protocol && each.remoteHost === remoteHost,
-    );
-    return entry === undefined ? refuse(714, "this host has no such port mapping") : targetValues(entry);
+    const entry = entriesOf(gateway, caller).find(protocol, port, remoteHost);
+    return entry === null ? refuse(714, "this host has no such port mapping") : targetValues(entry);
   },
   GetListOfPortMappings: (gateway, caller, args) => {
     const { first, last, protocol } = rangeOf(args);
     const most = args.ui2("NewNumberOfPorts");
-    const within = entriesOf(gateway, caller).filter(
-      (entry) => entry.protocol === protocol && entry.externalPort >= first && entry.externalPort <= last,
-    );
+    const within = entriesOf(gateway, caller).within(protocol, first, last, most);
     if (within.length === 0) return refuse(730, "this host has no port mapping in that range");
-    return [["NewPortListing", { document: encodePortListing(most === 0 ? within : within.slice(0, most)) }]];
+    return [["NewPortListing", { document: encodePortListing(within) }]];
   },
   AddPortMapping: async (gateway, caller, args) => {
     const command = mapCommand(caller, args, false);
@@ -114,8 +111,8 @@ export function externalAddress({ controller, core }: Gateway, caller: Caller): 
 export const connectionStatus = (gateway: Gateway, caller: Caller): "Connected" | "Disconnected" =>
   externalAddress(gateway, caller) === "" ? "Disconnected" : "Connected";
 
-export const entriesOf = ({ controller, core, clock }: Gateway, caller: Caller): readonly ListedMapping[] =>
-  core.entriesOf(controller.state, controller.deadlines, caller, clock.now());
+export const entriesOf = ({ controller, core, clock }: Gateway, caller: Caller): Entries =>
+  new Entries(core.entriesOf(controller.state, controller.deadlines, caller, clock.now()));
 
 function targetValues(entry: ListedMapping): Values {
   return [

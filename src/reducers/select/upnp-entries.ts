@@ -4,8 +4,9 @@ import { operatorHolds } from "../decide/operator-holds.ts";
 import type { Claim } from "../../events/mapping.ts";
 import { type Mapping, type State, usageKey } from "../state.ts";
 
-/** A port mapping as a control point sees it (WANIPConnection:2 §2.5.14). */
+/** Port mappings as a control point sees them (WANIPConnection:2 §2.5.14), on consecutive ports from those named here. */
 export interface UpnpEntry {
+  readonly count: number;
   /** Address of the one peer that is let in; empty: everyone. */
   readonly remoteHost: string;
   readonly externalPort: number;
@@ -25,7 +26,7 @@ const WITHOUT_WORDS: Readonly<Record<Claim["source"], string>> = {
   manual: "operator",
 };
 
-/** What a device may see: the ports that lead to it, whoever asked for them, oldest first; each port of a range is one. */
+/** What a device may see: the ports that lead to it, whoever asked for them, oldest first. */
 export function upnpEntries(
   state: State,
   deadlines: Pick<Deadlines, "deadlineOf">,
@@ -49,18 +50,19 @@ function entriesOf(mapping: Mapping, left: (claim: Claim) => number): UpnpEntry[
     byHost.set(remoteHost, [...(byHost.get(remoteHost) ?? []), claim]);
   }
   const { protocol, internalAddress, count } = mapping;
-  return [...byHost].flatMap(([remoteHost, claims]) => {
+  return [...byHost].map(([remoteHost, claims]) => {
     const seconds = claims.map(left);
-    return Array.from({ length: count }, (_, offset) => ({
+    return {
+      count,
       remoteHost,
-      externalPort: mapping.externalPort + offset,
+      externalPort: mapping.externalPort,
       protocol: protocol === "tcp" ? ("TCP" as const) : ("UDP" as const),
-      internalPort: mapping.internalPort + offset,
+      internalPort: mapping.internalPort,
       internalClient: internalAddress,
       enabled: mapping.enabled && claims.some((claim) => claim.enabled),
       description: describe(mapping, claims),
       leaseSeconds: seconds.includes(0) ? 0 : Math.max(...seconds),
-    }));
+    };
   });
 }
 

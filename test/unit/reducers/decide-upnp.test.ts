@@ -53,6 +53,7 @@ describe("AddPortMapping", () => {
     gateway.later(100);
     expect(entries(gateway)).toEqual([
       {
+        count: 1,
         remoteHost: "",
         externalPort: 9000,
         protocol: "TCP",

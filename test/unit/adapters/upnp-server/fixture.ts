@@ -1,9 +1,8 @@
 import { Control } from "../../../../src/adapters/upnp-server/control.ts";
-import type { Caller, Core, Gateway, WanLink } from "../../../../src/adapters/upnp-server/exchange.ts";
+import type { Caller, Core, EntryRange, Gateway, WanLink } from "../../../../src/adapters/upnp-server/exchange.ts";
 import { identityOf } from "../../../../src/adapters/upnp-server/identity.ts";
 import type { SubmissionInput } from "../../../../src/controller/port.ts";
 import { ManualClock } from "../../../../src/lib/manual-clock.ts";
-import type { ListedMapping } from "../../../../src/protocols/upnp/port-listing.ts";
 import { decodeResponse, encodeCall, soapActionText } from "../../../../src/protocols/upnp/soap.ts";
 import { UpnpFault } from "../../../../src/protocols/upnp/error.ts";
 import type { Outcome } from "../../../../src/reducers/decide/command.ts";
@@ -13,7 +12,8 @@ export const CALLER: Caller = { interface: "lan0", device: "192.168.77.2" };
 export const IDENTITY = identityOf("an instance", "1.2.3");
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-export const entry = (more: Partial<ListedMapping> = {}): ListedMapping => ({
+export const entry = (more: Partial<EntryRange> = {}): EntryRange => ({
+  count: 1,
   remoteHost: "",
   externalPort: 8080,
   protocol: "TCP",
@@ -30,7 +30,7 @@ export class Rig {
   readonly clock = new ManualClock();
   readonly controller = new FakeController();
   address: string | null = "11.22.33.1";
-  entries: readonly ListedMapping[] = [];
+  entries: readonly EntryRange[] = [];
   link: WanLink | null = {
     up: true,
     bitsPerSecond: 1e9,

@@ -197,7 +197,46 @@ describe("what is there", () => {
     expect(await listed({})).toEqual([8080, 9000]);
     expect(await listed({ NewNumberOfPorts: 1 })).toEqual([8080]);
     expect(await listed({ NewStartPort: 9001 })).toBe(730);
+    expect(await listed({ NewNumberOfPorts: 65535 })).toEqual([8080, 9000]);
     expect(await listed({ NewStartPort: 2, NewEndPort: 1 })).toBe(733);
+  });
+
+  it("IGD-10 IGD-11 thousands of ports are one entry each, and a list has 256 of them, to be continued", async () => {
+    const many = new Rig();
+    const ranges = [
+      { externalPort: 9000, internalPort: 80, count: 1500 },
+      { externalPort: 7000, internalPort: 7001, count: 511 },
+      { externalPort: 8000, remoteHost: "11.22.33.9" },
+      { externalPort: 8000 },
+    ];
+    many.entries = ranges.map((range) => entry(range));
+    const written = many.entries.flatMap(({ count, ...range }) =>
+      Array.from({ length: count }, (_, offset) => ({
+        ...range,
+        externalPort: range.externalPort + offset,
+        internalPort: range.internalPort + offset,
+      })),
+    );
+    for (const index of [0, 1, 1499, 1500, 2010, 2011, 2012, 2013]) {
+      const said = await many.call("GetGenericPortMappingEntry", { NewPortMappingIndex: index });
+      const { externalPort, internalPort } = written[index] ?? {};
+      if (externalPort === undefined) expect(said).toBe(713);
+      else expect(said).toMatchObject({ NewExternalPort: String(externalPort), NewInternalPort: String(internalPort) });
+    }
+    const key = { NewRemoteHost: "", NewExternalPort: 10_499, NewProtocol: "TCP" };
+    expect(await many.call("GetSpecificPortMappingEntry", key)).toMatchObject({ NewInternalPort: "1579" });
+    expect(await many.call("GetSpecificPortMappingEntry", { ...key, NewExternalPort: 10_500 })).toBe(714);
+    const range = { NewEndPort: 65535, NewProtocol: "TCP", NewManage: 0, NewNumberOfPorts: 0 };
+    const got: unknown[] = [];
+    for (let first = 0; ; ) {
+      const said = await many.call("GetListOfPortMappings", { ...range, NewStartPort: first });
+      if (said === 730) break;
+      const page = decodePortListing(bytes((said as Record<string, string>)["NewPortListing"] ?? ""));
+      expect(page.length).toBeLessThanOrEqual(257);
+      got.push(...page);
+      first = (page.at(-1)?.externalPort ?? 65535) + 1;
+    }
+    expect(got).toEqual(written.toSorted((a, b) => a.externalPort - b.externalPort));
   });
 
   it("tells the address, or nothing while there is none", async () => {
