@@ -1,9 +1,25 @@
-import { chmod, chown, mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { chmod, chown, lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { CLIENT_HELLO_LUA } from "./client-hello-lua.ts";
 import { FILES } from "./config.ts";
 import { fileText, MAP_FILES, type MapEntry, type MapFile } from "./maps.ts";
 import { configFile, type User } from "./process.ts";
+
+const folderName = (instanceId: string): string => `haproxy-${instanceId}`;
+
+/**
+ * Removes the folder of an instance's HAProxy with all that is in it, if it is one: by its name, its owner, and what a
+ * HAProxy of that instance reads in it. The path may be what a process that calls itself HAProxy has open.
+ */
+export async function removeFolder(path: string, instanceId: string): Promise<void> {
+  if (basename(path) !== folderName(instanceId)) return;
+  const [folder, config] = await Promise.all(
+    [path, join(path, configFile(instanceId))].map((each) => lstat(each).catch(() => null)),
+  );
+  if (folder?.isDirectory() !== true || config?.isFile() !== true) return;
+  const ours = process.geteuid?.() ?? folder.uid;
+  if (folder.uid === ours && config.uid === ours) await rm(path, { recursive: true, force: true });
+}
 
 /**
  * The folder that a HAProxy of ours runs in. All of it is ours and nobody else may write it, but for the folder of its
@@ -15,7 +31,7 @@ export class HaproxyFolder {
   readonly #written = new Map<MapFile, string>();
 
   constructor(runtimeDir: string, instanceId: string) {
-    this.path = join(runtimeDir, `haproxy-${instanceId}`);
+    this.path = join(runtimeDir, folderName(instanceId));
     this.#instanceId = instanceId;
   }
 
@@ -45,7 +61,7 @@ export class HaproxyFolder {
   }
 
   async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    await removeFolder(this.path, this.#instanceId);
     this.#written.clear();
   }
 

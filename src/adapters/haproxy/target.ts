@@ -1,11 +1,10 @@
-import { rm } from "node:fs/promises";
 import type { SniRow } from "../../lib/sni-row.ts";
 import type { Outcome, Plan, ReconcileError, Target } from "../../reconcilers/contract.ts";
 import type { SniObservation } from "../../reconcilers/sni-routes.ts";
 import { FILES, haproxyConfig, LIMITS, limitsWithin, type ProxyLimits } from "./config.ts";
 import { type Conversation, converse } from "./conversation.ts";
 import { differences, entriesAfter, fingerprintOf } from "./differences.ts";
-import { HaproxyFolder } from "./folder.ts";
+import { HaproxyFolder, removeFolder } from "./folder.ts";
 import { InstalledHaproxy } from "./installed.ts";
 import { entriesOf, faultOf, type ListedEntry, rowsOf, segmentsOf } from "./maps.ts";
 import { openFilesMax } from "./open-files.ts";
@@ -55,7 +54,7 @@ export interface HaproxyTarget extends Target<SniRow, SniObservation> {
 
 /** Ends the HAProxy of an instance, in our network namespace, and removes its folder. */
 export async function removeHaproxy(instanceId: string): Promise<void> {
-  for (const { folder } of await haproxyProgram.end(instanceId)) await rm(folder, { recursive: true, force: true });
+  for (const { folder } of await haproxyProgram.end(instanceId)) await removeFolder(folder, instanceId);
 }
 
 export function createHaproxyTarget(options: HaproxyTargetOptions): HaproxyTarget {

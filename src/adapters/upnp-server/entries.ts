@@ -63,6 +63,6 @@ function offsetOf({ externalPort, count }: EntryRange, port: number): number | n
   return offset >= 0 && offset < count ? offset : null;
 }
 
-function entryAt({ count: _, ...entry }: EntryRange, offset: number): ListedMapping {
-  return { ...entry, externalPort: entry.externalPort + offset, internalPort: entry.internalPort + offset };
+function entryAt(range: EntryRange, offset: number): ListedMapping {
+  return { ...range, externalPort: range.externalPort + offset, internalPort: range.internalPort + offset };
 }
