@@ -12,6 +12,7 @@ import {
   encodeFault,
   encodeResponse,
   parseSoapAction,
+  VariableQuery,
 } from "../../protocols/upnp/soap.ts";
 import { UPNP_ERRORS } from "../../protocols/upnp/error.ts";
 import type { ServiceName } from "./documents.ts";
@@ -68,6 +69,7 @@ export class Control {
       call = decodeCall(body);
     } catch (cause) {
       if (!(cause instanceof UpnpDecodeError)) throw cause;
+      if (cause instanceof VariableQuery) return fault("QueryStateVariable", new UpnpFault(404, cause.message));
       return rejection(400, "unreadable request", cause.message);
     }
     const request = describeCall(call);
@@ -84,11 +86,7 @@ export class Control {
       return { status: 200, body: encodeResponse(call, values), request, decision, code: null, message: said };
     } catch (cause) {
       if (!(cause instanceof UpnpFault)) throw cause;
-      const code = cause instanceof RefusedByCore ? cause.code : "INVALID_REQUEST";
-      const message = `${cause.number} ${UPNP_ERRORS[cause.number]}: ${cause.message}`;
-      // The text of the specification: what our own says of others' mappings is not for everyone.
-      const body = encodeFault(new UpnpFault(cause.number));
-      return { status: 500, body, request, decision: "refused", code, message };
+      return fault(request, cause);
     }
   }
 
@@ -104,6 +102,14 @@ export class Control {
     if (action === undefined || perform === undefined) throw new UpnpFault(401, "the service has no such action");
     return await perform(this.#gateway, caller, new Arguments(action, call.args));
   }
+}
+
+function fault(request: string, cause: UpnpFault): ControlAnswer {
+  const code = cause instanceof RefusedByCore ? cause.code : "INVALID_REQUEST";
+  const message = `${cause.number} ${UPNP_ERRORS[cause.number]}: ${cause.message}`;
+  // The text of the specification: what our own says of others' mappings is not for everyone.
+  const body = encodeFault(new UpnpFault(cause.number));
+  return { status: 500, body, request, decision: "refused", code, message };
 }
 
 function rejection(status: 400 | 403, request: string, message: string): ControlAnswer {

@@ -4,6 +4,7 @@ import { CONTROL_PATHS, EVENT_PATHS, type ServiceName } from "./documents.ts";
 export interface Head {
   readonly method: string;
   readonly url: string;
+  /** By their names in lower case; several values for one that is there several times. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
@@ -26,10 +27,11 @@ export function route(
   place: { address: string; port: number },
   documents: ReadonlyMap<string, unknown>,
 ): Route {
-  const { method, url, headers } = head;
+  const { method, headers } = head;
   const refused = (status: number, message: string, allow?: string): Route =>
     allow === undefined ? { kind: "refused", status, message } : { kind: "refused", status, message, allow };
-  const { host } = headers;
+  if (typeof headers["host"] !== "string") return refused(400, "not exactly one Host header (RFC 9112 §3.2)");
+  const { host, url } = targetOf(head.url, headers["host"]);
   if (host !== `${place.address}:${place.port}` && host !== place.address)
     return refused(403, "the Host header is not the address that was called");
   const foreign = OF_BROWSERS.find((name) => headers[name] !== undefined);
@@ -50,6 +52,13 @@ export function route(
   if (service === undefined) return refused(404, "there is nothing here");
   if (method === "SUBSCRIBE" || method === "UNSUBSCRIBE") return { kind: "events", service, method };
   return refused(405, "events are subscribed to", "SUBSCRIBE, UNSUBSCRIBE");
+}
+
+/** RFC 9112 §3.2.2: a target may be a whole URL, whose host then counts, and the Host header does not. */
+function targetOf(target: string, named: string): { host: string; url: string } {
+  const [, host, path = ""] = /^http:\/\/([^/?#]*)(.*)$/i.exec(target) ?? [];
+  if (host === undefined) return { host: named, url: target };
+  return { host, url: path.startsWith("/") ? path : `/${path}` };
 }
 
 function serviceAt(paths: Readonly<Record<ServiceName, string>>, url: string): ServiceName | undefined {

@@ -4,6 +4,7 @@ import { limitConnectionsPerAddress } from "../../lib/connections-per-address.ts
 import { type DeviceSocket, openDeviceSocket, placeText } from "../../lib/device-socket.ts";
 import { PortreeveError } from "../../lib/errors.ts";
 import { answerInTurn } from "../../lib/requests-in-turn.ts";
+import { answerUnreadable } from "./unreadable.ts";
 
 /** A head and a body have to be here within these, and the whole conversation over; an honest client needs milliseconds. */
 const HEADERS_MAX_MS = 3000;
@@ -35,7 +36,7 @@ export async function openHttpServer(
     requestTimeout: REQUEST_MAX_MS,
     connectionsCheckingInterval: 500,
     maxHeaderSize: HEADERS_MAX_BYTES,
-    // Answered with 403 like any other that is not ours.
+    // Answered with 400 like one that is there twice.
     requireHostHeader: false,
     noDelay: true,
   });
@@ -57,6 +58,7 @@ export async function openHttpServer(
     });
   });
   server.on("request", answer);
+  answerUnreadable(server);
   try {
     await listening(server, fd);
   } catch (cause) {

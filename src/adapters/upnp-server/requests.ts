@@ -64,8 +64,11 @@ export class Requests {
     const { documents, requestsPerSecond } = this.#options;
     if (!(await this.#hasTurn(caller, at)))
       return this.#refuse(asking, { status: 503, message: `more than ${requestsPerSecond()} requests a second` });
-    const { method = "", url = "", headers } = request;
-    const way = route({ method, url, headers }, place, documents.byPath);
+    const { method = "", url = "", headers, headersDistinct } = request;
+    // Node gives the first alone.
+    const { host = [] } = headersDistinct;
+    const all = { ...headers, host: host.length === 1 ? host[0] : host };
+    const way = route({ method, url, headers: all }, place, documents.byPath);
     switch (way.kind) {
       case "refused":
         return this.#refuse(asking, way);

@@ -35,8 +35,14 @@ export function parseSoapAction(header: string): ActionName | null {
 export const soapActionText = ({ service, action }: ActionName): string => `"${typeText(service)}#${action}"`;
 
 export function decodeCall(body: Uint8Array): ActionCall {
-  return callOf(actionElement(readXml(body, REQUEST_LIMITS)));
+  const element = actionElement(readXml(body, REQUEST_LIMITS));
+  if (element.namespace === CONTROL && element.name === "QueryStateVariable")
+    throw new VariableQuery("QueryStateVariable: the values of variables are had by actions and by events");
+  return callOf(element);
 }
+
+/** A query for the value of a variable, which UPnP Device Architecture 1.0 §3.3 lets devices not answer, and 1.1 §3.3 left out. */
+export class VariableQuery extends UpnpDecodeError {}
 
 /** What a gateway answered: the values, or the fault that says why not. */
 export function decodeResponse(body: Uint8Array): ActionCall | UpnpFault {

@@ -1,9 +1,10 @@
 import { createServer, request as ask, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { makeDocuments } from "../../../../src/adapters/upnp-server/documents.ts";
 import { type Head, route } from "../../../../src/adapters/upnp-server/head.ts";
 import { Requests } from "../../../../src/adapters/upnp-server/requests.ts";
+import { answerUnreadable } from "../../../../src/adapters/upnp-server/unreadable.ts";
 import { Subscriptions } from "../../../../src/adapters/upnp-server/subscriptions.ts";
 import { RequestLog } from "../../../../src/lib/request-log.ts";
 import { decodeResponse, encodeCall, soapActionText } from "../../../../src/protocols/upnp/soap.ts";
@@ -23,17 +24,11 @@ const status = (...asked: Parameters<typeof head>): number => {
 };
 
 it("SEC-05 the Host is the address that was called, and nothing comes from a browser", () => {
-  const names = [
-    "evil.example",
-    "192.168.77.1:80",
-    "192.168.77.2:49001",
-    "gateway.home.arpa:49001",
-    "[::1]:49001",
-    "",
-    undefined,
-  ];
+  const names = ["evil.example", "192.168.77.1:80", "192.168.77.2:49001", "gateway.home.arpa:49001", "[::1]:49001", ""];
   for (const host of names) expect(status("GET", "/rootDesc.xml", { host }), host).toBe(403);
   expect(status("GET", "/rootDesc.xml", { host: "192.168.77.1" })).toBe(200);
+  for (const host of [undefined, [], ["192.168.77.1", "192.168.77.1"], ["192.168.77.1:49001", "evil.example"]])
+    expect(status("GET", "/rootDesc.xml", { host }), "RFC 9112 §3.2").toBe(400);
   for (const name of ["origin", "referer", "cookie", "sec-fetch-site"])
     expect(status("POST", "/ctl/IPConn", { [name]: "null" }), name).toBe(403);
 });
@@ -60,10 +55,31 @@ it("SOAP-02 SEC-05 other methods are 405, other bodies 415, other paths 404", ()
     "/rootDesc.xml?",
     "/../etc/passwd",
     "//rootDesc.xml",
-    "http://192.168.77.1/rootDesc.xml",
+    "http://192.168.77.1/",
+    "http://192.168.77.1",
+    "http://192.168.77.1?/rootDesc.xml",
+    "/http://192.168.77.1/rootDesc.xml",
     "/__proto__",
   ])
     expect(status("GET", url), url).toBe(404);
+});
+
+it("RFC 9112 §3.2.2: a target may be a whole URL, whose host is the one that counts", () => {
+  const evil = { host: "evil.example" };
+  for (const url of ["http://192.168.77.1:49001/rootDesc.xml", "HTTP://192.168.77.1/rootDesc.xml"]) {
+    expect(status("GET", url), url).toBe(200);
+    expect(status("GET", url, evil), url).toBe(200);
+  }
+  expect(status("POST", "http://192.168.77.1:49001/ctl/IPConn")).toBe(200);
+  for (const url of [
+    "http://evil.example/rootDesc.xml",
+    "http://192.168.77.1:80/rootDesc.xml",
+    "http://192.168.77.1:49001@evil.example/rootDesc.xml",
+    "http:///rootDesc.xml",
+  ])
+    expect(status("GET", url), url).toBe(403);
+  for (const name of ["origin", "referer"])
+    expect(status("POST", "http://192.168.77.1:49001/ctl/IPConn", { [name]: "null" })).toBe(403);
 });
 
 let rig: Rig;
@@ -88,7 +104,10 @@ beforeEach(async () => {
     requests: log,
     requestsPerSecond: () => 5,
   });
-  server = createServer((...asked) => requests.receive({ interface: "lan0", address: "127.0.0.1", port }, ...asked));
+  server = createServer({ requireHostHeader: false }, (...asked) =>
+    requests.receive({ interface: "lan0", address: "127.0.0.1", port }, ...asked),
+  );
+  answerUnreadable(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   port = (server.address() as AddressInfo).port;
 });
@@ -117,6 +136,47 @@ function send(method: string, path: string, headers: Record<string, string> = {}
     sent.end(body);
   });
 }
+
+/** The first line of what comes back for octets as they are. */
+function sendRaw(text: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(text));
+    let said = "";
+    socket.setEncoding("utf8").on("data", (piece: string) => (said += piece));
+    socket.on("error", () => undefined).on("close", () => resolve(said.split("\r\n")[0] ?? ""));
+  });
+}
+
+it("SOAP-02 a method that nobody knows is 501, M-POST 405, and what is no request 400", async () => {
+  const host = `Host: 127.0.0.1:${port}\r\n`;
+  const post = `POST /ctl/IPConn HTTP/1.1\r\n${host}Content-Type: text/xml\r\n`;
+  const cases: [string, string][] = [
+    [`M-POST /ctl/IPConn HTTP/1.1\r\n${host}MAN: "x"; ns=01\r\nContent-Length: 0\r\n\r\n`, "405 Method Not Allowed"],
+    [`BREW /ctl/IPConn HTTP/1.1\r\n${host}\r\n`, "501 Not Implemented"],
+    ["\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", "400 Bad Request"],
+    [`GET /rootDesc.xml HTTP/9.9\r\n${host}\r\n`, "400 Bad Request"],
+    [`${post}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, "400 Bad Request"],
+    [`${post}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, "400 Bad Request"],
+    [`GET /rootDesc.xml HTTP/1.1\r\n${host}X: ${"x".repeat(20_000)}\r\n\r\n`, "431 Request Header Fields Too Large"],
+    [`GET /rootDesc.xml HTTP/1.1\r\n${host}${host}\r\n`, "400 Bad Request"],
+    ["GET /rootDesc.xml HTTP/1.1\r\n\r\n", "400 Bad Request"],
+    [`GET http://127.0.0.1:${port}/rootDesc.xml HTTP/1.1\r\nHost: evil.example\r\n\r\n`, "200 OK"],
+  ];
+  for (const [text, said] of cases) expect(await sendRaw(text), text.slice(0, 40)).toBe(`HTTP/1.1 ${said}`);
+});
+
+it("IGD-22 a query for a variable is 404 as a fault", async () => {
+  const query = `<u:QueryStateVariable xmlns:u="urn:schemas-upnp-org:control-1-0"><u:varName>ConnectionStatus</u:varName></u:QueryStateVariable>`;
+  const body = `<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>${query}</s:Body></s:Envelope>`;
+  const said = await send(
+    "POST",
+    "/ctl/IPConn",
+    { SOAPAction: '"urn:schemas-upnp-org:control-1-0#QueryStateVariable"' },
+    body,
+  );
+  expect(said.status).toBe(500);
+  expect(decodeResponse(bytes(said.body))).toMatchObject({ number: 404 });
+});
 
 const CALL = {
   service: { kind: "service", name: "WANIPConnection", version: 1 } as const,
