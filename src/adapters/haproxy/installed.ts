@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process";
+import { statSync } from "node:fs";
+import { join } from "node:path";
 
 const ANSWER_WITHIN_MS = 5000;
 /** Somebody may install it while we run. */
@@ -33,6 +35,28 @@ function ask(): Promise<string | null> {
 
 const searchPath = (): string => process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** Which file the program is, as it is now; null: there is none. */
+function fileOf(program: string): string | null {
+  for (const folder of searchPath().split(":")) {
+    const path = join(folder, program);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat?.isFile() === true) return [path, stat.dev, stat.ino, stat.size, stat.mtimeMs, stat.mode].join(" ");
+  }
+  return null;
+}
+
+/** Asks the program again only once it is another file: to start it takes milliseconds of the thread that decides. */
+export function askWhenChanged(file = () => fileOf("haproxy"), program = ask): () => Promise<string | null> {
+  let answered: { readonly file: string; readonly said: string } | null = null;
+  return async () => {
+    const now = file();
+    if (now === null || answered?.file === now) return now === null ? null : (answered?.said ?? null);
+    const said = await program();
+    answered = said === null || said === "" ? null : { file: now, said };
+    return said;
+  };
+}
+
 /** Whether there is a HAProxy that can do it, known without waiting. */
 export class InstalledHaproxy {
   readonly #ask: () => Promise<string | null>;
@@ -40,7 +64,7 @@ export class InstalledHaproxy {
   #looking: Promise<Installed> | null = null;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(program: () => Promise<string | null> = ask) {
+  constructor(program: () => Promise<string | null> = askWhenChanged()) {
     this.#ask = program;
     void this.look();
   }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { asHaproxySees, FILES } from "../../../../src/adapters/haproxy/config.ts";
-import { InstalledHaproxy } from "../../../../src/adapters/haproxy/installed.ts";
+import { askWhenChanged, InstalledHaproxy } from "../../../../src/adapters/haproxy/installed.ts";
 import { createHaproxyTarget, type HaproxyTarget } from "../../../../src/adapters/haproxy/target.ts";
 import { type SniRow, sniRowKey } from "../../../../src/lib/sni-row.ts";
 import type { Change, Desired } from "../../../../src/reconcilers/contract.ts";
@@ -270,5 +270,28 @@ describe("the HAProxy target", () => {
     expect(rig.haproxies.current).toBeNull();
     expect(existsSync(join(rig.folder, `haproxy-${INSTANCE}`))).toBe(false);
     expect(await apply(create(proxy))).toEqual([{ key: "proxy", ok: true }]);
+  });
+});
+
+describe("whether HAProxy is installed", () => {
+  it("is asked of the program once, and again when it is another file or gave no answer", async () => {
+    let [file, said, asked] = [null as string | null, null as string | null, 0];
+    const ask = askWhenChanged(
+      () => file,
+      async () => {
+        asked += 1;
+        return said;
+      },
+    );
+    expect([await ask(), asked]).toEqual([null, 0]);
+    file = "haproxy 1";
+    expect([await ask(), await ask(), asked]).toEqual([null, null, 2]);
+    said = VERSION;
+    expect([await ask(), await ask(), asked]).toEqual([VERSION, VERSION, 3]);
+    file = "haproxy 2";
+    said = "another";
+    expect([await ask(), await ask(), asked]).toEqual(["another", "another", 4]);
+    file = null;
+    expect([await ask(), asked]).toEqual([null, 4]);
   });
 });
