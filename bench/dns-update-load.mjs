@@ -30,7 +30,8 @@ const { signRequest, tsigKey } = await built("protocols/dns/tsig");
 
 /** @type {UpdateLoad} */
 const load = JSON.parse(await firstLine());
-/** @type {Map<number, (reply: Buffer) => void>} by ID */
+/** @typedef {{ socket: import("node:dgram").Socket; bytes: Uint8Array; sentAt: number; sent: number; resolve: (answer: { rcode: number; sent: number }) => void }} Waiting */
+/** @type {Map<number, Waiting>} by ID */
 const waiting = new Map();
 const senders = await Promise.all(
   load.devices.map(async ({ address, keyName, secret }) => {
@@ -38,6 +39,7 @@ const senders = await Promise.all(
   }),
 );
 let nextId = 1;
+setInterval(resendLate, load.resendMs / 10);
 const results = [];
 for (const phase of load.phases) results.push(await run(phase));
 process.stdout.write(`${JSON.stringify(results)}\n`);
@@ -109,28 +111,40 @@ function messageOf(kind, index) {
 
 /** @param {{ id: number; socket: import("node:dgram").Socket; bytes: Uint8Array }} message */
 function ask({ id, socket, bytes }) {
-  return new Promise((/** @type {(answer: { rcode: number; sent: number }) => void} */ resolve) => {
-    let sent = 0;
-    const send = () => {
-      sent += 1;
-      socket.send(bytes, load.port, load.server);
-    };
-    const timer = setInterval(send, load.resendMs);
-    waiting.set(id, (reply) => {
-      clearInterval(timer);
-      waiting.delete(id);
-      resolve({ rcode: (reply[3] ?? 0) & 15, sent });
-    });
-    send();
+  return new Promise((/** @type {Waiting["resolve"]} */ resolve) => {
+    waiting.set(id, { socket, bytes, sentAt: performance.now(), sent: 1, resolve });
+    socket.send(bytes);
   });
+}
+
+/** @param {Buffer} reply */
+function hear(reply) {
+  const id = reply.readUInt16BE(0);
+  const asked = waiting.get(id);
+  waiting.delete(id);
+  asked?.resolve({ rcode: (reply[3] ?? 0) & 15, sent: asked.sent });
+}
+
+/** One timer for all: the client runs on the machine that is measured. */
+function resendLate() {
+  const now = performance.now();
+  for (const asked of waiting.values()) {
+    if (now - asked.sentAt < load.resendMs) continue;
+    asked.sentAt = now;
+    asked.sent += 1;
+    asked.socket.send(asked.bytes);
+  }
 }
 
 /** @param {string} address @returns {Promise<import("node:dgram").Socket>} */
 function openSocket(address) {
   const socket = createSocket({ type: "udp4", recvBufferSize: 1 << 20 });
   socket.on("error", () => undefined);
-  socket.on("message", (bytes) => waiting.get(bytes.readUInt16BE(0))?.(bytes));
-  return new Promise((resolve) => socket.bind({ address, port: 0 }, () => resolve(socket)));
+  socket.on("message", hear);
+  return new Promise((resolve) => {
+    // Connected, a datagram is sent without a look-up of where it goes.
+    socket.bind({ address, port: 0 }, () => socket.connect(load.port, load.server, () => resolve(socket)));
+  });
 }
 
 /** @param {string} text */

@@ -15,13 +15,15 @@ const UPDATES = 1000;
 const MANY_NAMES = 10_000;
 const SEVERAL_DEVICES = 16;
 const IN_FLIGHT = 16;
+/** As many as keep both busy: what arrives while a commit is under way shares the next one's fsync. */
+const MANY_IN_FLIGHT = 64;
 const RESEND_MS = 3000;
 const ZONE = "lan0.internal";
-/** V8 has compiled what is hot after some thousand updates; a gateway runs for months. The peer is compiled already. */
+/** V8 has compiled what is hot after some thousand updates; a gateway runs for months. The peer has as many of them. */
 const WARM_UP_ROUNDS = 3;
 
 /** @typedef {{ perSecond: number; p50: number; p99: number }} Rate */
-/** @typedef {{ devices: number; ours: Rate; afterStart: Rate; oursAgain: Rate; named: Rate; namedAgain: Rate }} UpdateRates `again`: what is so already is said once more */
+/** @typedef {{ devices: number; inFlight: number; ours: Rate; afterStart: Rate; oursAgain: Rate; named: Rate; namedAgain: Rate }} UpdateRates `again`: what is so already is said once more */
 /** @typedef {{ withoutDns: number; idle: number; full: number; rateAtFull: Rate }} NameCosts PSS in MB */
 /** @typedef {{ rates: UpdateRates[]; costs: NameCosts }} UpdateResult */
 
@@ -32,13 +34,17 @@ const WARM_UP_ROUNDS = 3;
  */
 export async function compareDnsUpdates(pairs, progress) {
   const rates = [];
-  for (const devices of [SEVERAL_DEVICES, 1]) {
+  for (const { devices, inFlight } of [
+    { devices: SEVERAL_DEVICES, inFlight: IN_FLIGHT },
+    { devices: SEVERAL_DEVICES, inFlight: MANY_IN_FLIGHT },
+    { devices: 1, inFlight: IN_FLIGHT },
+  ]) {
     /** @type {Record<"ours" | "afterStart" | "oursAgain" | "named" | "namedAgain", Rate>[]} */
     const runs = [];
     for (let pair = 0; pair < pairs; pair += 1) {
-      const run = await withSubject(devices, (subject) => onePair(subject));
+      const run = await withSubject(devices, (subject) => onePair(subject, inFlight));
       progress(
-        `updates of ${devices} device(s): ${run.ours.perSecond.toFixed(0)}/s (${run.afterStart.perSecond.toFixed(0)} after the start), named ${run.named.perSecond.toFixed(0)}/s`,
+        `updates of ${devices} device(s), ${inFlight} in flight: ${run.ours.perSecond.toFixed(0)}/s (${run.afterStart.perSecond.toFixed(0)} after the start), named ${run.named.perSecond.toFixed(0)}/s`,
       );
       runs.push(run);
     }
@@ -46,6 +52,7 @@ export async function compareDnsUpdates(pairs, progress) {
     const middle = (which) => medianRate(runs.map((run) => run[which]));
     rates.push({
       devices,
+      inFlight,
       ours: middle("ours"),
       afterStart: middle("afterStart"),
       oursAgain: middle("oursAgain"),
@@ -67,13 +74,13 @@ function medianRate(rates) {
 
 /** @typedef {Awaited<ReturnType<typeof openSubject>>} Subject */
 
-/** Ours runs first and is then stopped: neither is measured beside the other. @param {Subject} subject */
-async function onePair(subject) {
+/** Ours runs first and is then stopped: neither is measured beside the other. @param {Subject} subject @param {number} inFlight */
+async function onePair(subject, inFlight) {
   const add = { kind: "add", first: 0, count: UPDATES };
   const remove = { ...add, kind: "remove" };
   const ask = { ...add, kind: "ask" };
   const warming = Array.from({ length: WARM_UP_ROUNDS }, () => [add, remove]).flat();
-  const own = await subject.load(subject.server, 53, [...warming, add, add, ask]);
+  const own = await subject.load(subject.server, 53, [...warming, add, add, ask], inFlight);
   await subject.gateway.stop();
   const named = await startNamed(subject.topology.gateway, {
     folder: join(subject.folder, "named"),
@@ -83,9 +90,9 @@ async function onePair(subject) {
     keys: subject.devices,
   });
   try {
-    const peers = await subject.load(subject.server, 5353, [add, add, ask]);
+    const peers = await subject.load(subject.server, 5353, [...warming, add, add, ask], inFlight);
     const [afterStart, ours, oursAgain] = [own[0], own[warming.length], own[warming.length + 1]];
-    const [peer, peerAgain] = peers;
+    const [peer, peerAgain] = peers.slice(warming.length);
     if (!(afterStart && ours && oursAgain && peer && peerAgain)) throw new Error("a phase has no result");
     return { afterStart, ours, oursAgain, named: peer, namedAgain: peerAgain };
   } finally {
@@ -173,15 +180,15 @@ async function openSubject(count, dns) {
       folder,
       server,
       devices,
-      /** @param {string} address @param {number} port @param {readonly { kind: string; first: number; count: number }[]} phases */
-      load: (address, port, phases) =>
+      /** @param {string} address @param {number} port @param {readonly { kind: string; first: number; count: number }[]} phases @param {number} [inFlight] */
+      load: (address, port, phases, inFlight = IN_FLIGHT) =>
         runLoad(client, {
           server: address,
           port,
           zone: ZONE,
           devices,
           phases,
-          inFlight: IN_FLIGHT,
+          inFlight,
           resendMs: RESEND_MS,
         }),
       close,
@@ -221,9 +228,9 @@ export function dnsUpdateRows({ rates, costs }, n) {
   const times = (/** @type {Rate} */ { p50, p99 }) => `${n(p50)} / ${n(p99)}`;
   const ratio = (/** @type {Rate} */ ours, /** @type {Rate} */ peer) => `${n(ours.perSecond / peer.perSecond)} ×`;
   return [
-    ...rates.flatMap(({ devices, ours, afterStart, oursAgain, named, namedAgain }) => [
+    ...rates.flatMap(({ devices, inFlight, ours, afterStart, oursAgain, named, namedAgain }) => [
       [
-        `signed updates of ${devices === 1 ? "one device" : `${devices} devices`}, new names 0 → 1,000, durable, /s (peer: named; floor 2 ×, goal 5 ×)`,
+        `signed updates of ${devices === 1 ? "one device" : `${devices} devices`}, ${inFlight} in flight, new names 0 → 1,000, durable, /s (peer: named; floor 2 ×, goal 5 ×)`,
         n(ours.perSecond),
         n(named.perSecond),
         ratio(ours, named),
