@@ -81,18 +81,26 @@ export function nameText(text: string): string | null {
 const LABEL_AND_DOT = /^(?:[^.\\]|\\.)+\./;
 
 /** Of such a text: the name and those above it, without the root. */
-export function* suffixesOf(name: string): Generator<string> {
-  for (let rest = name; ; ) {
-    yield rest;
-    const label = LABEL_AND_DOT.exec(rest)?.[0];
-    if (label === undefined) return;
-    rest = rest.slice(label.length);
+export function suffixesOf(name: string): string[] {
+  const suffixes = [name];
+  for (let rest = name; ; suffixes.push(rest)) {
+    const end = endOfLabel(rest);
+    if (end === 0) return suffixes;
+    rest = rest.slice(end);
   }
+}
+
+/** Behind the first dot that ends a label; 0 where none does. */
+function endOfLabel(name: string): number {
+  if (name.includes("\\")) return LABEL_AND_DOT.exec(name)?.[0].length ?? 0;
+  // "." is the root.
+  const dot = name.indexOf(".", 1);
+  return dot + 1;
 }
 
 /** Of such texts, by whole labels: `a\.example` is a label of its own, and nothing of `example`. */
 export const isWithin = (name: string, zone: string): boolean =>
-  name === zone || (name.endsWith(`.${zone}`) && [...suffixesOf(name)].includes(zone));
+  name === zone || (name.endsWith(`.${zone}`) && (!name.includes("\\") || suffixesOf(name).includes(zone)));
 
 /** What master files give a meaning is escaped (RFC 1035 §5.1, and RFC 4343 §2.1 for the form of it). */
 function formatLabel(label: string): string {

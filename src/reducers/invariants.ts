@@ -261,9 +261,11 @@ function checkSizes(state: State, faults: string[]): void {
   }
 }
 
-function* changedEntries<Row>(table: ReadonlyTable<Row>, since?: ReadonlyTable<Row>): Generator<[string, Row]> {
-  if (since === undefined) yield* tableEntries(table);
-  else for (const { key, after } of tableChanges(since, table)) if (after !== undefined) yield [key, after];
+function changedEntries<Row>(table: ReadonlyTable<Row>, since?: ReadonlyTable<Row>): Iterable<[string, Row]> {
+  if (since === undefined) return tableEntries(table);
+  return tableChanges(since, table).flatMap(({ key, after }): [string, Row][] =>
+    after === undefined ? [] : [[key, after]],
+  );
 }
 
 function* changedRows<Row>(table: ReadonlyTable<Row>, since?: ReadonlyTable<Row>): Generator<Row> {

@@ -32,7 +32,7 @@ function recordRow({ state, deadlines }: RecordContext, holder: DnsName, record:
 }
 
 const isInZone = (state: State, name: string): boolean =>
-  [...suffixesOf(name)].some((suffix) => zoneViews(state, suffix) !== undefined);
+  suffixesOf(name).some((suffix) => zoneViews(state, suffix) !== undefined);
 
 const viewsCopy = (views: readonly string[] | null): string[] | null => (views === null ? null : [...views]);
 

@@ -38,6 +38,10 @@ export class AnswerIndex {
     return new AnswerIndex(new Map(found), max);
   }
 
+  has(requestId: string): boolean {
+    return this.#seqs.has(requestId);
+  }
+
   async read(storage: Storage, requestId: string): Promise<unknown> {
     if (!this.#seqs.has(requestId)) return undefined;
     const key = answerKey(requestId);
@@ -73,6 +77,7 @@ export class AnswerIndex {
   }
 
   #surplusBeside(answers: readonly RememberedAnswer[]): string[] {
+    if (this.#seqs.size + answers.length <= this.#max) return [];
     const fresh = new Set(answers.map(({ requestId }) => requestId));
     const added = [...fresh].filter((requestId) => !this.#seqs.has(requestId)).length;
     let surplus = this.#seqs.size + added - this.#max;

@@ -110,6 +110,8 @@ class LevelLog implements EventLog {
   }
 
   async answerOf(requestId: string): Promise<unknown> {
+    // Asked before each change, and nearly always there is none.
+    if (this.#storage !== null && !this.#answers.has(requestId)) return undefined;
     return this.#answers.read(await this.#readable(), requestId);
   }
 

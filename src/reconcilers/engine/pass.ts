@@ -39,6 +39,9 @@ export interface PassResult {
   readonly settles: boolean;
 }
 
+/** Keys whose rows may differ; null: any. */
+type Keys = readonly string[] | null;
+
 /** What one comparison found, before anything of it is applied or remembered. */
 interface Comparison<S, Spec, Obs> {
   readonly state: S;
@@ -68,6 +71,9 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
   /** Open deletes of rows this process saw desired: the event that ended them explains the deletion. */
   readonly #leaving = new Set<string>();
   #brakeEngaged = false;
+  /** What was found of the table that was asked about last: a state that is not taken over is compared next. */
+  #changed: { readonly desired: DesiredTable<Spec>; readonly since: DesiredTable<Spec>; readonly keys: Keys } | null =
+    null;
 
   constructor(
     definition: ReconcilerDefinition<S, Spec, Obs>,
@@ -94,8 +100,9 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
     const desired = this.#definition.select(state);
     const changed = this.#changedIn(desired);
     if (changed === null) return false;
-    for (const _any of changed) return false;
+    if (changed.length > 0) return false;
     this.#desired = desired;
+    this.#changed = null;
     return true;
   }
 
@@ -187,9 +194,15 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
   }
 
   /** Keys that the last pass may have known otherwise; null: any. */
-  #changedIn(desired: DesiredTable<Spec>): Iterable<string> | null {
+  #changedIn(desired: DesiredTable<Spec>): Keys {
     if (desired === this.#desired) return [];
-    return this.#desired === null ? null : desired.changedSince(this.#desired);
+    const since = this.#desired;
+    if (since === null) return null;
+    if (this.#changed?.desired !== desired || this.#changed.since !== since) {
+      const keys = desired.changedSince(since);
+      this.#changed = { desired, since, keys: keys === null ? null : [...keys] };
+    }
+    return this.#changed.keys;
   }
 
   #sawDesired(key: string): boolean {
@@ -238,6 +251,7 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
       else this.#statuses.pending(change.desired, now);
     }
     this.#desired = desired;
+    this.#changed = null;
     this.observation.markCompared();
   }
 

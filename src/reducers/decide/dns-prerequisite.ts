@@ -16,7 +16,7 @@ export const isApexIn = (state: State, view: View, name: string): boolean => {
 export function isZoneIn(state: State, view: View, name: string): boolean {
   if (isApexIn(state, view, name)) return true;
   if (publishedIn(state, view, name).length === 0) return false;
-  return ![...suffixesOf(name)].some((suffix) => isApexIn(state, view, suffix));
+  return !suffixesOf(name).some((suffix) => isApexIn(state, view, suffix));
 }
 
 function publishedIn(state: State, view: View, name: string): Seen {

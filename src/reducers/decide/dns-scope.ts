@@ -89,7 +89,7 @@ function reservedFor(state: State, device: Device, name: string): string | null 
 /** An operator said yes to it, by its name or by a zone. */
 function isAnswered(state: State, device: Device, name: string): boolean {
   if (isDelegated(state, device, name)) return true;
-  return [...suffixesOf(name)].some((suffix) => state.allowedNames[allowedNameKey(device.id, suffix)] !== undefined);
+  return suffixesOf(name).some((suffix) => state.allowedNames[allowedNameKey(device.id, suffix)] !== undefined);
 }
 
 /** What is below a name is its owner's, as is what a wildcard answers for: there anybody else would speak in their place. */
@@ -118,7 +118,7 @@ function isPermitted(state: State, device: Device, view: View, name: string): bo
 }
 
 const isDelegated = (state: State, { id }: Device, name: string): boolean =>
-  state.delegations.size > 0 && [...suffixesOf(name)].some((suffix) => tableGet(state.delegations, suffix) === id);
+  state.delegations.size > 0 && suffixesOf(name).some((suffix) => tableGet(state.delegations, suffix) === id);
 
 function pending(device: Device, name: string, where = ""): Refusal {
   const message = `${device.name} asks for the name ${name}${where} and waits for a yes: \`portreeve device allow ${device.name} ${typed(name)}\``;

@@ -17,7 +17,7 @@ const IS_TAKEN = {
 export function newId(kind: keyof typeof IS_TAKEN, state: State, envelope: CommandEnvelope): string {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const seed = `${envelope.source}|${envelope.requestId}|${envelope.now}|${envelope.entropy}|${attempt}`;
-    const id = `${kind}${bytesToHex(sha256(utf8ToBytes(seed))).slice(0, 12)}`;
+    const id = `${kind}${bytesToHex(sha256(utf8ToBytes(seed)).subarray(0, 6))}`;
     if (!IS_TAKEN[kind](state, id)) return id;
   }
   return assert(false, `no free id in 100 tries`) as never;
