@@ -61,7 +61,8 @@ const TEXTS: { readonly [T in EventType]: (data: EventData<T>) => string } = {
   "mapping.granted": (data) => {
     const ports =
       data.count === 1 ? `${data.externalPort}` : `${data.externalPort}-${data.externalPort + data.count - 1}`;
-    const to = `${data.internalAddress}:${data.internalPort}`;
+    const host = data.internalAddress;
+    const to = `${host.includes(":") ? `[${host}]` : host}:${data.internalPort}`;
     const name = data.name === null ? "" : ` for ${data.name}`;
     return `${ports}/${data.protocol}${name} → ${to} ${lifetimeText(data.claim.lifetime)} (${data.id})`;
   },

@@ -1,10 +1,12 @@
 import { isHostIpv4, parseIpv4 } from "../lib/ip.ts";
+import { canonicalIpv6 } from "../lib/ipv6.ts";
 import { usage } from "./exit.ts";
 
 export type Protocol = "tcp" | "udp";
 
 const FORWARD_HELP = "write it as 25565/tcp, 8443:443/tcp, 49152-49251/udp; without a protocol both are meant";
-const SELECTOR_HELP = "write it as 8443/tcp, 8443 (both protocols), 203.0.113.7:8443/tcp, or an id from `port list`";
+const SELECTOR_HELP =
+  "write it as 8443/tcp, 8443 (both protocols), 203.0.113.7:8443/tcp, [2001:db8::7]:8443/tcp, or an id from `port list`";
 
 function portNumber(text: string, help: string): number {
   const port = Number(text);
@@ -60,9 +62,11 @@ export function parseSelector(text: string): Selector {
   if (/^m[0-9a-f]{12}$/.test(text)) return { id: text };
   const { place, protocol } = splitProtocol(text, SELECTOR_HELP);
   const colon = place.lastIndexOf(":");
-  const address = colon < 0 ? null : place.slice(0, colon);
-  if (address !== null && parseIpv4(address) === null) {
-    throw usage(`${address} is not an IPv4 address`, SELECTOR_HELP);
+  const named = colon < 0 ? null : place.slice(0, colon);
+  const ipv6 = /^\[(.*)\]$/.exec(named ?? "")?.[1];
+  const address = ipv6 === undefined ? named : canonicalIpv6(ipv6);
+  if (named !== null && (address === null || (ipv6 === undefined && parseIpv4(address) === null))) {
+    throw usage(`${named} is neither an IPv4 address nor an IPv6 one in brackets`, SELECTOR_HELP);
   }
   return { port: portNumber(place.slice(colon + 1), SELECTOR_HELP), protocol, address };
 }

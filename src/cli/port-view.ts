@@ -1,4 +1,5 @@
 import type { Port } from "../api/schemas/port.ts";
+import { isIpv6 } from "../lib/ipv6.ts";
 import { whenText } from "./duration.ts";
 import type { Paint, Style } from "./terminal.ts";
 import { type Cell, textFields, textTable } from "./text-table.ts";
@@ -10,7 +11,11 @@ const portsText = (first: number, count: number): string =>
 export const externalText = ({ external, count, protocol }: Port): string =>
   `${portsText(external.port, count)}/${protocol}`;
 
-const internalText = ({ internal, count }: Port): string => `${internal.address}:${portsText(internal.port, count)}`;
+const internalText = ({ internal, count }: Port): string =>
+  `${isIpv6(internal.address) ? `[${internal.address}]` : internal.address}:${portsText(internal.port, count)}`;
+
+/** Nothing is translated: whoever is let in sees the host as it is. */
+const isPinhole = ({ internal }: Port): boolean => isIpv6(internal.address);
 
 const STATE_STYLES: Readonly<Record<string, Style>> = { synced: "green", pending: "yellow", error: "red" };
 
@@ -50,6 +55,7 @@ export function portDetails(port: Port, now: number, paint: Paint, more: readonl
     ["port", `${externalText(port)} at ${external.address ?? `${port.wan}, which has no address`}`],
     ["to", internalText(port)],
     ["from", port.from.length === 0 ? "anywhere" : port.from],
+    ...(isPinhole(port) ? [["kind", "a pinhole: let in as it is, nothing is translated"] as [string, string]] : []),
     ["source", port.sourceAddress === "keep" ? "visitors' own addresses" : "the gateway's address"],
     ["label", label ?? "none"],
     ["device", deviceText(device)],

@@ -5,6 +5,7 @@ import { LinkObserver } from "../adapters/kernel/link-observer.ts";
 import type { Links } from "../adapters/kernel/links.ts";
 import { ListenerObserver } from "../adapters/kernel/listeners.ts";
 import type { DnsServer } from "../adapters/dns-server/server.ts";
+import { neighbourLookup } from "../adapters/kernel/neighbours.ts";
 import { createPcpServer, type PcpServer } from "../adapters/pcp-server/server.ts";
 import type { UpnpServer } from "../adapters/upnp-server/server.ts";
 import { PeerActivityLog } from "../adapters/wireguard/peer-activity.ts";
@@ -237,7 +238,7 @@ export class Daemon {
   }
 
   #makePortControl(controller: Controller, store: Store, clock: SystemClock): void {
-    const parts = { controller, clock, log: this.#log, requestLog: this.#requestLog };
+    const parts = { controller, clock, log: this.#log, requestLog: this.#requestLog, ipv4Of: neighbourLookup(clock) };
     this.#pcp = createPcpServer({ ...parts, clients: clientAddresses, sniAvailable: this.#sharesPorts });
     if (!store.ok) return;
     this.#upnp = openUpnp({ ...parts, instanceId: store.log.instanceId, version: this.#options.version });

@@ -2,6 +2,7 @@ import type { DnsListener } from "../adapters/dns-server/messages.ts";
 import type { Link, Links } from "../adapters/kernel/links.ts";
 import type { Settings } from "../events/settings.ts";
 import { withoutLength } from "../lib/ip.ts";
+import { isIpv6 } from "../lib/ipv6.ts";
 import { Networks } from "../lib/networks.ts";
 import type { Listener } from "../lib/served-address.ts";
 import { wanAddress } from "../reducers/select/external-address.ts";
@@ -9,13 +10,17 @@ import { viewsOf } from "../reducers/dns-view.ts";
 import { type Served, tunnelInterface } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
 
-/** Where port control is to be served: each IPv4 address of each served interface that is there and up. */
+/**
+ * Where port control is to be served: each address of each served interface that is there and up. NAT-PMP is of IPv4
+ * (RFC 6886), and whoever looks for the router of IPv6 knows its link-local address (RFC 6887 §8.1).
+ */
 export function portControlListeners(
   { pcp, natpmp }: Settings["portControl"],
   served: readonly Pick<Served, "interface">[],
   links: Links,
 ): Listener[] {
-  return pcp || natpmp ? listenersOn(served, links) : [];
+  if (!pcp) return natpmp ? listenersOn(served, links) : [];
+  return [...listenersOn(served, links), ...ipv6ListenersOn(served, links)];
 }
 
 /** Where UPnP is to be served: at the same addresses, but it can be switched off alone. */
@@ -28,17 +33,32 @@ export function upnpListeners(
 }
 
 function listenersOn(served: readonly Pick<Served, "interface">[], links: Links): Listener[] {
-  const byName = new Map(links.links.map((link) => [link.name, link]));
-  return served.flatMap(({ interface: name }) => {
-    const link = byName.get(name);
-    return link === undefined || !link.up ? [] : listenersOf(link);
+  return linksOf(served, links).flatMap((link) =>
+    listenersOf(
+      link,
+      link.addresses.filter((cidr) => !isIpv6(cidr)),
+    ),
+  );
+}
+
+/** Without an address that the world reaches there is nothing to ask for. */
+function ipv6ListenersOn(served: readonly Pick<Served, "interface">[], links: Links): Listener[] {
+  return linksOf(served, links).flatMap((link) => {
+    const addresses = link.addresses.filter(isIpv6);
+    return addresses.length === 0 ? [] : listenersOf(link, [...addresses, ...link.linkLocal]);
   });
 }
 
-function listenersOf({ name, index, addresses }: Link): Listener[] {
-  return addresses
-    .filter((cidr) => !cidr.includes(":"))
-    .map((subnet) => ({ interface: name, address: withoutLength(subnet), ifindex: index, subnet }));
+function linksOf(served: readonly Pick<Served, "interface">[], links: Links): Link[] {
+  const byName = new Map(links.links.map((link) => [link.name, link]));
+  return served.flatMap(({ interface: name }) => {
+    const link = byName.get(name);
+    return link === undefined || !link.up ? [] : [link];
+  });
+}
+
+function listenersOf({ name, index }: Link, subnets: readonly string[]): Listener[] {
+  return subnets.map((subnet) => ({ interface: name, address: withoutLength(subnet), ifindex: index, subnet }));
 }
 
 /** Where DNS is to be served: each address that the gateway has in a network of a view, on an interface that is up. */

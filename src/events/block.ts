@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { ipv4, port, transport } from "./fields.ts";
+import { hostAddress, port, transport } from "./fields.ts";
 
 /** An operator refuses further asking for this internal port of this host. */
-export const blockSet = z.strictObject({ device: ipv4, protocol: transport, internalPort: port });
-export const blockLifted = z.strictObject({ device: ipv4, protocol: transport, internalPort: port });
+export const blockSet = z.strictObject({ device: hostAddress, protocol: transport, internalPort: port });
+export const blockLifted = z.strictObject({ device: hostAddress, protocol: transport, internalPort: port });

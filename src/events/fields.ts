@@ -1,10 +1,14 @@
 import { z } from "zod";
 import { nameText } from "../lib/domain-name.ts";
+import { canonicalIpv6 } from "../lib/ipv6.ts";
 import { WIREGUARD_KEY } from "../lib/wireguard-key.ts";
 
 /** Field schemas that several events share. */
 
 export const ipv4 = z.ipv4();
+export const ipv6 = z.ipv6().refine((text) => canonicalIpv6(text) === text, "must be written as RFC 5952 has it");
+/** Of a host of either family. */
+export const hostAddress = z.union([ipv4, ipv6]);
 /** "192.168.7.1/24": an address with its prefix length. */
 export const cidr = z.union([z.cidrv4(), z.cidrv6()]);
 export const port = z.number().int().min(1).max(65535);

@@ -3,9 +3,11 @@ import {
   cidr,
   claimSource,
   givenLabel,
+  hostAddress,
   instant,
   interfaceName,
   ipv4,
+  ipv6,
   label,
   lifetime,
   managedBy,
@@ -31,7 +33,7 @@ export const claim = z.strictObject({
   key: z.string().min(1).max(64),
   source: claimSource,
   /** Address of the device that asked; null for an operator. */
-  device: ipv4.nullable(),
+  device: hostAddress.nullable(),
   nonce: nonce.nullable(),
   /** UDP port the request came from: Mapping Updates go there (RFC 6887 §14.2). */
   clientPort: port.nullable(),
@@ -63,13 +65,18 @@ export const askedSources = z.array(z.union([z.cidrv4(), ipv4])).max(SOURCES_MAX
 export const mappingGranted = z.strictObject({
   /** Stable id, derived from the request: "m" and 12 hex digits. */
   id: z.string().regex(/^m[0-9a-f]{12}$/),
-  /** The WAN: an interface, whose external address is derived and never stored, or one of its addresses. */
-  wan: wanName,
+  /**
+   * The WAN: an interface, whose external address is derived and never stored, or one of its addresses. Of a pinhole
+   * its own internal IPv6 address: that is where the world finds it, by whatever WAN.
+   */
+  wan: z.union([wanName, ipv6]),
   protocol: transport,
   externalPort: port,
   /** Address and first port that packets are sent on to. */
-  internalAddress: ipv4,
+  internalAddress: hostAddress,
   internalPort: port,
+  /** Address that its host is known and counted by; null: the internal one. "::": of all whose IPv4 address is unknown. */
+  host: hostAddress.nullable(),
   /** Number of consecutive ports, from 1. */
   count: z.number().int().min(1).max(65535),
   /** The served interface the internal address is on; null when an operator named an address elsewhere. */

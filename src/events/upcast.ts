@@ -48,6 +48,12 @@ export const UPCASTERS: readonly Upcaster[] = [
       return { ...restored, name: null, claims: restored.claims.map(plainClaim) };
     },
   },
+  // All hosts were IPv4 hosts, known by the address that a mapping leads to.
+  { type: "mapping.granted", from: 3, up: (data) => ({ ...(data as object), host: null }) },
+  { type: "mapping.restored", from: 2, up: (data) => ({ ...(data as object), host: null }) },
+  { type: "lease.granted", from: 3, up: (data) => data },
+  { type: "block.set", from: 1, up: (data) => data },
+  { type: "block.lifted", from: 1, up: (data) => data },
   // A mapping could not yet move to another WAN; what it could change reads the same.
   { type: "mapping.changed", from: 1, up: (data) => data },
   // Claims did not say by which declaration; those of that time are by none.

@@ -40,6 +40,15 @@ export function formatIpv6(groups: readonly number[]): string {
   return `${text(groups.slice(0, best.start))}::${text(groups.slice(best.start + best.length))}`;
 }
 
+/** Whether an address or a network that is well formed is of this family. */
+export const isIpv6 = (text: string): boolean => text.includes(":");
+
+/** The one way to write an address that is written in any way; null if it is none. */
+export function canonicalIpv6(text: string): string | null {
+  const groups = parseIpv6(text);
+  return groups === null ? null : formatIpv6(groups);
+}
+
 export interface Ipv6Prefix {
   readonly groups: readonly number[];
   readonly length: number;
@@ -87,4 +96,7 @@ const GLOBAL_UNICAST = networkNamed("2000::/3");
 
 /** Addresses that no provider routes: good between hosts of one site. */
 export const isUniqueLocalIpv6 = (prefix: Ipv6Prefix): boolean => ipv6Contains(UNIQUE_LOCAL, prefix);
+/** RFC 4291 §2.5.6: good on one link. */
+const LINK_LOCAL = networkNamed("fe80::/10");
+export const isLinkLocalIpv6 = (prefix: Ipv6Prefix): boolean => ipv6Contains(LINK_LOCAL, prefix);
 export const isGlobalUnicastIpv6 = (prefix: Ipv6Prefix): boolean => ipv6Contains(GLOBAL_UNICAST, prefix);

@@ -7,6 +7,8 @@ import {
   type DnsName,
   type Published,
   type Usage,
+  hostOf,
+  isPinhole,
   usageKey,
   externalKey,
   internalKey,
@@ -58,6 +60,8 @@ function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
   if (claims.length === 0) faults.push(`S1 mapping ${id} has no claim`);
   if (new Set(claims.map((claim) => claim.key)).size !== claims.length)
     faults.push(`S2 mapping ${id} has a claim twice`);
+  const translates = wan !== internalAddress || externalPort !== internalPort || name !== null || mapping.count > 1;
+  if (isPinhole(mapping) && translates) faults.push(`S16 pinhole ${id} translates`);
   if (name !== null) {
     if (protocol !== "tcp" || count !== 1) faults.push(`S15 mapping ${id} has the name ${name} and is no TCP port`);
     if (tableGet(state.shared, externalKey(wan, protocol, externalPort))?.includes(id) !== true)
@@ -79,7 +83,7 @@ function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
     faults.push(`S7 mapping ${id} goes to ${internalAddress} and is claimed by another device`);
   }
   if (byDevice.length > 0 && mapping.interface !== null) {
-    const device = tableGet(state.usages, usageKey(mapping.interface, internalAddress));
+    const device = tableGet(state.usages, usageKey(mapping.interface, hostOf(mapping)));
     if (device?.mappingIds.includes(id) !== true) faults.push(`S5 mapping ${id} is missing from its device`);
   }
   if (claims.some((claim) => (claim.expiresAt === null) !== (claim.lifetime === null))) {

@@ -7,7 +7,7 @@ import { editRow } from "./fork.ts";
 import { indexPorts, unindexPorts } from "./port-index.ts";
 import { isOpen, reachDiffers } from "./reach.ts";
 import { wanAddress } from "./select/external-address.ts";
-import { externalKey, type Mapping, type State } from "./state.ts";
+import { externalKey, hostOf, type Mapping, type State } from "./state.ts";
 
 /** Severed rows only bridge a crash between the event and the cut; older ones are done. */
 const SEVERED_KEEP_MS = 10 * 60_000;
@@ -28,7 +28,7 @@ export const causedByDevice = (source: string): boolean =>
 
 export function chargeDevice(draft: State, record: PortreeveRecord, mapping: Mapping): void {
   if (!causedByDevice(record.source) || mapping.interface === null) return;
-  spendToken(draft, mapping.interface, mapping.internalAddress, record.at);
+  spendToken(draft, mapping.interface, hostOf(mapping), record.at);
 }
 
 export function onMappingGranted(draft: State, record: PortreeveRecord<"mapping.granted">): void {
@@ -42,6 +42,7 @@ export function onMappingGranted(draft: State, record: PortreeveRecord<"mapping.
     externalPort: data.externalPort,
     internalAddress: data.internalAddress,
     internalPort: data.internalPort,
+    host: data.host,
     count: data.count,
     interface: data.interface,
     label: data.label,

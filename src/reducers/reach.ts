@@ -1,6 +1,6 @@
-import { assert } from "../lib/assert.ts";
 import type { Claim, PeerFilter } from "../events/mapping.ts";
-import { type Ipv4Prefix, parseIpv4Prefix, prefixContains } from "../lib/ip.ts";
+import { parseIpv4Prefix, prefixContains } from "../lib/ip.ts";
+import { ipv6Contains, isIpv6, parseIpv6Prefix } from "../lib/ipv6.ts";
 import type { Mapping } from "./state.ts";
 
 type Reached = Pick<Mapping, "enabled" | "claims">;
@@ -31,14 +31,16 @@ export function admittedPeers({ from, claims }: Pick<Mapping, "from" | "claims">
   return peers.some(({ prefix, port }) => port === null && prefix.endsWith("/0")) ? null : peers;
 }
 
-const prefixOf = (text: string): Ipv4Prefix => {
-  const prefix = parseIpv4Prefix(text);
-  assert(prefix !== null, `filters of an IPv4 mapping are IPv4 networks, not ${text}`);
-  return prefix;
-};
+const lengthOf = (prefix: string): number => Number(prefix.slice(prefix.indexOf("/") + 1));
 
+/** Of two families none is within another. */
 const isWithin = (inner: string, outer: string): boolean => {
-  const [narrow, wide] = [prefixOf(inner), prefixOf(outer)];
+  if (isIpv6(inner) && isIpv6(outer)) {
+    const [narrow, wide] = [parseIpv6Prefix(inner), parseIpv6Prefix(outer)];
+    return narrow !== null && wide !== null && ipv6Contains(wide, narrow);
+  }
+  const [narrow, wide] = [parseIpv4Prefix(inner), parseIpv4Prefix(outer)];
+  if (narrow === null || wide === null) return false;
   return narrow.length >= wide.length && prefixContains(wide, narrow.address);
 };
 
@@ -50,7 +52,7 @@ function within(peer: PeerFilter, prefix: string): PeerFilter | null {
 
 function withoutNested(peers: readonly PeerFilter[]): PeerFilter[] {
   const kept: PeerFilter[] = [];
-  const wideFirst = peers.toSorted((a, b) => prefixOf(a.prefix).length - prefixOf(b.prefix).length);
+  const wideFirst = peers.toSorted((a, b) => lengthOf(a.prefix) - lengthOf(b.prefix));
   const anyPortFirst = wideFirst.toSorted((a, b) => Number(a.port !== null) - Number(b.port !== null));
   for (const peer of anyPortFirst) {
     const covers = (other: PeerFilter): boolean => other.port === null || other.port === peer.port;
@@ -59,8 +61,9 @@ function withoutNested(peers: readonly PeerFilter[]): PeerFilter[] {
   return kept;
 }
 
-/** "203.0.113.0/24", "198.51.100.7/32:5060". */
-export const filterText = ({ prefix, port }: PeerFilter): string => (port === null ? prefix : `${prefix}:${port}`);
+/** "203.0.113.0/24", "198.51.100.7/32:5060", "[2001:db8::7/128]:5060". */
+export const filterText = ({ prefix, port }: PeerFilter): string =>
+  port === null ? prefix : `${isIpv6(prefix) ? `[${prefix}]` : prefix}:${port}`;
 
 /** Whether other claims on a mapping let others in by it than before. */
 export function reachDiffers(before: readonly Claim[], after: readonly Claim[]): boolean {

@@ -35,6 +35,10 @@ interface SixthState {
   >;
 }
 
+interface SeventhState {
+  readonly mappings: Record<string, object>;
+}
+
 interface SecondState {
   readonly devices: Record<string, { readonly name: string; readonly publicKey: string | null }>;
 }
@@ -153,6 +157,12 @@ const STATE_LIFTS: readonly StateLift[] = [
       for (const { value } of records) sum.characters += name.length + value.length;
     }
     return { ...rest, names, published };
+  },
+  // All hosts were IPv4 hosts.
+  (state) => {
+    const { mappings, ...rest } = state as SeventhState;
+    const known = Object.entries(mappings).map(([id, mapping]) => [id, { ...mapping, host: null }]);
+    return { ...rest, mappings: Object.fromEntries(known) as unknown };
   },
 ];
 

@@ -5,10 +5,11 @@ import type { DeviceAdded } from "../events/device.ts";
 import type { Claim } from "../events/mapping.ts";
 import type { Settings } from "../events/settings.ts";
 import type { SubnetAdded } from "../events/subnet.ts";
+import { isIpv6 } from "../lib/ipv6.ts";
 import { emptyTable, type Table } from "../lib/table.ts";
 
 /** Bumped when the same log would fold into another state: snapshots of an older fold are then not used. */
-export const REDUCER_VERSION = 7;
+export const REDUCER_VERSION = 8;
 
 export interface Mapping {
   id: string;
@@ -17,6 +18,8 @@ export interface Mapping {
   externalPort: number;
   internalAddress: string;
   internalPort: number;
+  /** Address that its host is counted by; null: the internal one. */
+  host: string | null;
   count: number;
   interface: string | null;
   label: string | null;
@@ -37,6 +40,16 @@ export interface Mapping {
   /** Seq of the last record that changed anything of it. */
   revision: Seq;
 }
+
+/** A mapping that translates nothing: what is sent to this port of an IPv6 host is let in. */
+export const isPinhole = ({ internalAddress }: Pick<Mapping, "internalAddress">): boolean => isIpv6(internalAddress);
+
+/** The address by which the host of a mapping is known and counted. */
+export const hostOf = ({ host, internalAddress }: Pick<Mapping, "host" | "internalAddress">): string =>
+  host ?? internalAddress;
+
+/** Stands for all IPv6 hosts of an interface whose IPv4 address is unknown: they are counted as one. */
+export const UNKNOWN_HOST = "::";
 
 /** What an address of a served interface has used of what it may: there while it has a claim or owes tokens. */
 export interface Usage {

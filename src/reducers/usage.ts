@@ -1,7 +1,7 @@
 import { tableSet, tableSweep } from "../lib/table.ts";
 import { editRow } from "./fork.ts";
 import { byAge } from "./port-index.ts";
-import { type Usage, usageKey, type Mapping, type State } from "./state.ts";
+import { hostOf, type Usage, usageKey, type Mapping, type State } from "./state.ts";
 
 /** What a device's event bucket holds at `now`, refilled since it was last drawn from. */
 export function tokensOf(
@@ -46,7 +46,7 @@ export function spendToken(draft: State, iface: string, address: string, now: nu
 /** The device behind a mapping, if a device (not only an operator) holds a claim on it. */
 export function holderOf(mapping: Mapping): { interface: string; address: string } | null {
   if (mapping.interface === null || !mapping.claims.some((claim) => claim.device !== null)) return null;
-  return { interface: mapping.interface, address: mapping.internalAddress };
+  return { interface: mapping.interface, address: hostOf(mapping) };
 }
 
 export function holdMapping(draft: State, mapping: Mapping, now: number): void {

@@ -148,7 +148,7 @@ export class Agent {
    * @returns {Promise<number>}
    */
   async listenUp(ear, port, group) {
-    const local = group === undefined ? {} : { group, local: this.address };
+    const local = group === undefined ? {} : { group, local: group.includes(":") ? "::%eth0" : this.address };
     return await this.#call("listenUp", { ear, port, ...local });
   }
 

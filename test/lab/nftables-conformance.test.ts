@@ -28,6 +28,15 @@ function targetOf(driver: NftablesDriver): Target<ForwardRow, ForwardRow> {
   };
 }
 
+const PINHOLE = { address: "2001:db8:77::2", protocol: "tcp", port: 8080 } as const;
+const PINHOLES: readonly ForwardRow[] = [
+  { kind: "pinhole", ...PINHOLE, protocol: "udp" },
+  { kind: "pinholeFrom", ...PINHOLE, from: "2001:db8:33::/48" },
+  { kind: "pinholeFrom", ...PINHOLE, from: "2001:db8:34::7/128" },
+  { kind: "pinholeFrom", ...PINHOLE, port: 8081, from: "8000::/1" },
+  { kind: "pinholeFromPort", ...PINHOLE, from: "2001:db8:35::/61", fromPort: 5060 },
+];
+
 describe.skipIf(missingForLab() !== null)("on a real kernel", () => {
   const traits = { vouches: false, watches: true, rivals: true, refuses: true };
   describeTargetConformance("the forwards target", traits, async () => {
@@ -41,6 +50,7 @@ describe.skipIf(missingForLab() !== null)("on a real kernel", () => {
       rows: [
         range(4000, 4099, "192.168.77.2"),
         ...(mappingRows("tcp", 80, "192.168.77.2", 8080) as ForwardRow[]).map(desired),
+        ...PINHOLES.map(desired),
       ],
       changedFirst: range(4000, 4099, "192.168.77.3"),
       rivalOfFirst: range(4050, 4149, "192.168.77.2"),

@@ -45,7 +45,12 @@ export function keyOf(row: Row): string {
     case "outbound":
     case "visited":
     case "severed":
+    case "pinhole":
       return `${row.kind}|${row.address}|${row.protocol}|${row.port}`;
+    case "pinholeFrom":
+      return `pinholeFrom|${row.address}|${row.protocol}|${row.port}|${row.from}`;
+    case "pinholeFromPort":
+      return `pinholeFromPort|${row.address}|${row.protocol}|${row.port}|${row.from}|${row.fromPort}`;
     default:
       return row.kind;
   }

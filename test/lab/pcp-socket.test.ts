@@ -121,6 +121,7 @@ describe("PCP server on real sockets", () => {
       log: { info: () => undefined, warn: () => undefined },
       clients: { ...clientAddresses, ofWan: () => "11.22.33.1", ofClient: () => "11.22.33.1" },
       sniAvailable: () => false,
+      ipv4Of: async () => null,
       openSocket: (place) => openIn(topology.gateway.namespace, place),
     });
   });

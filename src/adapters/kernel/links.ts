@@ -1,12 +1,9 @@
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
-import { promisify } from "node:util";
 import { z } from "zod";
 import type { RouteGateway } from "../../events/fields.ts";
-import { PortreeveError } from "../../lib/errors.ts";
+import { ipJson } from "./ip-json.ts";
 import { ROUTE_PROTOCOL } from "./route-protocol.ts";
-
-const run = promisify(execFile);
 
 const addressSchema = z.object({
   family: z.string(),
@@ -45,6 +42,8 @@ export interface Link {
   readonly up: boolean;
   /** "192.168.7.1/24", in the kernel's order; global scope, no temporary or tentative ones. */
   readonly addresses: readonly string[];
+  /** "fe80::1/64": what hosts call their router by. */
+  readonly linkLocal: readonly string[];
   /** Where its IPv4 default route leads; null while it has none. */
   readonly gateway: RouteGateway | null;
 }
@@ -53,17 +52,6 @@ export interface Links {
   readonly links: readonly Link[];
   /** Interfaces of the IPv4 default routes, lowest metric first. */
   readonly defaultRoutes: readonly string[];
-}
-
-async function ipJson(args: readonly string[]): Promise<unknown> {
-  try {
-    const { stdout } = await run("ip", ["-json", ...args], { timeout: 5000, maxBuffer: 16 << 20 });
-    return stdout.trim() === "" ? [] : JSON.parse(stdout);
-  } catch (cause) {
-    throw new PortreeveError("UNAVAILABLE", "`ip` did not list the interfaces; is iproute2 installed?", "transient", {
-      cause,
-    });
-  }
 }
 
 /** What the kernel says of all interfaces now. */
@@ -131,12 +119,14 @@ export async function readRoutes(): Promise<{ prefix: string; interface: string 
 }
 
 function toLink(link: z.infer<typeof linkSchema>): Omit<Link, "gateway"> {
-  const addresses = link.addr_info.flatMap((address) => {
-    if (!("local" in address) || address.scope !== "global") return [];
-    if (address.temporary || address.deprecated || address.tentative) return [];
-    return [`${address.local}/${address.prefixlen}`];
-  });
-  return { name: link.ifname, index: link.ifindex, up: link.flags.includes("UP"), addresses };
+  const addressesOf = (scope: string, family?: string): string[] =>
+    link.addr_info.flatMap((address) => {
+      if (!("local" in address) || address.scope !== scope || address.family !== (family ?? address.family)) return [];
+      if (address.temporary || address.deprecated || address.tentative) return [];
+      return [`${address.local}/${address.prefixlen}`];
+    });
+  const [addresses, linkLocal] = [addressesOf("global"), addressesOf("link", "inet6")];
+  return { name: link.ifname, index: link.ifindex, up: link.flags.includes("UP"), addresses, linkLocal };
 }
 
 /**

@@ -11,11 +11,20 @@ export interface SetLayout {
 }
 
 /**
- * `ports`: an interval of ports, `port`: one. `source`: a network, which is in `toAddress`, with its length in `toPort`;
+ * `address6`, `source6`: of IPv6, whose first three words are in `upper`. `ports`: an interval of ports, `port`: one. `source`: a network, which is in `toAddress`, with its length in `toPort`;
  * `sourcePort`: a port of it.
  * `via`: the verdict to go on in the chain of that way out, whose number is in `toPort`.
  */
-export type Field = "address" | "protocol" | "port" | "ports" | "source" | "sourcePort" | "via";
+export type Field =
+  | "address"
+  | "address6"
+  | "source6"
+  | "protocol"
+  | "port"
+  | "ports"
+  | "source"
+  | "sourcePort"
+  | "via";
 
 /** The chain that sends packets out by a way. */
 export const viaChain = (number: number): string => `via_${number}`;
@@ -23,6 +32,10 @@ export const viaChain = (number: number): string => `via_${number}`;
 export const viaOfChain = (name: string): number => Number(/^via_([1-9]\d?)$/.exec(name)?.[1] ?? 0);
 
 const ADDRESS_KEY = ["address", "protocol", "port"] as const;
+const PINHOLE_KEY = ["address6", "protocol", "port"] as const;
+
+/** Words of 32 bits that a part of a key fills. */
+export const wordsOfField = (field: Field): number => (field === "address6" || field === "source6" ? 4 : 1);
 
 /** Order is the `set` number of an element. */
 export const FORWARD_SETS: readonly SetLayout[] = [
@@ -37,6 +50,9 @@ export const FORWARD_SETS: readonly SetLayout[] = [
   { name: "host_via", key: ["address"], data: ["via"] },
   { name: "port_via", key: ADDRESS_KEY, data: ["via"] },
   { name: "allowed_ports", key: ["address", "protocol", "ports", "source", "sourcePort"], data: [] },
+  { name: "pinholes", key: PINHOLE_KEY, data: [] },
+  { name: "pinholes_from", key: [...PINHOLE_KEY, "source6"], data: [] },
+  { name: "pinholes_from_ports", key: [...PINHOLE_KEY, "source6", "sourcePort"], data: [] },
 ];
 
 export const GUARD_SETS: readonly SetLayout[] = [{ name: "holders", key: ["address"], data: [] }];
@@ -52,9 +68,14 @@ export interface ElementFields {
   readonly toAddress: number;
   readonly toPort: number;
   readonly sourcePort: number;
+  /** The first three words of an IPv6 address, then those of a source; absent in what is of IPv4. */
+  readonly upper?: readonly number[];
 }
 
-const STRIDE = 8;
+/** Of a layout whose elements are of IPv6. */
+export const UPPER_WORDS = 6;
+const PLAIN = 8;
+const STRIDE = PLAIN + UPPER_WORDS;
 
 export class ElementColumns {
   #values: Uint32Array;
@@ -90,6 +111,10 @@ export class ElementColumns {
     values[base + 5] = toAddress;
     values[base + 6] = toPort;
     values[base + 7] = sourcePort;
+    const { upper } = fields;
+    if (upper !== undefined)
+      for (let word = 0; word < UPPER_WORDS; word += 1) values[base + PLAIN + word] = upper[word] ?? 0;
+    else values.fill(0, base + PLAIN, base + STRIDE);
     this.#length += 1;
   }
 
@@ -101,6 +126,7 @@ export class ElementColumns {
   at(index: number): ElementFields {
     const base = index * STRIDE;
     const field = (offset: number): number => this.#values[base + offset] as number;
+    const isIpv6 = field(PLAIN) !== 0;
     return {
       set: field(0),
       address: field(1),
@@ -110,6 +136,7 @@ export class ElementColumns {
       toAddress: field(5),
       toPort: field(6),
       sourcePort: field(7),
+      ...(isIpv6 && { upper: Array.from({ length: UPPER_WORDS }, (_, word) => field(PLAIN + word)) }),
     };
   }
 

@@ -1,7 +1,7 @@
 import { encodeElementsJson, encodeElementsText } from "../../protocols/nftables-json/element.ts";
 import { nftErrorCode, nftErrorDisposition, nftErrorLine } from "../../protocols/nftables-json/error-code.ts";
 import type { ReconcileError } from "../../reconcilers/contract.ts";
-import type { ElementFields, SetLayout } from "./element-columns.ts";
+import { type ElementFields, type SetLayout, UPPER_WORDS } from "./element-columns.ts";
 import { elementChanges, type FieldsChange } from "./element-encoding.ts";
 import type { Refused } from "./messages.ts";
 import type { Netfilter } from "./netfilter.ts";
@@ -27,7 +27,8 @@ export interface ElementTarget {
 export function withExactIntervals(target: ElementTarget, changes: readonly FieldsChange[]): FieldsChange[] {
   return changes.map((change) => {
     const layout = target.sets[change.fields.set] as SetLayout;
-    if (change.operation === "add" || !layout.key.includes("ports")) return change;
+    const isInterval = layout.key.includes("ports") || layout.key.includes("source6");
+    if (change.operation === "add" || !isInterval) return change;
     if (sameKey(layout, target.netfilter.element(target.table, layout, change.fields), change.fields)) return change;
     return { operation: change.operation === "delete" ? "none" : "add", fields: change.fields };
   });
@@ -93,11 +94,14 @@ function commitAsFound(target: ElementTarget, change: FieldsChange, error: Recon
   return transactElements(target, [{ operation: found === null ? "add" : "replace", fields }]);
 }
 
+const UPPER = Array.from({ length: UPPER_WORDS }, (_, word) => word);
+
 const sameKey = (layout: SetLayout, found: ElementFields | null, wanted: ElementFields): boolean =>
   found !== null &&
   found.firstPort === wanted.firstPort &&
   found.lastPort === wanted.lastPort &&
-  (!layout.key.includes("source") || sameData(found, wanted));
+  (!(layout.key.includes("source") || layout.key.includes("source6")) || sameData(found, wanted)) &&
+  UPPER.every((word) => (found.upper?.[word] ?? 0) === (wanted.upper?.[word] ?? 0));
 
 const sameData = (left: ElementFields, right: ElementFields): boolean =>
   left.toAddress === right.toAddress && left.toPort === right.toPort;

@@ -1,7 +1,8 @@
 import { formatIpv4 } from "../../lib/ip.ts";
 import type { Element, ElementChange, Part } from "../../protocols/nftables-json/element.ts";
+import { textOfWords } from "./address-words.ts";
 import { type ElementFields, type Field, type SetLayout, viaChain } from "./element-columns.ts";
-import { TCP, UDP } from "./set-elements.ts";
+import { ipv6Of, TCP, UDP } from "./set-elements.ts";
 
 /** `replace`: the key is there with other data; removed and added within one transaction. */
 export type Operation = "add" | "delete" | "replace" | "none";
@@ -39,6 +40,8 @@ function dataPart(field: Field, { toAddress, toPort }: ElementFields): Part {
 
 function keyPart(field: Field, fields: ElementFields): Part {
   const { address, protocol, firstPort, lastPort, toAddress, toPort, sourcePort } = fields;
+  if (field === "address6") return textOfWords(ipv6Of(fields).address);
+  if (field === "source6") return `${textOfWords(ipv6Of(fields).source)}/${toPort}`;
   if (field === "source") return `${formatIpv4(toAddress)}/${toPort}`;
   if (field === "sourcePort") return sourcePort;
   if (field === "address") return formatIpv4(address);

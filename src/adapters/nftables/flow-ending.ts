@@ -1,10 +1,34 @@
 import { TLS_PORT } from "../../lib/proxy-ports.ts";
 import type { ReconcileError } from "../../reconcilers/contract.ts";
-import type { Flow } from "./conntrack-message.ts";
+import { wordsOf } from "./address-words.ts";
+import type { Flow, FlowAddress } from "./conntrack-message.ts";
 import type { ElementTarget } from "./element-commit.ts";
-import { MARK_SEVERED } from "./marks.ts";
+import { MARK_OURS, MARK_SEVERED } from "./marks.ts";
 import type { ExternalPorts } from "./messages.ts";
 import { NetlinkError } from "./netlink-socket.ts";
+
+/** A flow that a pinhole let in is its own destination: nothing but whether it would be let in now is to be said. */
+function judgePinhole(target: ElementTarget, flow: Flow): Verdict {
+  if ((flow.mark & MARK_OURS) === 0) return "keep";
+  const { netfilter, table, sets } = target;
+  const { destination, protocol, destinationPort: port, source, sourcePort } = flow.original;
+  if (typeof destination !== "string" || typeof source !== "string") return "keep";
+  const [address, peer] = [wordsOf(destination), wordsOf(source)];
+  const asked = {
+    protocol,
+    firstPort: port,
+    lastPort: port,
+    address: address[3],
+    toAddress: peer[3],
+    toPort: 128,
+    sourcePort,
+    upper: [...address.slice(0, 3), ...peer.slice(0, 3)],
+  };
+  const isLetIn = sets.some(
+    (layout, set) => layout.name.startsWith("pinholes") && netfilter.element(table, layout, { ...asked, set }) !== null,
+  );
+  return isLetIn ? "keep" : "refuse";
+}
 
 /** Where the kernel's maps send an external port now. */
 interface Destination {
@@ -30,7 +54,8 @@ function judgeFlow(flow: Flow, current: Destination | "nobody" | null, severedPo
 
 /** A port that names begin or cease to share keeps the flows it has: those of who has all else of it, and the proxy's. */
 function isSharedSince({ original, reply }: Flow, current: Destination): boolean {
-  const isProxy = (address: number, port: number): boolean => address === original.destination && port === TLS_PORT;
+  const isProxy = (address: FlowAddress, port: number): boolean =>
+    address === original.destination && port === TLS_PORT;
   return isProxy(current.address, current.port) || isProxy(reply.source, reply.sourcePort);
 }
 
@@ -89,7 +114,10 @@ export function endFlows(
       for (const flow of netfilter.flows("original", address)) {
         const isSevered = severed.has(flow);
         if (!isSevered && !moved.has(flow)) continue;
-        const verdict = judgeFlow(flow, destinationOf(target, flow), isSevered);
+        const verdict =
+          typeof address === "string"
+            ? judgePinhole(target, flow)
+            : judgeFlow(flow, destinationOf(target, flow, address), isSevered);
         if (verdict === "forget") netfilter.forgetFlow(flow);
         else if (verdict === "refuse") netfilter.markFlow(flow, MARK_SEVERED);
       }
@@ -102,9 +130,10 @@ export function endFlows(
 }
 
 /** As the rules ask: whether the source may come in there at all ("nobody": it may not), then single ports, then ranges, which keep the port. */
-function destinationOf(target: ElementTarget, { original }: Flow): Destination | "nobody" | null {
+function destinationOf(target: ElementTarget, { original }: Flow, address: number): Destination | "nobody" | null {
   const { netfilter, table, sets } = target;
-  const { destination: address, protocol, destinationPort: port, source, sourcePort } = original;
+  const { protocol, destinationPort: port, sourcePort } = original;
+  const source = typeof original.source === "number" ? original.source : 0;
   const came = { address, protocol, firstPort: port, lastPort: port, sourcePort };
   const asked = { ...came, set: 0, toAddress: source, toPort: 32 };
   const among = (name: string): boolean => {

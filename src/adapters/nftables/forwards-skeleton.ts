@@ -11,6 +11,7 @@ type SkeletonRow = Extract<ForwardRow, { kind: "skeleton" }>;
 
 const TRANSPORT = "meta nfproto ipv4 meta l4proto { tcp, udp }";
 const ADDRESS_KEY = "ipv4_addr . inet_proto . inet_service";
+const ADDRESS6_KEY = "ipv6_addr . inet_proto . inet_service";
 const MARK = `ct mark set ct mark | ${hex(MARK_OURS)}`;
 const UNMARK = `ct mark set ct mark & ${hex(~MARK_OURS)}`;
 const UNMARKED = `ct mark & ${hex(MARK_OURS)} == 0`;
@@ -33,6 +34,9 @@ export function forwardsSkeleton(row: SkeletonRow): Skeleton {
   builder.set("allowed", `type ${ADDRESS_KEY} . ipv4_addr; flags interval;`);
   builder.set("allowed_ports", `type ${ADDRESS_KEY} . ipv4_addr . inet_service; flags interval;`);
   builder.set("visited", `type ${ADDRESS_KEY};`);
+  builder.set("pinholes", `type ${ADDRESS6_KEY};`);
+  builder.set("pinholes_from", `type ${ADDRESS6_KEY} . ipv6_addr; flags interval;`);
+  builder.set("pinholes_from_ports", `type ${ADDRESS6_KEY} . ipv6_addr . inet_service; flags interval;`);
   builder.map("host_via", "type ipv4_addr : verdict;");
   builder.map("port_via", `type ${ADDRESS_KEY} : verdict;`);
 
@@ -121,12 +125,27 @@ function forwardRules({ wans, lans, tunnel }: SkeletonRow): string[] {
     "nd-neighbor-solicit, nd-neighbor-advert";
   rules.push(`icmpv6 type { ${vital} } accept`);
   rules.push(`icmpv6 type echo-request limit rate ${ECHOES_PER_SECOND}/second accept`);
+  rules.push(...pinholeRules(interfaces(lans)));
   if (wans.length > 0) {
     // Also what another program DNATed: a served segment is reached from a WAN by our mappings alone.
     rules.push(`iifname ${interfaces(wans)} oifname ${interfaces(lans)} ${UNMARKED} drop`);
   }
   if (tunnel !== undefined) rules.push(...tunnelIpv6Rules(tunnel, interfaces(lans)));
   return rules;
+}
+
+/**
+ * What is let in as it is, to an address of its own, keeps the mark that says so: an operator's no ends it. Among those
+ * that are served nothing has to be let in.
+ */
+function pinholeRules(served: string): string[] {
+  const strange = `meta nfproto ipv6 meta l4proto { tcp, udp } iifname != ${served} oifname ${served}`;
+  const internal = "ip6 daddr . meta l4proto . th dport";
+  return [
+    `${strange} ${internal} @pinholes ${MARK} accept`,
+    `${strange} ${internal} . ip6 saddr @pinholes_from ${MARK} accept`,
+    `${strange} ${internal} . ip6 saddr . th sport @pinholes_from_ports ${MARK} accept`,
+  ];
 }
 
 /** RFC 4890 §4.3.1 lets strangers ping, as nobody can try all addresses of a /64; as many as OpenWrt does. */

@@ -1,4 +1,5 @@
 import { assert } from "../../lib/assert.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 import type { Change, Outcome, Plan, ReconcileError, Target } from "../../reconcilers/contract.ts";
 import type { ForwardRow } from "../../reducers/select/rows.ts";
 import { ElementColumns, FORWARD_SETS } from "./element-columns.ts";
@@ -112,11 +113,10 @@ class ForwardBatch {
   }
 
   #sever({ address, protocol, port, count }: SeveredRow): void {
-    const number = addressNumber(address);
-    if (count === 0) this.#lost.push(number);
+    if (count === 0) this.#lost.push(addressNumber(address));
     else {
       this.#severedPorts.push({
-        address: number,
+        address: isIpv6(address) ? address : addressNumber(address),
         protocol: protocolNumber(protocol),
         firstPort: port,
         lastPort: port + count - 1,

@@ -81,6 +81,9 @@ function requestRules(perDevice: number): { known: string[]; requests: string[] 
   ];
   const requests = [
     `add @stations { ether saddr limit rate over ${limit(STATION_DEVICES, STATION_BURST_DEVICES)} } drop`,
+    // A host invents as many of these addresses as it likes; they have a share of their own, and not one each.
+    `meta nfproto ipv6 limit rate ${limit(STRANGERS_DEVICES)} notrack accept`,
+    "meta nfproto ipv6 drop",
     `add @senders { ether saddr . ip saddr limit rate over ${limit(1)} } drop`,
     `ether saddr . ip saddr @${NEIGHBOURS_SET} goto known`,
     // A tunnel lets a peer have its own addresses only.

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "../../lib/errors.ts";
 import type { FilterChain } from "../../lib/packet-filter.ts";
 import type { ReconcileError } from "../../reconcilers/contract.ts";
+import type { FlowAddress } from "./conntrack-message.ts";
 import type { SetLayout } from "./element-columns.ts";
 import type { ChainName } from "./filter-listing.ts";
 import type { Skeleton } from "./skeleton.ts";
@@ -77,7 +78,7 @@ export interface TableChange {
 
 /** External ports whose live flows must be looked at after a transaction. */
 export interface ExternalPorts {
-  readonly address: number;
+  readonly address: FlowAddress;
   /** 0 with `address` alone: every NATed flow of an address that is no longer ours. */
   readonly protocol: number;
   readonly firstPort: number;

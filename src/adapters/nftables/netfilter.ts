@@ -3,6 +3,7 @@ import {
   decodeFlowCount,
   deleteFlowRequest,
   type Flow,
+  type FlowAddress,
   flowCountRequest,
   flowsRequest,
   markFlowRequest,
@@ -39,7 +40,7 @@ export interface Netfilter {
   elements(table: string, set: number, layout: SetLayout, into: ElementColumns): number;
   /** The element that holds this key (in an interval set: its first port), or null. */
   element(table: string, layout: SetLayout, fields: ElementFields): ElementFields | null;
-  flows(direction: "original" | "reply", address: number): Flow[];
+  flows(direction: "original" | "reply", address: FlowAddress): Flow[];
   /** A flow that is gone meanwhile is a success. */
   forgetFlow(flow: Flow): void;
   markFlow(flow: Flow, mark: number): void;
@@ -151,7 +152,7 @@ function readElement(
   return found;
 }
 
-function readFlows(socket: NetlinkSocket, direction: "original" | "reply", address: number): Flow[] {
+function readFlows(socket: NetlinkSocket, direction: "original" | "reply", address: FlowAddress): Flow[] {
   const flows: Flow[] = [];
   // A listing walks every bucket of the kernel's table, which takes 9 ms where there are 262,144, also for nothing.
   if (countFlows(socket) === 0) return flows;

@@ -1,4 +1,5 @@
-import { type ElementFields, type Field, type SetLayout, viaOfChain } from "./element-columns.ts";
+import { type AddressWords, bytesOfWords, prefixLengthBetween, readWords } from "./address-words.ts";
+import { type ElementFields, type Field, type SetLayout, viaOfChain, wordsOfField } from "./element-columns.ts";
 import {
   attribute,
   attributeText,
@@ -65,7 +66,18 @@ export function elementRequest(table: string, layout: SetLayout, fields: Element
   ]);
 }
 
+/** The address and the source of what is of IPv6. */
+export function ipv6Of({ address, toAddress, upper = [] }: ElementFields): {
+  address: AddressWords;
+  source: AddressWords;
+} {
+  const word = (index: number): number => upper[index] ?? 0;
+  return { address: [word(0), word(1), word(2), address], source: [word(3), word(4), word(5), toAddress] };
+}
+
 function register(field: Field, fields: ElementFields): Buffer {
+  if (field === "address6") return bytesOfWords(ipv6Of(fields).address);
+  if (field === "source6") return bytesOfWords(ipv6Of(fields).source);
   const bytes = Buffer.alloc(REGISTER_BYTES);
   if (field === "address") uint32(fields.address).copy(bytes);
   else if (field === "source") uint32(fields.toAddress).copy(bytes);
@@ -98,20 +110,26 @@ function decodeElement(
   set: number,
   layout: SetLayout,
 ): ElementFields | null {
-  const key = valueOf(bytes, start, end, NFTA_SET_ELEM_KEY, layout.key.length);
+  const words = layout.key.reduce((sum, field) => sum + wordsOfField(field), 0);
+  const key = valueOf(bytes, start, end, NFTA_SET_ELEM_KEY, words);
   if (key < 0 || findAttribute(bytes, start, end, NFTA_SET_ELEM_TIMEOUT) >= 0) return null;
   // Absent in a set without intervals.
-  const keyEnd = valueOf(bytes, start, end, NFTA_SET_ELEM_KEY_END, layout.key.length);
+  const keyEnd = valueOf(bytes, start, end, NFTA_SET_ELEM_KEY_END, words);
   const isVerdict = layout.data[0] === "via";
   const via = isVerdict ? viaOf(bytes, start, end) : 0;
   const hasValue = layout.data.length > 0 && !isVerdict;
   const data = hasValue ? valueOf(bytes, start, end, NFTA_SET_ELEM_DATA, layout.data.length) : 0;
   if (data < 0 || via === null) return null;
-  const fields = { ...NO_FIELDS, set };
-  for (let part = 0; part < layout.key.length; part += 1) {
-    const at = key + part * REGISTER_BYTES;
-    const last = keyEnd < 0 ? at : keyEnd + part * REGISTER_BYTES;
-    const kind = layout.key[part];
+  const fields: Writable = { ...NO_FIELDS, set };
+  let offset = 0;
+  for (const kind of layout.key) {
+    const at = key + offset;
+    const last = keyEnd < 0 ? at : keyEnd + offset;
+    offset += wordsOfField(kind) * REGISTER_BYTES;
+    if (kind === "address6" || kind === "source6") {
+      if (!readIpv6(kind, readWords(bytes, at), readWords(bytes, last), fields)) return null;
+      continue;
+    }
     if (kind === "source") {
       const network = networkBetween(bytes.readUInt32BE(at), bytes.readUInt32BE(last));
       if (network === null) return null;
@@ -135,6 +153,24 @@ function decodeElement(
   }
   const transport = fields.protocol === TCP || fields.protocol === UDP || !layout.key.includes("protocol");
   return transport ? fields : null;
+}
+
+type Writable = { -readonly [Name in keyof ElementFields]: ElementFields[Name] };
+
+/** Whether it is what a row of ours can be: one address, or one network. */
+function readIpv6(kind: "address6" | "source6", first: AddressWords, last: AddressWords, into: Writable): boolean {
+  const length = prefixLengthBetween(first, last);
+  if (length === null || (kind === "address6" && length !== 128)) return false;
+  const { upper = [0, 0, 0, 0, 0, 0] } = into;
+  const high = first.slice(0, 3);
+  if (kind === "address6") {
+    into.address = first[3];
+    into.upper = [...high, ...upper.slice(3)];
+  } else {
+    [into.toAddress, into.toPort] = [first[3], length];
+    into.upper = [...upper.slice(0, 3), ...high];
+  }
+  return true;
 }
 
 const NO_FIELDS = { address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0, sourcePort: 0 };

@@ -2,8 +2,9 @@ import type { Transport } from "../../events/fields.ts";
 import { assert } from "../../lib/assert.ts";
 import { formatIpv4, parseIpv4 } from "../../lib/ip.ts";
 import type { ForwardRow } from "../../reducers/select/rows.ts";
+import { textOfWords, wordsOf } from "./address-words.ts";
 import type { ElementFields } from "./element-columns.ts";
-import { TCP, UDP } from "./set-elements.ts";
+import { ipv6Of, TCP, UDP } from "./set-elements.ts";
 
 /** Rows that are one element of a map or set. */
 export type ElementRow = Exclude<ForwardRow, { kind: "skeleton" } | { kind: "severed" }>;
@@ -21,6 +22,9 @@ const SET_OF: Record<ElementRow["kind"], number> = {
   hostVia: 8,
   portVia: 9,
   allowedPort: 10,
+  pinhole: 11,
+  pinholeFrom: 12,
+  pinholeFromPort: 13,
 };
 const KINDS = Object.keys(SET_OF) as ElementRow["kind"][];
 
@@ -34,7 +38,40 @@ export function addressNumber(text: string): number {
   return address;
 }
 
+type PinholeRow = Extract<ElementRow, { kind: "pinhole" | "pinholeFrom" | "pinholeFromPort" }>;
+
+const isOfPinhole = (row: ElementRow): row is PinholeRow => row.kind.startsWith("pinhole");
+
+function fieldsOfPinhole(row: PinholeRow): ElementFields {
+  const [prefix = "::", length = "0"] = "from" in row ? row.from.split("/") : [];
+  const [address, source] = [wordsOf(row.address), wordsOf(prefix)];
+  return {
+    set: SET_OF[row.kind],
+    address: address[3],
+    protocol: NUMBER_OF[row.protocol],
+    firstPort: row.port,
+    lastPort: row.port,
+    toAddress: source[3],
+    toPort: Number(length),
+    sourcePort: "fromPort" in row ? row.fromPort : 0,
+    upper: [...address.slice(0, 3), ...source.slice(0, 3)],
+  };
+}
+
+function pinholeOfFields(kind: PinholeRow["kind"], fields: ElementFields): { key: string; row: ElementRow } {
+  const words = ipv6Of(fields);
+  const address = textOfWords(words.address);
+  const protocol: Transport = fields.protocol === TCP ? "tcp" : "udp";
+  const place = { address, protocol, port: fields.firstPort } as const;
+  const key = `${kind}|${address}|${protocol}|${fields.firstPort}`;
+  if (kind === "pinhole") return { key, row: { kind, ...place } };
+  const from = `${textOfWords(words.source)}/${fields.toPort}`;
+  if (kind === "pinholeFrom") return { key: `${key}|${from}`, row: { kind, ...place, from } };
+  return { key: `${key}|${from}|${fields.sourcePort}`, row: { kind, ...place, from, fromPort: fields.sourcePort } };
+}
+
 export function fieldsOfRow(row: ElementRow): ElementFields {
+  if (isOfPinhole(row)) return fieldsOfPinhole(row);
   const set = SET_OF[row.kind];
   const [firstPort, lastPort] =
     "firstPort" in row ? [row.firstPort, row.lastPort] : "port" in row ? [row.port, row.port] : [0, 0];
@@ -63,6 +100,7 @@ function dataOf(row: ElementRow): Pick<ElementFields, "toAddress" | "toPort" | "
 
 export function rowOfFields(fields: ElementFields): { key: string; row: ElementRow } {
   const kind = KINDS[fields.set] as ElementRow["kind"];
+  if (kind === "pinhole" || kind === "pinholeFrom" || kind === "pinholeFromPort") return pinholeOfFields(kind, fields);
   const protocol: Transport = fields.protocol === TCP ? "tcp" : "udp";
   const { firstPort, lastPort, toPort } = fields;
   if (kind === "ours") return { key: `ours|${protocol}|${firstPort}`, row: { kind, protocol, port: firstPort } };

@@ -1,3 +1,4 @@
+import { isIpv6 } from "../../lib/ipv6.ts";
 import { NATPMP_VERSION } from "../../protocols/natpmp/request.ts";
 import { encodeNatPmpVersionError } from "../../protocols/natpmp/response.ts";
 import { PCP_VERSION, RESPONSE_BIT } from "../../protocols/pcp/constants.ts";
@@ -11,13 +12,15 @@ import { answerPcp } from "./pcp-answer.ts";
  */
 export function answer(datagram: Datagram, standing: Standing): Answer {
   const [version, second] = datagram.bytes;
-  const protocol = version === NATPMP_VERSION ? "natpmp" : "pcp";
+  // NAT-PMP is of IPv4: over IPv6 there is one protocol.
+  const ipv6 = isIpv6(datagram.address);
+  const protocol = version === NATPMP_VERSION && !ipv6 ? "natpmp" : "pcp";
   const drop = (message: string): Answer => ({ kind: "drop", protocol, request: "unreadable datagram", message });
   if (version === undefined || second === undefined) return drop("less than 2 octets");
   if ((second & RESPONSE_BIT) !== 0) return drop("a response, not a request");
-  if (version === NATPMP_VERSION && standing.natpmp) return answerNatPmp(datagram, standing);
+  if (version === NATPMP_VERSION && standing.natpmp && !ipv6) return answerNatPmp(datagram, standing);
   if (standing.pcp) return answerPcp(datagram, standing);
-  if (!standing.natpmp) return drop("port control is switched off");
+  if (!standing.natpmp || ipv6) return drop("port control is switched off");
   const message =
     version === PCP_VERSION ? "PCP is switched off here: unsupported version" : `version ${version} is not supported`;
   const bytes = encodeNatPmpVersionError(standing.epoch);

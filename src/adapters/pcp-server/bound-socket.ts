@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { type DeviceSocket, openDeviceSocket, placeText, type SocketPlace } from "../../lib/device-socket.ts";
 import { PortreeveError } from "../../lib/errors.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 
 export interface Endpoint {
   readonly address: string;
@@ -41,7 +42,8 @@ export async function openBoundSocket(place: SocketPlace): Promise<BoundSocket> 
     whenTaken: "it is in use by another port-control server such as miniupnpd; stop that one (ss -ulpn names it)",
   };
   const fd = openDeviceSocket(device);
-  const socket = createSocket({ type: "udp4" });
+  const ipv6 = isIpv6(place.address);
+  const socket = createSocket({ type: ipv6 ? "udp6" : "udp4" });
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
@@ -51,7 +53,7 @@ export async function openBoundSocket(place: SocketPlace): Promise<BoundSocket> 
       });
     });
     // RFC 6886 §3.2.1, RFC 6887 §14.1.2: announcements stay on this link.
-    socket.setMulticastInterface(place.address);
+    socket.setMulticastInterface(ipv6 ? `::%${place.interface}` : place.address);
     socket.setMulticastTTL(1);
     socket.setMulticastLoopback(false);
   } catch (cause) {
@@ -61,13 +63,16 @@ export async function openBoundSocket(place: SocketPlace): Promise<BoundSocket> 
   return wrap(socket);
 }
 
+const withoutZone = (address: string): string => address.split("%")[0] ?? address;
+
 function wrap(socket: Socket): BoundSocket {
   let closed: Promise<void> | null = null;
   // Without a listener an error would end the process; it is also what a send that has no callback would raise.
   socket.on("error", () => undefined);
   return {
     onDatagram: (listener) => {
-      socket.on("message", (bytes, { address, port }) => listener(bytes, { address, port }));
+      // The socket is of one interface: no scope has to be named.
+      socket.on("message", (bytes, { address, port }) => listener(bytes, { address: withoutZone(address), port }));
     },
     onFailure: (listener) => {
       socket.on("error", listener);

@@ -1,10 +1,11 @@
 import type { ControllerPort } from "../../controller/port.ts";
 import type { PortreeveRecord } from "../../events/index.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 import { isOnLink } from "../../lib/served-address.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { encodeNatPmpAddress } from "../../protocols/natpmp/response.ts";
-import { ALL_HOSTS, CLIENT_PORT } from "../../protocols/pcp/constants.ts";
+import { ALL_HOSTS, ALL_NODES, CLIENT_PORT } from "../../protocols/pcp/constants.ts";
 import { encodeSuccess } from "../../protocols/pcp/response.ts";
 import type { Mapping, State } from "../../reducers/state.ts";
 import { Announcement } from "./announcement.ts";
@@ -18,6 +19,7 @@ import type { Clients } from "./standing.ts";
 /** A changed address is told to a client only once the kernel follows it; after this long it is not told at all. */
 const SETTLE_MAX_MS = 5000;
 const EVERYONE = { address: ALL_HOSTS, port: CLIENT_PORT };
+const EVERYONE_IPV6 = { address: ALL_NODES, port: CLIENT_PORT };
 
 export interface ChangeNoticesOptions {
   readonly controller: ControllerPort;
@@ -30,7 +32,8 @@ export interface ChangeNoticesOptions {
 
 interface Announcements {
   readonly pcp: Announcement;
-  readonly natpmp: Announcement;
+  /** Null over IPv6. */
+  readonly natpmp: Announcement | null;
 }
 
 /**
@@ -55,15 +58,15 @@ export class ChangeNotices {
   /** RFC 6886 §3.2.1 wants the address said at each start; a PCP epoch that goes on is nothing new. */
   opened(link: Link): void {
     const { clock, controller } = this.#options;
-    const announcements = {
+    const announcements: Announcements = {
       pcp: new Announcement(clock, () => this.#announcePcp(link)),
-      natpmp: new Announcement(clock, () => this.#announceNatPmp(link)),
+      natpmp: isIpv6(link.address) ? null : new Announcement(clock, () => this.#announceNatPmp(link)),
     };
     this.#links.set(link, announcements);
     const { epochs, run } = controller.state;
     const epoch = epochs[link.interface];
     if (epoch !== undefined && epoch.startedAt >= run.startedAt) announcements.pcp.restart();
-    announcements.natpmp.restart();
+    announcements.natpmp?.restart();
     if (this.#unheard.size === 0) return;
     const names = [...this.#unheard];
     this.#unheard.clear();
@@ -73,7 +76,7 @@ export class ChangeNotices {
   closed(link: Link): void {
     const announcements = this.#links.get(link);
     announcements?.pcp.stop();
-    announcements?.natpmp.stop();
+    announcements?.natpmp?.stop();
     this.#links.delete(link);
   }
 
@@ -114,7 +117,7 @@ export class ChangeNotices {
       const address = clients.ofClient(state, served, null);
       const readdressed = address !== null && address !== clients.ofClient(before, served, null);
       const some = moved.some((client) => isOnLink([link], client.interface ?? served, client.address));
-      if (restarted || readdressed || some) natpmp.restart();
+      if (restarted || readdressed || some) natpmp?.restart();
     }
   }
 
@@ -134,7 +137,7 @@ export class ChangeNotices {
     const { pcp, ready, epoch } = this.#options.standingOn(link.interface, null);
     if (!pcp || !ready) return;
     const bytes = encodeSuccess({ lifetime: 0, epoch, body: { kind: "announce" }, options: [] });
-    if (this.#hearsMulticast(link)) link.socket.send(bytes, EVERYONE);
+    if (this.#hearsMulticast(link)) link.socket.send(bytes, isIpv6(link.address) ? EVERYONE_IPV6 : EVERYONE);
     else for (const address of this.#toldAlone(link)) link.socket.send(bytes, { address, port: CLIENT_PORT });
   }
 

@@ -1,4 +1,5 @@
 import { parseIpv4, parseIpv4Prefix, prefixText, withoutLength } from "../../lib/ip.ts";
+import { ipv6Network, parseIpv6, parseIpv6Prefix } from "../../lib/ipv6.ts";
 import { assert } from "../../lib/assert.ts";
 import { type MapFields, messageBytesMin } from "../../protocols/pcp/body.ts";
 import { OPTION, OPTIONAL_FROM } from "../../protocols/pcp/constants.ts";
@@ -99,17 +100,20 @@ const IPV4_FROM = 96;
 
 export function filterAsked({ prefixLength, remotePort, remoteAddress }: FilterOption): Filter | "clear" {
   if (prefixLength === 0) return "clear";
+  const port = remotePort === 0 ? null : remotePort;
+  const groups = parseIpv6(remoteAddress);
+  if (groups !== null) return { prefix: ipv6Network({ groups, length: prefixLength }), port };
   const length = prefixLength - IPV4_FROM;
   const address = parseIpv4(remoteAddress) as number;
-  const prefix = prefixText({ address, length });
-  return { prefix, port: remotePort === 0 ? null : remotePort };
+  return { prefix: prefixText({ address, length }), port };
 }
 
 /** What a Mapping Update says of a filter (RFC 6887 §14.2). */
 export function filterOption({ prefix, port }: Filter): FilterOption {
-  const network = parseIpv4Prefix(prefix);
-  assert(network !== null, `an IPv4 mapping has the filter ${prefix}`);
-  const [prefixLength, remoteAddress] = [IPV4_FROM + network.length, withoutLength(prefix)];
+  const ipv4 = parseIpv4Prefix(prefix);
+  const length = ipv4 === null ? parseIpv6Prefix(prefix)?.length : IPV4_FROM + ipv4.length;
+  assert(length !== undefined, `${prefix} is no network`);
+  const [prefixLength, remoteAddress] = [length, withoutLength(prefix)];
   return { kind: "filter", prefixLength, remotePort: port ?? 0, remoteAddress };
 }
 

@@ -3,6 +3,7 @@ import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { DropLog } from "../../lib/drop-log.ts";
 import { RateLimit } from "../../lib/rate-limit.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 import type { RequestLog } from "../../lib/request-log.ts";
 import { isOnLink } from "../../lib/served-address.ts";
 import type { MapRequest, Outcome, UnmapRequest } from "../../reducers/decide/command.ts";
@@ -34,6 +35,7 @@ export interface RequestFlowOptions {
   readonly drops: DropLog;
   readonly links: () => Iterable<Link>;
   readonly standingOn: (served: string, client: string | null) => Standing;
+  readonly ipv4Of: (served: string, address: string) => Promise<string | null>;
   /** A PCP or NAT-PMP claim was granted or renewed by a request from this UDP port. */
   readonly onClaimHeard: (mappingId: string, claimKey: string, clientPort: number) => void;
   /** A request answered with one claim has renewed this one too. */
@@ -112,7 +114,12 @@ export class RequestFlow {
 
   #submit(key: string, command: MapRequest | UnmapRequest, controller: ControllerPort): Promise<Outcome> {
     const source = `${command.by}:${command.device}`;
-    const outcome = controller.submitSettled({ ...command, source, requestId: `${command.by}-${randomUUID()}` });
+    const envelope = { source, requestId: `${command.by}-${randomUUID()}` };
+    const outcome = isIpv6(command.device)
+      ? this.#options
+          .ipv4Of(command.interface, command.device)
+          .then((host) => controller.submitSettled({ ...command, host, ...envelope }))
+      : controller.submitSettled({ ...command, ...envelope });
     this.#inFlight.set(key, outcome);
     // Who waits for the outcome sees a rejection; this chain only tidies up.
     void outcome.finally(() => this.#next(key)).catch(() => undefined);

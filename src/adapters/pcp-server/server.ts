@@ -29,11 +29,13 @@ export interface PcpServerOptions {
   readonly clients: Clients;
   /** Whether ports can be shared by TLS server name now: marks ANNOUNCE replies with option 225. */
   readonly sniAvailable: () => boolean;
+  /** The IPv4 address of the host that has an IPv6 address on a served interface; null: none is known. */
+  readonly ipv4Of: (served: string, address: string) => Promise<string | null>;
   /** Tests put a socket of their own in. */
   readonly openSocket?: (place: SocketPlace) => Promise<BoundSocket>;
 }
 
-/** PCP and NAT-PMP on one UDP socket for each address of each served interface. */
+/** PCP, and over IPv4 NAT-PMP, on one UDP socket for each address of each served interface. */
 export class PcpServer {
   readonly #options: PcpServerOptions;
   readonly #links: OpenListeners<Listener, Link>;
@@ -77,6 +79,7 @@ export class PcpServer {
       drops: this.#drops,
       links: () => this.#links.open,
       standingOn,
+      ipv4Of: options.ipv4Of,
       onClaimHeard: (mappingId, claimKey, clientPort) => {
         if (!isThere(mappingId, claimKey)) return;
         clientPorts.heard(mappingId, claimKey, clientPort);

@@ -1,4 +1,5 @@
 import type { ControllerMode } from "../../controller/port.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 import type { State } from "../../reducers/state.ts";
 import type { Standing } from "./exchange.ts";
 
@@ -29,13 +30,15 @@ export interface Moment {
 export function standingOf(moment: Moment, served: string, client: string | null, sniAvailable: boolean): Standing {
   const { state, mode } = moment;
   const { pcp, natpmp } = state.settings.portControl;
+  // Of IPv6 each host has all ports: none is shared by name.
+  const ipv6 = client !== null && isIpv6(client);
   return {
     ready: mode === "running",
     pcp,
     natpmp,
     externalAddress: moment.clients.ofClient(state, served, client),
     epoch: epochOf(moment, served),
-    sniAvailable,
+    sniAvailable: sniAvailable && !ipv6,
   };
 }
 

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { z } from "zod";
-import { ipv4, transport } from "../../events/fields.ts";
+import { hostAddress, transport } from "../../events/fields.ts";
 import { tableGet } from "../../lib/table.ts";
 import type { Command } from "../../reducers/decide/command.ts";
 import type { PortCommand } from "../../reducers/decide/port.ts";
@@ -26,8 +26,8 @@ const listQuery = z.strictObject({
     .optional()
     .describe("external port; a range holds each of its ports"),
   protocol: transport.optional(),
-  address: ipv4.optional().describe("external address"),
-  device: ipv4.optional().describe("internal address"),
+  address: hostAddress.optional().describe("external address; of a pinhole its host's own"),
+  device: hostAddress.optional().describe("internal address"),
 });
 
 export function registerPortRoutes(app: App, deps: ApiDeps, mutations: Mutations): void {

@@ -1,5 +1,14 @@
 import { z } from "zod";
-import { claimSource, ipv4, givenLabel, interfaceName, lifetime, port, transport } from "../../events/fields.ts";
+import {
+  claimSource,
+  hostAddress,
+  ipv4,
+  givenLabel,
+  interfaceName,
+  lifetime,
+  port,
+  transport,
+} from "../../events/fields.ts";
 import { managedBy, seq, time } from "./fields.ts";
 import { askedSources, sourceAddress } from "../../events/mapping.ts";
 
@@ -24,7 +33,7 @@ export const portSchema = z
     external: z.strictObject({ address: z.string().nullable().describe("null while the WAN has none"), port }),
     internal: address,
     count: z.number().int().positive().describe("consecutive ports from the first ones"),
-    wan: z.string(),
+    wan: z.string().describe("of a pinhole, which is there by every WAN, its host's own address"),
     source: claimSource.describe("of the oldest claim"),
     claims: z.array(
       z.strictObject({
@@ -101,7 +110,7 @@ export const portEdit = z
   })
   .meta({ id: "PortEdit" });
 
-export const portUnblock = z.strictObject({ device: ipv4, protocol: transport, internalPort: port });
+export const portUnblock = z.strictObject({ device: hostAddress, protocol: transport, internalPort: port });
 const one = z.strictObject({ id: z.string().max(64) });
 const BATCH_MAX = 64;
 
@@ -122,6 +131,6 @@ export const portBatch = z
   .meta({ id: "PortBatch" });
 
 export const blockSchema = z
-  .strictObject({ device: ipv4, protocol: transport, internalPort: port, since: time })
+  .strictObject({ device: hostAddress, protocol: transport, internalPort: port, since: time })
   .meta({ id: "Block" });
 export type Block = z.infer<typeof blockSchema>;

@@ -1,13 +1,13 @@
 import { parseIpv4 } from "../../lib/ip.ts";
-import { ipv6For, parseIpv6Prefix } from "../../lib/ipv6.ts";
 import type { PeerActivitySource, TrafficSpan } from "../../lib/peer-activity.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { ownName } from "../../reducers/dns-view.ts";
 import { wanOf } from "../../reducers/select/device-wan.ts";
 import { deviceAt, profileOf } from "../../reducers/device.ts";
+import { deviceIpv6 } from "../../reducers/ipv6-host.ts";
 import { externalAddress, preferredWan } from "../../reducers/select/external-address.ts";
 import { siteInterface, tunnelInterface } from "../../reducers/served.ts";
-import { type Device, type State, type Usage, usageKey } from "../../reducers/state.ts";
+import { type Device, type State, UNKNOWN_HOST, type Usage, usageKey } from "../../reducers/state.ts";
 import { tokensOf } from "../../reducers/usage.ts";
 import type { DeviceDocument, TrafficDocument } from "../schemas/device.ts";
 import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
@@ -42,7 +42,6 @@ export function deviceView(context: DeviceContext, device: Device): DeviceDocume
   const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
   const iface = siteInterface(state, device);
   const usage = iface === null ? undefined : tableGet(state.usages, usageKey(iface, device.address));
-  const prefix = subnet?.ipv6Prefix == null ? null : parseIpv6Prefix(subnet.ipv6Prefix);
   const wan = wanOf(state, device);
   return {
     id: device.id,
@@ -52,7 +51,7 @@ export function deviceView(context: DeviceContext, device: Device): DeviceDocume
     subnet: subnet === undefined ? null : { id: subnet.id, name: subnet.name },
     interface: iface,
     address: device.address,
-    ipv6: prefix === null ? null : ipv6For(prefix, device.address),
+    ipv6: deviceIpv6(state, device),
     rights: { ports: device.ports, dns: device.dns },
     dnsName: ownName(state, device),
     zones: [...device.zones],
@@ -72,9 +71,10 @@ export function deviceView(context: DeviceContext, device: Device): DeviceDocume
 function strangerView(context: DeviceContext, usage: Usage): DeviceDocument {
   const { state } = context;
   const wan = preferredWan(state);
+  const unknown = usage.address === UNKNOWN_HOST;
   return {
     id: strangerId(usage.interface, usage.address),
-    name: usage.address,
+    name: unknown ? "IPv6 hosts without a known IPv4 address" : usage.address,
     registered: false,
     kind: null,
     subnet: null,

@@ -1,6 +1,7 @@
 import { parseIpv4 } from "../../lib/ip.ts";
 import { tableRows } from "../../lib/table.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
+import { pinholesOf } from "../../reducers/pinholes.ts";
 import { mappingAt } from "../../reducers/port-index.ts";
 import type { Mapping, State } from "../../reducers/state.ts";
 
@@ -50,6 +51,9 @@ function* candidates(state: State, { port, protocol }: PortFilter): Iterable<Map
   if (port === undefined) {
     yield* tableRows(state.mappings);
     return;
+  }
+  for (const pinhole of pinholesOf(state)) {
+    if (pinhole.externalPort === port && (protocol ?? pinhole.protocol) === pinhole.protocol) yield pinhole;
   }
   for (const wan of wansOf(state)) {
     for (const each of protocol === undefined ? (["tcp", "udp"] as const) : [protocol]) {

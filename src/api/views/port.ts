@@ -2,7 +2,7 @@ import type { Deadlines } from "../../reducers/decide/command.ts";
 import { filterText, isOpen } from "../../reducers/reach.ts";
 import { externalAddress } from "../../reducers/select/external-address.ts";
 import { seenSource } from "../../reducers/select/served-device.ts";
-import type { Device, Mapping, State } from "../../reducers/state.ts";
+import { type Device, hostOf, isPinhole, type Mapping, type State, UNKNOWN_HOST } from "../../reducers/state.ts";
 import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
 import type { Block, Condition, Port } from "../schemas/port.ts";
 import { registeredAt, strangerId } from "./device.ts";
@@ -31,7 +31,8 @@ export function portView(mapping: Mapping, context: PortContext): Port {
   const address = externalAddress(state, mapping.wan);
   const sync = syncOf(mapping, address, context);
   const { interface: iface, internalAddress } = mapping;
-  const registered = iface === null ? undefined : registeredAt(state, iface, internalAddress);
+  const host = hostOf(mapping);
+  const registered = iface === null ? undefined : registeredAt(state, iface, host);
   return {
     id: mapping.id,
     protocol: mapping.protocol,
@@ -41,7 +42,7 @@ export function portView(mapping: Mapping, context: PortContext): Port {
     wan: mapping.wan,
     source: mapping.claims[0]?.source ?? "manual",
     claims: claims.map((claim) => ({ ...claim, expiresAt: isoTimeOrNull(claim.expiresAt) })),
-    device: iface === null ? null : deviceNamed(registered, iface, internalAddress),
+    device: iface === null ? null : deviceNamed(registered, iface, host === UNKNOWN_HOST ? internalAddress : host),
     label: mapping.label,
     name: mapping.name,
     enabled: mapping.enabled,
@@ -90,7 +91,8 @@ function syncOf(mapping: Mapping, address: string | null, { rowsOf, now }: PortC
     return { sync: "pending", reason: "PENDING", message, since: null, observedRevision: oldest };
   }
   const since = rows.length === 0 ? null : Math.max(...rows.map((row) => row.status?.since ?? 0));
-  const message = isOpen(mapping) ? "the kernel forwards it" : "it is disabled and the kernel does not forward it";
+  const does = isPinhole(mapping) ? ["lets it in", "let it in"] : ["forwards it", "forward it"];
+  const message = isOpen(mapping) ? `the kernel ${does[0]}` : `it is disabled and the kernel does not ${does[1]}`;
   return { sync: "synced", reason: "SYNCED", message, since, observedRevision: mapping.revision };
 }
 

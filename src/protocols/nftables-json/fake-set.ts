@@ -1,4 +1,5 @@
 import { formatIpv4, parseIpv4 } from "../../lib/ip.ts";
+import { canonicalIpv6, parseIpv6 } from "../../lib/ipv6.ts";
 import { isVerdict, type Part, partText } from "./element.ts";
 
 /** What the kernel answers, as libnftables words it. */
@@ -102,6 +103,10 @@ function partFits(part: Part, type: string): boolean {
   if (typeof part === "object") return partFits(part[0], type) && partFits(part[1], type) && part[0] < part[1];
   if (type === "ipv4_addr")
     return typeof part === "string" && IPV4.test(part.replace(/\/(?:[0-9]|[12][0-9]|3[0-2])$/, ""));
+  if (type === "ipv6_addr") {
+    const [address = "", length = "128"] = typeof part === "string" ? part.split("/") : [];
+    return canonicalIpv6(address) === address && Number(length) <= 128;
+  }
   if (type === "ether_addr") return typeof part === "string" && ETHER.test(part);
   if (type === "inet_service") return Number.isInteger(part) && (part as number) >= 0 && (part as number) < 65536;
   if (type === "inet_proto") return typeof part === "string" || (Number.isInteger(part) && part < 256);
@@ -114,7 +119,9 @@ const isInterval = (part: Part): boolean =>
 const edge = (key: readonly Part[], side: 0 | 1): Part[] =>
   key.map((part) => {
     if (typeof part === "object" && !isVerdict(part)) return part[side];
-    return isInterval(part) ? formatIpv4(bounds(part)[side] as number) : part;
+    if (!isInterval(part)) return part;
+    const bound = bounds(part)[side];
+    return typeof bound === "number" ? formatIpv4(bound) : bound;
   });
 
 /** Every part has a value in common. */
@@ -128,9 +135,23 @@ function overlap(left: readonly Part[], right: readonly Part[]): boolean {
 function bounds(part: Part): readonly [string | number, string | number] {
   if (isVerdict(part)) return [part.goto, part.goto];
   if (typeof part === "object") return part;
-  const [address = "", length = "32"] = typeof part === "string" ? part.split("/") : [];
+  const [address = "", length] = typeof part === "string" ? part.split("/") : [];
+  const ipv6 = ipv6Bounds(address, Number(length ?? 128));
+  if (ipv6 !== null) return ipv6;
   const first = parseIpv4(address);
-  return first === null ? [part, part] : [first, first + 2 ** (32 - Number(length)) - 1];
+  return first === null ? [part, part] : [first, first + 2 ** (32 - Number(length ?? 32)) - 1];
+}
+
+/** As 32 digits, which sort as the addresses do; null: it is none. */
+function ipv6Bounds(address: string, length: number): readonly [string, string] | null {
+  const groups = parseIpv6(address);
+  if (groups === null) return null;
+  const bits = groups.map((group) => group.toString(2).padStart(16, "0")).join("");
+  const digits = (fill: string): string =>
+    BigInt(`0b${bits.slice(0, length).padEnd(128, fill)}`)
+      .toString(16)
+      .padStart(32, "0");
+  return [digits("0"), digits("1")];
 }
 
 export const keyText = (parts: readonly Part[]): string => parts.map(partText).join(" . ");

@@ -4,6 +4,8 @@ export const SERVER_PORT = 5351;
 export const CLIENT_PORT = 5350;
 /** RFC 6887 §14.1.2, RFC 6886 §3.2.1: where announcements go. */
 export const ALL_HOSTS = "224.0.0.1";
+/** RFC 6887 §14.1.2. */
+export const ALL_NODES = "ff02::1";
 
 export const PCP_VERSION = 2;
 /** RFC 6887 §7: a longer message is malformed. */

@@ -1,10 +1,12 @@
 import type { Transport } from "../../events/fields.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 import { deviceAt } from "../device.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { externalAddress, preferredWan } from "../select/external-address.ts";
 import { type Served, servedInterface } from "../served.ts";
 import { allowanceKey, type Device, internalKey, type State } from "../state.ts";
 import type { Refusal } from "./command.ts";
+import { closedToPinholes, hostBehind } from "./pinhole.ts";
 
 /** Who asks for a port, and for which of its own. */
 export interface Requester {
@@ -13,13 +15,18 @@ export interface Requester {
   /** Its source address: a device maps only to itself. */
   readonly device: string;
   readonly internalPort: number;
+  /** Of an IPv6 address on a LAN: the IPv4 address that the same station has there, as far as it is known. */
+  readonly host?: string | null;
 }
 
 export interface Admitted {
   readonly served: Served;
+  /** Of a pinhole the requester's own address. */
   readonly wan: string;
   /** What clients are told. */
   readonly address: string;
+  /** Of a pinhole: what its host is counted by. */
+  readonly host: string | null;
 }
 
 /** By which WAN a device may open a port, or why it may not, whatever the external port. */
@@ -28,7 +35,9 @@ export function admit(state: State, requester: Requester, protocol: Transport): 
   if (served === undefined) {
     return { code: "NOT_AUTHORIZED", message: `${requester.interface} is not a served interface` };
   }
-  const device = registered(state, served, requester.device);
+  const { device: host, internalPort } = requester;
+  if (isIpv6(host)) return admitPinhole(state, requester, served, protocol);
+  const device = registered(state, served, host);
   const unfit = withoutRight(requester, state, { served, device, protocol });
   if (unfit !== null) return unfit;
   const wan = wanFor(state, device);
@@ -37,11 +46,24 @@ export function admit(state: State, requester: Requester, protocol: Transport): 
     const message = "the WAN has no public address yet; ask again when it has";
     return { code: "NO_EXTERNAL_ADDRESS", message, retryAfter: 30 };
   }
-  const { device: host, internalPort } = requester;
-  if (state.blocks[internalKey(host, protocol, internalPort)] !== undefined) {
-    return { code: "BLOCKED", message: `an operator blocked ${protocol} ${internalPort} of ${host}` };
-  }
-  return { served, wan, address };
+  return blocked(state, protocol, host, internalPort) ?? { served, wan, address, host: null };
+}
+
+function blocked(state: State, protocol: Transport, host: string, port: number): Refusal | null {
+  if (state.blocks[internalKey(host, protocol, port)] === undefined) return null;
+  return { code: "BLOCKED", message: `an operator blocked ${protocol} ${port} of ${host}` };
+}
+
+/** What is let in is not translated, so that nothing of a WAN has to be known. */
+function admitPinhole(state: State, requester: Requester, served: Served, protocol: Transport): Admitted | Refusal {
+  const { device: address, internalPort } = requester;
+  const known = hostBehind(state, served, address, requester.host ?? null);
+  if ("code" in known) return known;
+  const refusal =
+    withoutRight(requester, state, { served, device: known.device, protocol }) ??
+    blocked(state, protocol, address, internalPort) ??
+    closedToPinholes(state, protocol, internalPort);
+  return refusal ?? { served, wan: address, address, host: known.host };
 }
 
 export const registered = (state: State, served: Served, address: string): Device | undefined =>

@@ -39,6 +39,8 @@ export interface MapRequest {
   readonly interface: string;
   /** Source address of the datagram: a device maps only to itself. */
   readonly device: string;
+  /** Of an IPv6 address on a LAN: the IPv4 address that the same station has there; null: none is known. */
+  readonly host?: string | null;
   readonly clientPort: number;
   /** IANA protocol number as asked; others than 6 and 17 are refused. */
   readonly protocol: number;
@@ -66,6 +68,8 @@ export interface UnmapRequest {
   readonly by: "pcp" | "natpmp";
   readonly interface: string;
   readonly device: string;
+  /** As of `MapRequest`. */
+  readonly host?: string | null;
   /** 0: all protocols (PCP only). */
   readonly protocol: number;
   /** 0: all ports. */

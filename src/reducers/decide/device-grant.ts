@@ -7,6 +7,7 @@ import { newId } from "./new-id.ts";
 interface DeviceAsks extends CommandEnvelope {
   readonly interface: string;
   readonly device: string;
+  readonly host?: string | null;
   readonly internalPort: number;
 }
 
@@ -21,6 +22,7 @@ export function deviceGrant(command: DeviceAsks, state: State, place: Place, cla
     externalPort: place.externalPort,
     internalAddress: command.device,
     internalPort: command.internalPort,
+    host: command.host ?? null,
     count: place.count,
     interface: command.interface,
     label: null,

@@ -1,9 +1,10 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingNamed } from "../port-index.ts";
+import { deviceIpv6 } from "../ipv6-host.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { siteInterface } from "../served.ts";
-import { type Device, type Mapping, type State, type Subnet, usageKey } from "../state.ts";
+import { type Device, isPinhole, type Mapping, type State, type Subnet, usageKey } from "../state.ts";
 import type { Refusal } from "./command.ts";
 import { removedNames, withdrawAllowedNames } from "./device-names.ts";
 import { operatorHolds } from "./operator-holds.ts";
@@ -12,7 +13,11 @@ import { operatorHolds } from "./operator-holds.ts";
 export function mappingsOf(state: State, device: Device): Mapping[] {
   const site = siteInterface(state, device);
   const own = site === null ? [] : (tableGet(state.usages, usageKey(site, device.address))?.mappingIds ?? []);
-  const kept = (["tcp", "udp"] as const).flatMap((protocol) => operatorHolds(state, device.address, protocol));
+  const ipv6 = deviceIpv6(state, device);
+  const addresses = ipv6 === null ? [device.address] : [device.address, ipv6];
+  const kept = (["tcp", "udp"] as const).flatMap((protocol) =>
+    addresses.flatMap((address) => operatorHolds(state, address, protocol)),
+  );
   const mappings = [...new Set([...own, ...kept])].flatMap((id) => tableGet(state.mappings, id) ?? []);
   return mappings.sort((a, b) => a.createdSeq - b.createdSeq);
 }
@@ -26,19 +31,23 @@ export function releaseOwn(state: State, device: Device): PortreeveEvent[] {
   );
 }
 
+/** Ends what is let in to addresses that the devices cease to have, whoever wants it. */
+export function closePinholes(state: State, devices: readonly Device[]): PortreeveEvent[] {
+  return devices.flatMap((device) => mappingsOf(state, device).filter(isPinhole)).flatMap(endClaims);
+}
+
+const endClaims = ({ id, claims }: Mapping): PortreeveEvent[] =>
+  claims.map(({ key }) => event("lease.released", { mappingId: id, claimKey: key, reason: "operator" }));
+
 /** Ends every claim on what leads to a device. */
 function releaseAll(state: State, device: Device): PortreeveEvent[] {
-  return mappingsOf(state, device).flatMap((mapping) =>
-    mapping.claims.map((claim) =>
-      event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" }),
-    ),
-  );
+  return mappingsOf(state, device).flatMap(endClaims);
 }
 
 /** A device goes, with all that leads to it and all that was decided about it. */
 export function removal(state: State, device: Device, reason: "operator" | "expired" | "subnet"): PortreeveEvent[] {
   const blocks = Object.values(state.blocks)
-    .filter((block) => block.device === device.address)
+    .filter((block) => block.device === device.address || block.device === deviceIpv6(state, device))
     .map(({ device: address, protocol, internalPort }) =>
       event("block.lifted", { device: address, protocol, internalPort }),
     );
@@ -74,7 +83,7 @@ export function rekeyed(
   for (const device of devices) {
     const wan = wanOf(state, device, subnet);
     for (const mapping of mappingsOf(state, device)) {
-      if (wan === null || mapping.wan === wan) continue;
+      if (wan === null || mapping.wan === wan || isPinhole(mapping)) continue;
       for (let offset = 0; offset < mapping.count; offset += 1) {
         const other = mappingNamed(state, { ...mapping, wan }, mapping.externalPort + offset);
         if (other !== undefined && !conflicts.includes(other)) conflicts.push(other);

@@ -14,7 +14,7 @@ import {
 import { canonicalJson } from "../../lib/canonical-json.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
-import { allowanceKey, type Device, type State, type Subnet } from "../state.ts";
+import { allowanceKey, type Device, isPinhole, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { badNames, removedNames, withdrawAllowedNames, withdrawnNames } from "./device-names.ts";
 import { Draft } from "./draft.ts";
@@ -213,9 +213,11 @@ function moveTo(state: State, device: Device, address: string): PortreeveEvent[]
   const free = usable(state, device.interface, address, subnet);
   if (typeof free !== "string") return free;
   const kept = mappingsOf(state, device).filter((mapping) => mapping.claims.some((claim) => claim.device === null));
+  const [pinholes, forwards] = [kept.filter(isPinhole), kept.filter((mapping) => !isPinhole(mapping))];
   return [
     ...releaseOwn(state, device),
-    ...kept.map((mapping) => event("mapping.changed", { id: mapping.id, internalAddress: address })),
+    ...pinholes.map(({ id }) => event("lease.released", { mappingId: id, claimKey: "manual", reason: "operator" })),
+    ...forwards.map((mapping) => event("mapping.changed", { id: mapping.id, internalAddress: address })),
   ];
 }
 

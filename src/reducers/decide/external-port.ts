@@ -10,7 +10,7 @@ export const POOL_FIRST = 1024;
 const POOL_SIZE = RESERVED_FIRST - POOL_FIRST;
 
 /** Port control's own: never mapped whatever listens (RFC 6887 §19.1: 5350 and 5351; UPnP: 1900). */
-const CONTROL_PORTS: ReadonlySet<number> = new Set([1900, 5350, 5351]);
+export const CONTROL_PORTS: ReadonlySet<number> = new Set([1900, 5350, 5351]);
 
 export type Hindrance =
   | { readonly kind: "protected"; readonly why: string }

@@ -8,7 +8,11 @@ import { tooOften } from "./device-limits.ts";
 export const STATIC_LIFETIME = 0xffffffff;
 
 interface Asking {
-  readonly command: CommandEnvelope & { readonly interface: string; readonly device: string };
+  readonly command: CommandEnvelope & {
+    readonly interface: string;
+    readonly device: string;
+    readonly host?: string | null;
+  };
   readonly state: State;
   readonly deadlines: Deadlines;
 }

@@ -1,6 +1,7 @@
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 import { mappingsTo } from "../port-index.ts";
 import { filterText } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
@@ -46,10 +47,13 @@ export function decideMap(command: CommandEnvelope & MapRequest, state: State, d
   }
   const admitted = admit(state, command, protocol);
   if ("code" in admitted) return { ok: false, refusal: admitted };
-  const { wan, address, served } = admitted;
-  const asking: Asking = { command, state, deadlines, wan, address, protocol, nonceRule: served.nonce };
+  const { wan, address, served, host } = admitted;
+  // A set of ports spares external ones, and a pinhole takes none from anybody.
+  const meant = host === null ? command : { ...command, host, portSet: null };
+  const asking: Asking = { command: meant, state, deadlines, wan, address, protocol, nonceRule: served.nonce };
   const existing = ownMappings(asking);
   if (command.by === "natpmp") return existing.length === 0 ? grant(asking) : joinByNatPmp(asking, existing);
+  if (host !== null) return existing.length === 0 ? grant(asking) : joinByPcp(asking, existing);
   return withTouched(asking, existing.length === 0 ? grant(asking) : joinByPcp(asking, existing));
 }
 
@@ -78,6 +82,9 @@ function decideMapNames(
   deadlines: Deadlines,
 ): Decision {
   const { internalPort, suggestedPort, suggestedAddress } = command;
+  if (isIpv6(command.device)) {
+    return refuse("HOSTNAME_UNSUPPORTED", "each IPv6 host has all of its ports: none is shared by TLS name");
+  }
   if (transportOf(command.protocol) !== "tcp" || internalPort === 0) {
     return refuse("HOSTNAME_UNSUPPORTED", "only single TCP ports are led to by TLS name");
   }
@@ -122,6 +129,8 @@ function joinByNatPmp(asking: Asking, existing: readonly Mapping[]): Decision {
 }
 
 function isFree({ command, state, wan, protocol }: Asking, port: number): boolean {
+  // A pinhole has the port that it has inside.
+  if (isIpv6(command.device)) return false;
   return hindrance(state, { wan, protocol, port }, command.device, command.now) === null;
 }
 
@@ -223,6 +232,12 @@ function askedPart({ command }: Asking, mapping: Mapping): Mapping {
 function pickPorts(asking: Asking): Pick<Mapping, "externalPort" | "count"> | Decision {
   const { command, state, wan, protocol } = asking;
   const alone = command.filters.some((each) => each !== "clear");
+  if (isIpv6(command.device)) {
+    if (unmetPreference(asking, command.internalPort)) {
+      return { ok: false, refusal: { code: "CANNOT_PROVIDE_EXTERNAL", message: CANNOT_MEET } };
+    }
+    return { externalPort: command.internalPort, count: 1 };
+  }
   if (command.preferFailure) {
     const place = { wan, protocol, port: command.suggestedPort, alone };
     const blocked = hindrance(state, place, command.device, command.now);

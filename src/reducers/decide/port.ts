@@ -17,7 +17,7 @@ import { deviceAt } from "../device.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { preferredWan } from "../select/external-address.ts";
 import { tunnelInterface } from "../served.ts";
-import { type Device, internalKey, type Mapping, type State, type Subnet } from "../state.ts";
+import { type Device, internalKey, isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
 import type { CommandOf, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { protection } from "./external-port.ts";
 import { UNAVAILABLE } from "./map-names.ts";
@@ -213,6 +213,7 @@ export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): 
   const granted = event("mapping.granted", {
     id,
     ...place,
+    host: null,
     interface: interfaceOf(state, internalAddress),
     label,
     enabled,
@@ -256,6 +257,10 @@ export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State)
   const changes = changedFields(command.from === undefined ? command : { ...command, from }, mapping);
   const chosen = ["sourceAddress", "from"].some((field) => field in changes);
   const moves = ["externalPort", "internalAddress", "internalPort", "count"].some((field) => field in changes);
+  if (isPinhole(mapping) && (moves || chosen)) {
+    const message = `${name(mapping)} is a pinhole for ${mapping.internalAddress}: it can only be labelled, disabled, kept, blocked or ended`;
+    return refuse("INVALID_REQUEST", message);
+  }
   if (!isManual(mapping) && (moves || chosen || command.lifetime !== undefined)) {
     const message = `a device asked for ${name(mapping)}, it can only be labelled, disabled or ended; \`port keep\` makes it yours`;
     return refuse("NOT_AUTHORIZED", message);

@@ -11,7 +11,7 @@ import type { Device, State, Subnet } from "../state.ts";
 import { viewsOf, viewWithId } from "../dns-view.ts";
 import { subnetNamed } from "../subnet.ts";
 import type { Decision, Refusal, SubmissionOf } from "./command.ts";
-import { removal, rekeyed } from "./device-ports.ts";
+import { closePinholes, removal, rekeyed } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
 import { isSpecialName } from "./dns-scope.ts";
 import { newId } from "./new-id.ts";
@@ -135,7 +135,8 @@ export function decideSubnetEdit(command: SubmissionOf<"subnet.edit">, state: St
   if (bad !== null) return { ok: false, refusal: bad };
   const moved = fields.wan === undefined ? [] : rekeyed(state, devicesOf(state, subnet.id), { ...subnet, ...fields });
   if ("code" in moved) return { ok: false, refusal: moved };
-  return accept([event("subnet.changed", { id: subnet.id, ...fields }), ...moved], answer);
+  const closed = fields.ipv6Prefix === undefined ? [] : closePinholes(state, devicesOf(state, subnet.id));
+  return accept([...closed, event("subnet.changed", { id: subnet.id, ...fields }), ...moved], answer);
 }
 
 function changedFields(command: SubmissionOf<"subnet.edit">, subnet: Subnet): Partial<SubnetFields> {

@@ -1,14 +1,16 @@
 import type { Transport } from "../../events/fields.ts";
 import { event } from "../../events/index.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingsTo } from "../port-index.ts";
 import { servedInterface } from "../served.ts";
-import { usageKey, type Mapping, type State } from "../state.ts";
+import { UNKNOWN_HOST, usageKey, type Mapping, type State } from "../state.ts";
 import type { CommandEnvelope, Deadlines, Decision, UnmapRequest } from "./command.ts";
 import { remaining } from "./lease-terms.ts";
 import { claimKeyOf, transportOf } from "./map.ts";
 import { serverNames } from "./map-names.ts";
 import { operatorHolds } from "./operator-holds.ts";
+import { hostBehind } from "./pinhole.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** A device gives a port back, or all of a protocol's, or all: its own claims by this protocol (and nonce), nothing else. */
@@ -68,8 +70,16 @@ function notMine(
 }
 
 function ofDevice(state: State, command: UnmapRequest, protocol: Transport | null): Mapping[] {
-  const device = tableGet(state.usages, usageKey(command.interface, command.device));
-  return (device?.mappingIds ?? [])
+  const served = servedInterface(state, command.interface);
+  const known =
+    served === undefined || !isIpv6(command.device)
+      ? null
+      : hostBehind(state, served, command.device, command.host ?? null);
+  const host = known === null ? command.device : "code" in known ? UNKNOWN_HOST : known.host;
+  const counted = [...new Set([host, UNKNOWN_HOST])];
+  return counted
+    .flatMap((address) => tableGet(state.usages, usageKey(command.interface, address))?.mappingIds ?? [])
     .map((id) => tableGet(state.mappings, id) as Mapping)
+    .filter((mapping) => mapping.internalAddress === command.device)
     .filter((mapping) => protocol === null || mapping.protocol === protocol);
 }

@@ -71,7 +71,8 @@ function ownMappings(
   named: string | null = null,
 ): Mapping[] {
   const ids = tableGet(state.usages, usageKey(iface, device))?.mappingIds ?? [];
-  return ids.flatMap((id) => tableGet(state.mappings, id) ?? []).filter(({ name }) => name === named);
+  const all = ids.flatMap((id) => tableGet(state.mappings, id) ?? []);
+  return all.filter((mapping) => mapping.name === named && mapping.internalAddress === device);
 }
 
 const leadsTo = (mapping: Mapping, internalPort = mapping.internalPort): boolean =>

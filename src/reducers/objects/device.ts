@@ -9,7 +9,7 @@ import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { namesOfDevice } from "../dns-record.ts";
 import { viewOf } from "../dns-view.ts";
 import { wanOf } from "../select/device-wan.ts";
-import { allowanceKey, type Device, type Mapping, type State } from "../state.ts";
+import { allowanceKey, type Device, isPinhole, type Mapping, type State } from "../state.ts";
 import {
   CHANGED_SINCE,
   type Description,
@@ -138,7 +138,7 @@ function leftBehind(wanted: Device, now: Device, terms: RevertTerms): Mapping[] 
   const wan = wanOf(terms.now, wanted);
   const moves = wanted.address !== now.address;
   const there = wanted.wan === now.wan && !moves ? [] : mappingsOf(terms.now, now);
-  return there.filter((mapping) => moves || mapping.wan !== wan);
+  return there.filter((mapping) => moves || (mapping.wan !== wan && !isPinhole(mapping)));
 }
 
 /** Names that it was let have, or has taken, since the change that made it; nobody keeps itself by taking one. */

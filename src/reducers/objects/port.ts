@@ -1,13 +1,16 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { type Claim, mappingChanged, type MappingChanged } from "../../events/mapping.ts";
 import { tableGet } from "../../lib/table.ts";
+import type { Refusal } from "../decide/command.ts";
+import { closedToPinholes } from "../decide/pinhole.ts";
 import { badPlace } from "../decide/port.ts";
 import { inTheWay } from "../decide/sharing.ts";
 import { unknownWan } from "../decide/wan.ts";
 import { deviceAt } from "../device.ts";
+import { deviceIpv6 } from "../ipv6-host.ts";
 import { filterText } from "../reach.ts";
 import { servedInterface } from "../served.ts";
-import { allowanceKey, internalKey, type Mapping, type State } from "../state.ts";
+import { allowanceKey, hostOf, internalKey, isPinhole, type Mapping, type State } from "../state.ts";
 import {
   CHANGED_SINCE,
   type Description,
@@ -72,12 +75,13 @@ export function portName({ externalPort, count, protocol, name }: Mapping): stri
 function describe(mapping: Mapping): Description {
   const { internalAddress, internalPort, count, wan, label, enabled, sourceAddress, from, claims } = mapping;
   const last = count === 1 ? "" : `-${internalPort + count - 1}`;
+  const host = isPinhole(mapping) ? `[${internalAddress}]` : internalAddress;
   const ends = claims.map((claim) => claim.expiresAt);
   return {
     name: portName(mapping),
     says: {
-      to: `${internalAddress}:${internalPort}${last}`,
-      on: wan,
+      to: `${host}:${internalPort}${last}`,
+      on: isPinhole(mapping) ? "its own address" : wan,
       label: label ?? "none",
       is: enabled ? "open" : "closed",
       "reached from": from.length === 0 ? "everywhere" : from.join(", "),
@@ -144,7 +148,9 @@ function lifetimesBack(before: Mapping, after: Mapping, now: Mapping, at: number
 /** Why packets may not go that way again, or a device may not have it again. */
 function hindranceOf(mapping: Mapping, returning: readonly Claim[], terms: RevertTerms): Hindrance | null {
   const { now, own } = terms;
-  const bad = unknownWan(now, mapping.wan) ?? badPlace(now, mapping);
+  const bad = isPinhole(mapping)
+    ? closedPinhole(mapping, terms)
+    : (unknownWan(now, mapping.wan) ?? badPlace(now, mapping));
   if (bad !== null) return { why: bad.message, by: [] };
   for (const other of inTheWay(now, mapping, mapping.id)) {
     if (own.has(refOf(KIND, other.id))) continue;
@@ -156,6 +162,19 @@ function hindranceOf(mapping: Mapping, returning: readonly Claim[], terms: Rever
   return returning.some(({ device }) => device !== null) ? withoutRight(mapping, terms) : null;
 }
 
+/** Why nobody can be let in there again. */
+function closedPinhole(mapping: Mapping, { now, own }: RevertTerms): Refusal | null {
+  const { internalAddress, protocol, internalPort } = mapping;
+  const isTunnel = mapping.interface !== null && servedInterface(now, mapping.interface)?.tunnel === true;
+  const device = isTunnel ? deviceAt(now, null, hostOf(mapping)) : undefined;
+  // The address may come back together with what makes it.
+  const returns = device?.subnet != null && own.has(refOf("subnet", device.subnet));
+  if (device !== undefined && !returns && deviceIpv6(now, device) !== internalAddress) {
+    return { code: "NOT_FOUND", message: `${internalAddress} is nobody's now` };
+  }
+  return closedToPinholes(now, protocol, internalPort);
+}
+
 /** Why the device behind a claim may not have it now. */
 function withoutRight(mapping: Mapping, { before, now, own }: RevertTerms): Hindrance | null {
   const { internalAddress, internalPort, protocol } = mapping;
@@ -165,7 +184,8 @@ function withoutRight(mapping: Mapping, { before, now, own }: RevertTerms): Hind
     return { why: `${internalAddress} may not ask for ${internalPort}/${protocol}`, by: [refOf("block", key)] };
   }
   const served = mapping.interface === null ? undefined : servedInterface(now, mapping.interface);
-  const site = (state: State) => deviceAt(state, served?.tunnel === false ? served.interface : null, internalAddress);
+  const host = hostOf(mapping);
+  const site = (state: State) => deviceAt(state, served?.tunnel === false ? served.interface : null, host);
   const returns = site(before);
   // What comes back together with its device has the rights it had.
   if (returns !== undefined && own.has(refOf("device", returns.id))) return null;

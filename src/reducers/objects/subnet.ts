@@ -8,7 +8,7 @@ import { mappingsOf } from "../decide/device-ports.ts";
 import { ipv6Rival } from "../decide/subnet-ipv6.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { ipv6PrefixOf } from "../select/ipv6-place.ts";
-import type { Mapping, Subnet } from "../state.ts";
+import { isPinhole, type Mapping, type Subnet } from "../state.ts";
 import { subnetNamed } from "../subnet.ts";
 import {
   CHANGED_SINCE,
@@ -90,7 +90,7 @@ function leftBehind(subnet: Subnet, fields: Partial<Subnet>, terms: RevertTerms)
   const wanted = { ...subnet, ...fields };
   return devicesOf(terms.now, subnet.id).flatMap((device) => {
     const wan = wanOf(terms.now, device, wanted);
-    return mappingsOf(terms.now, device).filter((mapping) => mapping.wan !== wan);
+    return mappingsOf(terms.now, device).filter((mapping) => mapping.wan !== wan && !isPinhole(mapping));
   });
 }
 

@@ -1,5 +1,6 @@
 import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt } from "../device.ts";
+import { deviceIpv6 } from "../ipv6-host.ts";
 import { servedInterface } from "../served.ts";
 import type { Device, State } from "../state.ts";
 import { wanOf } from "./device-wan.ts";
@@ -32,7 +33,7 @@ export const clientAddresses = {
           device.ports !== "off" &&
           (tunnel || told(state, device) !== everybody),
       )
-      .map((device) => device.address);
+      .flatMap((device) => [device.address, ...(tunnel ? [deviceIpv6(state, device) ?? []].flat() : [])]);
   },
 
   /** Registered devices that are told another address than before, by the interface they are on; null: our subnets. */

@@ -1,4 +1,5 @@
 import { isGlobalUnicastIpv4, isHostIpv4, parseIpv4, withoutLength } from "../../lib/ip.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 import type { Interface, WanAddress } from "../state.ts";
 import type { Topology } from "./topology.ts";
 
@@ -8,6 +9,8 @@ const known = new WeakMap<Interface, { readonly literal: string; readonly addres
 /** What a WAN's mappings hang on now, or null while it has no usable address. */
 export function wanAddress(state: Topology, wan: string): WanAddress | null {
   if (parseIpv4(wan) !== null) return ownAddress(state, wan);
+  // A pinhole is where its host is.
+  if (isIpv6(wan)) return { reported: wan, matched: wan };
   const literal = state.settings.wan.externalAddress;
   const link = state.interfaces[wan];
   if (link === undefined || !link.up) return null;

@@ -1,7 +1,8 @@
 import type { Transport } from "../../events/fields.ts";
 import { tableEntries, tableGet } from "../../lib/table.ts";
 import { admittedPeers } from "../reach.ts";
-import { externalKey, type Mapping, type State } from "../state.ts";
+import { externalKey, isPinhole, type Mapping, type State } from "../state.ts";
+import { pinholeKeysOf } from "./pinhole-rows.ts";
 import { ofTopology } from "./topology.ts";
 import { knownWans, wanAddress } from "./external-address.ts";
 import { HTTP_PORT } from "./proxy-need.ts";
@@ -29,6 +30,10 @@ export function addressesOf(state: State, wan: string): readonly string[] {
 
 /** `routed`: there are several ways out. */
 export function* keysOf(mapping: Mapping, addresses: readonly string[], routed: boolean): Generator<string> {
+  if (isPinhole(mapping)) {
+    yield* pinholeKeysOf(mapping);
+    return;
+  }
   const { protocol, externalPort, internalPort, internalAddress, count } = mapping;
   const peers = admittedPeers(mapping);
   for (const address of addresses) {
@@ -49,6 +54,7 @@ export function* keysOf(mapping: Mapping, addresses: readonly string[], routed: 
 
 /** Of the rows of a mapping, those that depend on the device it leads to. */
 export function* deviceKeysOf(mapping: Mapping, routed: boolean): Generator<string> {
+  if (isPinhole(mapping)) return;
   const { internalAddress, protocol, internalPort, count } = mapping;
   for (let i = 0; i < count; i += 1) {
     yield `visited|${internalAddress}|${protocol}|${internalPort + i}`;
@@ -71,6 +77,14 @@ export function forwardDeletionExplained(state: State, key: string): boolean {
     case "portVia":
       // Nothing records when these went; a state that still has mappings has not lost its source.
       return state.mappings.size > 0;
+    case "pinhole":
+    case "pinholeFrom":
+    case "pinholeFromPort":
+      return (
+        state.mappings.size > 0 ||
+        tableGet(state.quarantine, externalKey(address, protocol as Transport, Number(ports))) !== undefined ||
+        tableGet(state.severed, `${address}|${protocol}|${ports}`) !== undefined
+      );
     case "egress":
       return state.devices.size > 0;
     case "hostVia":

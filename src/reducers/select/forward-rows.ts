@@ -12,6 +12,7 @@ import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import { chosenWan } from "./device-wan.ts";
 import { addressesOf, deviceKeysOf, externalPorts, isRange, keysOf, namedWans } from "./forward-keys.ts";
 import { concernsRedirect, HTTP_PORT, needsProxy, ownerIds, redirectFor, sinceOf } from "./proxy-need.ts";
+import { pinholeRow } from "./pinhole-rows.ts";
 import type { ForwardRow } from "./rows.ts";
 import { devicesChanged, seenSource, servedDevice } from "./served-device.ts";
 import { type WaysOut, waysOut } from "./ways-out.ts";
@@ -85,6 +86,17 @@ class ForwardTable implements DesiredTable<ForwardRow> {
         return this.#portVia(key, first, second as Transport, Number(third));
       case "severed":
         return this.#severed(key, `${first}|${second}|${third}`);
+      case "pinhole":
+      case "pinholeFrom":
+      case "pinholeFromPort":
+        return pinholeRow(this.#state, {
+          key,
+          address: first,
+          protocol: second as Transport,
+          port: Number(third),
+          from: kind === "pinhole" ? null : fourth,
+          fromPort: kind === "pinholeFromPort" ? Number(fifth) : null,
+        });
       default:
         return undefined;
     }

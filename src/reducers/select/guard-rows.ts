@@ -1,6 +1,7 @@
+import { isIpv6 } from "../../lib/ipv6.ts";
 import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
 import { servedInterfaces } from "../served.ts";
-import { type Mapping, type State, usageKey } from "../state.ts";
+import { hostOf, type Mapping, type State, usageKey } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import type { GuardRow } from "./rows.ts";
 
@@ -38,6 +39,7 @@ class GuardTable implements DesiredTable<GuardRow> {
       return { key, spec, owners: ["settings"], revision: served };
     }
     const address = key.slice(HOLDER.length);
+    if (isIpv6(address)) return undefined;
     const owners = lans.flatMap((lan) => tableGet(this.#state.usages, usageKey(lan, address))?.mappingIds ?? []);
     if (!key.startsWith(HOLDER) || owners.length === 0) return undefined;
     // Since its oldest mapping: the later ones changed nothing of the row.
@@ -74,7 +76,7 @@ export function selectGuard(instanceId: string): (state: State) => DesiredTable<
 
 /** The row that a mapping is one owner of, while a device holds it. */
 export function guardKeysOf(_state: State, mapping: Mapping): string[] {
-  return [holderKey(mapping.internalAddress)];
+  return isIpv6(hostOf(mapping)) ? [] : [holderKey(hostOf(mapping))];
 }
 
 const holderKey = (address: string): string => `${HOLDER}${address}`;

@@ -11,7 +11,8 @@ import type { Transport } from "../../events/fields.ts";
  * `outbound|address|protocol|port`; `ours|protocol|port`; `egress|address`; `restricted|address|protocol|first-last`;
  * `allowed|address|protocol|first-last|prefix`;
  * `allowedPort|address|protocol|first-last|prefix|port`; `visited|address|protocol|port`; `hostVia|address`;
- * `portVia|address|protocol|port`; `severed|address|protocol|port`.
+ * `portVia|address|protocol|port`; `severed|address|protocol|port`; `pinhole|address|protocol|port`;
+ * `pinholeFrom|address|protocol|port|prefix`; `pinholeFromPort|address|protocol|port|prefix|port`.
  */
 export type ForwardRow =
   /** Chains, rules, sets and maps, without elements. */
@@ -83,6 +84,25 @@ export type ForwardRow =
       readonly protocol: Transport;
       readonly firstPort: number;
       readonly lastPort: number;
+      readonly from: string;
+      readonly fromPort: number;
+    }
+  /** A port of an IPv6 host that everybody is let in to. */
+  | { readonly kind: "pinhole"; readonly address: string; readonly protocol: Transport; readonly port: number }
+  /** One that a network is let in to, "2001:db8:7::/48"; there may be several. */
+  | {
+      readonly kind: "pinholeFrom";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly port: number;
+      readonly from: string;
+    }
+  /** From one port of its hosts'. */
+  | {
+      readonly kind: "pinholeFromPort";
+      readonly address: string;
+      readonly protocol: Transport;
+      readonly port: number;
       readonly from: string;
       readonly fromPort: number;
     }

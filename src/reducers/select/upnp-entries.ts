@@ -2,7 +2,7 @@ import { tableGet } from "../../lib/table.ts";
 import type { Deadlines } from "../decide/command.ts";
 import { operatorHolds } from "../decide/operator-holds.ts";
 import type { Claim } from "../../events/mapping.ts";
-import { type Mapping, type State, usageKey } from "../state.ts";
+import { isPinhole, type Mapping, type State, usageKey } from "../state.ts";
 
 /** Port mappings as a control point sees them (WANIPConnection:2 §2.5.14), on consecutive ports from those named here. */
 export interface UpnpEntry {
@@ -37,7 +37,7 @@ export function upnpEntries(
   const given = (["tcp", "udp"] as const).flatMap((protocol) => operatorHolds(state, device, protocol));
   const mappings = [...new Set([...own, ...given])].flatMap((id) => tableGet(state.mappings, id) ?? []);
   return mappings
-    .filter((mapping) => mapping.name === null && mapping.interface === iface)
+    .filter((mapping) => mapping.name === null && mapping.interface === iface && !isPinhole(mapping))
     .sort((a, b) => a.createdSeq - b.createdSeq)
     .flatMap((mapping) => entriesOf(mapping, (claim) => leftOf(mapping, claim, deadlines, now)));
 }

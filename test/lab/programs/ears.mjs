@@ -7,7 +7,7 @@ const ears = new Map();
 
 /** @param {{ ear: string; port: number; group?: string; local?: string }} request */
 export async function listenUp({ ear, port, group, local }) {
-  const socket = createSocket({ type: "udp4", reuseAddr: true });
+  const socket = createSocket({ type: group?.includes(":") ? "udp6" : "udp4", reuseAddr: true });
   const since = performance.now();
   /** @type {unknown[]} */
   const heard = [];

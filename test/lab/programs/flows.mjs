@@ -102,9 +102,9 @@ export async function closeStream({ stream }) {
   streams.delete(stream);
 }
 
-/** @param {{ address?: string | undefined; port?: number | undefined }} local @returns {Promise<import("node:dgram").Socket>} */
-function boundUdp({ address, port }) {
-  const socket = createSocket({ type: "udp4", reuseAddr: false });
+/** @param {{ address?: string | undefined; port?: number | undefined; to: string }} local @returns {Promise<import("node:dgram").Socket>} */
+function boundUdp({ address, port, to }) {
+  const socket = createSocket({ type: to.includes(":") ? "udp6" : "udp4", reuseAddr: false });
   return new Promise((resolve, reject) => {
     socket.once("error", reject);
     socket.bind({ address, port: port ?? 0 }, () => {
@@ -116,7 +116,7 @@ function boundUdp({ address, port }) {
 
 /** Sends every 200 ms until one answer comes. @param {Target} target */
 export async function udpExchange({ host, port, payload = "hello", from, fromPort, timeoutMs = TIMEOUT_MS }) {
-  const socket = await boundUdp({ address: from, port: fromPort });
+  const socket = await boundUdp({ address: from, port: fromPort, to: host });
   let resend;
   let timer;
   try {
@@ -136,7 +136,7 @@ export async function udpExchange({ host, port, payload = "hello", from, fromPor
 
 /** A peer that sends every 20 ms from one source port, answered or not. @param {Target & { peer: string }} target */
 export async function udpStart({ peer, host, port, payload = "hello", from, fromPort }) {
-  const socket = await boundUdp({ address: from, port: fromPort });
+  const socket = await boundUdp({ address: from, port: fromPort, to: host });
   let sent = 0;
   /** @type {string[]} */
   const answers = [];

@@ -49,7 +49,7 @@ function listenTcp(name, port, address) {
 
 /** @param {string} name @param {number} port @param {string} address @returns {Promise<void>} */
 function listenUdp(name, port, address) {
-  const socket = createSocket({ type: "udp4", recvBufferSize: 4 << 20 });
+  const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4", recvBufferSize: 4 << 20 });
   socket.on("message", (payload, peer) => {
     socket.send(`${name}|${peer.address}:${peer.port}|${payload.toString("utf8")}`, peer.port, peer.address);
   });

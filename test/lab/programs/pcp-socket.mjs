@@ -8,7 +8,7 @@ import { PORT, decodeReply } from "./pcp-wire.mjs";
  * @returns {Promise<import("./pcp-wire.mjs").Reply & { hex: string } | null>}
  */
 export async function sendAndAwait({ server, hex, from, port = PORT, timeoutMs = 3000 }) {
-  const socket = createSocket("udp4");
+  const socket = createSocket(server.includes(":") ? "udp6" : "udp4");
   const bytes = Buffer.from(hex, "hex");
   let resend;
   let timer;

@@ -6,14 +6,26 @@ export const PROTOCOLS = { tcp: 6, udp: 17 };
 const MAP_OPCODE = 1; // RFC 6887 §19.2
 const RESPONSE = 0x80; // the R bit, RFC 6887 §7.2
 
-/** @param {string} address */
-function v4mapped(address) {
-  return Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...address.split(".").map(Number)]);
+/** RFC 6887 §5: 16 octets, of IPv4 mapped. @param {string} address */
+function octets(address) {
+  if (!address.includes(":")) {
+    return Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...address.split(".").map(Number)]);
+  }
+  const [head = [], tail = []] = address.split("::").map((half) => half.split(":").filter(Boolean));
+  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => "0");
+  const bytes = Buffer.alloc(16);
+  for (const [index, group] of [...head, ...zeros, ...tail].entries()) {
+    bytes.writeUInt16BE(Number.parseInt(group, 16), index * 2);
+  }
+  return bytes;
 }
 
 /** @param {Buffer} bytes */
-function fromV4mapped(bytes) {
-  return [...bytes.subarray(12, 16)].join(".");
+function addressOf(bytes) {
+  if (bytes.subarray(0, 12).equals(octets("0.0.0.0").subarray(0, 12))) return [...bytes.subarray(12, 16)].join(".");
+  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
+  // As the URL standard shortens it, which is RFC 5952's way.
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
 }
 
 /**
@@ -38,18 +50,18 @@ export function encodeMap(request) {
   bytes[0] = 2;
   bytes[1] = MAP_OPCODE;
   bytes.writeUInt32BE(request.lifetime, 4);
-  v4mapped(request.client).copy(bytes, 8);
+  octets(request.client).copy(bytes, 8);
   Buffer.from(request.nonce ?? newNonce(), "hex").copy(bytes, 24);
   bytes[36] = PROTOCOLS[request.protocol];
   bytes.writeUInt16BE(request.internalPort, 40);
   bytes.writeUInt16BE(request.suggestedPort ?? 0, 42);
-  v4mapped(request.suggestedAddress ?? "0.0.0.0").copy(bytes, 44);
+  octets(request.suggestedAddress ?? (request.client.includes(":") ? "::" : "0.0.0.0")).copy(bytes, 44);
   return Buffer.concat([bytes, Buffer.from(request.options ?? "", "hex")]);
 }
 
 /** RFC 6887 §14.1. @param {string} client */
 export function encodeAnnounce(client) {
-  return Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0]), v4mapped(client)]);
+  return Buffer.concat([Buffer.from([2, 0, 0, 0, 0, 0, 0, 0]), octets(client)]);
 }
 
 /** RFC 6886 §3.3: opcode 1 is UDP, 2 is TCP. @param {Omit<MapRequest, "client">} request */
@@ -128,7 +140,7 @@ function decodePcp(bytes) {
     protocol: bytes[36] ?? 0,
     internalPort: bytes.readUInt16BE(40),
     externalPort: bytes.readUInt16BE(42),
-    externalAddress: fromV4mapped(bytes.subarray(44, 60)),
+    externalAddress: addressOf(bytes.subarray(44, 60)),
     options: bytes.subarray(60).toString("hex"),
   };
 }
@@ -136,12 +148,12 @@ function decodePcp(bytes) {
 /**
  * RFC 6887 §13.3; port 0 is any, and a length of 0 clears what was before.
  * @param {string} address
- * @param {number} length as of IPv4: 32 is one host
+ * @param {number} length as of its family: of IPv4 32 is one host
  */
 export function filterOption(address, length, port = 0) {
-  const bytes = Buffer.from([3, 0, 0, 20, 0, 96 + length, 0, 0]);
+  const bytes = Buffer.from([3, 0, 0, 20, 0, address.includes(":") ? length : 96 + length, 0, 0]);
   bytes.writeUInt16BE(port, 6);
-  return Buffer.concat([bytes, v4mapped(address)]).toString("hex");
+  return Buffer.concat([bytes, octets(address)]).toString("hex");
 }
 
 export const FILTER_CLEAR = `03000014${"00".repeat(20)}`;

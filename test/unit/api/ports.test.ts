@@ -234,7 +234,7 @@ describe("a mutation", () => {
   it("[A4] with dryRun answers events and rows and changes nothing", async () => {
     const { status, body } = await rig.call<PlanDocument>("POST", "/api/v1/ports?dryRun=true", { body: WEB });
     expect(status).toBe(200);
-    expect(body).toMatchObject({ dryRun: true, seq: 3, events: [{ type: "mapping.granted", v: 3 }] });
+    expect(body).toMatchObject({ dryRun: true, seq: 3, events: [{ type: "mapping.granted", v: 4 }] });
     expect(body.changes.map(({ op, key }) => `${op} ${key}`)).toEqual([
       "create forward|11.22.33.1|tcp|8443",
       "create ours|tcp|8443",

@@ -106,7 +106,7 @@ describe("the record codec", () => {
     );
     for (const type of ["mapping.teleported", "toString", "__proto__"]) {
       expect(() => decode({ type })).toThrow(
-        expect.objectContaining({ code: "LOG_NEWER_VERSION", message: expect.stringContaining(`"${type}" version 3`) }),
+        expect.objectContaining({ code: "LOG_NEWER_VERSION", message: expect.stringContaining(`"${type}" version 4`) }),
       );
     }
   });
@@ -116,7 +116,7 @@ describe("the record codec", () => {
     const encode = (changes: object) => () => encodeRecord({ ...sample, ...changes }, 1, "00".repeat(32));
     expect(encode({ source: "" })).toThrow(/envelope/);
     expect(encode({ requestId: "x".repeat(129) })).toThrow(/envelope/);
-    expect(encode({ event: { ...sample.event, v: 4 } })).toThrow(/version 4/);
+    expect(encode({ event: { ...sample.event, v: 5 } })).toThrow(/version 5/);
     expect(encode({ event: { ...sample.event, data: {} } })).toThrow(/schema/);
     expect(encode({ event: { ...sample.event, type: "x" } })).toThrow();
     expect(encode({ at: 1e15 })).toThrow();

@@ -33,6 +33,7 @@ export function pending(index: number): PendingRecord<PortreeveEvent> {
     externalPort: 1024 + (index % 60_000),
     internalAddress: device,
     internalPort: 8080,
+    host: null,
     count: 1,
     interface: "lan0",
     label: index % 7 === 0 ? 'Küche "8080" \\ ☃' : null,

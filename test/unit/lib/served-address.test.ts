@@ -22,7 +22,16 @@ describe("on-link sources", () => {
     expect(isOnLink(links, "lan0", "10.1.0.1")).toBe(false);
   });
 
-  it("are IPv4", () => {
+  it("are of IPv6 where the interface has a network of it", () => {
     expect(isOnLink(links, "lan0", "fe80::1")).toBe(false);
+    const ipv6: Listener[] = [
+      { interface: "lan0", address: "2001:db8:77::1", ifindex: 3, subnet: "2001:db8:77::1/64" },
+      { interface: "lan0", address: "fe80::1", ifindex: 3, subnet: "fe80::1/64" },
+    ];
+    expect(isOnLink(ipv6, "lan0", "2001:db8:77::2")).toBe(true);
+    expect(isOnLink(ipv6, "lan0", "fe80::2")).toBe(true);
+    expect(isOnLink(ipv6, "lan0", "2001:db8:78::2")).toBe(false);
+    expect(isOnLink(ipv6, "lan0", "2001:db8:77::1")).toBe(false);
+    expect(isOnLink(ipv6, "lan0", "no address")).toBe(false);
   });
 });

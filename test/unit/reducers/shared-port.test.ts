@@ -37,6 +37,7 @@ function grant(gateway: Gateway, number: number, name: string | null, claim = cl
       externalPort: 443,
       internalAddress: claim.device ?? DEVICE,
       internalPort: 5000 + number,
+      host: null,
       count: 1,
       interface: "lan0",
       label: null,

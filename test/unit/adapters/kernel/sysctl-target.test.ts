@@ -5,7 +5,7 @@ import type { Plan } from "../../../../src/reconcilers/contract.ts";
 import type { SysctlRow } from "../../../../src/reducers/select/rows.ts";
 
 const links = (...indexes: number[]): Links => ({
-  links: indexes.map((index) => ({ name: "wan0", index, up: true, addresses: [], gateway: null })),
+  links: indexes.map((index) => ({ name: "wan0", index, up: true, addresses: [], linkLocal: [], gateway: null })),
   defaultRoutes: [],
 });
 

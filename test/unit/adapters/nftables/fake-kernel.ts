@@ -1,5 +1,7 @@
 import type { Flow } from "../../../../src/adapters/nftables/conntrack-message.ts";
+import { textOfWords, wordsOf } from "../../../../src/adapters/nftables/address-words.ts";
 import { type ElementFields, type SetLayout, viaOfChain } from "../../../../src/adapters/nftables/element-columns.ts";
+import { ipv6Of } from "../../../../src/adapters/nftables/set-elements.ts";
 import { Executor } from "../../../../src/adapters/nftables/executor.ts";
 import type { Netfilter } from "../../../../src/adapters/nftables/netfilter.ts";
 import type { Nft, NftResult } from "../../../../src/adapters/nftables/nft-library.ts";
@@ -146,6 +148,8 @@ export class FakeWatch implements TableWatch {
 function keyOf(layout: SetLayout, fields: ElementFields): Part[] {
   return layout.key.map((field): Part => {
     if (field === "address") return formatIpv4(fields.address);
+    if (field === "address6") return textOfWords(ipv6Of(fields).address);
+    if (field === "source6") return textOfWords(ipv6Of(fields).source);
     if (field === "source") return formatIpv4(fields.toAddress);
     if (field === "sourcePort") return fields.sourcePort;
     if (field === "protocol") return NAMES[fields.protocol] ?? fields.protocol;
@@ -153,11 +157,36 @@ function keyOf(layout: SetLayout, fields: ElementFields): Part[] {
   });
 }
 
+type Writable = { -readonly [Name in keyof ElementFields]: ElementFields[Name] };
+
+function withIpv6(fields: Writable, field: "address6" | "source6", part: string): void {
+  const [text = "", length = "128"] = part.split("/");
+  const words = wordsOf(text);
+  const { upper = [0, 0, 0, 0, 0, 0] } = fields;
+  if (field === "address6") {
+    fields.address = words[3];
+    fields.upper = [...words.slice(0, 3), ...upper.slice(3)];
+  } else {
+    [fields.toAddress, fields.toPort] = [words[3], Number(length)];
+    fields.upper = [...upper.slice(0, 3), ...words.slice(0, 3)];
+  }
+}
+
 function fieldsOf({ key, data }: FakeElement, set: number, layout: SetLayout): ElementFields | null {
-  const fields = { set, address: 0, protocol: 0, firstPort: 0, lastPort: 0, toAddress: 0, toPort: 0, sourcePort: 0 };
+  const fields: Writable = {
+    set,
+    address: 0,
+    protocol: 0,
+    firstPort: 0,
+    lastPort: 0,
+    toAddress: 0,
+    toPort: 0,
+    sourcePort: 0,
+  };
   for (const [index, field] of layout.key.entries()) {
     const part = key[index] as Part;
     if (field === "address") fields.address = parseIpv4(part as string) ?? 0;
+    else if (field === "address6" || field === "source6") withIpv6(fields, field, partText(part));
     else if (field === "source") {
       const [address = "", length] = partText(part).split("/");
       [fields.toAddress, fields.toPort] = [parseIpv4(address) ?? 0, Number(length)];

@@ -56,6 +56,7 @@ export class Fixture {
       log: { info: () => undefined, warn: (_, message) => this.warnings.push(message) },
       clients: this.#clients(),
       sniAvailable: () => false,
+      ipv4Of: async () => null,
       openSocket: this.sockets.open,
     });
   }
@@ -123,6 +124,7 @@ export class Fixture {
         externalPort: port,
         internalAddress: CLIENT.address,
         internalPort: port,
+        host: null,
         count,
         interface: "lan0",
         label: null,
