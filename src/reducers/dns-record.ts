@@ -178,6 +178,10 @@ function placeOf(names: readonly string[], name: string): number {
   return low;
 }
 
+/** Whether a sorted list has a name. */
+export const isListed = (names: readonly string[] | undefined, name: string): boolean =>
+  names !== undefined && names[placeOf(names, name)] === name;
+
 function unlistName(table: Table<string[]>, key: string, name: string): void {
   const names = tableGet(table, key) ?? [];
   const place = placeOf(names, name);

@@ -1,6 +1,6 @@
 import { type ReadonlyTable, tableChanges, tableEntries, tableGet, tableRows } from "../lib/table.ts";
 import { isAddressType } from "../lib/dns-record.ts";
-import { publishedBy, sizeOf } from "./dns-record.ts";
+import { isListed, publishedBy, sizeOf } from "./dns-record.ts";
 import { TABLES } from "./fork.ts";
 import {
   deviceKey,
@@ -142,12 +142,12 @@ function checkNames(state: State, since: State | undefined, faults: string[]): v
     if (records.some((record) => (record.expiresAt === null) !== (device === null || record.lifetime === null)))
       faults.push(`S14 ${name} has a record with an end and no device or lifetime, or the reverse`);
     for (const { type, value } of records) {
-      if (isAddressType(type) && tableGet(namesAt, value)?.includes(name) !== true)
+      if (isAddressType(type) && !isListed(tableGet(namesAt, value), name))
         faults.push(`S12 ${name} is not found by ${value}`);
     }
     if (device === null) continue;
     if (tableGet(devices, device) === undefined) faults.push(`S14 ${name} is of ${device}, which is not there`);
-    if (tableGet(namesOf, device)?.includes(name) !== true) faults.push(`S14 ${name} is not found by its device`);
+    if (!isListed(tableGet(namesOf, device), name)) faults.push(`S14 ${name} is not found by its device`);
   }
   for (const [id, name] of changedEntries(recordNames, since?.recordNames)) {
     if (tableGet(names, name)?.records.some((record) => record.id === id) !== true)

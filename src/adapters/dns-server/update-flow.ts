@@ -2,7 +2,7 @@ import { hash, randomUUID } from "node:crypto";
 import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { DnsUpdate } from "../../lib/dns-record.ts";
-import type { RequestLog } from "../../lib/request-log.ts";
+import type { RequestEntry, RequestLog } from "../../lib/request-log.ts";
 import { RCODE } from "../../protocols/dns/constants.ts";
 import type { Outcome } from "../../reducers/decide/command.ts";
 import { HeldRemovals } from "./held-removals.ts";
@@ -107,17 +107,18 @@ export class UpdateFlow {
     const { interface: served, source } = request;
     const at = clock.now();
     const outcome = await controller.submit(commandOf(request, update, requestId));
-    const entry = { at, protocol: "dns", from: source, interface: served, request: updateText(update) } as const;
-    const durationMs = clock.now() - at;
+    const note = (decision: RequestEntry["decision"], code: string | null, message: string): void => {
+      const [protocol, request, durationMs] = ["dns" as const, updateText(update), clock.now() - at];
+      requests.add({ at, protocol, from: source, interface: served, request, decision, code, message, durationMs });
+    };
     if (!outcome.ok) {
       const { code, message } = outcome.refusal;
-      requests.add({ ...entry, decision: "refused", code, message, durationMs });
+      note("refused", code, message);
       const rcode = updateRcode(code);
       return { kind: "answer", rcode, lease: null, message, ...(rcode === RCODE.SERVFAIL && { undecided: true }) };
     }
     if (!(await this.#isServed(controller.state.dnsRevision))) {
-      const { message } = NOT_SERVED;
-      requests.add({ ...entry, decision: "refused", code: "NOT_SETTLED", message, durationMs: clock.now() - at });
+      note("refused", "NOT_SETTLED", NOT_SERVED.message);
       return NOT_SERVED;
     }
     const lease = outcome.answer.kind === "updated" ? outcome.answer.lease : null;
@@ -125,7 +126,7 @@ export class UpdateFlow {
     const adds = update.changes.some(({ kind }) => kind === "add");
     const message = outcome.changed ? (adds ? "published" : "taken back") : "it was so already";
     const told = adds && lease !== null ? `${message}, for ${lease} s` : message;
-    requests.add({ ...entry, decision, code: null, message: told, durationMs });
+    note(decision, null, told);
     return { kind: "answer", rcode: RCODE.NOERROR, lease, message };
   }
 }

@@ -89,7 +89,14 @@ function reservedFor(state: State, device: Device, name: string): string | null 
 /** An operator said yes to it, by its name or by a zone. */
 function isAnswered(state: State, device: Device, name: string): boolean {
   if (isDelegated(state, device, name)) return true;
+  // Mostly nothing was ever asked of an operator.
+  if (isEmpty(state.allowedNames)) return false;
   return suffixesOf(name).some((suffix) => state.allowedNames[allowedNameKey(device.id, suffix)] !== undefined);
+}
+
+function isEmpty(record: object): boolean {
+  for (const _key in record) return false;
+  return true;
 }
 
 /** What is below a name is its owner's, as is what a wildcard answers for: there anybody else would speak in their place. */
