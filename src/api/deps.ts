@@ -38,6 +38,8 @@ export interface ApiDeps {
   readonly info: Info;
   readonly log: ApiLog;
   readiness(): Readiness;
+  /** Whether there is a HAProxy, which leads TLS names to their hosts. */
+  sharesPorts(): boolean;
   /** Connections that HAProxy led, by row key of `sni-routes`; of those that had any. */
   routeHits(): Promise<ReadonlyMap<string, { readonly total: number; readonly open: number }>>;
   /** Looks at everything, other firewalls too. */

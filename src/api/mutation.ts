@@ -6,6 +6,8 @@ import type { RequestEntry } from "../lib/request-log.ts";
 import { tableGet } from "../lib/table.ts";
 import type { Command, Outcome } from "../reducers/decide/command.ts";
 import type { Actor } from "./auth/actor.ts";
+import { UNAVAILABLE } from "../reducers/decide/map-names.ts";
+import { objectsOf } from "../reducers/objects/index.ts";
 import { commandText } from "./command-text.ts";
 import type { ApiDeps } from "./deps.ts";
 import { RequestProblem } from "./problem.ts";
@@ -72,7 +74,7 @@ export class Mutations {
       ...(confirmWithin !== undefined && { confirmWithin }),
     };
     if (request.query.dryRun === "true") return await this.#plan({ ...envelope, requestId: "dry-run" });
-    const wait = settles && request.query.wait !== "false";
+    const wait = settles && request.query.wait !== "false" && !this.#waitsForHaproxy(command);
     const key = request.headers["idempotency-key"];
     const requestId = key === undefined ? randomUUID() : this.#requestIdOf(key, request, secretBody);
     const started = performance.now();
@@ -115,8 +117,30 @@ export class Mutations {
       seq,
       changed,
       ...this.#about(ids),
+      notes: this.#notes(ids),
       confirmation: awaited === undefined ? null : { id: awaited.id, until: isoTime(awaited.until) },
     };
+  }
+
+  /** An undo that is about a name is accepted without HAProxy, and nobody knows when it will be there. */
+  #waitsForHaproxy(command: Command): boolean {
+    const { controller } = this.#deps;
+    if (command.type !== "change.revert" || this.#deps.sharesPorts()) return false;
+    const { before, records } = command.change;
+    const objects = [...objectsOf(records.map(({ event }) => event)).values()];
+    return objects.some(({ kind, key }) => {
+      const mapping = tableGet(controller.state.mappings, key) ?? tableGet(before.mappings, key);
+      return kind.name === "port" && (mapping?.name ?? null) !== null;
+    });
+  }
+
+  /** An undo gives back what nobody could ask for anew, and says so. */
+  #notes(ids: readonly string[]): string[] {
+    const { controller } = this.#deps;
+    if (this.#deps.sharesPorts()) return [];
+    const ports = ids.flatMap((id) => tableGet(controller.state.mappings, id) ?? []);
+    const names = ports.flatMap(({ name, enabled }) => (enabled && name !== null ? [name] : []));
+    return names.map((name) => `${name} leads nowhere yet: ${UNAVAILABLE.message}`);
   }
 
   /** What ids are of, as it is now. */

@@ -36,6 +36,7 @@ export async function mutate(cli: Cli, calls: readonly Call[], options: Mutation
     try {
       const result = await cli.client.call<ResultDocument>({ ...call, query, headers: head() });
       results.push(result);
+      for (const note of result.notes) cli.say(`note: ${note}`);
       sayTrial(cli, result);
       if (ifMatch !== undefined) ifMatch = String(result.seq);
     } catch (cause) {

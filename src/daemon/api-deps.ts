@@ -65,6 +65,7 @@ export function apiDeps(parts: ApiParts): ApiDeps {
     metrics: parts.metrics,
     log: parts.log,
     readiness: () => readiness.check(),
+    sharesPorts: () => dataPlane?.sharesPorts() ?? false,
     routeHits: async () => (await dataPlane?.routeHits().catch(() => undefined)) ?? new Map(),
     doctor: () =>
       examine({
@@ -74,6 +75,7 @@ export function apiDeps(parts: ApiParts): ApiDeps {
         reconcilers: dataPlane?.reconcilers ?? [],
         condition: parts.condition,
         serving: parts.serving,
+        proxyCondition: dataPlane === null ? null : () => dataPlane.proxyCondition(),
         foreignChains: dataPlane === null ? null : () => dataPlane.foreignChains(),
       }),
     info: {

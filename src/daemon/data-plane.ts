@@ -17,6 +17,7 @@ import type { SecretStore } from "../events/secrets.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { DnsRow } from "../lib/dns-row.ts";
 import type { Metrics } from "../lib/metrics.ts";
+import type { ProxyCondition } from "../lib/proxy-condition.ts";
 import type { FilterChain } from "../lib/packet-filter.ts";
 import type { Rehearsing, Target } from "../reconcilers/contract.ts";
 import type { EngineDeps, RunningReconciler } from "../reconcilers/engine/engine.ts";
@@ -62,6 +63,7 @@ export interface DataPlane extends Settler {
   start(): Promise<void>;
   /** Whether HAProxy is there, so that names can share a port. */
   sharesPorts(): boolean;
+  proxyCondition(): ProxyCondition;
   /** Connections by row key of `sni-routes`. */
   routeHits(): Promise<ReadonlyMap<string, RouteHits>>;
   /** Told of every reading of the kernel's interfaces. */
@@ -127,6 +129,7 @@ export async function openDataPlane(options: DataPlaneOptions): Promise<DataPlan
       tunnel.wireguard.interfacesSeen(links.links);
     },
     sharesPorts: () => haproxy.available(),
+    proxyCondition: () => haproxy.condition(),
     routeHits: () => haproxy.hits(),
     guarded: () => guard.status("guard")?.kind === "done",
     settled: (seq, signal) => reconcilers.settled(seq, signal),

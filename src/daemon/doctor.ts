@@ -11,6 +11,7 @@ import type { ControllerPort } from "../controller/port.ts";
 import type { Clock } from "../lib/clock.ts";
 import { withoutLength } from "../lib/ip.ts";
 import type { FilterChain } from "../lib/packet-filter.ts";
+import type { ProxyCondition } from "../lib/proxy-condition.ts";
 import { tableRows } from "../lib/table.ts";
 import { UPNP_HTTP_PORT } from "../lib/upnp-port.ts";
 import { SERVER_PORT } from "../protocols/pcp/constants.ts";
@@ -26,7 +27,7 @@ import { externalAddress } from "../reducers/select/external-address.ts";
 import { freePart, ipv6Place, ipv6PrefixOf } from "../reducers/select/ipv6-place.ts";
 import { proxiedOf } from "../reducers/select/proxied.ts";
 import { selectSysctls } from "../reducers/select/sysctl-rows.ts";
-import { redirectRivals } from "../reducers/select/proxy-need.ts";
+import { needsProxy, redirectRivals } from "../reducers/select/proxy-need.ts";
 import { unansweredOf } from "../reducers/unanswered.ts";
 import { servedInterfaces } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";
@@ -45,6 +46,8 @@ export interface DoctorParts {
     readonly dns: readonly { readonly address: string }[];
     readonly dnsThreads: { readonly count: number; readonly reason: string | null };
   };
+  /** Null while nothing is led anywhere. */
+  readonly proxyCondition: (() => ProxyCondition) | null;
   /** Null while there is no way to the kernel's rulesets. */
   readonly foreignChains: (() => Promise<readonly FilterChain[]>) | null;
 }
@@ -146,7 +149,7 @@ function addressesOf(state: State, name: string): string[] {
   return addresses.map(withoutLength);
 }
 
-function gatewayFacts({ controller, config, reconcilers, condition }: DoctorParts): GatewayFacts {
+function gatewayFacts({ controller, config, reconcilers, condition, proxyCondition }: DoctorParts): GatewayFacts {
   const { state } = controller;
   const { fault, verification } = condition();
   return {
@@ -167,6 +170,7 @@ function gatewayFacts({ controller, config, reconcilers, condition }: DoctorPart
     ipv6Subnets: ipv6Subnets(state),
     unanswered: [...tableRows(state.mappings)].flatMap((mapping) => unansweredOf(state, mapping) ?? []),
     redirectRivals: redirectRivals(state),
+    proxy: proxyCondition !== null && needsProxy(state) ? proxyCondition() : null,
   };
 }
 

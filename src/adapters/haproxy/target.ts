@@ -1,6 +1,7 @@
 import type { SniRow } from "../../lib/sni-row.ts";
 import type { Outcome, Plan, ReconcileError, Target } from "../../reconcilers/contract.ts";
 import type { SniObservation } from "../../reconcilers/sni-routes.ts";
+import type { ProxyCondition } from "../../lib/proxy-condition.ts";
 import { FILES, haproxyConfig, LIMITS, limitsWithin, type ProxyLimits } from "./config.ts";
 import { type Conversation, converse } from "./conversation.ts";
 import { differences, entriesAfter, fingerprintOf } from "./differences.ts";
@@ -44,6 +45,7 @@ export interface RouteHits {
 export interface HaproxyTarget extends Target<SniRow, SniObservation> {
   /** Whether there is a HAProxy that can do it. */
   available(): boolean;
+  condition(): ProxyCondition;
   /** Resolves once that is known. */
   known(): Promise<void>;
   /** By row key, of routes and fallbacks that had any. */
@@ -88,8 +90,14 @@ class MapsTarget implements HaproxyTarget {
     this.#config = haproxyConfig(options.instanceId, limitsWithin(options.limits ?? LIMITS, openFilesMax()));
   }
 
+  /** What runs goes on without its program, as while a package is replaced. */
   available(): boolean {
-    return this.#installed.known.able;
+    return this.#installed.known.able || this.#conversation?.closed === false;
+  }
+
+  condition(): ProxyCondition {
+    const { known } = this.#installed;
+    return { running: this.#conversation?.closed === false, missing: known.able ? null : known.why };
   }
 
   async known(): Promise<void> {

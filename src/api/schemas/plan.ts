@@ -63,6 +63,7 @@ export const resultSchema = z
     subnet: subnetSchema.nullable(),
     device: deviceSchema.nullable(),
     record: recordSchema.nullable().describe("of the DNS"),
+    notes: z.array(z.string()).describe("what keeps it from working as it stands: sentences"),
     confirmation: z
       .strictObject({ id: z.string(), until: time })
       .nullable()

@@ -255,6 +255,9 @@ export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State)
   const from = distinctPrefixes(command.from ?? []);
   if (from === null) return { ok: false, refusal: BAD_SOURCES };
   const changes = changedFields(command.from === undefined ? command : { ...command, from }, mapping);
+  // What is on already may be edited: it says what is to be once HAProxy is back.
+  if (changes.enabled === true && mapping.name !== null && command.sharesPorts === false)
+    return { ok: false, refusal: UNAVAILABLE };
   const chosen = ["sourceAddress", "from"].some((field) => field in changes);
   const moves = ["externalPort", "internalAddress", "internalPort", "count"].some((field) => field in changes);
   if (isPinhole(mapping) && (moves || chosen)) {

@@ -1,4 +1,5 @@
 import { parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
+import type { ProxyCondition } from "../../lib/proxy-condition.ts";
 import { type Unanswered, unansweredText } from "../unanswered.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 import type { Ipv6SubnetFacts } from "./ipv6.ts";
@@ -19,6 +20,8 @@ export interface GatewayFacts {
   readonly unanswered: readonly Unanswered[];
   /** What has port 80 although HTTP is to be sent to HTTPS there. */
   readonly redirectRivals: readonly string[];
+  /** Null while nobody needs it. */
+  readonly proxy: ProxyCondition | null;
 }
 
 export interface ReconcilerFacts {
@@ -48,6 +51,7 @@ export function judgeGateway(facts: GatewayFacts): Finding[] {
     judgeListeners(facts),
     ...judgeVisitors(facts),
     ...judgeRedirect(facts),
+    ...judgeProxy(facts),
   ];
 }
 
@@ -161,4 +165,16 @@ function judgeRedirect({ redirectRivals: rivals }: GatewayFacts): Finding[] {
   if (rivals.length === 0) return [];
   const message = `HTTP is not sent to HTTPS (wan.httpRedirect: on): port 80 is kept by ${rivals[0]}`;
   return [problem("http-redirect", message, "end that, or set wan.httpRedirect to auto", rivals.slice(1, SHOWN_MAX))];
+}
+
+/** One that could be started and does not run is the reconciler's to tell. */
+function judgeProxy({ proxy }: GatewayFacts): Finding[] {
+  if (proxy === null || proxy.missing === null) return [];
+  const next = "install the package haproxy (2.6 or newer); what is to go by TLS name is led again within a minute";
+  if (!proxy.running)
+    return [
+      problem("haproxy", `what shares a port by TLS name, and the redirect, reach nobody: ${proxy.missing}`, next),
+    ];
+  const message = `HAProxy goes on as it runs, and is not started again if it ends: ${proxy.missing}`;
+  return [warning("haproxy", message, next)];
 }

@@ -34,6 +34,25 @@ describe("undo", () => {
     expect(contentHash(rig.controller.state)).toBe(after);
   });
 
+  it("[E5] gives a route back that nobody leads now, and says so", async () => {
+    const { body } = await post<ResultDocument>("/routes", {
+      name: "a.example.org",
+      externalPort: 443,
+      internalAddress: WEB.internalAddress,
+    });
+    expect(body.notes).toEqual([]);
+    const { status } = await rig.call("DELETE", `/api/v1/ports/${body.port?.id}`);
+    expect(status).toBe(200);
+    const deps = rig.deps as { sharesPorts: () => boolean };
+    deps.sharesPorts = () => false;
+    const undone = (await post<Reverted>("/undo")).body;
+    expect(undone.port).toMatchObject({ name: "a.example.org", enabled: true });
+    expect(undone.notes).toEqual([expect.stringMatching(/^a\.example\.org leads nowhere yet: HAProxy.*install/)]);
+    await rig.call("DELETE", `/api/v1/ports/${body.port?.id}`);
+    deps.sharesPorts = () => true;
+    expect((await post<Reverted>("/undo")).body.notes).toEqual([]);
+  });
+
   it("[E5] says so when nothing was ever changed by an operator", async () => {
     await asDevice(rig);
     const { status, body } = await post<Problem>("/undo");

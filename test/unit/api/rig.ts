@@ -277,6 +277,7 @@ export async function makeRig(): Promise<Rig> {
       error: (fields, message) => console.error(message, fields),
     },
     readiness: () => rig.readiness,
+    sharesPorts: () => true,
     routeHits: () => Promise.resolve(new Map()),
     doctor: () => Promise.resolve(rig.findings),
   };

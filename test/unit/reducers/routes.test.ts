@@ -129,6 +129,26 @@ describe("names by PCP", () => {
     expect([...tableRows(gateway.state.mappings)]).toEqual([]);
   });
 
+  it("are not switched on while there is no HAProxy, and else edited and ended as ever", () => {
+    const gateway = new Gateway();
+    route(gateway, "a.example.org");
+    gateway.do(portAdd({ externalPort: 80 }), "api:test");
+    const [named_ = "", plain = ""] = [...tableRows(gateway.state.mappings)]
+      .toSorted((a, b) => Number(a.name === null) - Number(b.name === null))
+      .map(({ id }) => id);
+    const without = { sharesPorts: false };
+    const edit = (id: string, changes: object) => gateway.decide({ type: "port.edit", id, ...changes, ...without });
+    expect(eventsOf(edit(named_, { label: "web" }))).toHaveLength(1);
+    expect(eventsOf(edit(named_, { enabled: true })), "it is on").toEqual([]);
+    for (const id of [named_, plain]) gateway.do({ type: "port.edit", id, enabled: false }, "api:test");
+    expect(refusalOf(edit(named_, { enabled: true }))).toMatchObject({ code: "SNI_UNAVAILABLE" });
+    expect(refusalOf(edit(named_, { enabled: true, label: "web" }))).toMatchObject({ code: "SNI_UNAVAILABLE" });
+    expect(eventsOf(edit(named_, { label: "web" }))).toHaveLength(1);
+    expect(eventsOf(edit(plain, { enabled: true })), "a plain forward needs none").toHaveLength(1);
+    expect(eventsOf(gateway.decide({ type: "port.remove", id: named_, ...without }))).toHaveLength(1);
+    expect(gateway.do({ type: "port.edit", id: named_, enabled: true }, "api:test").ok).toBe(true);
+  });
+
   it("pay the quota for each", () => {
     const gateway = new Gateway();
     const { mappings } = gateway.state.settings.portControl.perDevice;

@@ -149,6 +149,30 @@ describe("the HAProxy target", () => {
     rig = open();
   });
 
+  it("goes on with one that runs when its program is removed, and starts it anew once it is back", async () => {
+    let said: string | null = VERSION;
+    const installed = new InstalledHaproxy(() => Promise.resolve(said));
+    const { folder: runtimeDir, haproxies: program } = rig;
+    const target = createHaproxyTarget({ instanceId: INSTANCE, runtimeDir, installed, program });
+    const change = async (...plan: Change<SniRow, SniObservation>[]) => await target.apply(plan, signal);
+    await change(create(proxy), create(route("a.example.com")));
+    said = null;
+    await installed.look();
+    expect(target.condition()).toEqual({ running: true, missing: expect.stringContaining("not installed") });
+    expect(target.available()).toBe(true);
+    expect(await change(create(route("b.example.com")))).toEqual([{ key: `route|${WAN}|443|b.example.com`, ok: true }]);
+    program.kill();
+    await expect.poll(() => target.available()).toBe(false);
+    expect((await target.observe(signal)).size).toBe(0);
+    const all = [create(proxy), create(route("a.example.com"))];
+    for (const outcome of await change(...all))
+      expect(outcome).toMatchObject({ ok: false, error: { code: "SNI_UNAVAILABLE", disposition: "transient" } });
+    said = VERSION;
+    await installed.look();
+    await expect.poll(async () => (await change(...all)).map(({ ok }) => ok), { timeout: 5000 }).toEqual([true, true]);
+    expect(target.condition()).toEqual({ running: true, missing: null });
+  });
+
   it("takes a running HAProxy over from the process before, as it is", async () => {
     await apply(create(proxy), create(route("a.example.com")));
     const after = createHaproxyTarget({

@@ -23,6 +23,7 @@ const GATEWAY: GatewayFacts = {
   ipv6Subnets: [],
   unanswered: [],
   redirectRivals: [],
+  proxy: { running: true, missing: null },
 };
 const DISK = { path: "/var/lib/portreeve", freeBytes: 2 ** 33, totalBytes: 2 ** 34, freeFiles: 1000 };
 const MACHINE: MachineFacts = {
@@ -107,6 +108,13 @@ describe("the doctor", () => {
       /wan\.httpRedirect to auto/,
     ],
     [
+      "names that nobody can lead",
+      { proxy: { running: false, missing: "HAProxy is not installed" } },
+      {},
+      /reach nobody: HAProxy is not installed/,
+      /install the package haproxy/,
+    ],
+    [
       "a kernel parameter",
       {},
       { sysctls: [{ name: "net.ipv4.ip_forward", wanted: "1", found: "0", reason: "why" }] },
@@ -169,6 +177,13 @@ describe("the doctor", () => {
     expect(finding?.level).toBe("problem");
     expect(finding?.message).toMatch(message);
     expect(finding?.fix).toMatch(fix);
+  });
+
+  it("warns of a HAProxy that goes on without its program", () => {
+    const [finding, ...more] = findings({ proxy: { running: true, missing: "HAProxy is not installed" } }, {});
+    expect(more).toEqual([]);
+    expect(finding).toMatchObject({ level: "warning", check: "haproxy", fix: expect.stringContaining("haproxy") });
+    expect(findings({ proxy: { running: false, missing: null } }, {}), "the reconciler tells").toEqual([]);
   });
 
   it("warns of several WANs that nobody named, and is content with a single one that has no route", () => {
