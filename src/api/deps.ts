@@ -1,4 +1,4 @@
-import type { DnsKeyDocument, ExplanationDocument, QueriesDocument } from "./schemas/dns.ts";
+import type { DnsKeyDocument, ExplainedAnswer, QueriesDocument } from "./schemas/dns.ts";
 import type { Seq } from "../events/envelope.ts";
 import type { PortreeveRecord } from "../events/index.ts";
 import type { LogHead } from "../events/log.ts";
@@ -103,7 +103,7 @@ export interface Names {
   /** The key that its updates are signed with, for the one answer that shows it. */
   keyOf(device: Device): Promise<DnsKeyDocument>;
   /** What a client of a view would be answered, and why. Rejects with UNAVAILABLE where nobody is served. */
-  ask(view: string, name: string, type: string): Promise<ExplanationDocument>;
+  ask(view: string, name: string, type: string): Promise<ExplainedAnswer>;
   /** The last ones, while they are logged. */
   queries(): QueriesDocument;
 }

@@ -3,6 +3,7 @@ import { interfaceName, port } from "../events/fields.ts";
 import { hasGeneralUpstream, parseUpstream } from "../lib/dns-upstream.ts";
 import { endpointAt } from "../lib/endpoint.ts";
 import { nameText } from "../lib/domain-name.ts";
+import { isPublicSuffix } from "../lib/public-suffix.ts";
 import { parseIpv4 } from "../lib/ip.ts";
 
 /**
@@ -164,7 +165,7 @@ const dns = z.strictObject({
 
 const onlyOnce = (names: readonly string[]): boolean => new Set(names).size === names.length;
 
-export const configSchema = z.strictObject({
+const sections = z.strictObject({
   dataDir: path.default("/var/lib/portreeve"),
   masterKeyFile: path.default("/etc/portreeve/master.key"),
   runtimeDir: path.default("/run/portreeve"),
@@ -181,6 +182,17 @@ export const configSchema = z.strictObject({
   portControl: portControl.prefault({}),
   dns: dns.prefault({}),
   host: z.strictObject({}).prefault({}),
+});
+
+/** As `subnet edit --zone` refuses it. */
+export const configSchema = sections.superRefine(({ lan: lans, dns: { privateZones } }, context) => {
+  const own = privateZones.map(nameText);
+  for (const [index, { zone }] of lans.entries()) {
+    const text = zone === null ? null : nameText(zone);
+    if (text === null || !isPublicSuffix(text) || own.includes(text)) continue;
+    const message = `is ${text}, where others register names, which would not be found any more; name one of your own below it, or list it under dns.privateZones`;
+    context.addIssue({ code: "custom", path: ["lan", index, "zone"], message });
+  }
 });
 export type Config = z.infer<typeof configSchema>;
 

@@ -70,3 +70,15 @@ export interface DnsUpdate {
   /** Seconds that were asked for (RFC 9664 §4); null: none were. */
   readonly lease: number | null;
 }
+
+/**
+ * An RRset is in one message or in none (RFC 2181 §9), of 65,535 octets at most (RFC 1035 §4.2.2). The rest is for the header,
+ * the question, aliases that led to it, OPT and TSIG.
+ */
+export const RRSET_OCTETS_MAX = 60_000;
+/** Owner, type, class, TTL and length, and what an address may have more in a message than in text ("::"). */
+const RECORD_ROOM = 28;
+
+/** Whether an answer has room for all values of an RRset; in text they are hardly shorter than in a message. */
+export const fitsAnswer = (values: readonly string[]): boolean =>
+  values.reduce((sum, value) => sum + RECORD_ROOM + value.length, 0) <= RRSET_OCTETS_MAX;

@@ -28,6 +28,12 @@ export class RateLimit {
     return true;
   }
 
+  /** What one that was let through cost beyond the usual: the next ones wait for it. */
+  spend(source: string, more: number): void {
+    const bucket = this.#buckets.get(source);
+    if (bucket !== undefined) bucket.tokens -= more;
+  }
+
   get size(): number {
     return this.#buckets.size;
   }

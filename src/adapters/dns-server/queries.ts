@@ -4,9 +4,14 @@ import type { Question } from "../../protocols/dns/message.ts";
 import { type Answered, answerFrom } from "./authority.ts";
 import { type Asked, finish, finishWith, type Reply } from "./exchange.ts";
 import type { Forwarding } from "./forwarding.ts";
+import { RateLimit } from "../../lib/rate-limit.ts";
 import type { Tally } from "./tally.ts";
 import { transferReplies } from "./transfer.ts";
 import type { ZoneData } from "./zone-data.ts";
+
+/** A second, of one device, and at once; a zone of many names counts as several. */
+const TRANSFERS = 4;
+const RECORDS_OF_ONE = 1000;
 
 /** What a question led to, and whether the same octets lead to the same answer until something changes. */
 export interface QueryReply {
@@ -19,11 +24,15 @@ export class Queries {
   readonly #zones: ZoneData;
   readonly #forwarding: Forwarding;
   readonly #tally: Tally;
+  readonly #transfers = new RateLimit();
+  /** Milliseconds that never go back. */
+  readonly #monotonic: () => number;
 
-  constructor(zones: ZoneData, forwarding: Forwarding, tally: Tally) {
+  constructor(zones: ZoneData, forwarding: Forwarding, tally: Tally, monotonic: () => number) {
     this.#zones = zones;
     this.#forwarding = forwarding;
     this.#tally = tally;
+    this.#monotonic = monotonic;
   }
 
   answer(asked: Asked): QueryReply {
@@ -64,10 +73,14 @@ export class Queries {
     };
     if (signing.kind !== "verified") return refuse("transfers are for devices that sign with their key");
     if (client.transport === "udp") return refuse("transfers are by TCP");
-    const replies = transferReplies(asked, question, this.#zones);
-    if (replies === null) return { reply: finish(asked, { rcode: RCODE.NOTAUTH }), remember: null };
+    if (!this.#transfers.take(signing.device, TRANSFERS, this.#monotonic())) {
+      return refuse("this device transfers zones too often; ask again in a few seconds");
+    }
+    const transfer = transferReplies(asked, question, this.#zones);
+    if (transfer === null) return { reply: finish(asked, { rcode: RCODE.NOTAUTH }), remember: null };
+    this.#transfers.spend(signing.device, Math.floor(transfer.records / RECORDS_OF_ONE));
     this.#tally.count(client.transport, "transfer");
-    return { reply: signing.signAll(replies), remember: null };
+    return { reply: signing.signAll(transfer.replies), remember: null };
   }
 
   async #forward(asked: Asked): Promise<Reply> {

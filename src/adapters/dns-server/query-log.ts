@@ -2,6 +2,7 @@ import { formatName } from "../../lib/domain-name.ts";
 import { RCODE, rcodeName, typeName } from "../../protocols/dns/constants.ts";
 import { decodeMessage } from "../../protocols/dns/decode.ts";
 import { DnsDecodeError } from "../../protocols/dns/error.ts";
+import { skimMessage } from "../../protocols/dns/skim.ts";
 import { type Client, isSeveral, type Reply, type Respond } from "./exchange.ts";
 import type { QueryEntry } from "./messages.ts";
 
@@ -41,10 +42,16 @@ export class QueryLog {
     const question = questionOf(bytes);
     if (question === null) return;
     const first = reply !== null && isSeveral(reply) ? reply[0] : reply;
-    const rcode = first === null || first === undefined ? "no answer" : rcodeName((first[3] ?? RCODE.SERVFAIL) & 0x0f);
+    const rcode = first === null || first === undefined ? "no answer" : rcodeName(rcodeIn(first));
     const durationMs = Date.now() - at;
     this.#entries.push({ at, view: listener.view, from: address, transport, ...question, rcode, durationMs });
   }
+}
+
+/** RFC 6891 §6.1.3: the upper bits are in the OPT record, as of BADVERS. */
+function rcodeIn(reply: Uint8Array): number {
+  const high = skimMessage(reply)?.edns?.rcodeHigh ?? 0;
+  return (high << 4) | ((reply[3] ?? RCODE.SERVFAIL) & 0x0f);
 }
 
 function questionOf(bytes: Uint8Array): { name: string; type: string } | null {

@@ -7,6 +7,12 @@ import type { Asked } from "./exchange.ts";
 import { replyTo } from "./reply.ts";
 import type { ZoneData } from "./zone-data.ts";
 
+export interface Transfer {
+  readonly replies: readonly Uint8Array[];
+  /** In all of them. */
+  readonly records: number;
+}
+
 /** A message: what is more than 64 KiB of long texts is halved until it fits. */
 const RECORDS_PER_MESSAGE = 100;
 
@@ -14,7 +20,7 @@ const RECORDS_PER_MESSAGE = 100;
  * AXFR (RFC 5936), and IXFR as RFC 1995 §4 lets a server answer that keeps no differences: with all of the zone. Null if
  * it is no zone of this view.
  */
-export function transferReplies(asked: Asked, question: Question, zones: ZoneData): Uint8Array[] | null {
+export function transferReplies(asked: Asked, question: Question, zones: ZoneData): Transfer | null {
   const records = question.class === CLASS.IN ? transferOf(zones, asked.view, question.name) : null;
   if (records === null) return null;
   const room = asked.signing.kind === "verified" ? asked.signing.room : 0;
@@ -25,7 +31,7 @@ export function transferReplies(asked: Asked, question: Question, zones: ZoneDat
     const middle = answers.length >>> 1;
     return [...messagesOf(answers.slice(0, middle)), ...messagesOf(answers.slice(middle))];
   };
-  return chunks(records).flatMap(messagesOf);
+  return { replies: chunks(records).flatMap(messagesOf), records: records.length };
 }
 
 function chunks(records: readonly DnsRecord[]): DnsRecord[][] {

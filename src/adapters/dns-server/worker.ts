@@ -47,7 +47,7 @@ const responder = new Responder({
   zones,
   views,
   forwarding,
-  queries: new Queries(zones, forwarding, tally),
+  queries: new Queries(zones, forwarding, tally, () => performance.now()),
   updates,
   tally,
   nowSeconds: () => Math.floor(Date.now() / 1000),

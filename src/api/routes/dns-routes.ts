@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { domainName } from "../../events/fields.ts";
 import { nameText } from "../../lib/domain-name.ts";
-import { ownName, viewsOf } from "../../reducers/dns-view.ts";
+import { ownName, type View, viewsOf } from "../../reducers/dns-view.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Mutations } from "../mutation.ts";
 import { invalid, notFound } from "../problem.ts";
@@ -58,7 +58,10 @@ function askRoute(app: App, deps: ApiDeps): void {
       if (wanted !== undefined && view === undefined)
         throw notFound(`no subnet or LAN with a resolver is called ${wanted}`);
       if (view === undefined) throw notFound("no subnet or LAN has a resolver of ours");
-      return await deps.names.ask(view.id, name, type.toUpperCase());
+      const nameOf = ({ id, subnet }: View): string => subnet?.name ?? id;
+      const otherViews = views.filter((each) => each !== view).map(nameOf);
+      const said = await deps.names.ask(view.id, name, type.toUpperCase());
+      return { ...said, viewName: nameOf(view), otherViews };
     },
   );
 }

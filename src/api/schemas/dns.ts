@@ -70,6 +70,8 @@ export const askQuery = {
 export const explanationSchema = z
   .strictObject({
     view: z.string().describe("whose resolver was asked"),
+    viewName: z.string().describe("the subnet's name, or lan:INTERFACE"),
+    otherViews: z.array(z.string()).describe("names of all others, which may answer something else"),
     decision: z
       .enum(["zone", "local", "cached", "forwarded", "blocked", "failed"])
       .describe("zone: one of ours; local: a special name that is nobody's"),
@@ -81,6 +83,8 @@ export const explanationSchema = z
   })
   .meta({ id: "Explanation" });
 export type ExplanationDocument = z.infer<typeof explanationSchema>;
+/** What a resolver says of itself. */
+export type ExplainedAnswer = Omit<ExplanationDocument, "viewName" | "otherViews">;
 
 export const queriesSchema = z
   .strictObject({

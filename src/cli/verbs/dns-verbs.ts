@@ -88,8 +88,15 @@ async function ask(
   await cli.show(said, () => {
     const rows = said.answers.map((each) => [each.name, each.type, `${each.ttl}`, each.value]);
     const table = rows.length === 0 ? "" : textTable(["NAME", "TYPE", "TTL", "VALUE"], rows, cli.paint);
-    return `${said.rcode}: ${said.why} (${said.durationMs} ms)\n${table}`;
+    return `${said.rcode}: ${said.why} (${said.durationMs} ms)\n${table}${query.view === undefined ? otherViewsText(said) : ""}`;
   });
+}
+
+/** Names and upstreams are a view's own, so it matters which one was taken. */
+function otherViewsText({ viewName, otherViews }: ExplanationDocument): string {
+  const [other] = otherViews;
+  if (other === undefined) return "";
+  return `This is what ${viewName} is answered; \`--view ${other}\` asks as another network (${otherViews.join(", ")}).\n`;
 }
 
 function changeVerbs(dns: Command, cli: Cli): void {

@@ -6,7 +6,7 @@ import { namesOfDevice } from "../dns-record.ts";
 import { ownName, viewOf, zoneViews } from "../dns-view.ts";
 import type { Device, State } from "../state.ts";
 import type { Refusal } from "./command.ts";
-import { outOfReach, outOfScope } from "./dns-scope.ts";
+import { hidesStrangers, outOfReach, outOfScope } from "./dns-scope.ts";
 
 /** All that a device published ends. */
 export function removedNames(state: State, device: Device, reason: "device" | "right"): PortreeveEvent[] {
@@ -52,6 +52,7 @@ export function badNames(state: State, device: Device | DeviceAdded): Refusal | 
 
 function badZone(state: State, { id }: Pick<Device, "id">, zone: string): string | null {
   if (!zone.includes(".")) return "it is no zone but a name of one label";
+  if (hidesStrangers(state, zone)) return "others register names below it, which would not be found any more";
   const delegate = tableGet(state.delegations, zone);
   if (delegate !== undefined && delegate !== id) return "another device has it";
   if (delegate === undefined && zoneViews(state, zone) !== undefined) return "it is a zone of the gateway";

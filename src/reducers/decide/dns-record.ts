@@ -12,6 +12,7 @@ import { isSpecialName } from "./dns-scope.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
+import { tooLongTogether } from "./rrset-change.ts";
 
 export type DnsCommand =
   | DnsUpdateCommand
@@ -66,6 +67,8 @@ export function decideRecordAdd(command: SubmissionOf<"record.add">, state: Stat
   if (there.length >= RECORDS_PER_NAME_MAX || (holder === undefined && state.names.size >= NAMES_MAX)) {
     return refuse("QUOTA_EXCEEDED", `${name} or the gateway has as many records as it may have; remove one first`);
   }
+  const long = tooLongTogether(name, type, [...rrset, { value }]);
+  if (long !== null) return { ok: false, refusal: long };
   const id = newId("r", state, command);
   const ttl = Math.min(command.ttl ?? rrset[0]?.ttl ?? TTL_USUAL, TTL_MAX);
   const added = {
@@ -162,10 +165,12 @@ export function decideRecordEdit(command: SubmissionOf<"record.edit">, state: St
   );
   if (twin !== undefined)
     return refuse("CONFLICT", `${holder.name} ${record.type} ${value} is there already (${twin.id})`);
+  const others = holder.records.filter((each) => each !== record && each.type === record.type);
+  const long = tooLongTogether(holder.name, record.type, [...others, { value }]);
+  if (long !== null) return { ok: false, refusal: long };
   const fields = { ...(ttl !== record.ttl && { ttl }), ...(value !== record.value && { value }) };
   const answer = { kind: "ids", ids: [record.id] } as const;
   if (Object.keys(fields).length === 0) return accept([], answer);
-  const others = holder.records.filter((each) => each !== record && each.type === record.type);
   return accept([event("record.changed", { id: record.id, ...fields }), ...retimed(others, ttl)], answer);
 }
 

@@ -1,4 +1,5 @@
 import { isWithin, suffixesOf } from "../../lib/domain-name.ts";
+import { isPublicSuffix } from "../../lib/public-suffix.ts";
 import { isReverseName, reverseName } from "../../lib/reverse-name.ts";
 import { tableGet } from "../../lib/table.ts";
 import { nameServerOf } from "../../lib/zone-apex.ts";
@@ -9,6 +10,10 @@ import type { Refusal } from "./command.ts";
 /** Last labels that resolvers answer by themselves (RFC 6761, RFC 7686, RFC 9476, RFC 9462): a name there is heard by nobody. */
 const SPECIAL = /(?:^|\.)(?:localhost|invalid|onion|alt|resolver\.arpa)$/;
 export const isSpecialName = (name: string): boolean => SPECIAL.test(name);
+
+/** Whether names of strangers are below it; an operator may say of one that it is private. */
+export const hidesStrangers = ({ settings }: Pick<State, "settings">, name: string): boolean =>
+  isPublicSuffix(name) && !settings.dns.privateZones.includes(name);
 
 /** By it hosts find the NAT64 that all their traffic to IPv4 goes through (RFC 7050). */
 const NAT64_NAME = "ipv4only.arpa";
@@ -71,7 +76,10 @@ function reservedFor(state: State, device: Device, name: string): string | null 
   if (wanted !== undefined) return `${wanted} is protected by the configuration`;
   const [, parent = "", ...above] = suffixesOf(name);
   if (above.length + 2 > LABELS_MAX) return `a name of a device has ${LABELS_MAX} labels at most`;
-  if (name.startsWith("*.") && above.length === 0) return "it would stand for every name of a top-level domain";
+  if (name.startsWith("*.") && (above.length === 0 || hidesStrangers(state, parent))) {
+    return `it would stand for every name of ${parent}, where others register theirs`;
+  }
+  if (hidesStrangers(state, name)) return "others register names below it";
   // A delegated zone is the device's from its apex on.
   if (isDelegated(state, device, name)) return null;
   if (zoneViews(state, name) !== undefined) return "it is a zone of the gateway";

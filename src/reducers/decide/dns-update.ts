@@ -12,7 +12,7 @@ import { isApexIn, isZoneIn, unmet } from "./dns-prerequisite.ts";
 import { outOfScope, withoutRight } from "./dns-scope.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
-import { changed, type DraftRecord, type Fixed } from "./rrset-change.ts";
+import { changed, type DraftRecord, type Fixed, tooLongTogether } from "./rrset-change.ts";
 
 /** A device's DNS UPDATE (RFC 2136), whose sender and form have been checked. */
 export interface DnsUpdateCommand {
@@ -224,6 +224,14 @@ function beyondQuota(
   const full = [...drafts].find(([, there]) => there.length > RECORDS_PER_NAME_MAX);
   if (full !== undefined) {
     return { code: "QUOTA_EXCEEDED", message: `${full[0]} would have over ${RECORDS_PER_NAME_MAX} records` };
+  }
+  for (const [name, there] of drafts) {
+    const types = new Set(there.filter(({ id }) => id === null).map(({ type }) => type));
+    for (const type of types) {
+      const rrset = there.filter((each) => each.type === type);
+      const long = tooLongTogether(name, type, rrset);
+      if (long !== null) return long;
+    }
   }
   const held = publishedBy(state, device.id).records;
   if (held + more > records && more > 0) {

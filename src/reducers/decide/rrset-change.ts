@@ -1,4 +1,5 @@
-import { type RecordChange, sameValue } from "../../lib/dns-record.ts";
+import { fitsAnswer, type RecordChange, RRSET_OCTETS_MAX, sameValue } from "../../lib/dns-record.ts";
+import type { Refusal } from "./command.ts";
 
 /** A record while an update is worked out: of the state, or new. */
 export interface DraftRecord {
@@ -55,4 +56,15 @@ function added(
   const at = timed.findIndex((each) => each.type === type && sameValue(type, each.value, value));
   if (at < 0) return [...timed, { id: null, type, ttl, value, asserted: true }];
   return timed.map((each, index) => (index === at ? { ...each, asserted: true } : each));
+}
+
+/** Why an RRset is too long for anybody to be answered; null: it is not. */
+export function tooLongTogether(
+  name: string,
+  type: string,
+  rrset: readonly { readonly value: string }[],
+): Refusal | null {
+  if (fitsAnswer(rrset.map(({ value }) => value))) return null;
+  const message = `all ${type} records of ${name} are one answer, which has room for ${RRSET_OCTETS_MAX} octets; make them shorter or fewer`;
+  return { code: "QUOTA_EXCEEDED", message };
 }

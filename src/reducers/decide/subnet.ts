@@ -13,7 +13,7 @@ import { subnetNamed } from "../subnet.ts";
 import type { Decision, Refusal, SubmissionOf } from "./command.ts";
 import { closePinholes, removal, rekeyed } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
-import { isSpecialName } from "./dns-scope.ts";
+import { hidesStrangers, isSpecialName } from "./dns-scope.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { badIpv6Prefix, canonicalPrefix } from "./subnet-ipv6.ts";
@@ -195,6 +195,12 @@ function badFields(
   }
   if (zone != null && (zone === "." || isReverseName(zone) || isSpecialName(zone) || isDelegated(state, zone))) {
     return invalid(`${zone} can't be the zone of a subnet; name one that is nobody's yet, as in home.internal`);
+  }
+  if (zone != null && hidesStrangers(state, zone)) {
+    return invalid(
+      `${zone} is where others register names: all of them would be answered by this gateway alone, and not be found; name ` +
+        "one of your own below it, as in home.example.org; if it is nobody's, list it under dns.privateZones",
+    );
   }
   const fault = dns?.mode === "custom" ? (upstreamsFault(dns.servers) ?? asksItself(state, dns.servers)) : null;
   if (fault !== null) return invalid(fault);

@@ -235,6 +235,22 @@ export class FakeTunnel implements Tunnel {
   }
 }
 
+/** Answers nothing; whose it is, is what a test of the routes can see. */
+const RESOLVER = {
+  queries: [],
+  logsQueries: false,
+  ask: (view: string) =>
+    Promise.resolve({
+      view,
+      decision: "zone" as const,
+      why: "the gateway answers for home.arpa itself",
+      zone: "home.arpa",
+      rcode: "NOERROR",
+      answers: [],
+      durationMs: 0,
+    }),
+};
+
 /** The real controller on a log in memory with wan0 and lan0, behind the API; only the kernel is scripted. */
 export async function makeRig(): Promise<Rig> {
   const log = memoryLog({ instanceId: INSTANCE });
@@ -256,7 +272,7 @@ export async function makeRig(): Promise<Rig> {
     wallClock: () => clock.now(),
     secrets,
     tunnel: new FakeTunnel(secrets),
-    names: createNames({ state: () => controller.state, secrets, server: null }),
+    names: createNames({ state: () => controller.state, secrets, server: RESOLVER }),
     reconcilers: [reconciler],
     desired,
     history: new History(log, new MemorySnapshots()),

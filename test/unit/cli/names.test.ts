@@ -69,6 +69,8 @@ describe("names", () => {
     ["dns add x.localhost A 10.59.7.9", 2, "x.localhost would be heard by nobody"],
     ["subnet edit home --dns ,", 2, "--dns names no server"],
     ["subnet edit home --dns 10.59.7.1", 2, "10.59.7.1 is this gateway's own resolver, which would ask itself"],
+    ["subnet edit home --zone com", 2, "com is where others register names: all of them would be answered"],
+    ["subnet edit home --zone co.uk", 2, "as in home.example.org; if it is nobody's, list it under dns.privateZones"],
     ["subnet edit home --zone localhost", 2, "localhost can't be the zone of a subnet"],
     ["why record nas.home.internal", 3, "it is nas's by itself; `portreeve why device nas` tells of it (NOT_FOUND)"],
     ["why record 2.7.59.10.in-addr.arpa", 3, "it is nas's by itself"],
@@ -111,6 +113,16 @@ describe("names", () => {
     expect((await shell.run("events list --limit 1000 --json")).out).not.toContain(
       /secret "([^"]+)"/.exec(first.out)?.[1],
     );
+  });
+
+  it("[D5] are asked for at one network's resolver, which is named where there are others", async () => {
+    const first = await shell.run("dns ask nas.home.arpa");
+    expect(first.out).toContain("This is what home is answered; `--view lan:lan0` asks as another network (lan:lan0).");
+    expect((await shell.run("dns ask nas.home.arpa --view lan:lan0")).out).not.toContain("--view");
+    const said = await shell.json("dns ask nas.home.arpa --view lan:lan0");
+    expect(said).toMatchObject({ view: "lan:lan0", viewName: "lan:lan0", otherViews: ["home"] });
+    await shell.run("subnet remove home --yes");
+    expect((await shell.run("dns ask nas.home.arpa")).out).not.toContain("--view");
   });
 
   it("[W1] a subnet's zone is made of its name until one is named", async () => {

@@ -86,6 +86,15 @@ describe("the configuration file", () => {
       expect(parse(withEndpoint(good)).config.wireguard?.endpoint).toBe(good);
   });
 
+  it("takes no zone of a LAN that strangers have names in, unless it is said to be private", () => {
+    const lan = "lan:\n  - interface: lan0\n    zone: Co.UK.\n";
+    expect(errorsOf(lan)).toEqual([
+      "portreeve.yaml:3: `lan[0].zone` is co.uk, where others register names, which would not be found any more; name one of your own below it, or list it under dns.privateZones",
+    ]);
+    expect(parse(`${lan}dns: { privateZones: [co.uk] }`).config.lan[0]?.zone).toBe("Co.UK.");
+    expect(parse("lan: [{ interface: lan0, zone: lan }]").config.lan[0]?.zone).toBe("lan");
+  });
+
   it("suggests the value that was meant", () => {
     expect(errorsOf("log: { level: inof }")[0]).toMatch(/^portreeve\.yaml:1: `log\.level` must be one of .*`info`\?$/);
   });

@@ -20,6 +20,14 @@ describe("rate limit of sources", () => {
     expect(letThrough(limit, "b", 0, 80)).toBe(50);
   });
 
+  it("has whoever spent more wait until that is paid", () => {
+    const limit = new RateLimit();
+    expect(letThrough(limit, "a", 0, 1)).toBe(1);
+    limit.spend("a", 99);
+    expect(letThrough(limit, "a", 1000, 80)).toBe(0);
+    expect(letThrough(limit, "a", 2000, 80)).toBe(50);
+  });
+
   it("is not fooled by a clock that goes back", () => {
     const limit = new RateLimit();
     letThrough(limit, "a", 10_000, 80);

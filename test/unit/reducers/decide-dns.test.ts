@@ -321,6 +321,42 @@ describe("who may publish what", () => {
     expect([names.served("shop.example.com"), names.served(PHOTOS)]).toEqual([[], ["A 300 10.59.7.3"]]);
   });
 
+  it("[D3] a server nothing that would stand for names of strangers: no public suffix, and no wildcard below one", () => {
+    const names = new Names();
+    const said = (name: string, zone: string): string => {
+      const decision = names.update("nas", [add(name, "A", "10.59.7.2")], { zone });
+      return decision.ok ? "ok" : `${decision.refusal.code} ${decision.refusal.message}`;
+    };
+    expect(said("*.co.uk", "co.uk")).toBe(
+      "NOT_AUTHORIZED nas may not publish *.co.uk: it would stand for every name of co.uk, where others register theirs",
+    );
+    expect(said("co.uk", "uk")).toMatch(/^NOT_AUTHORIZED .*: others register names below it$/);
+    expect(said("*.com", "com")).toMatch(/^NOT_AUTHORIZED .*every name of com/);
+    expect(codeOf(names.edit("nas", { zones: ["com.au"] }))).toBe("CONFLICT");
+    expect(said("*.shop.co.uk", "shop.co.uk")).toBe("ok");
+    expect(said("shop.co.uk", "co.uk")).toBe("ok");
+  });
+
+  it("[D1] no RRset that is longer than an answer may be, by hand or by an update", () => {
+    const names = new Names();
+    const text = (index: number): string => JSON.stringify(`${index}`.padEnd(3900, "x"));
+    const decisions = Array.from({ length: 16 }, (_, index) => names.record("txt.example.org", "TXT", text(index)));
+    expect(decisions.map(codeOf)).toEqual([...Array<string>(15).fill("ok"), "QUOTA_EXCEEDED"]);
+    expect(codeOf(names.record("txt.example.org", "A", "10.59.7.9")), "another RRset of the name").toBe("ok");
+    const id =
+      names.state && tableGet(names.state.names, "txt.example.org")?.records.find(({ type }) => type === "A")?.id;
+    expect(codeOf(names.do({ type: "record.edit", id: id ?? "", value: "10.59.7.8" }, "api:root"))).toBe("ok");
+    const updates = Array.from({ length: 16 }, (_, index) =>
+      names.update("nas", [add("big.home.internal", "TXT", text(index))]),
+    );
+    expect(updates.map(codeOf)).toEqual([...Array<string>(15).fill("ok"), "QUOTA_EXCEEDED"]);
+    const last = updates.at(-1);
+    expect(last?.ok === false ? last.refusal.message : "").toContain(
+      "all TXT records of big.home.internal are one answer",
+    );
+    expect(codeOf(names.update("nas", [{ kind: "delete-name", name: "big.home.internal" }]))).toBe("ok");
+  });
+
   it("[D3] a name that a shell would run is quoted where it is to be typed", () => {
     const names = new Names();
     names.edit("laptop", { dns: "ask" });

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CLASS, OPCODE, RCODE, TYPE } from "../../../../src/protocols/dns/constants.ts";
 import { decodeMessage } from "../../../../src/protocols/dns/decode.ts";
 import { encodeMessage } from "../../../../src/protocols/dns/encode.ts";
+import type { DnsRecord } from "../../../../src/protocols/dns/message.ts";
 import { edns, message, query, Rig } from "./rig.ts";
 import { lines, name, publish, record, zoneData } from "./zone.ts";
 
@@ -156,6 +157,21 @@ describe("EDNS (F3)", () => {
   it("of a version that nobody has is BADVERS, with ours", async () => {
     const answer = await rig().ask(query("nas.home.arpa", "A", { edns: edns({ version: 1 }) }));
     expect(answer?.message).toMatchObject({ rcode: RCODE.BADVERS, answers: [], edns: { version: 0 } });
+  });
+
+  it("cuts nothing over TCP, where nobody could come by anything longer: what fits in no message is SERVFAIL", async () => {
+    const zones = zoneData(["home.arpa"], {});
+    const strings = Array.from({ length: 15 }, () => new Uint8Array(250));
+    const texts = Array.from({ length: 20 }, (_, ttl): DnsRecord => {
+      return { ...record("big.home.arpa", "TXT x"), ttl, data: { kind: "TXT", strings } };
+    });
+    zones.publish({ name: name("big.home.arpa"), views: null, sets: new Map([[TYPE.TXT, texts]]) });
+    const server = new Rig(zones);
+    const byUdp = await server.ask(query("big.home.arpa", "TXT"));
+    expect(byUdp?.message).toMatchObject({ truncated: true, rcode: RCODE.NOERROR });
+    const byTcp = await server.ask(query("big.home.arpa", "TXT", { edns: edns() }), { transport: "tcp" });
+    expect(byTcp?.message).toMatchObject({ truncated: false, rcode: RCODE.SERVFAIL, answers: [] });
+    expect(byTcp?.message.edns?.options).toHaveLength(1);
   });
 
   it("says how long an answer may be: longer is TC, over TCP whole (F13, F35)", async () => {

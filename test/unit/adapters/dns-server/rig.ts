@@ -96,7 +96,7 @@ export class Rig {
       zones,
       views: this.views,
       forwarding,
-      queries: new Queries(zones, forwarding, tally),
+      queries: new Queries(zones, forwarding, tally, () => this.monotonic),
       updates,
       tally,
       nowSeconds: () => this.now,

@@ -161,6 +161,34 @@ describe("a signed message", () => {
   });
 });
 
+describe("what costs much", () => {
+  const transfer = async (server: Rig): Promise<number> => {
+    const reply = await server.raw(signed(query("home.arpa", "AXFR")).bytes, { transport: "tcp" });
+    const [first] = [reply].flat();
+    return decodeMessage(first as Uint8Array).message.rcode;
+  };
+
+  it("is transferred a few times a second by one device", async () => {
+    const server = rig();
+    const said = [];
+    for (let count = 0; count < 6; count += 1) said.push(await transfer(server));
+    expect(said).toEqual([0, 0, 0, 0, RCODE.REFUSED, RCODE.REFUSED]);
+    server.monotonic += 1000;
+    expect(await transfer(server)).toBe(RCODE.NOERROR);
+  });
+
+  it("is transferred the less often the more there is of it", async () => {
+    const zones = zoneData(["home.arpa"], {});
+    for (let count = 0; count < 8000; count += 1) publish(zones, `n${count}.home.arpa`, ["A 10.60.0.1"]);
+    const server = new Rig(zones);
+    expect(await transfer(server)).toBe(RCODE.NOERROR);
+    server.monotonic += 1000;
+    expect(await transfer(server)).toBe(RCODE.REFUSED);
+    server.monotonic += 1000;
+    expect(await transfer(server)).toBe(RCODE.NOERROR);
+  });
+});
+
 describe("an update", () => {
   it("that is not signed is refused, on a tunnel whatever it says (T14)", async () => {
     const server = rig();
