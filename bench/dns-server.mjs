@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 
 const [address = "127.0.0.1", port = "5300", names = "1000", upstream = ""] = process.argv.slice(2);
 const upstreams = upstream === "" ? "system" : [upstream];
-const worker = new Worker(new URL("../dist/adapters/dns-server/worker.js", import.meta.url), {
+const worker = new Worker(new URL("../dist/adapters/dns-server/thread/worker.js", import.meta.url), {
   workerData: { upstreams, rebindingAllow: ["bench.example"] },
 });
 worker.on("error", (error) => {

@@ -33,7 +33,13 @@ const NOTAUTH = 9;
 
 /** @type {readonly import("./failpoints.mjs").Step[]} */
 const STEPS = [
-  { name: "arrived", module: "adapters/dns-server/updates", of: "Updates.answer", when: "before", inThreads: true },
+  {
+    name: "arrived",
+    module: "adapters/dns-server/thread/answers/updates",
+    of: "Updates.answer",
+    when: "before",
+    inThreads: true,
+  },
   { name: "heard", module: "adapters/dns-server/update-flow", of: "UpdateFlow.verdictOf", when: "before" },
   { name: "decided", module: "reducers/decide/index", of: "decide", when: "after" },
   { name: "appending", module: "events/leveldb/level-log", of: "LevelLog.append", when: "before" },
@@ -44,7 +50,7 @@ const STEPS = [
   { name: "verdict reached", module: "adapters/dns-server/update-flow", of: "UpdateFlow.verdictOf", when: "after" },
   {
     name: "verdict heard",
-    module: "adapters/dns-server/updates",
+    module: "adapters/dns-server/thread/answers/updates",
     of: "Updates.decided",
     when: "before",
     inThreads: true,

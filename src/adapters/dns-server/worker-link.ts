@@ -8,7 +8,7 @@ export type DnsThread = Thread<readonly ToWorker[], FromWorker>;
 
 function startThread(settings: WorkerSettings): DnsThread {
   // Runs as built: Node 20 cannot load a TypeScript worker.
-  return new Worker(new URL("./worker.js", import.meta.url), { name: "portreeve-dns", workerData: settings });
+  return new Worker(new URL("./thread/worker.js", import.meta.url), { name: "portreeve-dns", workerData: settings });
 }
 
 type Question = Extract<ToWorker, { kind: "rows" | "listen" | "ask" }>;

@@ -36,10 +36,10 @@ export async function dnsForwarderTargets(load) {
   const { decodeMessage } = await load("protocols/dns/decode");
   /** @type {typeof import("../../../src/protocols/dns/error.ts")} */
   const { DnsDecodeError } = await load("protocols/dns/error");
-  /** @type {typeof import("../../../src/adapters/dns-server/forwarder/digest.ts")} */
-  const { digest } = await load("adapters/dns-server/forwarder/digest");
-  /** @type {typeof import("../../../src/adapters/dns-server/forwarder/reply.ts")} */
-  const { replyWith, octetsMax } = await load("adapters/dns-server/forwarder/reply");
+  /** @type {typeof import("../../../src/adapters/dns-server/thread/forwarder/digest.ts")} */
+  const { digest } = await load("adapters/dns-server/thread/forwarder/digest");
+  /** @type {typeof import("../../../src/adapters/dns-server/thread/forwarder/reply.ts")} */
+  const { replyWith, octetsMax } = await load("adapters/dns-server/thread/forwarder/reply");
 
   /** @param {Buffer} bytes */
   const skim = (bytes) => {

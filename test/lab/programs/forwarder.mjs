@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { built } from "./driven.mjs";
 
 const { SystemClock } = await built("adapters/clock/system-clock");
-const { createForwarder } = await built("adapters/dns-server/forwarder/forwarder");
+const { createForwarder } = await built("adapters/dns-server/thread/forwarder/forwarder");
 
 /** @type {{ views: { id: string; port: number; servers: string[] }[]; authorities: string[] }} */
 const { views, authorities } = JSON.parse(process.argv[2] ?? "{}");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { AnswerMemory } from "../../../../src/adapters/dns-server/answer-memory.ts";
+import { AnswerMemory } from "../../../../src/adapters/dns-server/thread/answers/answer-memory.ts";
 
 const asked = (id: number, letter: number): Uint8Array => Uint8Array.of(id, id, 1, 2, 3, letter);
 

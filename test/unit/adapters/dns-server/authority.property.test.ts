@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { ZoneData } from "../../../../src/adapters/dns-server/zone-data.ts";
+import { ZoneData } from "../../../../src/adapters/dns-server/thread/zones/zone-data.ts";
 import { formatName } from "../../../../src/lib/domain-name.ts";
 import { ask, lines, name, publish } from "./zone.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { transferOf } from "../../../../src/adapters/dns-server/authority.ts";
-import { ZoneData } from "../../../../src/adapters/dns-server/zone-data.ts";
+import { transferOf } from "../../../../src/adapters/dns-server/thread/zones/authority.ts";
+import { ZoneData } from "../../../../src/adapters/dns-server/thread/zones/zone-data.ts";
 import { RCODE } from "../../../../src/protocols/dns/constants.ts";
 import { ask, HERE, lines, name, publish, zoneData } from "./zone.ts";
 

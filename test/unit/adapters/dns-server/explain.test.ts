@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { explain } from "../../../../src/adapters/dns-server/explain.ts";
-import { Forwarding } from "../../../../src/adapters/dns-server/forwarding.ts";
-import { Tally } from "../../../../src/adapters/dns-server/tally.ts";
-import { View } from "../../../../src/adapters/dns-server/views.ts";
+import { explain } from "../../../../src/adapters/dns-server/thread/answers/explain.ts";
+import { Forwarding } from "../../../../src/adapters/dns-server/thread/forwarder/forwarding.ts";
+import { Tally } from "../../../../src/adapters/dns-server/thread/tally.ts";
+import { View } from "../../../../src/adapters/dns-server/thread/zones/views.ts";
 import { zoneData } from "./zone.ts";
 
 const view = new View(

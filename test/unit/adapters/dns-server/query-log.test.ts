@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Client, Reply } from "../../../../src/adapters/dns-server/exchange.ts";
-import { QueryLog } from "../../../../src/adapters/dns-server/query-log.ts";
+import type { Client, Reply } from "../../../../src/adapters/dns-server/thread/answers/exchange.ts";
+import { QueryLog } from "../../../../src/adapters/dns-server/thread/answers/query-log.ts";
 import { zoneData } from "./zone.ts";
 import { edns, query, Rig } from "./rig.ts";
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { blockOf, ResponseRate } from "../../../../src/adapters/dns-server/response-rate.ts";
+import { blockOf, ResponseRate } from "../../../../src/adapters/dns-server/thread/answers/response-rate.ts";
 
 it("lets so many answers of a kind out in a second, then every second one as TC, and the rest not (F36)", () => {
   const rate = new ResponseRate();

@@ -3,10 +3,15 @@ import { createConnection, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Reply, Respond } from "../../../../src/adapters/dns-server/exchange.ts";
+import type { Reply, Respond } from "../../../../src/adapters/dns-server/thread/answers/exchange.ts";
 import { Frames, framed } from "../../../../src/protocols/dns/frames.ts";
-import { Connections, converse, TCP_LIMITS, type TcpLimits } from "../../../../src/adapters/dns-server/tcp-listener.ts";
-import type { OpenSocket } from "../../../../src/adapters/dns-server/udp-listener.ts";
+import {
+  Connections,
+  converse,
+  TCP_LIMITS,
+  type TcpLimits,
+} from "../../../../src/adapters/dns-server/thread/sockets/tcp-listener.ts";
+import type { OpenSocket } from "../../../../src/adapters/dns-server/thread/sockets/udp-listener.ts";
 
 const LISTENER = { view: "home", interface: "lan0", address: "10.0.0.1", port: 53, ifindex: 2 };
 const message = (...octets: number[]): Uint8Array => framed(Uint8Array.from(octets));

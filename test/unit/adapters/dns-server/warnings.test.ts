@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Warnings } from "../../../../src/adapters/dns-server/warnings.ts";
+import { Warnings } from "../../../../src/adapters/dns-server/thread/warnings.ts";
 
 describe("what whoever asks can make us say", () => {
   it("is five lines of one sender and sixty of all in a minute, and a count of the rest", () => {

@@ -1,5 +1,5 @@
-import { ZoneData, type SeenBy } from "../../../../src/adapters/dns-server/zone-data.ts";
-import { answerFrom, type Answered } from "../../../../src/adapters/dns-server/authority.ts";
+import { ZoneData, type SeenBy } from "../../../../src/adapters/dns-server/thread/zones/zone-data.ts";
+import { answerFrom, type Answered } from "../../../../src/adapters/dns-server/thread/zones/authority.ts";
 import { formatName, type DomainName, parseName } from "../../../../src/lib/domain-name.ts";
 import { CLASS, TYPE, typeName } from "../../../../src/protocols/dns/constants.ts";
 import type { DnsRecord, RecordData } from "../../../../src/protocols/dns/message.ts";

@@ -4,8 +4,8 @@ import {
   type Forwarder,
   type ForwarderOptions,
   type ForwarderSetup,
-} from "../../../../../src/adapters/dns-server/forwarder/forwarder.ts";
-import type { Resolution } from "../../../../../src/adapters/dns-server/forwarder/resolution.ts";
+} from "../../../../../src/adapters/dns-server/thread/forwarder/forwarder.ts";
+import type { Resolution } from "../../../../../src/adapters/dns-server/thread/forwarder/resolution.ts";
 import { ManualClock } from "../../../../../src/lib/manual-clock.ts";
 import { type Behaviour, LoopbackUpstream } from "./loopback-upstream.ts";
 import { query, type QueryOptions, type Told, told } from "./messages.ts";
