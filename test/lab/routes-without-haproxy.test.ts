@@ -62,7 +62,7 @@ async function doctorOf(lab: Lab): Promise<string[]> {
 
 scenario(
   "[P6] without the program HAProxy what runs goes on; once it ended, names are refused, an undo says what is missing, and all is back with the program",
-  { clients: 1, needs: ["haproxy", "curl", "openssl"], timeoutMs: 120_000 },
+  { clients: 1, needs: ["haproxy", "curl", "openssl"], timeoutMs: 180_000 },
   async (lab) => {
     const programs = new Programs();
     const [host] = lab.topology.clients;
