@@ -6,6 +6,7 @@ import { Networks } from "../lib/networks.ts";
 import { reverseZones } from "../lib/reverse-name.ts";
 import { tableGet } from "../lib/table.ts";
 import { deviceNamed } from "./device.ts";
+import { deviceIpv6 } from "./ipv6-host.ts";
 import { ipv6PrefixOf } from "./select/ipv6-place.ts";
 import type { Device, DnsName, State, Subnet } from "./state.ts";
 
@@ -143,9 +144,8 @@ export function deviceOfName(state: State, name: string): Device | undefined {
 
 /** Its address, and where its subnet has IPv6 that one too. */
 export function addressesOfDevice(state: Places, device: Device): string[] {
-  const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
-  const ipv6 = subnet === undefined ? null : ipv6PrefixOf(subnet);
-  return [device.address, ...(ipv6 === null ? [] : [ipv6For(ipv6, device.address)])];
+  const ipv6 = deviceIpv6(state, device);
+  return ipv6 === null ? [device.address] : [device.address, ipv6];
 }
 
 /** Of what a device is called by itself: short, as it may get another address. */

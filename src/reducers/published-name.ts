@@ -1,10 +1,9 @@
 import type { DnsServedRecord } from "../lib/dns-row.ts";
-import { formatIpv4 } from "../lib/ip.ts";
-import { ipv6For, parseIpv6 } from "../lib/ipv6.ts";
 import { addressOfReverse } from "../lib/reverse-name.ts";
 import { tableGet } from "../lib/table.ts";
 import { deviceAt } from "./device.ts";
 import { deviceOfName, OWN_TTL, ownName, ownRecords, type View, viewAt, viewIdOf, viewsOfName } from "./dns-view.ts";
+import { deviceWithIpv6 } from "./ipv6-host.ts";
 import { ipv6PrefixOf } from "./select/ipv6-place.ts";
 import type { Device, DnsName, State } from "./state.ts";
 
@@ -70,9 +69,5 @@ function deviceWithAddress(state: State, view: View, address: string): Device | 
   const site = view.subnet === null ? view.interface : null;
   if (!address.includes(":")) return deviceAt(state, site, address);
   const prefix = view.subnet === null ? null : ipv6PrefixOf(view.subnet);
-  const groups = parseIpv6(address);
-  if (prefix === null || groups === null) return undefined;
-  const [high = 0, low = 0] = groups.slice(6);
-  const ipv4 = formatIpv4(high * 0x1_0000 + low);
-  return ipv6For(prefix, ipv4) === address ? deviceAt(state, site, ipv4) : undefined;
+  return prefix === null ? undefined : deviceWithIpv6(state, prefix, address);
 }

@@ -48,8 +48,9 @@ export class ControlPoint extends Driver {
     args: Readonly<Record<string, string | number>> = {},
     path = "/ctl/IPConn",
     version = 1,
+    serviceName = "WANIPConnection",
   ): Promise<Record<string, string> | number> {
-    const service = { kind: "service", name: "WANIPConnection", version } as const;
+    const service = { kind: "service", name: serviceName, version } as const;
     const headers = { "Content-Type": XML, SOAPAction: soapActionText({ service, action: name }) };
     const said = await this.http({
       method: "POST",

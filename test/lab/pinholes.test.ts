@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { makeForeignTables } from "./foreign-tables.ts";
+import { ControlPoint } from "./control-point.ts";
 import { eventually, type Lab, scenario } from "./lab.ts";
 import { encodeMap, filterOption, type MapRequest, newNonce, type Reply } from "./programs/pcp-wire.mjs";
 import { batch, type Host } from "./topology.mjs";
@@ -17,6 +18,7 @@ const ALL_NODES = "ff02::1";
 const RESULT = { success: 0, notAuthorized: 2, cannotProvideExternal: 11, addressMismatch: 12 };
 
 const options = {
+  timeoutMs: 120_000,
   clients: 2,
   config: { lan: [{ interface: "lan0" }] },
   /** A network of the world's on lan0, as a router has it before it serves anything. */
@@ -158,3 +160,52 @@ scenario("[P7] [P4] an IPv6 pinhole with filters, and what lives longer than it"
   expect(await map(lab, { nonce })).toMatchObject({ result: RESULT.notAuthorized });
   expect(await reach(lab, HOST, 8080, FRIEND)).not.toBeNull();
 });
+
+scenario(
+  "[P9] [P7] a control point opens pinholes to its own IPv6 address by UPnP, and to no other",
+  options,
+  async (lab) => {
+    const host = lab.client(0);
+    await prepare(lab);
+    await host.listen({ tcp: [8080], address: "::" });
+    const control = new ControlPoint(host.host, { host: lab.server, port: 49_001 });
+    try {
+      const call = async (name: string, args: Record<string, string | number> = {}) =>
+        await control.action(name, args, "/ctl/IP6FCtl", 1, "WANIPv6FirewallControl");
+      expect(await call("GetFirewallStatus")).toEqual({ FirewallEnabled: "1", InboundPinholeAllowed: "1" });
+      // The gateway knows its neighbours by what it sends to them.
+      for (const each of [HOST, NEIGHBOUR]) {
+        await lab.topology.gateway.exec("bash", "-c", `exec 3<>/dev/tcp/${each}/9 || true`).catch(() => undefined);
+      }
+      const pinhole = {
+        RemoteHost: "",
+        RemotePort: 0,
+        InternalClient: HOST,
+        InternalPort: 8080,
+        Protocol: 6,
+        LeaseTime: 600,
+      };
+      expect(await call("AddPinhole", { ...pinhole, InternalClient: NEIGHBOUR })).toBe(606);
+      expect(await call("AddPinhole", { ...pinhole, InternalClient: ROUTER })).toBe(606);
+      expect(await reach(lab, HOST, 8080)).not.toBeNull();
+      const added = await call("AddPinhole", { ...pinhole, RemoteHost: FRIEND });
+      if (typeof added === "number") throw new Error(`AddPinhole: ${added}`);
+      const UniqueID = Number(added["UniqueID"]);
+      expect(await call("AddPinhole", { ...pinhole, RemoteHost: FRIEND })).toEqual(added);
+      expect(await reach(lab, HOST, 8080, FRIEND)).toBeNull();
+      expect(await reach(lab, HOST, 8080, STRANGER)).not.toBeNull();
+      // From anybody's port 40000, beside it.
+      const byPort = await call("AddPinhole", { ...pinhole, RemotePort: 40_000 });
+      expect(await lab.internet.refusedTcp({ host: HOST, port: 8080, from: STRANGER, fromPort: 40_000 })).toBeNull();
+      expect(await call("UpdatePinhole", { UniqueID, NewLeaseTime: 1200 })).toEqual({});
+      expect(await call("CheckPinholeWorking", { UniqueID })).toBe(709);
+      expect(await call("DeletePinhole", { UniqueID })).toEqual({});
+      expect(await call("DeletePinhole", { UniqueID })).toBe(704);
+      expect(await reach(lab, HOST, 8080, FRIEND)).not.toBeNull();
+      expect(byPort).not.toEqual(added);
+      await removeAll(lab);
+    } finally {
+      await control.close();
+    }
+  },
+);

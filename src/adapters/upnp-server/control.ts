@@ -5,6 +5,7 @@ import {
   WAN_COMMON_INTERFACE_CONFIG,
   WAN_IP_CONNECTION,
 } from "../../protocols/upnp/gateway-services.ts";
+import { WAN_IPV6_FIREWALL_CONTROL } from "../../protocols/upnp/firewall-service.ts";
 import type { ServiceDefinition } from "../../protocols/upnp/definition.ts";
 import {
   type ActionCall,
@@ -18,6 +19,7 @@ import { UPNP_ERRORS } from "../../protocols/upnp/error.ts";
 import type { ServiceName } from "./documents.ts";
 import type { Caller, Gateway, Values } from "./exchange.ts";
 import type { Identity } from "./identity.ts";
+import { ipv6FirewallActions } from "./ipv6-firewall.ts";
 import { layer3ForwardingActions, wanCommonActions } from "./other-services.ts";
 import { RefusedByCore, wanIpConnectionActions } from "./wan-ip-connection.ts";
 
@@ -37,7 +39,17 @@ interface Service {
   readonly actions: Readonly<
     Record<string, (gateway: Gateway, caller: Caller, args: Arguments) => Values | Promise<Values>>
   >;
+  /** Of error numbers that other services have for something else. */
+  readonly texts?: Readonly<Partial<Record<number, string>>>;
 }
+
+const FIREWALL: Service = {
+  definition: WAN_IPV6_FIREWALL_CONTROL,
+  version: 1,
+  actions: ipv6FirewallActions,
+  // WANIPConnection has the number for something else.
+  texts: { 704: "NoSuchEntry" },
+};
 
 /** Whatever does not only ask. A browser can send the body of one from anywhere, but not this header (SEC-05). */
 const ASKS = /^Get/;
@@ -54,6 +66,7 @@ export class Control {
       // Whatever the description said, the control point is understood in both versions.
       WANIPConnection: { definition: WAN_IP_CONNECTION[2], version: 2, actions: wanIpConnectionActions },
       WANCommonInterfaceConfig: { definition: WAN_COMMON_INTERFACE_CONFIG, version: 1, actions: wanCommonActions },
+      WANIPv6FirewallControl: FIREWALL,
       Layer3Forwarding: { definition: LAYER3_FORWARDING, version: 1, actions: layer3ForwardingActions(identity) },
     };
   }
@@ -86,12 +99,18 @@ export class Control {
       return { status: 200, body: encodeResponse(call, values), request, decision, code: null, message: said };
     } catch (cause) {
       if (!(cause instanceof UpnpFault)) throw cause;
-      return fault(request, cause);
+      return fault(request, cause, this.#serviceOf(name, call.action).texts);
     }
   }
 
+  /** @achingbrain/nat-port-mapper asks WANIPConnection for pinholes (SOAP-07). */
+  #serviceOf(name: ServiceName, action: string): Service {
+    return name === "WANIPConnection" && Object.hasOwn(ipv6FirewallActions, action) ? FIREWALL : this.#services[name];
+  }
+
   async #call(name: ServiceName, caller: Caller, soapAction: string | undefined, call: ActionCall): Promise<Values> {
-    const { definition, version, actions } = this.#services[name];
+    const { version } = this.#services[name];
+    const { definition, actions } = this.#serviceOf(name, call.action);
     const header = soapAction === undefined ? call : parseSoapAction(soapAction);
     if (header === null || header.action !== call.action || header.service.name !== call.service.name)
       throw new UpnpFault(401, "SOAPAction and body do not name the same action");
@@ -104,11 +123,12 @@ export class Control {
   }
 }
 
-function fault(request: string, cause: UpnpFault): ControlAnswer {
+function fault(request: string, cause: UpnpFault, texts: Service["texts"] = {}): ControlAnswer {
   const code = cause instanceof RefusedByCore ? cause.code : "INVALID_REQUEST";
-  const message = `${cause.number} ${UPNP_ERRORS[cause.number]}: ${cause.message}`;
+  const text = texts[cause.number] ?? UPNP_ERRORS[cause.number];
+  const message = `${cause.number} ${text}: ${cause.message}`;
   // The text of the specification: what our own says of others' mappings is not for everyone.
-  const body = encodeFault(new UpnpFault(cause.number));
+  const body = encodeFault(new UpnpFault(cause.number, text));
   return { status: 500, body, request, decision: "refused", code, message };
 }
 
@@ -125,6 +145,11 @@ function describeCall({ action, args }: ActionCall): string {
     const place = `${named}${text("NewProtocol")} ${text("NewExternalPort")}`;
     return `${action} ${place} → ${target} for ${text("NewLeaseDuration")} s`;
   }
+  if (args.has("InternalClient")) {
+    const target = `[${text("InternalClient", 48)}]:${text("InternalPort")}`;
+    return `${action} ${text("Protocol")} ${text("RemoteHost", 48)} → ${target} for ${text("LeaseTime")} s`;
+  }
+  if (args.has("UniqueID")) return `${action} ${text("UniqueID")}`;
   if (args.has("NewExternalPort")) return `${action} ${named}${text("NewProtocol")} ${text("NewExternalPort")}`;
   if (args.has("NewStartPort")) return `${action} ${text("NewProtocol")} ${text("NewStartPort")}-${text("NewEndPort")}`;
   return action;

@@ -9,6 +9,7 @@ import {
   WAN_COMMON_INTERFACE_CONFIG,
   WAN_IP_CONNECTION,
 } from "../../protocols/upnp/gateway-services.ts";
+import { WAN_IPV6_FIREWALL_CONTROL } from "../../protocols/upnp/firewall-service.ts";
 import { encodeScpd } from "../../protocols/upnp/scpd.ts";
 import { parseUpnpType, typeText } from "../../protocols/upnp/upnp-type.ts";
 import type { Target } from "../../protocols/upnp/ssdp.ts";
@@ -16,18 +17,24 @@ import type { Identity } from "./identity.ts";
 
 /** As which a gateway describes itself. */
 export type Version = 1 | 2;
-export type ServiceName = "WANIPConnection" | "WANCommonInterfaceConfig" | "Layer3Forwarding";
+export type ServiceName =
+  | "WANIPConnection"
+  | "WANIPv6FirewallControl"
+  | "WANCommonInterfaceConfig"
+  | "Layer3Forwarding";
 
 export const CONNECTION_SERVICE_ID = "urn:upnp-org:serviceId:WANIPConn1";
 /** Windows and consoles stop at a gateway of version 2, and others take no other: each is led to what it asked for. */
 export const DESCRIPTION_PATHS: Readonly<Record<Version, string>> = { 1: "/rootDesc.xml", 2: "/rootDesc2.xml" };
 export const CONTROL_PATHS: Readonly<Record<ServiceName, string>> = {
   WANIPConnection: "/ctl/IPConn",
+  WANIPv6FirewallControl: "/ctl/IP6FCtl",
   WANCommonInterfaceConfig: "/ctl/CmnIfCfg",
   Layer3Forwarding: "/ctl/L3F",
 };
 export const EVENT_PATHS: Readonly<Record<ServiceName, string>> = {
   WANIPConnection: "/evt/IPConn",
+  WANIPv6FirewallControl: "/evt/IP6FCtl",
   WANCommonInterfaceConfig: "/evt/CmnIfCfg",
   Layer3Forwarding: "/evt/L3F",
 };
@@ -63,7 +70,10 @@ export function describe(identity: Identity, version: Version): DeviceDescriptio
   );
   const common = service("WANCommonInterfaceConfig", 1, "urn:upnp-org:serviceId:WANCommonIFC1", "/WANCfg.xml");
   const forwarding = service("Layer3Forwarding", 1, "urn:upnp-org:serviceId:L3Forwarding1", "/L3F.xml");
-  const connectionDevice = device("WANConnectionDevice", connection, [connectionService], []);
+  // Of IGD:2: version 1 knows nothing of IPv6.
+  const firewall = service("WANIPv6FirewallControl", 1, "urn:upnp-org:serviceId:WANIPv6Firewall1", "/WANIP6FC.xml");
+  const services = version === 1 ? [connectionService] : [connectionService, firewall];
+  const connectionDevice = device("WANConnectionDevice", connection, services, []);
   const wanDevice = device("WANDevice", wan, [common], [connectionDevice]);
   return device("InternetGatewayDevice", gateway, [forwarding], [wanDevice]);
 }
@@ -85,6 +95,7 @@ export function makeDocuments(identity: Identity): Documents {
   const scpds = [
     ["/WANIPCn.xml", encodeScpd(WAN_IP_CONNECTION[1])],
     ["/WANIPCn2.xml", encodeScpd(WAN_IP_CONNECTION[2])],
+    ["/WANIP6FC.xml", encodeScpd(WAN_IPV6_FIREWALL_CONTROL)],
     ["/WANCfg.xml", encodeScpd(WAN_COMMON_INTERFACE_CONFIG)],
     ["/L3F.xml", encodeScpd(LAYER3_FORWARDING)],
   ] as const;
@@ -122,7 +133,8 @@ export interface Found {
 export function find(identity: Identity, searched: string): Found {
   const first = targetsOf(describe(identity, 1));
   if (searched === "ssdp:all") return { targets: first, version: 1 };
-  const version: Version = parseUpnpType(searched)?.version === 2 ? 2 : 1;
-  const tree = version === 1 ? first : targetsOf(describe(identity, 2));
-  return { targets: tree.filter(({ type }) => type === searched), version };
+  const named = first.filter(({ type }) => type === searched);
+  if (named.length > 0 && parseUpnpType(searched)?.version !== 2) return { targets: named, version: 1 };
+  // Also of a first version is what only the second description has.
+  return { targets: targetsOf(describe(identity, 2)).filter(({ type }) => type === searched), version: 2 };
 }

@@ -3,6 +3,7 @@ import type { State } from "../../reducers/state.ts";
 import type { ServiceName } from "./documents.ts";
 import type { Caller, Gateway } from "./exchange.ts";
 import type { Identity } from "./identity.ts";
+import { firewallOf } from "./ipv6-firewall.ts";
 import { defaultConnectionService, linkStatus, wanOf } from "./other-services.ts";
 import { connectionStatus, entriesOf, externalAddress } from "./wan-ip-connection.ts";
 
@@ -34,6 +35,10 @@ export class EventedValues {
         };
       case "WANCommonInterfaceConfig":
         return { PhysicalLinkStatus: linkStatus(await wanOf(gateway, caller)) };
+      case "WANIPv6FirewallControl": {
+        const { enabled, pinholes } = firewallOf(gateway, caller);
+        return { FirewallEnabled: enabled ? "1" : "0", InboundPinholeAllowed: pinholes ? "1" : "0" };
+      }
       case "Layer3Forwarding":
         return { DefaultConnectionService: defaultConnectionService(this.#identity) };
     }
@@ -59,4 +64,6 @@ export class EventedValues {
 
 /** Whether what anybody is told can be another. */
 export const concernsEvents = (before: State, after: State): boolean =>
-  before.mappings !== after.mappings || before.topologyRevision !== after.topologyRevision;
+  before.mappings !== after.mappings ||
+  before.topologyRevision !== after.topologyRevision ||
+  before.subnets !== after.subnets;

@@ -25,6 +25,10 @@ export interface Core {
   readonly wanOf: (state: State, caller: Caller) => string | null;
   /** The port mappings that it may see: its own, oldest first, whatever asked for them. */
   readonly entriesOf: (state: State, deadlines: Deadlines, caller: Caller, now: number) => readonly EntryRange[];
+  readonly firewall: {
+    readonly statusOf: (state: State, caller: Caller) => { readonly enabled: boolean; readonly pinholes: boolean };
+    readonly has: (state: State, caller: Caller, uniqueId: number) => boolean;
+  };
   /** False on a tunnel. */
   readonly hearsMulticast: (state: State, served: string) => boolean;
 }
@@ -44,6 +48,10 @@ export interface Gateway {
   readonly clock: Clock;
   readonly core: Core;
   readonly readWan: (name: string) => Promise<WanLink | null>;
+  /** The IPv4 address of the host that has an IPv6 address on a served interface; null: none is known. */
+  readonly ipv4Of: (served: string, address: string) => Promise<string | null>;
+  /** Seconds that a flow is remembered for; null: nobody knows. */
+  readonly readFlowTimeout: (transport: "tcp" | "udp") => Promise<number | null>;
   /** Gateway time. */
   readonly startedAt: number;
 }

@@ -10,7 +10,7 @@ import { Advertiser } from "./advertiser.ts";
 import { Control } from "./control.ts";
 import { DESCRIPTION_PATHS, describe, type Documents, makeDocuments, targetsOf, type Version } from "./documents.ts";
 import { concernsEvents, EventedValues } from "./evented.ts";
-import type { Core, Gateway, WanLink } from "./exchange.ts";
+import type { Core, Gateway } from "./exchange.ts";
 import { type HttpServer, openHttpServer } from "./http-server.ts";
 import { type Identity, identityOf } from "./identity.ts";
 import { Requests } from "./requests.ts";
@@ -33,7 +33,9 @@ export interface UpnpServerOptions {
   readonly log: Log;
   readonly requestLog: RequestLog;
   readonly core: Core;
-  readonly readWan: (name: string) => Promise<WanLink | null>;
+  readonly readWan: Gateway["readWan"];
+  readonly ipv4Of: Gateway["ipv4Of"];
+  readonly readFlowTimeout: Gateway["readFlowTimeout"];
   readonly instanceId: string;
   readonly version: string;
   readonly random: () => number;
@@ -59,7 +61,7 @@ export class UpnpServer {
 
   constructor(options: UpnpServerOptions) {
     this.#options = options;
-    const { controller, clock, core, readWan, requestLog: requests } = options;
+    const { controller, clock, core, readWan, ipv4Of, readFlowTimeout, requestLog: requests } = options;
     this.#served = new OpenListeners({
       keyOf: listenerKey,
       open: (listener, lost) => this.#open(listener, lost),
@@ -71,7 +73,7 @@ export class UpnpServer {
     const startedAt = clock.now();
     // Greater at each start, as it has to be, and the same for all of this one.
     this.#bootId = Math.floor(startedAt / 1000) % 2 ** 31;
-    const gateway: Gateway = { controller, clock, core, readWan, startedAt };
+    const gateway: Gateway = { controller, clock, core, readWan, ipv4Of, readFlowTimeout, startedAt };
     const identity = identityOf(options.instanceId, options.version);
     this.#identity = identity;
     this.#documents = makeDocuments(identity);

@@ -14,7 +14,7 @@ export class UpnpFault extends Error {
   }
 }
 
-/** UPnP Device Architecture 1.1 §3.2.2 (401 to 699), WANIPConnection:2 §2.5 and Layer3Forwarding:1 §2.4 (7xx). */
+/** UPnP Device Architecture 1.1 §3.2.2 (401 to 699), WANIPConnection:2 §2.5, WANIPv6FirewallControl:1 §2.5, Layer3Forwarding:1 §2.4 (7xx). */
 export const UPNP_ERRORS = {
   401: "Invalid Action",
   402: "Invalid Args",
@@ -25,7 +25,14 @@ export const UPNP_ERRORS = {
   603: "Out of Memory",
   605: "String Argument Too Long",
   606: "Action not authorized",
+  701: "PinholeSpaceExhausted",
+  702: "FirewallDisabled",
+  703: "InboundPinholeNotAllowed",
   704: "ConnectionSetupFailed",
+  705: "ProtocolNotSupported",
+  706: "InternalPortWildcardingNotAllowed",
+  707: "ProtocolWildcardingNotAllowed",
+  709: "NoPacketSent",
   713: "SpecifiedArrayIndexInvalid",
   714: "NoSuchEntryInArray",
   715: "WildCardNotPermittedInSrcIP",

@@ -13,6 +13,7 @@ import type { SubnetCommand } from "./subnet.ts";
 import type { SystemCommand } from "./system.ts";
 import type { UndoCommand } from "./undo.ts";
 import type { UpnpCommand } from "./upnp.ts";
+import type { UpnpPinholeCommand } from "./upnp-pinhole.ts";
 
 /** What every command carries, so that deciding needs no clock and no randomness. */
 export interface CommandEnvelope {
@@ -84,6 +85,7 @@ export type Command =
   | MapRequest
   | UnmapRequest
   | UpnpCommand
+  | UpnpPinholeCommand
   | PortCommand
   | PortBatch
   | SubnetCommand

@@ -1,7 +1,7 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingNamed } from "../port-index.ts";
-import { deviceIpv6 } from "../ipv6-host.ts";
+import { addressesOfDevice } from "../dns-view.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { siteInterface } from "../served.ts";
 import { type Device, isPinhole, type Mapping, type State, type Subnet, usageKey } from "../state.ts";
@@ -13,8 +13,7 @@ import { operatorHolds } from "./operator-holds.ts";
 export function mappingsOf(state: State, device: Device): Mapping[] {
   const site = siteInterface(state, device);
   const own = site === null ? [] : (tableGet(state.usages, usageKey(site, device.address))?.mappingIds ?? []);
-  const ipv6 = deviceIpv6(state, device);
-  const addresses = ipv6 === null ? [device.address] : [device.address, ipv6];
+  const addresses = addressesOfDevice(state, device);
   const kept = (["tcp", "udp"] as const).flatMap((protocol) =>
     addresses.flatMap((address) => operatorHolds(state, address, protocol)),
   );
@@ -47,7 +46,7 @@ function releaseAll(state: State, device: Device): PortreeveEvent[] {
 /** A device goes, with all that leads to it and all that was decided about it. */
 export function removal(state: State, device: Device, reason: "operator" | "expired" | "subnet"): PortreeveEvent[] {
   const blocks = Object.values(state.blocks)
-    .filter((block) => block.device === device.address || block.device === deviceIpv6(state, device))
+    .filter((block) => addressesOfDevice(state, device).includes(block.device))
     .map(({ device: address, protocol, internalPort }) =>
       event("block.lifted", { device: address, protocol, internalPort }),
     );

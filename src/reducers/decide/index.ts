@@ -52,6 +52,7 @@ import { decideSubnetAdd, decideSubnetEdit, decideSubnetRemove } from "./subnet.
 import { decideLapse, decideRevert } from "./undo.ts";
 import { decideUnmap } from "./unmap.ts";
 import { decideUpnpMap } from "./upnp.ts";
+import { decideUpnpPinhole, decideUpnpPinholeDelete, decideUpnpPinholeUpdate } from "./upnp-pinhole.ts";
 import { decideUpnpUnmap, decideUpnpUnmapRange } from "./upnp-unmap.ts";
 
 /** Pure: the same command against the same state and deadlines always decides the same. */
@@ -75,6 +76,9 @@ const DECIDERS: Deciders = {
   upnpMap: decideUpnpMap,
   upnpUnmap: decideUpnpUnmap,
   upnpUnmapRange: decideUpnpUnmapRange,
+  upnpPinhole: decideUpnpPinhole,
+  upnpPinholeUpdate: decideUpnpPinholeUpdate,
+  upnpPinholeDelete: decideUpnpPinholeDelete,
   withdraw: decideWithdraw,
   "port.add": decidePortAdd,
   "port.edit": decidePortEdit,

@@ -1,6 +1,6 @@
 import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt } from "../device.ts";
-import { deviceIpv6 } from "../ipv6-host.ts";
+import { addressesOfDevice } from "../dns-view.ts";
 import { servedInterface } from "../served.ts";
 import type { Device, State } from "../state.ts";
 import { wanOf } from "./device-wan.ts";
@@ -33,7 +33,7 @@ export const clientAddresses = {
           device.ports !== "off" &&
           (tunnel || told(state, device) !== everybody),
       )
-      .flatMap((device) => [device.address, ...(tunnel ? [deviceIpv6(state, device) ?? []].flat() : [])]);
+      .flatMap((device) => addressesOfDevice(state, device));
   },
 
   /** Registered devices that are told another address than before, by the interface they are on; null: our subnets. */

@@ -3,6 +3,7 @@ import { Control } from "../../../src/adapters/upnp-server/control.ts";
 import { identityOf } from "../../../src/adapters/upnp-server/identity.ts";
 import { httpStatus } from "../../../src/api/problem.ts";
 import type { SubmissionInput } from "../../../src/controller/port.ts";
+import { upnpFirewall } from "../../../src/reducers/select/upnp-firewall.ts";
 import type { Mapping } from "../../../src/reducers/state.ts";
 import { tableRows } from "../../../src/lib/table.ts";
 import { ManualClock } from "../../../src/lib/manual-clock.ts";
@@ -93,8 +94,16 @@ export class Arena extends Router {
     const gateway = {
       controller: new ControllerOf(this),
       clock: new ManualClock(this.now),
-      core: { addressOf: () => WAN_ADDRESS, wanOf: () => "wan0", entriesOf: () => [], hearsMulticast: () => true },
+      core: {
+        addressOf: () => WAN_ADDRESS,
+        wanOf: () => "wan0",
+        entriesOf: () => [],
+        firewall: upnpFirewall,
+        hearsMulticast: () => true,
+      },
       readWan: () => Promise.resolve(null),
+      ipv4Of: () => Promise.resolve(null),
+      readFlowTimeout: () => Promise.resolve(null),
       startedAt: 0,
     };
     const named = { service: { kind: "service", name: "WANIPConnection", version: 2 } as const, action };

@@ -9,6 +9,7 @@ import type { Outcome } from "../../../../src/reducers/decide/command.ts";
 import { FakeController } from "../pcp-server/fake-controller.ts";
 
 export const CALLER: Caller = { interface: "lan0", device: "192.168.77.2" };
+export const OWN_IPV6 = "2001:db8:77::2";
 export const IDENTITY = identityOf("an instance", "1.2.3");
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -31,6 +32,8 @@ export class Rig {
   readonly controller = new FakeController();
   address: string | null = "11.22.33.1";
   entries: readonly EntryRange[] = [];
+  firewall = { enabled: true, pinholes: true };
+  flowTimeout: number | null = 120;
   link: WanLink | null = {
     up: true,
     bitsPerSecond: 1e9,
@@ -41,6 +44,7 @@ export class Rig {
     addressOf: () => this.address,
     wanOf: () => "wan0",
     entriesOf: () => this.entries,
+    firewall: { statusOf: () => this.firewall, has: (_state, _caller, uniqueId) => uniqueId === 7 },
     hearsMulticast: () => true,
   };
   readonly gateway: Gateway = {
@@ -48,6 +52,8 @@ export class Rig {
     clock: this.clock,
     core: this.core,
     readWan: () => Promise.resolve(this.link),
+    ipv4Of: (_served, address) => Promise.resolve(address === OWN_IPV6 ? CALLER.device : null),
+    readFlowTimeout: () => Promise.resolve(this.flowTimeout),
     startedAt: this.clock.now(),
   };
   readonly control = new Control(this.gateway, IDENTITY);
@@ -61,7 +67,9 @@ export class Rig {
   ): Promise<Record<string, string> | number> {
     const named = { service: { kind: "service", name: service, version } as const, action };
     const body = bytes(encodeCall(named, Object.entries(args)));
-    const at = ["WANCommonInterfaceConfig", "Layer3Forwarding"].includes(service) ? service : "WANIPConnection";
+    const at = ["WANCommonInterfaceConfig", "Layer3Forwarding", "WANIPv6FirewallControl"].includes(service)
+      ? service
+      : "WANIPConnection";
     const said = await this.control.answer(at as "WANIPConnection", CALLER, soapActionText(named), body);
     const read = decodeResponse(bytes(said.body));
     return read instanceof UpnpFault ? read.number : Object.fromEntries(read.args);

@@ -72,7 +72,7 @@ it("DESC-01 DESC-03 DESC-05 both descriptions are small and lead to documents th
     const services = [root, ...root.devices, ...root.devices.flatMap(({ devices }) => devices)].flatMap(
       (each) => each.services,
     );
-    expect(services.length).toBe(3);
+    expect(services.length).toBe(version === 1 ? 3 : 4);
     for (const { scpdUrl, controlUrl, eventSubUrl } of services) {
       expect(byPath.has(scpdUrl)).toBe(true);
       expect([controlUrl, eventSubUrl].every((url) => url.startsWith("/"))).toBe(true);
@@ -238,4 +238,11 @@ describe("announcements", () => {
     advertiser.stop();
     expect(sent).toEqual([]);
   });
+});
+
+it("[P9] who searches for what only version 2 has is led to its description", () => {
+  const { targets, version } = find(IDENTITY, "urn:schemas-upnp-org:service:WANIPv6FirewallControl:1");
+  expect([targets.length, version]).toEqual([1, 2]);
+  expect(find(IDENTITY, "urn:schemas-upnp-org:service:WANIPConnection:1")).toMatchObject({ version: 1 });
+  expect(find(IDENTITY, "urn:schemas-upnp-org:service:WANIPv6FirewallControl:2").targets).toEqual([]);
 });
