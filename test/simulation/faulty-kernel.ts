@@ -15,7 +15,7 @@ import type { Life } from "./life.ts";
 
 export const FORWARDS = "portreeve";
 const FOREIGN = "add table inet others\nadd set inet others theirs { type inet_service; }\n";
-const FORWARD_SETS = ["forwards", "ranges", "outbound", "ours"] as const;
+const FORWARD_SETS = ["forwards", "ranges", "outbound", "ours", "restricted", "allowed", "allowed_ports"] as const;
 
 export interface KernelUser {
   readonly life: Life;

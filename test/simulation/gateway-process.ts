@@ -25,6 +25,7 @@ import { faultyLog } from "./faulty-log.ts";
 import { Life } from "./life.ts";
 import { GatewayClock, type Machine } from "./machine.ts";
 import type { Sent } from "./rules.ts";
+import type { ServedRoutes } from "./served-routes.ts";
 import { type LastServed, ServedNames } from "./served-names.ts";
 import type { Witness } from "./witness.ts";
 
@@ -43,6 +44,8 @@ export interface Surroundings {
   /** What a process tells us that ends it. */
   readonly onFault: (message: string) => void;
   readonly lastServed: LastServed;
+  /** It outlives a process. */
+  readonly haproxy: ServedRoutes;
 }
 
 /** What the kernel says of interfaces and of programs that listen. */
@@ -136,7 +139,7 @@ export class GatewayProcess {
   }
 
   #openDataPlane(controller: Controller, clock: GatewayClock, instanceId: string): void {
-    const { kernel, faults, chance } = this.#around;
+    const { kernel, faults, chance, settings, haproxy } = this.#around;
     const onChange = (before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): void =>
       this.#watchGate(before, after);
     const watches = (): boolean => !this.initialized;
@@ -151,7 +154,7 @@ export class GatewayProcess {
         forwards: createForwardsTarget(nftables),
         sysctls: sysctlTarget(kernel.sysctls, sysctlNames(controller), this.life),
         dns: this.names,
-        sni: null,
+        sni: settings.wan.httpRedirect === undefined ? null : haproxy.of(this.life),
         tunnel: null,
       },
       {

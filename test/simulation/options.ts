@@ -15,6 +15,9 @@ export interface Options {
   readonly perDevice: Settings["portControl"]["perDevice"];
   /** Its LAN has a resolver of ours, and a part of the commands is about names. */
   readonly names: boolean;
+  /** Some share ports by name, ask by UPnP, for sets and with filters. */
+  readonly sharing: boolean;
+  readonly httpRedirect: "auto" | "on" | "off";
   /** How long a later process may have a source of desired rows not seen. */
   readonly gateMs: number;
   /** Number of the command before which each fault comes. */
@@ -45,13 +48,17 @@ export function drawOptions(seed: number, chance: Chance): Options {
     perDevice: chance.pick([GENEROUS, TIGHT]),
     gateMs: chance.pick([0, 3000]),
     names: chance.happens(0.35),
+    // By the seed itself: what is drawn for the others stays as it was. A hundred of those that each `npm test` runs.
+    sharing: seed % 3 === 0 && (seed <= 300 || seed > 1000),
+    httpRedirect: (["auto", "on", "auto", "off"] as const)[Math.floor(seed / 3) % 4] ?? "auto",
     faults,
   };
 }
 
 export function settingsOf(options: Options): Settings {
+  const redirect = options.sharing ? { httpRedirect: options.httpRedirect } : {};
   return {
-    wan: { interfaces: [...options.wans], externalAddress: options.externalAddress },
+    wan: { interfaces: [...options.wans], externalAddress: options.externalAddress, ...redirect },
     lan: [{ interface: "lan0", nonce: options.nonce, devices: "any", ...NO_DNS, dns: options.names }],
     wireguard: null,
     portControl: {

@@ -1,6 +1,9 @@
 import type * as Diff from "../../src/reconcilers/engine/diff.ts";
 import type * as Policy from "../../src/reconcilers/engine/policy.ts";
 import type * as Retry from "../../src/reconcilers/engine/retry.ts";
+import type * as Filters from "../../src/reducers/decide/filters.ts";
+import type * as Unmap from "../../src/reducers/decide/unmap.ts";
+import type * as SniRows from "../../src/reducers/select/sni-rows.ts";
 import type * as System from "../../src/reducers/decide/system.ts";
 import type * as InterfaceReducer from "../../src/reducers/interface.ts";
 import type * as DeviceNames from "../../src/reducers/decide/device-names.ts";
@@ -14,7 +17,7 @@ import type { State } from "../../src/reducers/state.ts";
 
 /** A bug somebody could make. `plant` gives what the module exports instead of its own. */
 export interface PlantedBug {
-  readonly area: "reducer" | "selector" | "diff" | "retry" | "prune gate" | "delete brake" | "names";
+  readonly area: "reducer" | "selector" | "diff" | "retry" | "prune gate" | "delete brake" | "names" | "sharing";
   readonly bug: string;
   /** How the simulation must notice it: what is caught for another reason is caught by chance. */
   readonly shows: RegExp;
@@ -32,6 +35,11 @@ const POLICY = "../../src/reconcilers/engine/policy.ts";
 const NAMES = "../../src/reducers/dns-record.ts";
 const DEVICE_NAMES = "../../src/reducers/decide/device-names.ts";
 const RRSET_CHANGE = "../../src/reducers/decide/rrset-change.ts";
+const FILTERS = "../../src/reducers/decide/filters.ts";
+const SHARING = "../../src/reducers/decide/sharing.ts";
+const UNMAP = "../../src/reducers/decide/unmap.ts";
+const REACH = "../../src/reducers/reach.ts";
+const SNI_ROWS = "../../src/reducers/select/sni-rows.ts";
 const NAME_ROWS = "../../src/reducers/select/dns-rows.ts";
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
@@ -242,6 +250,68 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         (row) => row,
         (keys) => [...keys].filter((key) => !key.startsWith("name|")),
       ),
+    }),
+  },
+  {
+    area: "sharing",
+    bug: "a filter of one host lets in its whole network",
+    shows: /a claim lets in/,
+    module: FILTERS,
+    plant: ({ filtersAfter }: typeof Filters) => ({
+      filtersAfter: (...args: Parameters<typeof filtersAfter>) => {
+        const filters = filtersAfter(...args);
+        if ("code" in filters) return filters;
+        return filters.map((each) => ({ ...each, prefix: each.prefix.replace(/\.\d+\/32$/, ".0/24") }));
+      },
+    }),
+  },
+  {
+    area: "sharing",
+    bug: "filters are kept and let everybody in",
+    shows: /restricted .* is missing/,
+    module: REACH,
+    plant: () => ({ admittedPeers: () => null }),
+  },
+  {
+    area: "sharing",
+    bug: "the last port of a set is lost on the way to the kernel",
+    shows: /ranges .* is missing/,
+    module: FORWARD_ROWS,
+    plant: ({ selectForwards }: typeof ForwardRows) => ({
+      selectForwards: altered(selectForwards, (row) =>
+        row.spec.kind === "range" ? { ...row, spec: { ...row.spec, lastPort: row.spec.lastPort - 1 } } : row,
+      ),
+    }),
+  },
+  {
+    area: "sharing",
+    bug: "a name is given to whoever asks for it",
+    shows: /was given to two|is of .*'s \*\.|met a bug/,
+    module: SHARING,
+    plant: () => ({ nameHolder: () => undefined }),
+  },
+  {
+    area: "sharing",
+    bug: "what is left of a port closes with a name of it",
+    shows: /closed with a delete of/,
+    module: UNMAP,
+    plant: ({ decideUnmap }: typeof Unmap) => ({
+      decideUnmap: (...[command, ...rest]: Parameters<typeof decideUnmap>) => {
+        const decision = decideUnmap(command, ...rest);
+        if (!decision.ok || command.names === undefined) return decision;
+        const { names: _, ...whole } = command;
+        const also = decideUnmap(whole, ...rest);
+        return also.ok ? { ...decision, events: [...decision.events, ...also.events] } : decision;
+      },
+    }),
+  },
+  {
+    area: "sharing",
+    bug: "HAProxy is not told what is left of a port",
+    shows: /fallback\|.* is missing/,
+    module: SNI_ROWS,
+    plant: ({ selectSni }: typeof SniRows) => ({
+      selectSni: altered(selectSni, (row) => (row.spec.kind === "fallback" ? undefined : row)),
     }),
   },
 ];

@@ -25,7 +25,16 @@ describe("a planted bug is caught by the simulation", () => {
 
   it("there are at least two in each place that could be wrong", () => {
     const areas = PLANTED_BUGS.map(({ area }) => area);
-    for (const area of ["reducer", "selector", "diff", "retry", "prune gate", "delete brake", "names"] as const) {
+    for (const area of [
+      "reducer",
+      "selector",
+      "diff",
+      "retry",
+      "prune gate",
+      "delete brake",
+      "names",
+      "sharing",
+    ] as const) {
       expect(areas.filter((each) => each === area).length, area).toBeGreaterThanOrEqual(2);
     }
   });

@@ -1,4 +1,5 @@
 import type { PortreeveRecord } from "../../src/events/index.ts";
+import type { PeerFilter } from "../../src/events/mapping.ts";
 import type { Settings } from "../../src/events/settings.ts";
 import { Names } from "./names.ts";
 
@@ -17,6 +18,9 @@ export interface PromisedClaim {
   latest: number | null;
   /** A success has left for it: from then on it cannot be withdrawn. */
   told: boolean;
+  /** Whom it lets in; none: everyone. */
+  filters: readonly PeerFilter[];
+  enabled: boolean;
 }
 
 export interface PromisedMapping {
@@ -27,6 +31,8 @@ export interface PromisedMapping {
   internalAddress: string;
   internalPort: number;
   count: number;
+  readonly name: string | null;
+  from: readonly string[];
   interface: string | null;
   label: string | null;
   enabled: boolean;
@@ -89,10 +95,22 @@ export class Promises {
     return this.settings?.wan.interfaces[0] ?? "";
   }
 
-  /** Who holds an external port. */
+  /** Who holds an external port, whoever shares it by name. */
   holder(wan: string, protocol: string, port: number): PromisedMapping | undefined {
+    return this.having(wan, protocol, port, null);
+  }
+
+  named(wan: string, protocol: string, port: number): PromisedMapping[] {
+    return [...this.mappings.values()].filter(
+      (each) => each.name !== null && each.wan === wan && each.protocol === protocol && each.externalPort === port,
+    );
+  }
+
+  /** Who has one name of an external port, or the port. */
+  having(wan: string, protocol: string, port: number, name: string | null): PromisedMapping | undefined {
     return [...this.mappings.values()].find(
       (each) =>
+        each.name === name &&
         each.wan === wan &&
         each.protocol === protocol &&
         each.externalPort <= port &&
@@ -104,6 +122,7 @@ export class Promises {
   to(device: string, protocol: string, port: number): PromisedMapping[] {
     return [...this.mappings.values()].filter(
       (each) =>
+        each.name === null &&
         each.wan === this.preferredWan() &&
         each.internalAddress === device &&
         each.protocol === protocol &&
@@ -150,15 +169,19 @@ export class Promises {
       case "lease.granted": {
         const mapping = this.#mapping(event.data.mappingId);
         mapping.claims.set(event.data.claim.key, claimOf(event.data.claim));
+        mapping.changedAt = record.seq;
         this.#charge(record, mapping);
         return;
       }
       case "lease.changed": {
-        const { mappingId, claimKey, lifetime, expiresAt } = event.data;
+        const { mappingId, claimKey, lifetime, expiresAt, filters, enabled } = event.data;
         const mapping = this.#mapping(mappingId);
         const claim = mapping.claims.get(claimKey) as PromisedClaim;
         claim.lifetimeMs = lifetime === null ? null : lifetime * 1000;
         claim.promised = claim.latest = expiresAt;
+        if (filters !== undefined) claim.filters = filters;
+        if (enabled !== undefined) claim.enabled = enabled;
+        mapping.changedAt = record.seq;
         this.#charge(record, mapping);
         return;
       }
@@ -258,6 +281,7 @@ export class Promises {
     const mapping = this.#mapping(id);
     this.#charge(record, mapping);
     mapping.claims.delete(key);
+    mapping.changedAt = record.seq;
     if (mapping.claims.size > 0) return;
     this.mappings.delete(id);
     const reason = record.event.type === "lease.released" ? record.event.data.reason : "expired";
@@ -283,14 +307,34 @@ function claimOf(claim: {
   device: string | null;
   lifetime: number | null;
   expiresAt: number | null;
+  filters: readonly PeerFilter[];
+  enabled: boolean;
 }): PromisedClaim {
-  const { key, source, device, lifetime, expiresAt } = claim;
+  const { key, source, device, lifetime, expiresAt, filters, enabled } = claim;
   const lifetimeMs = lifetime === null ? null : lifetime * 1000;
-  return { key, source, device, lifetimeMs, promised: expiresAt, latest: expiresAt, told: false };
+  return { key, source, device, lifetimeMs, promised: expiresAt, latest: expiresAt, told: false, filters, enabled };
 }
 
-const placesOf = ({ wan, protocol, externalPort, count }: PromisedMapping): string[] =>
-  Array.from({ length: count }, (_, offset) => `${wan}|${protocol}|${externalPort + offset}`);
+const placesOf = ({ wan, protocol, externalPort, count, name }: PromisedMapping): string[] =>
+  Array.from({ length: count }, (_, offset) => {
+    return `${wan}|${protocol}|${externalPort + offset}${name === null ? "" : `|${name}`}`;
+  });
+
+/** Somebody wants it now, and no operator has switched it off. */
+export const isOpen = ({ enabled, claims }: PromisedMapping): boolean =>
+  enabled && [...claims.values()].some((claim) => claim.enabled);
 
 export const blockKey = (block: { device: string; protocol: string; internalPort: number }): string =>
   `${block.device}|${block.protocol}|${block.internalPort}`;
+
+/** Ports nobody may map. */
+export function isProtected(protocol: string, port: number, { settings, listeners }: Promises): boolean {
+  return (
+    port >= 61_000 ||
+    (protocol === "udp" && [1900, 5350, 5351].includes(port)) ||
+    (protocol === "tcp" && [60_080, 60_443].includes(port)) ||
+    (protocol === "tcp" && port === 80 && settings?.wan.httpRedirect === "on") ||
+    settings?.portControl.protectedPorts.includes(port) === true ||
+    listeners.some((listener) => listener.protocol === protocol && listener.port === port)
+  );
+}

@@ -1,6 +1,7 @@
 import type { Command } from "../../src/reducers/decide/command.ts";
 import type { Chance } from "./chance.ts";
 import { drawNameRequest } from "./name-requests.ts";
+import { drawShareRequest, isShared, SHARERS } from "./share-requests.ts";
 import type { Promises } from "./promises.ts";
 
 const DEVICES = [2, 3, 4, 5, 6].map((host) => `192.168.77.${host}`);
@@ -15,9 +16,15 @@ export interface Request {
 }
 
 /** What devices and operators ask for next. */
-export function drawRequest(chance: Chance, promises: Promises, recent: readonly Request[] = []): Request {
+export function drawRequest(
+  chance: Chance,
+  promises: Promises,
+  recent: readonly Request[] = [],
+  sharing = false,
+): Request {
   if (promises.settings?.lan[0]?.dns === true && chance.happens(0.45))
     return drawNameRequest(chance, promises.names, recent);
+  if (sharing && chance.happens(0.5)) return drawShareRequest(chance, promises);
   const kind = chance.weighted({ map: 60, renew: 14, unmap: 8, "unmap all": 2, operator: 16 });
   if (kind === "operator") return { command: drawOperator(chance, promises), source: "api:socket" };
   const command = kind === "unmap" || kind === "unmap all" ? drawUnmap(chance, kind) : drawMap(chance, promises, kind);
@@ -46,7 +53,9 @@ function drawMap(chance: Chance, promises: Promises, kind: "map" | "renew"): Ext
     portSet: null,
   } as const;
   const claims = [...promises.mappings.values()].flatMap((mapping) =>
-    [...mapping.claims.values()].filter(({ device }) => device !== null).map((claim) => ({ mapping, claim })),
+    [...mapping.claims.values()]
+      .filter(({ device }) => device !== null && !SHARERS.includes(device))
+      .map((claim) => ({ mapping, claim })),
   );
   if (kind === "map" || claims.length === 0) return fresh;
   const { mapping, claim } = chance.pick(claims);
@@ -78,7 +87,7 @@ function drawUnmap(chance: Chance, kind: "unmap" | "unmap all"): Extract<Command
 }
 
 function drawOperator(chance: Chance, promises: Promises): Command {
-  const ids = [...promises.mappings.keys()];
+  const ids = [...promises.mappings.values()].filter((mapping) => !isShared(mapping)).map((mapping) => mapping.id);
   const id = ids.length === 0 ? "m000000000000" : chance.pick(ids);
   const verb = chance.weighted({ add: 38, remove: 16, keep: 8, block: 8, unblock: 12, switch: 12, move: 8, retime: 4 });
   switch (verb) {

@@ -1,7 +1,17 @@
 import type { EventData, PortreeveRecord } from "../../src/events/index.ts";
 import type { Command, MapRequest } from "../../src/reducers/decide/command.ts";
 import { unjustifiedName } from "./name-rules.ts";
-import { blockKey, type PromisedMapping, type Promises } from "./promises.ts";
+import {
+  isOfSharers,
+  isShareable,
+  isUndecidedShare,
+  wrongSharedChange,
+  wrongSharedGrant,
+  wrongSharedJoin,
+  wrongSharedRelease,
+} from "./share-rules.ts";
+import { isShared } from "./share-requests.ts";
+import { blockKey, isProtected, type PromisedMapping, type Promises } from "./promises.ts";
 
 /** A command as it was sent, and when. */
 export type Sent = Command & { readonly requestId: string; readonly source: string; readonly now: number };
@@ -21,13 +31,14 @@ export function unjustified(
   if (record.seq !== before.seq + 1) return `record ${record.seq} follows ${before.seq}`;
   if (record.at < before.at) return `time went back from ${before.at} to ${record.at}`;
   if (sent === undefined) return `nobody sent request ${record.requestId}`;
+  const shares = isOfSharers(sent, before);
   switch (event.type) {
     case "mapping.granted":
-      return wrongGrant(event.data, sent, before);
+      return (shares ? wrongSharedGrant : wrongGrant)(event.data, sent, before);
     case "lease.granted":
-      return wrongJoin(event.data, sent, before);
+      return (shares ? wrongSharedJoin : wrongJoin)(event.data, sent, before);
     case "lease.changed":
-      return wrongChange(event.data, sent, before);
+      return (shares ? wrongSharedChange : wrongChange)(event.data, sent, before);
     case "lease.released":
       return wrongRelease(event.data, sent, before);
     case "lease.expired":
@@ -55,16 +66,6 @@ export const transportName = (protocol: number): string => (protocol === 6 ? "tc
 export const keyOf = (sent: { by: string; nonce: string | null }): string =>
   sent.by === "pcp" ? `pcp:${sent.nonce}` : "natpmp";
 const isManual = ({ claims }: PromisedMapping): boolean => claims.has("manual");
-
-/** Ports nobody may map. */
-export function isProtected(protocol: string, port: number, { settings, listeners }: Promises): boolean {
-  return (
-    port >= 61_000 ||
-    (protocol === "udp" && [1900, 5350, 5351].includes(port)) ||
-    settings?.portControl.protectedPorts.includes(port) === true ||
-    listeners.some((listener) => listener.protocol === protocol && listener.port === port)
-  );
-}
 
 /** Whether a device may have this external port: RFC 6887 §15 (quarantine), RFC 6886 §3.3 (companion port). */
 export function isFreeFor(
@@ -178,6 +179,7 @@ function wrongRelease(released: EventData<"lease.released">, sent: Sent, before:
   if (mapping === undefined || claim === undefined) return "released a claim that is not there";
   switch (released.reason) {
     case "client": {
+      if (isShared(mapping)) return wrongSharedRelease(mapping, claim, sent);
       if (sent.type !== "unmap") return `released for ${sent.type}`;
       const inScope =
         claim.key === keyOf(sent) &&
@@ -212,12 +214,19 @@ function wrongOperatorRelease(mapping: PromisedMapping, key: string, sent: Sent)
       const overlaps =
         mapping.protocol === sent.protocol &&
         mapping.externalPort < sent.externalPort + sent.count &&
-        sent.externalPort < mapping.externalPort + mapping.count;
+        sent.externalPort < mapping.externalPort + mapping.count &&
+        isInTheWay(mapping, sent.name ?? null, sent.count === 1 && sent.from.length === 0);
       return overlaps && !isManual(mapping) ? null : "an added port ended one that is not in its way";
     }
     default:
       return `ended for an operator by ${sent.type}`;
   }
+}
+
+/** A name is in the way of the same name, and of who takes the port and cannot share it. */
+function isInTheWay(mapping: PromisedMapping, name: string | null, shareable: boolean): boolean {
+  if (mapping.name === name) return true;
+  return mapping.name === null ? !isShareable(mapping) : name === null && !shareable;
 }
 
 function wrongExpiry(expired: EventData<"lease.expired">, sent: Sent, before: Promises): string | null {
@@ -254,6 +263,7 @@ function wrongDeadlines(
     if (claim === undefined || claim.promised === null || claim.latest === null) {
       return `wrote a deadline of ${mappingId} ${claimKey}, which has none`;
     }
+    if (isUndecidedShare({ claimKey, expiresAt }, claim, undecided, before)) continue;
     if (isOfUndecidedRenewal({ mappingId, claimKey, expiresAt }, before, undecided)) continue;
     if (expiresAt < claim.promised)
       return `wrote a deadline of ${mappingId} ${claimKey} ${claim.promised - expiresAt} ms too early`;

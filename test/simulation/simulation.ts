@@ -10,6 +10,7 @@ import { clientAddresses } from "../../src/reducers/select/client-address.ts";
 import { stateHash, stateToJson } from "../../src/reducers/state-json.ts";
 import { Chance } from "./chance.ts";
 import { differences, expectedElements } from "./expected-kernel.ts";
+import { expectedRoutes, SHARED_BY_NAME } from "./expected-routes.ts";
 import { type FaultKind, Faults } from "./faults.ts";
 import { FaultyKernel } from "./faulty-kernel.ts";
 import { MemorySnapshots } from "./faulty-log.ts";
@@ -19,6 +20,8 @@ import { unserved } from "./name-rules.ts";
 import { expectedRows } from "./names.ts";
 import { drawOptions, type Options, settingsOf } from "./options.ts";
 import { drawRequest, type Request } from "./requests.ts";
+import { isOpen } from "./promises.ts";
+import { ServedRoutes } from "./served-routes.ts";
 import { Trouble } from "./trouble.ts";
 import { Witness } from "./witness.ts";
 
@@ -56,6 +59,7 @@ export class Simulation {
   readonly machine = new Machine();
   readonly kernel = new FaultyKernel();
   readonly faults = new Faults();
+  readonly haproxy = new ServedRoutes();
   readonly snapshots = new MemorySnapshots();
   readonly network: Network;
   readonly witness: Witness;
@@ -76,7 +80,7 @@ export class Simulation {
   #commands = 0;
   #ids = 0;
   #activity = 0;
-  #firstShape: string | null = null;
+  readonly #firstShapes = new Map<boolean, string>();
   #appendedAt = 0;
 
   constructor(seed: number) {
@@ -106,6 +110,7 @@ export class Simulation {
       nextId: () => this.#nextId(),
       onFault: (message) => this.witness.fail(message),
       lastServed: { serial: 0, names: "" },
+      haproxy: this.haproxy,
     };
     this.#trouble = new Trouble(this);
   }
@@ -246,13 +251,18 @@ export class Simulation {
   #checkEffective({ mappingId, externalPort }: { mappingId: string; externalPort: number }, seq: number): void {
     const { promises } = this.witness;
     const mapping = promises.mappings.get(mappingId);
-    if (mapping === undefined || !mapping.enabled || this.#trouble.kernelIsUncertain) return;
+    if (mapping === undefined || !isOpen(mapping) || this.#trouble.kernelIsUncertain) return;
     // What was decided since may be on its way to the kernel.
     if (Math.max(mapping.changedAt, promises.topologyAt) > seq) return;
     const { protocol, internalAddress } = mapping;
     const isRange = mapping.count > 1 && mapping.externalPort === mapping.internalPort;
-    const to = `${internalAddress} . ${mapping.internalPort + externalPort - mapping.externalPort}`;
-    for (const address of isRange ? [] : (promises.addressesOf(mapping.wan)?.all ?? [])) {
+    const shared = [mapping, ...promises.named(mapping.wan, protocol, externalPort)].filter(
+      (each) => each.name !== null,
+    );
+    const addresses = promises.addressesOf(mapping.wan)?.all ?? [];
+    const itself = `${internalAddress} . ${mapping.internalPort + externalPort - mapping.externalPort}`;
+    const to = shared.some(isOpen) ? `${addresses[0]} . ${SHARED_BY_NAME}` : itself;
+    for (const address of isRange ? [] : addresses) {
       const found = this.kernel.target(address, protocol, externalPort);
       if (found === to) continue;
       this.witness.fail(`${address} ${protocol} ${externalPort} was acknowledged for ${to} and leads to ${found}`);
@@ -279,7 +289,7 @@ export class Simulation {
     await this.tellNetwork();
     if (this.process.running) this.#checkEpoch(this.process);
     const request = this.held.length > 0 && this.chance.happens(0.3) ? this.held.shift() : undefined;
-    const next = request ?? drawRequest(this.chance, this.witness.promises, this.recent);
+    const next = request ?? drawRequest(this.chance, this.witness.promises, this.recent, this.options.sharing);
     this.recent.push(next);
     if (this.recent.length > 12) this.recent.shift();
     this.send(next);
@@ -345,10 +355,16 @@ export class Simulation {
         this.witness.fail(`${when}: ${each}`);
       }
     }
+    const led = expectedRoutes(this.witness.promises);
+    for (const each of this.options.sharing ? differences(led, this.#around.haproxy.texts()) : []) {
+      this.witness.fail(`${when}: ${each}`);
+    }
     if (!this.kernel.foreignIsWhole) this.witness.fail(`${when}: a table of others was touched`);
+    // With HAProxy there are a few rules more.
     const shape = this.kernel.shape();
-    this.#firstShape ??= shape;
-    if (shape !== this.#firstShape) this.witness.fail(`${when}: chains or rules are not as they were:\n${shape}`);
+    const first = this.#firstShapes.get(led.has("proxy")) ?? shape;
+    this.#firstShapes.set(led.has("proxy"), first);
+    if (shape !== first) this.witness.fail(`${when}: chains or rules are not as they were:\n${shape}`);
   }
 
   /** The world becomes kind; then all must come right by itself. */

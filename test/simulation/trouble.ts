@@ -286,6 +286,7 @@ export class Trouble {
     if (kind.startsWith("rebooted")) {
       const other = chance.pick([0, machine.wallMs + 3650 * DAY_MS, machine.wallMs - DAY_MS]);
       kernel.reboot();
+      simulation.haproxy.end();
       machine.reboot(kind === "rebooted" ? machine.wallMs + 60_000 : other);
     }
     simulation.restarts += 1;

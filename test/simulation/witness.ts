@@ -2,6 +2,7 @@ import type { EventLog } from "../../src/events/log.ts";
 import type { PortreeveRecord } from "../../src/events/index.ts";
 import type { Answer, MapRequest, Outcome } from "../../src/reducers/decide/command.ts";
 import { blockKey, type PromisedClaim, type PromisedMapping, Promises } from "./promises.ts";
+import { answeredOf, isGivenBack, isOfSharers, wrongSharedAnswer } from "./share-rules.ts";
 import { leaseOf, refusalOf, updated, wrongNames } from "./name-rules.ts";
 import { keyOf, type Sent, transportName, unjustified } from "./rules.ts";
 
@@ -109,9 +110,11 @@ export class Witness {
 
   /** A success reached the client: what it was told holds from here on. */
   told(outcome: Outcome): void {
-    if (!outcome.ok || outcome.answer.kind !== "mapped" || outcome.answer.claimKey === null) return;
-    const claim = this.promises.mappings.get(outcome.answer.mappingId)?.claims.get(outcome.answer.claimKey);
-    if (claim !== undefined) claim.told = true;
+    if (!outcome.ok || outcome.answer.kind !== "mapped") return;
+    for (const { mappingId, claimKey } of answeredOf(outcome.answer)) {
+      const claim = this.promises.mappings.get(mappingId)?.claims.get(claimKey);
+      if (claim !== undefined) claim.told = true;
+    }
   }
 
   /** RFC 6887 §8.5, RFC 6886 §3.6: what any reply says, and it never goes back while one epoch lasts. */
@@ -161,6 +164,7 @@ export class Witness {
       const wanted = refusalOf(this.promises.names, command.device, command.update);
       if (wanted !== code) this.fail(`an update was refused with ${code} and not ${wanted}`);
     }
+    if (isOfSharers(command, this.promises)) return;
     if (command.type !== "map" || command.preferFailure || EXCUSES.has(code)) return;
     if (![6, 17].includes(command.protocol) || command.internalPort === 0) return;
     const protocol = transportName(command.protocol);
@@ -174,6 +178,7 @@ export class Witness {
   }
 
   #check(command: Sent, outcome: Accepted, lifetimeBefore: number | null): void {
+    if ("device" in command && isOfSharers(command, this.promises)) return this.#checkShared(command, outcome.answer);
     switch (command.type) {
       case "map":
         if (outcome.answer.kind === "mapped") this.#checkMapped(command, outcome, outcome.answer, lifetimeBefore);
@@ -197,6 +202,12 @@ export class Witness {
       default:
         this.#checkOperator(command, outcome);
     }
+  }
+
+  #checkShared(command: Sent, answer: Answer): void {
+    const why = answer.kind === "mapped" ? wrongSharedAnswer(command, answer, this.promises) : null;
+    if (why !== null) this.fail(why);
+    this.#checkGone(command.type, (mapping, { key }) => isGivenBack(command, mapping, key));
   }
 
   #checkGone(what: string, isIt: (mapping: PromisedMapping, claim: PromisedClaim) => boolean): void {
