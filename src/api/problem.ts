@@ -28,6 +28,7 @@ export function httpStatus(code: ErrorCode): number {
     case "HOSTNAME_UNSUPPORTED":
       return 400;
     case "NOT_AUTHORIZED":
+    case "NOT_DELEGATED":
     case "APPROVAL_PENDING":
     case "NONCE_MISMATCH":
     case "BLOCKED":

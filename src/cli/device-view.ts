@@ -24,6 +24,7 @@ export function deviceDetails(
       : [
           ["called", [device.dnsName, ...device.zones.map((zone) => `${zone} and all below it`)]] as [string, string[]],
         ]),
+    ...(device.mapsFor.length === 0 ? [] : [["asks for", device.mapsFor] as [string, string[]]]),
     ["holds", `${device.ports} of ${quota.ports} ports`],
     ["leaves by", device.externalAddress ?? "no public address now"],
     ["ends", whenText(device.expiresAt, now)],

@@ -59,6 +59,7 @@ export function exitOf(code: ErrorCode): number {
     case "DNS_NOT_AUTHORITATIVE":
       return EXIT.conflict;
     case "NOT_AUTHORIZED":
+    case "NOT_DELEGATED":
     case "APPROVAL_PENDING":
     case "NONCE_MISMATCH":
     case "BLOCKED":

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { nameText } from "../lib/domain-name.ts";
-import { deviceKind, profile, right } from "./device.ts";
+import { askedNetworks, deviceKind, profile, right } from "./device.ts";
 import { TTL_MAX } from "./dns.ts";
 import {
   domainName,
@@ -51,6 +51,7 @@ const device = z
     ports: right.nullable().default(null).describe("null: what its kind has"),
     dns: right.nullable().default(null).describe("null: what its kind has"),
     zones: z.array(domainName).max(16).default([]).describe("delegated to it"),
+    mapsFor: askedNetworks.default([]).describe("hosts and networks that it may ask for ports in the place of"),
     wan: wan.describe("null: its subnet's"),
     profile: profile.nullable().default(null).describe("null: the one its kind has"),
   })

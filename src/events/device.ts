@@ -51,6 +51,8 @@ const editable = {
   dnsKeySecret: secretId.nullable(),
   /** It may publish any name at or below them, and they are served from here alone. */
   zones: z.array(domainName).max(16),
+  /** Hosts of these networks it may ask for ports in the place of (RFC 6887 §13.1: THIRD_PARTY). */
+  mapsFor: z.array(z.cidrv4()).max(16),
 };
 
 /** A device that an operator registered: on one of our subnets, or on a served LAN. */
@@ -64,6 +66,9 @@ export const deviceAdded = z.strictObject({
   ...editable,
 });
 export type DeviceAdded = z.infer<typeof deviceAdded>;
+
+/** As they are asked for: single hosts too. */
+export const askedNetworks = z.array(z.union([z.cidrv4(), ipv4])).max(16);
 
 /** An operator's edit; only the fields that changed. */
 export const deviceChanged = z.strictObject({ id: deviceId, ...optionalFields(editable) });

@@ -75,6 +75,9 @@ export const UPCASTERS: readonly Upcaster[] = [
   // Nobody was served DNS: no zones, and no keys for it.
   { type: "device.added", from: 1, up: (data) => ({ ...(data as object), dnsKeySecret: null, zones: [] }) },
   { type: "device.changed", from: 1, up: (data) => data },
+  // Nobody could ask for ports in the place of others.
+  { type: "device.added", from: 2, up: (data) => ({ ...(data as object), mapsFor: [] }) },
+  { type: "device.changed", from: 2, up: (data) => data },
   { type: "subnet.added", from: 1, up: (data) => ({ ...(data as object), zone: null }) },
   { type: "subnet.changed", from: 1, up: (data) => data },
   // All traffic left by the machine's default route, whichever WAN that was of.

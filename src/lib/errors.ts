@@ -21,6 +21,7 @@ export const ERROR_CODES = {
   NOT_UNDOABLE: "this can never be undone",
   UNDO_CONFLICT: "something has come to depend on the change, or nothing is left of it",
   NOT_AUTHORIZED: "this requester may not do that",
+  NOT_DELEGATED: "this requester may not ask in the place of that host",
   APPROVAL_PENDING: "an operator has to say yes first; asking again then succeeds",
   NONCE_MISMATCH: "the mapping belongs to another nonce",
   NO_EXTERNAL_ADDRESS: "the WAN has no public address",

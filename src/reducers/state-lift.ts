@@ -39,6 +39,10 @@ interface SeventhState {
   readonly mappings: Record<string, object>;
 }
 
+interface EighthState {
+  readonly devices: Record<string, object>;
+}
+
 interface SecondState {
   readonly devices: Record<string, { readonly name: string; readonly publicKey: string | null }>;
 }
@@ -163,6 +167,12 @@ const STATE_LIFTS: readonly StateLift[] = [
     const { mappings, ...rest } = state as SeventhState;
     const known = Object.entries(mappings).map(([id, mapping]) => [id, { ...mapping, host: null }]);
     return { ...rest, mappings: Object.fromEntries(known) as unknown };
+  },
+  // Nobody could ask for ports in the place of others.
+  (state) => {
+    const { devices, ...rest } = state as EighthState;
+    const all = Object.entries(devices).map(([id, device]) => [id, { ...device, mapsFor: [] }]);
+    return { ...rest, devices: Object.fromEntries(all) as unknown };
   },
 ];
 

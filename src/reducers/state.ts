@@ -9,7 +9,7 @@ import { isIpv6 } from "../lib/ipv6.ts";
 import { emptyTable, type Table } from "../lib/table.ts";
 
 /** Bumped when the same log would fold into another state: snapshots of an older fold are then not used. */
-export const REDUCER_VERSION = 8;
+export const REDUCER_VERSION = 9;
 
 export interface Mapping {
   id: string;

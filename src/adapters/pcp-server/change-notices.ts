@@ -13,7 +13,7 @@ import { claimName, type ClientPorts } from "./client-ports.ts";
 import type { Standing } from "./exchange.ts";
 import type { Link } from "./link.ts";
 import { MappingUpdates } from "./mapping-updates.ts";
-import { filterOption, nameOption, setOption } from "./pcp-options.ts";
+import { filterOption, nameOption, setOption, thirdPartyOption } from "./pcp-options.ts";
 import type { Clients } from "./standing.ts";
 
 /** A changed address is told to a client only once the kernel follows it; after this long it is not told at all. */
@@ -188,8 +188,11 @@ export class ChangeNotices {
     const port = clientPorts.portOf(mappingId, claimKey) ?? claim.clientPort;
     const address = clients.ofWan(controller.state, mapping.wan);
     if (device === null || nonce === null || port === null || address === null) return false;
+    // Who asked in the place of another may be on another network than that one.
+    const own = mapping.internalAddress === device;
     const link = [...this.#links.keys()].find(
-      (candidate) => candidate.interface === mapping.interface && isOnLink([candidate], candidate.interface, device),
+      ({ interface: served, ...rest }) =>
+        (served === mapping.interface || !own) && isOnLink([{ interface: served, ...rest }], served, device),
     );
     const lifetime = Math.floor((deadline - clock.now()) / 1000);
     if (lifetime <= 0) return false;
@@ -202,7 +205,8 @@ export class ChangeNotices {
     const protocol = mapping.protocol === "tcp" ? 6 : 17;
     const { internalPort, externalPort } = mapping;
     const body = { kind: "map", nonce, protocol, internalPort, externalPort, externalAddress: address } as const;
-    const options = [...claim.filters.map(filterOption), ...setOption(mapping), ...nameOption(mapping)];
+    const whose = thirdPartyOption(mapping.internalAddress, device);
+    const options = [...whose, ...claim.filters.map(filterOption), ...setOption(mapping), ...nameOption(mapping)];
     link.socket.send(encodeSuccess({ lifetime, epoch, body, options }), { address: device, port });
     return true;
   }

@@ -24,6 +24,8 @@ export interface Standing {
   readonly epoch: number;
   /** Whether ports can be shared by TLS server name: only then an ANNOUNCE reply carries option 225. */
   readonly sniAvailable: boolean;
+  /** Whether this client is let ask in the place of others: to everyone else THIRD_PARTY is an option not supported. */
+  readonly asksForOthers: boolean;
 }
 
 export interface Reply {

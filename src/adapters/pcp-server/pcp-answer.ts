@@ -28,7 +28,7 @@ export function answerPcp(datagram: Datagram, standing: Standing): Answer {
     checkOpcode(header, datagram);
     const body = decodeRequestBody(header.opcode, bytes);
     if (body.kind === "map") request = describeMap(body, header.lifetime);
-    const options = processOptions(header, bytes, body.kind === "map" ? body : null);
+    const options = processOptions(header, bytes, body.kind === "map" ? body : null, standing);
     request += describeOptions(options);
     if (body.kind === "map") checkMap(body);
     if (!standing.ready) {
@@ -77,7 +77,10 @@ function commandOf(
   const { protocol, internalPort, nonce, externalAddress } = map;
   const { interface: served, address: device, port: clientPort } = datagram;
   const common = { by: "pcp", interface: served, device, protocol, internalPort, nonce } as const;
-  const named = options.names.length === 0 ? {} : { names: options.names };
+  const named = {
+    ...(options.names.length > 0 && { names: options.names }),
+    ...(options.thirdParty !== null && { thirdParty: options.thirdParty.address }),
+  };
   if (lifetime === 0) return { type: "unmap", ...common, ...named };
   return {
     type: "map",
@@ -104,7 +107,8 @@ function describeMap(map: MapFields, lifetime: number): string {
   return `MAP ${what} → ${portText(map.externalPort, "any")} for ${lifetime} s`;
 }
 
-function describeOptions({ filters, portSet }: MapOptions): string {
+function describeOptions({ filters, portSet, thirdParty }: MapOptions): string {
+  const whose = thirdParty === null ? "" : ` in the place of ${thirdParty.address}`;
   const peers = filters.length === 0 ? "" : `, ${filters.length === 1 ? "a filter" : `${filters.length} filters`}`;
-  return portSet === null ? peers : `${peers}, a set of ${portSet.size}`;
+  return portSet === null ? `${whose}${peers}` : `${whose}${peers}, a set of ${portSet.size}`;
 }

@@ -7,6 +7,7 @@ import { decodeOption, type PcpOption, walkOptions } from "../../protocols/pcp/o
 import type { PcpRequestHeader } from "../../protocols/pcp/request.ts";
 import type { PcpErrorName } from "../../protocols/pcp/result.ts";
 import type { MapRequest } from "../../reducers/decide/command.ts";
+import type { Standing } from "./exchange.ts";
 
 /** An error that the request's own form calls for. */
 export class MalformedRequest extends Error {
@@ -21,6 +22,7 @@ export class MalformedRequest extends Error {
 
 export type FilterOption = Extract<PcpOption, { kind: "filter" }>;
 type HostnameOption = Extract<PcpOption, { kind: "hostname" }>;
+type ThirdPartyOption = Extract<PcpOption, { kind: "third-party" }>;
 type PortSetOption = Extract<PcpOption, { kind: "port-set" }>;
 type Filter = Exclude<MapRequest["filters"][number], "clear">;
 
@@ -32,6 +34,7 @@ export interface MapOptions {
   readonly portSet: PortSetOption | null;
   /** TLS names as they were written. */
   readonly names: readonly string[];
+  readonly thirdParty: ThirdPartyOption | null;
 }
 
 const malformed = (message: string): MalformedRequest => new MalformedRequest("MALFORMED_OPTION", message);
@@ -40,12 +43,18 @@ const malformed = (message: string): MalformedRequest => new MalformedRequest("M
  * RFC 6887 §7.3, in packet order. The contents of options that are not implemented are not looked at: a mandatory one is
  * refused, an optional one left out of the reply. `map` is null for ANNOUNCE.
  */
-export function processOptions(header: PcpRequestHeader, bytes: Uint8Array, map: MapFields | null): MapOptions {
+export function processOptions(
+  header: PcpRequestHeader,
+  bytes: Uint8Array,
+  map: MapFields | null,
+  { asksForOthers }: Pick<Standing, "asksForOthers">,
+): MapOptions {
   let [preferFailure, portSet] = [false, null as PortSetOption | null];
+  let thirdParty: ThirdPartyOption | null = null;
   const filters: FilterOption[] = [];
   const names: string[] = [];
   for (const raw of walkOptions(bytes, messageBytesMin(header.opcode) as number)) {
-    const isKnown = map !== null && PROCESSED.has(raw.code);
+    const isKnown = map !== null && PROCESSED.has(raw.code) && (raw.code !== OPTION.thirdParty || asksForOthers);
     if (!isKnown && raw.code >= OPTIONAL_FROM) continue;
     if (!isKnown) throw new MalformedRequest("UNSUPP_OPTION", `option ${raw.code} is not supported here`);
     // RFC 7753 §4.2 has it checked in requests that map: in a delete it says nothing.
@@ -53,16 +62,26 @@ export function processOptions(header: PcpRequestHeader, bytes: Uint8Array, map:
     const option = decodeOption(raw);
     if (option.kind === "filter") filters.push(checkedFilter(option, header));
     else if (option.kind === "port-set") portSet = checkedPortSet(option, portSet);
-    else if (raw.code === OPTION.hostname) names.push(hostnameOf(option));
+    else if (option.kind === "third-party") {
+      // RFC 6887 §13.1: at most once.
+      if (thirdParty !== null) throw malformed("THIRD_PARTY appears twice");
+      thirdParty = option;
+    } else if (raw.code === OPTION.hostname) names.push(hostnameOf(option));
     else preferFailure = checkPreferFailure(preferFailure, header, map);
   }
   if (preferFailure && portSet !== null) throw malformed("PREFER_FAILURE makes no sense with PORT_SET");
   // draft-start9-pcp-hostname: a name is one port's.
   if (names.length > 0 && portSet !== null) throw malformed("HOSTNAME makes no sense with PORT_SET");
-  return { preferFailure, filters, portSet, names };
+  return { preferFailure, filters, portSet, names, thirdParty };
 }
 
-const PROCESSED: ReadonlySet<number> = new Set([OPTION.preferFailure, OPTION.filter, OPTION.portSet, OPTION.hostname]);
+const PROCESSED: ReadonlySet<number> = new Set([
+  OPTION.thirdParty,
+  OPTION.preferFailure,
+  OPTION.filter,
+  OPTION.portSet,
+  OPTION.hostname,
+]);
 
 /** A whole port is more than somebody wants who named something that is no name. */
 function hostnameOf(option: PcpOption): string {
@@ -120,6 +139,11 @@ export function filterOption({ prefix, port }: Filter): FilterOption {
 /** And of a name: without it the client would take it for word of its whole port. */
 export function nameOption({ name }: { name: string | null }): HostnameOption[] {
   return name === null ? [] : [{ kind: "hostname", hostname: name }];
+}
+
+/** And of a host in whose place another asked (RFC 6887 §13.1). */
+export function thirdPartyOption(internalAddress: string, asker: string): ThirdPartyOption[] {
+  return internalAddress === asker ? [] : [{ kind: "third-party", address: internalAddress }];
 }
 
 /** And of a set of ports (RFC 7753 §4.4). */

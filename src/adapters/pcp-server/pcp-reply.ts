@@ -34,7 +34,7 @@ export function mapReply({ map, request, options }: AskedMap, outcome: Outcome, 
   const { answer, changed } = outcome;
   if (answer.kind !== "mapped") {
     // RFC 6887 §15.1: the suggested fields of a delete are ignored and copied.
-    const bytes = encodeSuccess({ lifetime: 0, epoch, body: { kind: "map", ...map }, options: namesOf(options) });
+    const bytes = encodeSuccess({ lifetime: 0, epoch, body: { kind: "map", ...map }, options: copied(options) });
     return { bytes, decision: "released", code: null, message: changed ? "released" : "there was nothing to release" };
   }
   const { externalAddress, externalPort, lifetime } = answer;
@@ -48,15 +48,18 @@ export function mapReply({ map, request, options }: AskedMap, outcome: Outcome, 
 /** RFC 7753 §4.2: where one port was mapped, for whatever reason, the reply has no PORT_SET. */
 function processed(asked: MapOptions, { externalPort, set }: Mapped): PcpOption[] {
   const { preferFailure, filters, portSet } = asked;
-  const options = [...(preferFailure ? [PREFER_FAILURE] : []), ...filters, ...namesOf(asked)];
+  const options = [...(preferFailure ? [PREFER_FAILURE] : []), ...filters, ...copied(asked)];
   if (portSet === null || set === undefined) return options;
   const { firstInternalPort, count: size } = set;
   const parity = portSet.parity && (externalPort - firstInternalPort) % 2 === 0;
   return [...options, { kind: "port-set", size, firstInternalPort, parity }];
 }
 
-/** Each as it was written: clients tell by it that the server knows of names. */
-const namesOf = ({ names }: MapOptions): PcpOption[] => names.map((hostname) => ({ kind: "hostname", hostname }));
+/** Each as it was written: clients tell by it that the server knows of names, and for whom it was (RFC 6887 §13.1). */
+const copied = ({ names, thirdParty }: MapOptions): PcpOption[] => [
+  ...(thirdParty === null ? [] : [thirdParty]),
+  ...names.map((hostname) => ({ kind: "hostname", hostname }) as const),
+];
 
 /** What the controller refused. */
 export function refusalReply(request: Uint8Array, { code, message, retryAfter }: Refusal, epoch: number): Reply {

@@ -30,6 +30,8 @@ const RESULTS: Readonly<Record<ErrorCode, Results>> = {
   NOT_UNDOABLE: TRY_LATER,
   UNDO_CONFLICT: TRY_LATER,
   NOT_AUTHORIZED: NOT_YOU,
+  // RFC 6887 §13.1: where nobody lets the sender, the option is not supported.
+  NOT_DELEGATED: ["UNSUPP_OPTION", "NOT_AUTHORIZED"],
   APPROVAL_PENDING: NOT_YOU,
   NONCE_MISMATCH: NOT_YOU,
   NO_EXTERNAL_ADDRESS: ["NETWORK_FAILURE", "NETWORK_FAILURE"],

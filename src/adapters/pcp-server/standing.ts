@@ -9,6 +9,8 @@ export interface Clients {
   ofWan(state: State, wan: string): string | null;
   /** What this client is told; `client` null: what everybody is told who is not registered with another WAN. */
   ofClient(state: State, served: string, client: string | null): string | null;
+  /** Whether an operator lets it ask in the place of other hosts. */
+  asksForOthers(state: State, served: string, client: string): boolean;
   /** False on a tunnel: each client is told alone. */
   hearsMulticast(state: State, served: string): boolean;
   /** Those that what is multicast does not reach, or tells another address than their own. */
@@ -39,6 +41,7 @@ export function standingOf(moment: Moment, served: string, client: string | null
     externalAddress: moment.clients.ofClient(state, served, client),
     epoch: epochOf(moment, served),
     sniAvailable: sniAvailable && !ipv6,
+    asksForOthers: client !== null && moment.clients.asksForOthers(state, served, client),
   };
 }
 

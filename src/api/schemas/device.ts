@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { deviceKind, profile, right } from "../../events/device.ts";
+import { askedNetworks, deviceKind, profile, right } from "../../events/device.ts";
 import {
   domainName,
   hostLabel,
@@ -36,6 +36,7 @@ export const deviceSchema = z
     rights: z.strictObject({ ports: right, dns: right }).nullable(),
     dnsName: z.string().nullable().describe("what it is called by itself; null: nobody is served DNS there"),
     zones: z.array(z.string()).describe("delegated to it: it may publish all at or below them"),
+    mapsFor: z.array(z.string()).describe("hosts of these networks it may ask for ports in the place of"),
     wan: z.string().nullable().describe("its own; null: its subnet's"),
     externalAddress: z.string().nullable().describe("what it leaves by and is reachable at; null: none now"),
     profile: profile.nullable().describe("of its client configuration; null on a LAN"),
@@ -72,6 +73,7 @@ const fields = {
   ports: right.describe("may it open ports: auto, ask first, or off"),
   dns: right.describe("may it publish names"),
   zones: z.array(domainName).max(16).describe("delegated to it: it may publish all at or below them"),
+  mapsFor: askedNetworks.describe("hosts and networks that it may ask for ports in the place of, by PCP THIRD_PARTY"),
   wan: wanName.nullable().describe("a WAN interface or one of its addresses; null: its subnet's"),
   lifetime: lifetime.nullable().describe("seconds until it is removed by itself; null: never"),
   profile: profile.nullable().describe("null: the one its kind has"),
@@ -91,6 +93,7 @@ export const deviceAdd = z
     ports: fields.ports.nullable().default(null).describe("null: what its kind has"),
     dns: fields.dns.nullable().default(null).describe("null: what its kind has"),
     zones: fields.zones.default([]),
+    mapsFor: fields.mapsFor.default([]),
     wan: fields.wan.default(null),
     lifetime: fields.lifetime.default(null),
     profile: fields.profile.default(null),
@@ -105,6 +108,7 @@ export const deviceEdit = z
     ports: fields.ports.optional(),
     dns: fields.dns.optional(),
     zones: fields.zones.optional(),
+    mapsFor: fields.mapsFor.optional(),
     wan: fields.wan.optional(),
     lifetime: fields.lifetime.optional(),
     profile: fields.profile.optional(),

@@ -23,6 +23,7 @@ interface DeviceOptions extends MutationOptions {
   readonly publicKey?: string;
   readonly wan?: string;
   readonly zones?: string;
+  readonly mapsFor?: string;
   readonly profile?: string;
   readonly for?: string;
   readonly forever?: true;
@@ -115,6 +116,10 @@ function addAddVerb(device: Command, cli: Cli): void {
     .option("--public-key <key>", "of a device that made its key itself; without it one is made here")
     .option("--wan <wan>", "WAN interface, or one of its addresses, that it leaves by")
     .option("--zones <names>", "zones that are its own, with commas between: it may publish all below them")
+    .option(
+      "--maps-for <networks>",
+      "hosts or networks, with commas between, that it may ask for ports in the place of",
+    )
     .addOption(profileOption())
     .option("--for <duration>", "remove it by itself after this long: 2h, 7d");
   addMutationOptions(add).action(async (name: string, options: DeviceOptions) => {
@@ -138,6 +143,7 @@ function addEditVerb(device: Command, cli: Cli): void {
     "portreeve device edit laptop --forever",
     "portreeve device edit nas --ip 10.59.7.9 --profile split",
     "portreeve device edit nas --zones nas.example.org",
+    "portreeve device edit hub --maps-for 192.168.77.0/24",
   ])
     .description("change a device")
     .argument("<device>", DEVICE)
@@ -145,6 +151,7 @@ function addEditVerb(device: Command, cli: Cli): void {
     .option("--ip <address>", "another address; what is forwarded to it follows")
     .option("--wan <wan>", "another WAN, or `default`")
     .option("--zones <names>", "zones that are its own, with commas between, or `none`")
+    .option("--maps-for <networks>", "hosts or networks that it may ask for ports in the place of, or `none`")
     .addOption(profileOption())
     .option("--for <duration>", "remove it by itself after this long, from now")
     .option("--forever", "remove it by itself no more");
@@ -153,7 +160,10 @@ function addEditVerb(device: Command, cli: Cli): void {
     if (options.name !== undefined) body["name"] = options.name.toLowerCase();
     if (options.forever === true) body["lifetime"] = null;
     if (Object.keys(body).length === 0)
-      throw usage("nothing to change", "name at least one of --name --ip --wan --zones --profile --for --forever");
+      throw usage(
+        "nothing to change",
+        "name at least one of --name --ip --wan --zones --maps-for --profile --for --forever",
+      );
     await change(cli, { method: "PATCH", path: devicePath(name), body }, options, "is changed");
   });
 }
@@ -162,11 +172,14 @@ function addEditVerb(device: Command, cli: Cli): void {
 const zonesOf = (text: string): string[] =>
   text === "none" ? [] : text.split(",").map((part) => nameText(part.trim()) ?? part.trim());
 
+const networksOf = (text: string): string[] => (text === "none" ? [] : text.split(",").map((part) => part.trim()));
+
 function fieldsOf(options: DeviceOptions): Record<string, unknown> {
   return {
     ...(options.ip !== undefined && { address: options.ip }),
     ...(options.wan !== undefined && { wan: options.wan === "default" ? null : options.wan }),
     ...(options.zones !== undefined && { zones: zonesOf(options.zones) }),
+    ...(options.mapsFor !== undefined && { mapsFor: networksOf(options.mapsFor) }),
     ...(options.profile !== undefined && { profile: options.profile }),
     ...(options.for !== undefined && { lifetime: parseDuration(options.for) }),
   };

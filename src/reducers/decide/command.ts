@@ -62,6 +62,8 @@ export interface MapRequest {
   readonly portSet: { readonly size: number; readonly parity: boolean } | null;
   /** TLS names of the external port that are to be led there, as they were written; absent: the port as a whole. */
   readonly names?: readonly string[];
+  /** The host that it is for, where that is not the sender (RFC 6887 §13.1). */
+  readonly thirdParty?: string;
 }
 
 export interface UnmapRequest {
@@ -78,6 +80,7 @@ export interface UnmapRequest {
   readonly nonce: string | null;
   /** Only these TLS names; absent: the port as a whole, and of all ports everything. */
   readonly names?: readonly string[];
+  readonly thirdParty?: string;
 }
 
 /** What can be asked for; each noun's is beside who decides it. */

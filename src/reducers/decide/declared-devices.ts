@@ -73,13 +73,13 @@ function keysFor({ name }: DeclaredDevice, { keys }: Applied): SealedKeys | Refu
 }
 
 function editDevice({ declared, device }: Edit, command: Applied, draft: Draft): void {
-  const { kind, wan, profile, address, publicKey, zones } = declared;
+  const { kind, wan, profile, address, publicKey, zones, mapsFor } = declared;
   const where = `device ${declared.name}`;
   const rekeyed = device.subnet !== null && publicKey !== null && publicKey !== device.publicKey;
   const keys = rekeyed ? keysFor(declared, command) : null;
   if (keys !== null && "code" in keys) return draft.refuse(where, keys);
   const rights = { ports: declared.ports ?? rightsOf(kind).ports, dns: declared.dns ?? rightsOf(kind).dns };
-  const edit = { type: "device.edit", id: device.id, kind, ...rights, zones, wan, profile, ...keys } as const;
+  const edit = { type: "device.edit", id: device.id, kind, ...rights, zones, mapsFor, wan, profile, ...keys } as const;
   draft.do(where, (envelope, state) => {
     return decideDeviceEdit({ ...envelope, ...edit, ...(address !== null && { address }) }, state);
   });

@@ -7,6 +7,7 @@ import { siteInterface } from "../served.ts";
 import { type Device, isPinhole, type Mapping, type State, type Subnet, usageKey } from "../state.ts";
 import type { Refusal } from "./command.ts";
 import { removedNames, withdrawAllowedNames } from "./device-names.ts";
+import { releaseForOthers } from "./in-their-place.ts";
 import { operatorHolds } from "./operator-holds.ts";
 
 /** Every mapping that leads to a device, whoever asked for it. */
@@ -53,6 +54,7 @@ export function removal(state: State, device: Device, reason: "operator" | "expi
   const gone = event("device.removed", { id: device.id, reason });
   return [
     ...releaseAll(state, device),
+    ...releaseForOthers(state, device, null),
     ...removedNames(state, device, "device"),
     ...blocks,
     ...withdrawAllowances(state, device),

@@ -12,12 +12,14 @@ import {
   prefixContains,
 } from "../../lib/ip.ts";
 import { canonicalJson } from "../../lib/canonical-json.ts";
+import { distinctNetworks } from "../../lib/networks.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { allowanceKey, type Device, isPinhole, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { badNames, removedNames, withdrawAllowedNames, withdrawnNames } from "./device-names.ts";
 import { Draft } from "./draft.ts";
+import { releaseForOthers } from "./in-their-place.ts";
 import { mappingsOf, rekeyed, releaseOwn, removal, withdrawAllowances } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
@@ -42,6 +44,8 @@ export type DeviceCommand =
       readonly dnsKeySecret?: string | null;
       /** Zones delegated to it. */
       readonly zones?: readonly string[];
+      /** Networks whose hosts it may ask for ports in the place of. */
+      readonly mapsFor?: readonly string[];
       /** Null: what its kind has. */
       readonly ports: Right | null;
       readonly dns: Right | null;
@@ -80,7 +84,11 @@ export function decideDeviceAdd(command: SubmissionOf<"device.add">, state: Stat
   if (state.devices.size >= DEVICES_MAX) {
     return refuse("QUOTA_EXCEEDED", `there are ${DEVICES_MAX} devices, as many as there may be; remove one first`);
   }
-  const bad = badName(state, command.name, null) ?? badWan(state, command.wan) ?? badKey(state, command, null);
+  const bad =
+    badName(state, command.name, null) ??
+    badWan(state, command.wan) ??
+    badKey(state, command, null) ??
+    badNetworks(command);
   if (bad !== null) return { ok: false, refusal: bad };
   const address = addressFor(command, state);
   if (typeof address !== "string") return { ok: false, refusal: address };
@@ -104,6 +112,7 @@ export function decideDeviceAdd(command: SubmissionOf<"device.add">, state: Stat
     profile,
     dnsKeySecret: command.dnsKeySecret ?? null,
     zones: [...(command.zones ?? [])],
+    mapsFor: networksOf(command) ?? [],
     ...markOf(command),
   };
   const refusal = badNames(state, added);
@@ -163,6 +172,8 @@ export function firstFree(state: State, subnet: Subnet, after?: string): string 
 export function decideDeviceEdit(command: SubmissionOf<"device.edit">, state: State): Decision {
   const device = tableGet(state.devices, command.id);
   if (device === undefined) return unknownDevice(command.id);
+  const networks = badNetworks(command);
+  if (networks !== null) return { ok: false, refusal: networks };
   const fields = changesOf(command, device);
   const answer = { kind: "ids", ids: [device.id] } as const;
   if (Object.keys(fields).length === 0) return accept([], answer);
@@ -184,7 +195,7 @@ export function decideDeviceEdit(command: SubmissionOf<"device.edit">, state: St
     events.push(...moved);
   }
   if (after.ports === "off" && device.ports !== "off") events.push(...withdrawPorts(state, device, fields));
-  events.push(...namesLost(command, state, device, fields));
+  events.push(...releaseForOthers(state, device, after), ...namesLost(command, state, device, fields));
   return accept([...events, event("device.changed", { id: device.id, ...fields })], answer);
 }
 
@@ -236,6 +247,7 @@ const EDITABLE = [
   "presharedKeySecret",
   "dnsKeySecret",
   "zones",
+  "mapsFor",
 ] as const;
 
 function changesOf(command: SubmissionOf<"device.edit">, device: Device): Changes {
@@ -245,6 +257,7 @@ function changesOf(command: SubmissionOf<"device.edit">, device: Device): Change
     EDITABLE.flatMap((key) => (command[key] === undefined ? [] : [[key, command[key]]])),
   );
   const all: Changes = { ...wanted, ...asked };
+  if (command.mapsFor !== undefined) all.mapsFor = networksOf(command) ?? device.mapsFor;
   if (command.lifetime !== undefined) all.expiresAt = endOf(command, command.lifetime);
   const changed = Object.entries(all).filter(
     ([key, value]) => canonicalJson(device[key as keyof Device] ?? null) !== canonicalJson(value),
@@ -302,6 +315,11 @@ function badName(state: State, name: string, self: string | null): Refusal | nul
   if (other === undefined || other.id === self) return null;
   return { code: "CONFLICT", message: `there is a device ${name} (${other.address}) already; names are unique` };
 }
+
+const networksOf = ({ mapsFor = [] }: { readonly mapsFor?: readonly string[] }) => distinctNetworks(mapsFor);
+
+const badNetworks = (command: { readonly mapsFor?: readonly string[] }): Refusal | null =>
+  networksOf(command) === null ? invalid("what a device may ask for is hosts and IPv4 networks") : null;
 
 const badWan = (state: State, wan: string | null): Refusal | null => (wan === null ? null : unknownWan(state, wan));
 

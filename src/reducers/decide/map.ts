@@ -12,6 +12,7 @@ import { deviceGrant } from "./device-grant.ts";
 import { choosePort, hindrance, hindranceText } from "./external-port.ts";
 import { filtersAfter, unfilterable } from "./filters.ts";
 import { remaining, renewed, STATIC_LIFETIME, untilItEnds } from "./lease-terms.ts";
+import { type InTheirPlace, inTheirPlace } from "./in-their-place.ts";
 import { decideNames } from "./map-names.ts";
 import { externalRun, internalRun, touchedClaims } from "./port-set.ts";
 import { accept, refuse } from "./refusal.ts";
@@ -20,7 +21,7 @@ import { accept, refuse } from "./refusal.ts";
 const CLAIMS_PER_MAPPING_MAX = 4;
 
 interface Asking {
-  readonly command: CommandEnvelope & MapRequest;
+  readonly command: CommandEnvelope & InTheirPlace<MapRequest>;
   readonly state: State;
   readonly deadlines: Deadlines;
   readonly wan: string;
@@ -39,7 +40,9 @@ export const claimKeyOf = (by: "pcp" | "natpmp", nonce: string | null): string =
   by === "pcp" ? `pcp:${nonce}` : "natpmp";
 
 /** A device asks for a port: RFC 6887 §11.3 in its order, RFC 6886 §3.3. */
-export function decideMap(command: CommandEnvelope & MapRequest, state: State, deadlines: Deadlines): Decision {
+export function decideMap(asked: CommandEnvelope & MapRequest, state: State, deadlines: Deadlines): Decision {
+  const command = inTheirPlace(asked, state);
+  if ("code" in command) return { ok: false, refusal: command };
   if (command.names !== undefined) return decideMapNames(command, command.names, state, deadlines);
   const protocol = transportOf(command.protocol);
   if (protocol === null || command.internalPort === 0) {
@@ -76,7 +79,7 @@ function withTouched(asking: Asking, decision: Decision): Decision {
 }
 
 function decideMapNames(
-  command: CommandEnvelope & MapRequest,
+  command: Asking["command"],
   names: readonly string[],
   state: State,
   deadlines: Deadlines,
@@ -269,7 +272,7 @@ function newClaim(asking: Pick<Asking, "command" | "state">): Granted | Refusal 
   return {
     key: claimKeyOf(command.by, command.nonce),
     source: command.by,
-    device: command.device,
+    device: command.askedBy ?? command.device,
     nonce: command.nonce,
     clientPort: command.clientPort,
     lifetime,

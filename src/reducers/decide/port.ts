@@ -1,29 +1,21 @@
 import { event, type EventData, type PortreeveEvent } from "../../events/index.ts";
 import type { Transport } from "../../events/fields.ts";
 import { type Claim, SOURCES_MAX } from "../../events/mapping.ts";
-import {
-  type Ipv4Prefix,
-  isHostIpv4,
-  isNetworkEnd,
-  networkOf,
-  parseIpv4,
-  parseIpv4Prefix,
-  prefixContains,
-  prefixText,
-} from "../../lib/ip.ts";
+import { distinctNetworks } from "../../lib/networks.ts";
 import { serverNameOf } from "../../lib/server-name.ts";
 import { tableGet } from "../../lib/table.ts";
 import { deviceAt } from "../device.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { preferredWan } from "../select/external-address.ts";
 import { tunnelInterface } from "../served.ts";
-import { type Device, internalKey, isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
+import { type Device, internalKey, isPinhole, type Mapping, type State } from "../state.ts";
 import type { CommandOf, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { protection } from "./external-port.ts";
 import { UNAVAILABLE } from "./map-names.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
+import { interfaceOf, unfitHost } from "./served-place.ts";
 import { inTheWay } from "./sharing.ts";
 import { unknownWan } from "./wan.ts";
 
@@ -103,23 +95,6 @@ function manualClaim(now: number, lifetime: number | null): Claim {
   };
 }
 
-/** The served interface whose network an address is in. */
-function interfaceOf(state: State, address: string): string | null {
-  const value = parseIpv4(address);
-  if (value === null) return null;
-  if (subnetOf(state, value) !== undefined) return tunnelInterface(state);
-  const served = state.settings.lan.find((lan) =>
-    (state.interfaces[lan.interface]?.addresses ?? []).some((cidr) => {
-      const prefix = parseIpv4Prefix(cidr);
-      return prefix !== null && prefixContains(prefix, value);
-    }),
-  );
-  return served?.interface ?? null;
-}
-
-const subnetOf = (state: State, address: number): Subnet | undefined =>
-  Object.values(state.subnets).find(({ prefix }) => prefixContains(parseIpv4Prefix(prefix) as Ipv4Prefix, address));
-
 /** The registered device that an operator forwards to, if it is one. */
 function targetDevice(state: State, address: string): Device | undefined {
   const lan = interfaceOf(state, address);
@@ -127,32 +102,10 @@ function targetDevice(state: State, address: string): Device | undefined {
   return onLan ?? deviceAt(state, null, address);
 }
 
-function isEndOfServed(state: State, address: string): boolean {
-  const value = parseIpv4(address);
-  const lans = state.settings.lan.flatMap((lan) => state.interfaces[lan.interface]?.addresses ?? []);
-  return [...lans, ...Object.values(state.subnets).map((subnet) => subnet.prefix)].some((cidr) => {
-    const prefix = parseIpv4Prefix(cidr);
-    return value !== null && prefix !== null && isNetworkEnd(prefix, value);
-  });
-}
-
 /** What is wrong with where an operator wants packets to go, before anyone else is asked. */
 export function badPlace(state: State, place: Place): Refusal | null {
-  if (!isHostIpv4(place.internalAddress)) {
-    return { code: "INVALID_REQUEST", message: `${place.internalAddress} is not an address a host can have` };
-  }
-  const links = Object.values(state.interfaces).flatMap((link) => link.addresses);
-  const own = [...links, ...Object.values(state.subnets).map((subnet) => subnet.prefix)].some((cidr) =>
-    cidr.startsWith(`${place.internalAddress}/`),
-  );
-  if (own) {
-    const message = `${place.internalAddress} is the gateway itself; a forward goes to another host`;
-    return { code: "INVALID_REQUEST", message };
-  }
-  if (isEndOfServed(state, place.internalAddress)) {
-    const message = `${place.internalAddress} is the address of a whole network, not of a host in it`;
-    return { code: "INVALID_REQUEST", message };
-  }
+  const unfit = unfitHost(state, place.internalAddress);
+  if (unfit !== null) return unfit;
   if (place.count > RANGE_PORTS_MAX) {
     const message = `a range holds at most ${RANGE_PORTS_MAX} ports, this one has ${place.count}; add it in parts`;
     return { code: "INVALID_REQUEST", message };
@@ -193,7 +146,7 @@ export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): 
   }
   const unknown = command.wan === null ? null : unknownWan(state, command.wan);
   if (unknown !== null) return { ok: false, refusal: unknown };
-  const from = distinctPrefixes(command.from);
+  const from = distinctSources(command.from);
   if (from === null) return { ok: false, refusal: BAD_SOURCES };
   const routed = nameOf(command);
   if (typeof routed === "object" && routed !== null) return { ok: false, refusal: routed };
@@ -252,7 +205,7 @@ function adopt(mapping: Mapping, command: CommandOf<"port.add">, claim: Claim): 
 export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State): Decision {
   const mapping = tableGet(state.mappings, command.id);
   if (mapping === undefined) return notFound(command.id);
-  const from = distinctPrefixes(command.from ?? []);
+  const from = distinctSources(command.from ?? []);
   if (from === null) return { ok: false, refusal: BAD_SOURCES };
   const changes = changedFields(command.from === undefined ? command : { ...command, from }, mapping);
   // What is on already may be edited: it says what is to be once HAProxy is back.
@@ -318,17 +271,11 @@ const BAD_SOURCES: Refusal = {
   message: `a forward is reached from at most ${SOURCES_MAX} IPv4 networks, each as 203.0.113.0/24`,
 };
 
-/** Sorted networks, none within another; everywhere is no restriction. Null: they are none, or too many. */
-function distinctPrefixes(texts: readonly string[]): string[] | null {
-  const prefixes = texts.map((text) => parseIpv4Prefix(text.includes("/") ? text : `${text}/32`));
-  if (prefixes.includes(null)) return null;
-  const sorted = (prefixes as Ipv4Prefix[]).sort((a, b) => a.length - b.length || networkOf(a) - networkOf(b));
-  const kept: Ipv4Prefix[] = [];
-  for (const prefix of sorted) {
-    if (!kept.some((wider) => prefixContains(wider, prefix.address))) kept.push(prefix);
-  }
-  if (kept[0]?.length === 0) return [];
-  return kept.length > SOURCES_MAX ? null : kept.map(prefixText);
+/** Everywhere is no restriction. Null: they are no networks, or too many. */
+function distinctSources(texts: readonly string[]): string[] | null {
+  const networks = distinctNetworks(texts);
+  if (networks?.[0]?.endsWith("/0") === true) return [];
+  return networks !== null && networks.length > SOURCES_MAX ? null : networks;
 }
 
 /** Ends all claims and live flows; a device may ask again. */

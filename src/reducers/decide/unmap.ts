@@ -6,6 +6,7 @@ import { mappingsTo } from "../port-index.ts";
 import { servedInterface } from "../served.ts";
 import { UNKNOWN_HOST, usageKey, type Mapping, type State } from "../state.ts";
 import type { CommandEnvelope, Deadlines, Decision, UnmapRequest } from "./command.ts";
+import { inTheirPlace } from "./in-their-place.ts";
 import { remaining } from "./lease-terms.ts";
 import { claimKeyOf, transportOf } from "./map.ts";
 import { serverNames } from "./map-names.ts";
@@ -14,7 +15,9 @@ import { hostBehind } from "./pinhole.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** A device gives a port back, or all of a protocol's, or all: its own claims by this protocol (and nonce), nothing else. */
-export function decideUnmap(command: CommandEnvelope & UnmapRequest, state: State, deadlines: Deadlines): Decision {
+export function decideUnmap(asked: CommandEnvelope & UnmapRequest, state: State, deadlines: Deadlines): Decision {
+  const command = inTheirPlace(asked, state);
+  if ("code" in command) return { ok: false, refusal: command };
   const served = servedInterface(state, command.interface);
   if (served === undefined) return refuse("NOT_AUTHORIZED", `${command.interface} is not a served interface`);
   const protocol = command.protocol === 0 ? null : transportOf(command.protocol);
@@ -29,12 +32,12 @@ export function decideUnmap(command: CommandEnvelope & UnmapRequest, state: Stat
   if (command.names !== undefined && (wanted === null || protocol !== "tcp")) {
     return refuse("HOSTNAME_UNSUPPORTED", "only TCP ports are led to by TLS name, and not all of these are TLS names");
   }
-  const asked =
+  const leading =
     command.internalPort === 0
       ? ofDevice(state, command, protocol)
       : mappingsTo(state, command.device, protocol as Transport, command.internalPort);
   const isMeant = ({ name }: Mapping): boolean => (name === null ? wanted === null : wanted?.includes(name) === true);
-  const mappings = wanted === null && command.internalPort === 0 ? asked : asked.filter(isMeant);
+  const mappings = wanted === null && command.internalPort === 0 ? leading : leading.filter(isMeant);
   const mine = mappings.filter((mapping) => mapping.claims.some((claim) => claim.key === key));
   if (mine.length === 0 && command.internalPort !== 0) {
     const refusal = notMine(command, mappings, served.nonce, deadlines);

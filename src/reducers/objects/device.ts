@@ -3,6 +3,7 @@ import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { UNMADE_KEY } from "../../lib/wireguard-key.ts";
 import { mappingsOf } from "../decide/device-ports.ts";
+import { releaseForOthers } from "../decide/in-their-place.ts";
 import { removedNames } from "../decide/device-names.ts";
 import { outOfScope } from "../decide/dns-scope.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
@@ -48,9 +49,13 @@ export const devices = objectKind<Device>({
       return { why: `it was allowed ${internalPort}/${protocol} since`, by };
     }
     const there = mappingsOf(terms.now, now);
+    const forOthers = releaseForOthers(terms.now, now, null);
     const gone = event("device.removed", { id: now.id, reason: "operator" });
     const names = terms.lapse ? removedNames(terms.now, now, "device") : [];
-    return openedSince(there, terms) ?? namedSince(now, terms) ?? [...closedByLapse(there, terms), ...names, gone];
+    return (
+      openedSince(there, terms) ??
+      namedSince(now, terms) ?? [...closedByLapse(there, terms), ...forOthers, ...names, gone]
+    );
   },
   edit(versions, terms) {
     const { now } = versions;
@@ -65,7 +70,8 @@ export const devices = objectKind<Device>({
       openedSince(left, terms) ??
       hindranceOf(byRight, terms) ??
       publishedHindrance(lost, terms);
-    const closed = [...closedByLapse(left, terms), ...byRight.flatMap(released), ...lost.map(withdrawn)];
+    const forOthers = releaseForOthers(terms.now, now, wanted);
+    const closed = [...closedByLapse(left, terms), ...byRight.flatMap(released), ...forOthers, ...lost.map(withdrawn)];
     return hindrance ?? [...closed, event("device.changed", { id: now.id, ...fields })];
   },
   giveBack({ createdAt: _at, createdSeq: _seq, revision: _revision, ...device }, terms) {
@@ -100,6 +106,7 @@ function describe(device: Device, state: State): Description {
       "may open ports": ports,
       "may publish names": dns,
       ...(device.zones.length > 0 && { zones: device.zones.join(", ") }),
+      ...(device.mapsFor.length > 0 && { "asks in the place of": device.mapsFor.join(", ") }),
       "leaves by": wan ?? "its subnet's WAN",
       ends: timeText(expiresAt),
       configuration: profile ?? "as its kind has it",

@@ -1,7 +1,8 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { type Claim, mappingChanged, type MappingChanged } from "../../events/mapping.ts";
-import { tableGet } from "../../lib/table.ts";
+import { tableGet, tableRows } from "../../lib/table.ts";
 import type { Refusal } from "../decide/command.ts";
+import { isDelegated, mayAskFor } from "../decide/in-their-place.ts";
 import { closedToPinholes } from "../decide/pinhole.ts";
 import { badPlace } from "../decide/port.ts";
 import { inTheWay } from "../decide/sharing.ts";
@@ -159,7 +160,8 @@ function hindranceOf(mapping: Mapping, returning: readonly Claim[], terms: Rever
       by: [refOf(KIND, other.id)],
     };
   }
-  return returning.some(({ device }) => device !== null) ? withoutRight(mapping, terms) : null;
+  const asked = returning.filter(({ device }) => device !== null);
+  return asked.length === 0 ? null : (withoutRight(mapping, terms) ?? withoutDelegation(mapping, asked, terms));
 }
 
 /** Why nobody can be let in there again. */
@@ -173,6 +175,22 @@ function closedPinhole(mapping: Mapping, { now, own }: RevertTerms): Refusal | n
     return { code: "NOT_FOUND", message: `${internalAddress} is nobody's now` };
   }
   return closedToPinholes(now, protocol, internalPort);
+}
+
+/** Why nobody may ask in the place of the host any more who did. */
+function withoutDelegation(
+  { internalAddress }: Mapping,
+  claims: readonly Claim[],
+  { before, now, own }: RevertTerms,
+): Hindrance | null {
+  for (const { device: asker } of claims) {
+    if (asker === internalAddress || isDelegated(now, asker, internalAddress)) continue;
+    const then = [...tableRows(before.devices)].find(({ address }) => address === asker);
+    if (then !== undefined && own.has(refOf("device", then.id)) && mayAskFor(then, internalAddress)) continue;
+    const by = then === undefined ? [] : [refOf("device", then.id)];
+    return { why: `${asker} may not ask in the place of ${internalAddress}`, by };
+  }
+  return null;
 }
 
 /** Why the device behind a claim may not have it now. */

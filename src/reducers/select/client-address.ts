@@ -19,6 +19,9 @@ export const clientAddresses = {
   wanOf: (state: State, served: string, client: string): string | null =>
     interfaceOf(state, wanFor(state, clientDevice(state, served, client))),
 
+  asksForOthers: (state: State, served: string, client: string): boolean =>
+    (clientDevice(state, served, client)?.mapsFor ?? []).length > 0,
+
   /** False: nothing is multicast there, and each client is told alone. */
   hearsMulticast: (state: State, served: string): boolean => servedInterface(state, served)?.tunnel !== true,
 

@@ -140,6 +140,7 @@ async function answerCheck(load) {
     externalAddress: "11.22.33.1",
     epoch: 7,
     sniAvailable: true,
+    asksForOthers: true,
   };
   /** @type {import("../../../src/reducers/decide/command.ts").Outcome[]} */
   const outcomes = [

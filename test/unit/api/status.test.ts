@@ -68,6 +68,7 @@ describe("the status", () => {
         rights: null,
         dnsName: null,
         zones: [],
+        mapsFor: [],
         wan: null,
         externalAddress: "11.22.33.1",
         profile: null,

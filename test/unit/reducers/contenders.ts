@@ -80,6 +80,7 @@ export class Arena extends Router {
       externalAddress: WAN_ADDRESS,
       epoch: 1,
       sniAvailable: true,
+      asksForOthers: false,
     };
     const said = answer({ bytes, ...from }, standing);
     if (said.kind === "drop") throw new Error(said.message);

@@ -12,6 +12,7 @@ export const STANDING: Standing = {
   externalAddress: "11.22.33.1",
   epoch: 100,
   sniAvailable: false,
+  asksForOthers: false,
 };
 export const DONE: Outcome = { ok: true, seq: 9, changed: true, answer: { kind: "done" } };
 export const NOTHING_DONE: Outcome = { ok: true, seq: 9, changed: false, answer: { kind: "done" } };
@@ -32,8 +33,8 @@ export function replied(bytes: Uint8Array, standing: Partial<Standing> = {}): st
 }
 
 /** The hex of the reply after the controller's outcome. */
-export function settled(bytes: Uint8Array, outcome: Outcome, epoch = 100): string {
-  const said = ask(bytes);
+export function settled(bytes: Uint8Array, outcome: Outcome, epoch = 100, standing: Partial<Standing> = {}): string {
+  const said = ask(bytes, standing);
   if (said.kind !== "ask") throw new Error(`nothing asked but ${said.kind}`);
   return toHex(said.replyTo(outcome, epoch).bytes);
 }
@@ -43,8 +44,8 @@ export function expectDropped(bytes: Uint8Array, standing: Partial<Standing> = {
 }
 
 /** What the controller is asked. */
-export function commandOf(bytes: Uint8Array): unknown {
-  const said = ask(bytes);
+export function commandOf(bytes: Uint8Array, standing: Partial<Standing> = {}): unknown {
+  const said = ask(bytes, standing);
   if (said.kind !== "ask") throw new Error(`nothing asked but ${said.kind}`);
   return said.command;
 }

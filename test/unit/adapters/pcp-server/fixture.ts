@@ -66,6 +66,7 @@ export class Fixture {
     return {
       ofWan,
       ofClient: (state, _served, client) => this.ownAddresses.get(client ?? "") ?? ofWan(state, "wan0"),
+      asksForOthers: () => false,
       hearsMulticast: (_state, served) => !this.tunnels.has(served),
       toldAlone: () => [...this.ownAddresses.keys()],
       moved: (before, after) =>

@@ -186,6 +186,20 @@ describe("PCP server: options", () => {
     expect(replied(concat(ANNOUNCE_REQUEST, HOSTNAME), { epoch: 7 })).toBe(toHex(ANNOUNCE_REPLY));
   });
 
+  it("[P4] PCP-S-23 asks in the place of another where an operator lets the client, and echoes it", () => {
+    const delegate = { asksForOthers: true };
+    const request = concat(MAP_REQUEST, THIRD_PARTY);
+    expect(commandOf(request, delegate)).toMatchObject({ device: "192.168.77.2", thirdParty: "192.168.77.9" });
+    expect(settled(request, mapped(true), 100, delegate)).toBe(toHex(concat(MAP_SUCCESS, THIRD_PARTY)));
+    expect(commandOf(concat(MAP_DELETE, THIRD_PARTY), delegate)).toMatchObject({ thirdParty: "192.168.77.9" });
+    expect(settled(concat(MAP_DELETE, THIRD_PARTY), DONE, 100, delegate).slice(-40)).toBe(toHex(THIRD_PARTY));
+    expect(settled(request, refusal("NOT_DELEGATED"), 100, delegate).slice(6, 8)).toBe("05");
+    const twice = replied(concat(MAP_REQUEST, THIRD_PARTY, THIRD_PARTY), delegate);
+    expect(twice.slice(6, 8)).toBe("06");
+    expect(replied(concat(ANNOUNCE_REQUEST, THIRD_PARTY), delegate).slice(6, 8)).toBe("05");
+    expect(replied(concat(MAP_REQUEST, hex("01000004 0a000001")), delegate).slice(6, 8)).toBe("06");
+  });
+
   it("PCP-S-15 lets the first faulty option decide", () => {
     const nonsense = patch(PORT_SET, 2, "00ff");
     expect(resultOf(concat(MAP_REQUEST, THIRD_PARTY, nonsense))).toBe(5);

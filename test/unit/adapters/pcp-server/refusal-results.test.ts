@@ -23,6 +23,7 @@ const EXPECTED: Readonly<Record<ErrorCode, readonly [number, number, number]>> =
   CONFIRMATION_PENDING: [8, 30, 4],
   NOT_UNDOABLE: [8, 30, 4],
   UNDO_CONFLICT: [8, 30, 4],
+  NOT_DELEGATED: [5, 1800, 2],
   APPROVAL_PENDING: [2, 1800, 2],
   NOT_AUTHORIZED: [2, 1800, 2],
   NONCE_MISMATCH: [2, 1800, 2],
