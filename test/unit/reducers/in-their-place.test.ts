@@ -3,7 +3,19 @@ import { tableRows } from "../../../src/lib/table.ts";
 import type { MapRequest } from "../../../src/reducers/decide/command.ts";
 import type { Mapping } from "../../../src/reducers/state.ts";
 import { DEVICE, eventsOf, mapped, NONCE, OTHER_DEVICE, OTHER_NONCE, refusalOf, WAN_ADDRESS } from "./given.ts";
+import { Remembering } from "./remembering.ts";
 import { Router } from "./router.ts";
+
+const NOTHING_ELSE = {
+  publicKey: null,
+  privateKeySecret: null,
+  presharedKeySecret: null,
+  ports: null,
+  dns: null,
+  wan: null,
+  lifetime: null,
+  profile: null,
+} as const;
 
 /** A router on whose subnet the device "hub" may ask for ports of some hosts of the LAN 192.168.77.0/24, and of "nas". */
 function delegating(mapsFor: readonly string[] = [`${DEVICE}/32`, "10.59.7.0/24"]): Router {
@@ -96,5 +108,30 @@ describe("[P4] THIRD_PARTY", () => {
     expect(router.find("hub").mapsFor).toEqual(["10.0.0.0/8", "192.168.77.0/24"]);
     expect(refusalOf(router.edit("hub", { mapsFor: ["nas"] })).code).toBe("INVALID_REQUEST");
     expect(router.edit("hub", { mapsFor: ["192.168.77.0/24", "10.1.2.3/8"] })).toMatchObject({ ok: true, events: [] });
+  });
+
+  it("[E5] comes back with the delegation where that is taken back by an undo, and goes again with it", () => {
+    const gateway = new Remembering();
+    const lan = { type: "device.add", kind: "server", subnet: null, interface: "lan0", ...NOTHING_ELSE } as const;
+    gateway.do({ ...lan, name: "hub", address: OTHER_DEVICE, mapsFor: [DEVICE] });
+    const id = [...tableRows(gateway.state.devices)][0]?.id ?? "";
+    const asked = gateway.byDevice({ device: OTHER_DEVICE, thirdParty: DEVICE, suggestedPort: 8080 });
+    expect(asked.ok).toBe(true);
+    const claimed = () => gateway.mapping(8080)?.claims.map(({ device }) => device);
+    expect(claimed()).toEqual([OTHER_DEVICE]);
+    gateway.do({ type: "device.edit", id, mapsFor: [] });
+    expect(claimed()).toBeUndefined();
+    expect(gateway.revert(gateway.change()).ok).toBe(true);
+    expect(claimed()).toEqual([OTHER_DEVICE]);
+    expect(gateway.revert(gateway.change()).ok).toBe(true);
+    expect(claimed()).toBeUndefined();
+    // Alone it does not come back.
+    gateway.do({ type: "device.edit", id, mapsFor: [DEVICE] });
+    gateway.byDevice({ device: OTHER_DEVICE, thirdParty: DEVICE, suggestedPort: 8080 });
+    gateway.do({ type: "port.remove", id: gateway.idAt(8080) });
+    const removed = gateway.change();
+    gateway.do({ type: "device.edit", id, mapsFor: [] });
+    const undone = gateway.revert({ ...removed, later: gateway.records.slice(-1) });
+    expect(refusalOf(undone).code).toBe("UNDO_CONFLICT");
   });
 });
