@@ -19,7 +19,7 @@ import { allowanceKey, type Device, isPinhole, type State, type Subnet } from ".
 import type { CommandEnvelope, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { badNames, removedNames, withdrawAllowedNames, withdrawnNames } from "./device-names.ts";
 import { Draft } from "./draft.ts";
-import { releaseForOthers } from "./in-their-place.ts";
+import { eachClaimOnce, releaseForOthers } from "./in-their-place.ts";
 import { mappingsOf, rekeyed, releaseOwn, removal, withdrawAllowances } from "./device-ports.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
@@ -275,10 +275,7 @@ export function decideDevicesExpire(command: CommandEnvelope, state: State): Dec
   const due = [...tableRows(state.devices)]
     .filter((device) => device.expiresAt !== null && device.expiresAt <= command.now)
     .sort((a, b) => a.createdSeq - b.createdSeq);
-  return accept(
-    due.flatMap((device) => removal(state, device, "expired")),
-    { kind: "done" },
-  );
+  return accept(eachClaimOnce(due.flatMap((device) => removal(state, device, "expired"))), { kind: "done" });
 }
 
 export function decideDeviceAllow(command: SubmissionOf<"device.allow">, state: State): Decision {

@@ -77,3 +77,15 @@ export function releaseForOthers(state: State, before: Device, after: Device | n
       : [event("lease.released", { mappingId: mapping.id, claimKey: claim.key, reason: "operator" })],
   );
 }
+
+/** Of several devices that go together one may have asked for what leads to another: each claim ends once. */
+export function eachClaimOnce(events: readonly PortreeveEvent[]): PortreeveEvent[] {
+  const ended = new Set<string>();
+  return events.filter(({ type, data }) => {
+    if (type !== "lease.released") return true;
+    const claim = `${data.mappingId} ${data.claimKey}`;
+    const isFirst = !ended.has(claim);
+    ended.add(claim);
+    return isFirst;
+  });
+}

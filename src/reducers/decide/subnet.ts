@@ -12,6 +12,7 @@ import { viewsOf, viewWithId } from "../dns-view.ts";
 import { subnetNamed } from "../subnet.ts";
 import type { Decision, Refusal, SubmissionOf } from "./command.ts";
 import { closePinholes, removal, rekeyed } from "./device-ports.ts";
+import { eachClaimOnce } from "./in-their-place.ts";
 import { markOf } from "./mark.ts";
 import { hidesStrangers, isSpecialName } from "./dns-scope.ts";
 import { newId } from "./new-id.ts";
@@ -153,7 +154,8 @@ function changedFields(command: SubmissionOf<"subnet.edit">, subnet: Subnet): Pa
 export function decideSubnetRemove(command: SubmissionOf<"subnet.remove">, state: State): Decision {
   const subnet = ownRow(state.subnets, command.id);
   if (subnet === undefined) return unknownSubnet(command.id);
-  const events: PortreeveEvent[] = devicesOf(state, subnet.id).flatMap((device) => removal(state, device, "subnet"));
+  const gone = devicesOf(state, subnet.id).flatMap((device) => removal(state, device, "subnet"));
+  const events = eachClaimOnce(gone);
   events.push(...seenThereAlone(state, subnet.id), event("subnet.removed", { id: subnet.id }));
   return accept(events, { kind: "ids", ids: [subnet.id] });
 }
