@@ -36,10 +36,10 @@ export interface RequestFlowOptions {
   readonly links: () => Iterable<Link>;
   readonly standingOn: (served: string, client: string | null) => Standing;
   readonly ipv4Of: (served: string, address: string) => Promise<string | null>;
-  /** A PCP or NAT-PMP claim was granted or renewed by a request from this UDP port. */
-  readonly onClaimHeard: (mappingId: string, claimKey: string, clientPort: number) => void;
+  /** A PCP or NAT-PMP claim was granted or renewed by a request from there. */
+  readonly onClaimHeard: (mappingId: string, claimKey: string, client: Endpoint) => void;
   /** A request answered with one claim has renewed this one too. */
-  readonly onClaimTouched: (mappingId: string, claimKey: string, clientPort: number) => void;
+  readonly onClaimTouched: (mappingId: string, claimKey: string, client: Endpoint) => void;
 }
 
 type Asking = Extract<Answer, { kind: "ask" }>;
@@ -102,13 +102,13 @@ export class RequestFlow {
     const outcome = await (underWay ?? this.#submit(key, command, controller));
     const answered = outcome.ok && outcome.answer.kind === "mapped" ? outcome.answer : null;
     for (const { mappingId, claimKey } of answered === null ? [] : [answered, ...(answered.more ?? [])]) {
-      if (claimKey !== null) this.#options.onClaimHeard(mappingId, claimKey, received.source.port);
+      if (claimKey !== null) this.#options.onClaimHeard(mappingId, claimKey, received.source);
     }
     const { epoch } = this.#options.standingOn(received.link.interface, received.source.address);
     const request = underWay === undefined ? asking.request : `${asking.request} (repeated while under way)`;
     this.#reply(received, { ...asking, request }, replyTo(outcome, epoch));
     for (const { mappingId, claimKey } of answered?.touched ?? []) {
-      this.#options.onClaimTouched(mappingId, claimKey, received.source.port);
+      this.#options.onClaimTouched(mappingId, claimKey, received.source);
     }
   }
 

@@ -7,7 +7,7 @@ import type { RequestLog } from "../../lib/request-log.ts";
 import { type Listener, listenerKey } from "../../lib/served-address.ts";
 import { tableGet } from "../../lib/table.ts";
 import { SERVER_PORT } from "../../protocols/pcp/constants.ts";
-import { type BoundSocket, openBoundSocket } from "./bound-socket.ts";
+import { type BoundSocket, type Endpoint, openBoundSocket } from "./bound-socket.ts";
 import { ChangeNotices } from "./change-notices.ts";
 import { ClientPorts } from "./client-ports.ts";
 import type { Standing } from "./exchange.ts";
@@ -70,8 +70,13 @@ export class PcpServer {
       clients: options.clients,
       onUnsettled: (cause) => log.warn({ err: cause }, "mapping updates not sent: the new address is not settled"),
     });
-    const isThere = (mappingId: string, claimKey: string): boolean =>
-      tableGet(controller.state.mappings, mappingId)?.claims.some(({ key }) => key === claimKey) === true;
+    /** Whether the claim is there. Another than who made it may renew it; Mapping Updates go to the one who made it. */
+    const heard = (mappingId: string, claimKey: string, client: Endpoint): boolean => {
+      const claims = tableGet(controller.state.mappings, mappingId)?.claims;
+      const claim = claims?.find(({ key }) => key === claimKey);
+      if (claim?.device === client.address) clientPorts.heard(mappingId, claimKey, client.port);
+      return claim !== undefined;
+    };
     this.#flow = new RequestFlow({
       controller,
       clock,
@@ -80,15 +85,11 @@ export class PcpServer {
       links: () => this.#links.open,
       standingOn,
       ipv4Of: options.ipv4Of,
-      onClaimHeard: (mappingId, claimKey, clientPort) => {
-        if (!isThere(mappingId, claimKey)) return;
-        clientPorts.heard(mappingId, claimKey, clientPort);
-        this.#notices.refreshed(mappingId, claimKey);
+      onClaimHeard: (mappingId, claimKey, client) => {
+        if (heard(mappingId, claimKey, client)) this.#notices.refreshed(mappingId, claimKey);
       },
-      onClaimTouched: (mappingId, claimKey, clientPort) => {
-        if (!isThere(mappingId, claimKey)) return;
-        clientPorts.heard(mappingId, claimKey, clientPort);
-        this.#notices.touched(mappingId, claimKey);
+      onClaimTouched: (mappingId, claimKey, client) => {
+        if (heard(mappingId, claimKey, client)) this.#notices.touched(mappingId, claimKey);
       },
     });
     this.#subscription = controller.subscribe((state, records) => {
