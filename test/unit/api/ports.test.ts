@@ -21,6 +21,7 @@ describe("a port made by hand", () => {
     expect(status).toBe(201);
     expect(headers["portreeve-seq"]).toBe("4");
     expect(body).toEqual({
+      notes: [],
       record: null,
       seq: 4,
       changed: true,
