@@ -49,6 +49,7 @@ portreeve device list
 portreeve device edit laptop --forever
 portreeve device edit nas --ip 10.59.7.9 --profile split
 portreeve device edit nas --zones nas.example.org
+portreeve device edit nas --maps-for 192.168.77.0/24
 portreeve device show nas
 portreeve top
 portreeve device show nas --span quarter-hour

@@ -143,7 +143,7 @@ function addEditVerb(device: Command, cli: Cli): void {
     "portreeve device edit laptop --forever",
     "portreeve device edit nas --ip 10.59.7.9 --profile split",
     "portreeve device edit nas --zones nas.example.org",
-    "portreeve device edit hub --maps-for 192.168.77.0/24",
+    "portreeve device edit nas --maps-for 192.168.77.0/24",
   ])
     .description("change a device")
     .argument("<device>", DEVICE)

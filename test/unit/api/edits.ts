@@ -232,7 +232,15 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
     (_rig, pick) => post("/devices", { name: `tv${pick % 3}`, interface: "lan0", address: `${LAN}${2 + (pick % 4)}` }),
     (rig, pick) => {
       const found = subnet(rig, pick);
-      const rights = { ports: "ask", dns: "off", zones: [], wan: "wan0", lifetime: 3600, profile: "full" } as const;
+      const rights = {
+        ports: "ask",
+        dns: "off",
+        zones: [],
+        mapsFor: [`${LAN}2`],
+        wan: "wan0",
+        lifetime: 3600,
+        profile: "full",
+      } as const;
       const publicKey = keyPair(pick).publicKey;
       return found === undefined ? null : post("/devices", { name: "own-key", subnet: found.id, publicKey, ...rights });
     },
@@ -243,6 +251,7 @@ export const EDITS: Readonly<Record<CommandType, readonly Edit[] | string>> = {
     onDevice((name, pick) => patch(`/devices/${name}`, { ports: (["auto", "ask", "off"] as const)[pick % 3] })),
     onDevice((name, pick) => patch(`/devices/${name}`, { dns: (["auto", "ask", "off"] as const)[pick % 3] })),
     onDevice((name, pick) => patch(`/devices/${name}`, { zones: pick % 2 === 0 ? [`${name}.example`] : [] })),
+    onDevice((name, pick) => patch(`/devices/${name}`, { mapsFor: pick % 2 === 0 ? [`${LAN}${2 + (pick % 4)}`] : [] })),
     onDevice((name, pick) => patch(`/devices/${name}`, { wan: pick % 2 === 0 ? "wan0" : null })),
     onDevice((name, pick) => patch(`/devices/${name}`, { lifetime: pick % 2 === 0 ? 600 : null })),
     onDevice((name, pick) => patch(`/devices/${name}`, { profile: ([null, "full", "split"] as const)[pick % 3] })),
