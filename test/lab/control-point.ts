@@ -63,6 +63,11 @@ export class ControlPoint extends Driver {
     return read instanceof UpnpFault ? read.number : Object.fromEntries(read.args);
   }
 
+  /** How many of so many SUBSCRIBEs got which status. */
+  async subscribeMany(count: number): Promise<Record<number, number>> {
+    return await this.call("subscribeMany", { ...this.#gateway, callback: this.host.address, count });
+  }
+
   async search(asked: {
     to?: string;
     message: string;
@@ -70,6 +75,16 @@ export class ControlPoint extends Driver {
     waitMs: number;
   }): Promise<{ from: string; port: number; text: string }[]> {
     return await this.call("search", asked);
+  }
+
+  /** From now on, datagrams that come to this port. */
+  async hearUdp(port: number): Promise<void> {
+    await this.call("hearUdp", { port });
+  }
+
+  /** How many came by then. */
+  async heardUdp(waitMs: number): Promise<number> {
+    return await this.call("heardUdp", { waitMs });
   }
 
   /** From now on, what is announced on its link. */

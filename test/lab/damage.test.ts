@@ -39,7 +39,8 @@ const programWith = (edits: readonly Edit[]): Record<string, string> =>
 /** Of before the grants of this one: it knows everything but them. */
 const OLDER = programWith([
   { module: "events/index", from: '"mapping.granted": {', to: '"mapping.bestowed": {' },
-  { module: "events/upcast", from: 'type: "mapping.granted", from', to: 'type: "mapping.bestowed", from' },
+  { module: "events/upcast", from: 'type: "mapping.granted", from: 1', to: 'type: "mapping.bestowed", from: 1' },
+  { module: "events/upcast", from: 'type: "mapping.granted", from: 3', to: 'type: "mapping.bestowed", from: 3' },
   { module: "events/upcast", from: 'type: "mapping.granted",\n', to: 'type: "mapping.bestowed",\n' },
 ]);
 

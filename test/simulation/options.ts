@@ -48,8 +48,8 @@ export function drawOptions(seed: number, chance: Chance): Options {
     perDevice: chance.pick([GENEROUS, TIGHT]),
     gateMs: chance.pick([0, 3000]),
     names: chance.happens(0.35),
-    // By the seed itself: what is drawn for the others stays as it was. A hundred of those that each `npm test` runs.
-    sharing: seed % 3 === 0 && (seed <= 300 || seed > 1000),
+    // By the seed itself: what is drawn for the others stays as it was. Fifty of those that each `npm test` runs.
+    sharing: seed % 3 === 0 && (seed <= 150 || seed > 1000),
     httpRedirect: (["auto", "on", "auto", "off"] as const)[Math.floor(seed / 3) % 4] ?? "auto",
     faults,
   };

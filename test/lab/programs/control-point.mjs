@@ -15,6 +15,7 @@ const received = [];
 let ear = null;
 /** @type {string[]} */
 const announcements = [];
+let datagrams = 0;
 
 const operations = {
   /** @param {{ host: string; port: number; method: string; path: string; headers: Record<string, string>; body: string }} asked */
@@ -30,6 +31,25 @@ const operations = {
       sent.on("error", (cause) => resolve({ status: 0, headers: {}, body: cause.message }));
       sent.end(body);
     }),
+  /**
+   * Subscribes so many times, each time with a callback at another port, sixteen in flight; how many got which status.
+   * @param {{ host: string; port: number; callback: string; count: number }} asked
+   */
+  subscribeMany: async ({ host, port, callback, count }) => {
+    /** @type {Record<number, number>} */
+    const seen = {};
+    let next = 0;
+    const one = async () => {
+      while (next < count) {
+        const headers = { CALLBACK: `<http://${callback}:${2000 + next++}/>`, NT: "upnp:event", TIMEOUT: "Second-300" };
+        const asked = { host, port, method: "SUBSCRIBE", path: "/evt/IPConn", headers, body: "" };
+        const { status } = /** @type {{ status: number }} */ (await operations.http(asked));
+        seen[status] = (seen[status] ?? 0) + 1;
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, one));
+    return seen;
+  },
   /** Octets as they are; resolves with what came until the other side closed. @param {{ host: string; port: number; text: string }} asked */
   raw: ({ host, port, text }) =>
     new Promise((resolve) => {
@@ -46,6 +66,19 @@ const operations = {
     for (const socket of sockets) socket.on("error", () => undefined);
     await new Promise((resolve) => setTimeout(resolve, 300));
     return sockets.filter((socket) => !socket.destroyed && !socket.connecting && socket.readable).length;
+  },
+  /** @param {{ port: number }} asked */
+  hearUdp: ({ port }) =>
+    new Promise((resolve, reject) => {
+      const socket = createSocket("udp4")
+        .on("message", () => (datagrams += 1))
+        .on("error", reject);
+      socket.bind(port, () => resolve(null));
+    }),
+  /** @param {{ waitMs: number }} asked */
+  heardUdp: async ({ waitMs }) => {
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    return datagrams;
   },
   /** Sends a message so many times and gathers what comes back. @param {{ to?: string; message: string; count?: number; waitMs: number }} asked */
   search: ({ to = GROUP, message, count = 1, waitMs }) =>
