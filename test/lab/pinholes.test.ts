@@ -121,7 +121,7 @@ scenario("[P7] an IPv6 pinhole is refused for what is not one's own, or cannot b
     result: RESULT.cannotProvideExternal,
   });
   // PCP-S-49: the rules of IPv4 hold; SSH is protected.
-  expect(await map(lab, { internalPort: 22 })).toMatchObject({ result: RESULT.cannotProvideExternal });
+  expect(await map(lab, { internalPort: 22 })).toMatchObject({ result: RESULT.notAuthorized });
   expect(await lab.gateway.ports()).toEqual([]);
   const exact = { ...insisting, suggestedPort: 8080, suggestedAddress: HOST };
   expect(await map(lab, exact)).toMatchObject({ result: 0, externalPort: 8080, externalAddress: HOST });

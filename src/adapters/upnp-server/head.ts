@@ -17,6 +17,7 @@ export type Route =
 /**
  * Headers that browsers send and control points do not. With them, a page from anywhere speaks through the browser of
  * somebody here; so does one whose name was made to lead here (DNS rebinding), which the Host header gives away.
+ * Sec-Fetch-Mode is none of them: Node's fetch sends it, and control points are made of that.
  */
 const OF_BROWSERS = ["origin", "referer", "cookie", "sec-fetch-site"];
 const XML_TYPE = /^(?:text|application)\/(?:soap\+)?xml\s*(?:;|$)/i;

@@ -115,7 +115,6 @@ const ERRORS: { readonly [Code in ErrorCode]?: UpnpErrorNumber } = {
   EVENT_QUOTA_EXCEEDED: 701,
   TOO_MANY_FILTERS: 701,
   UNSUPPORTED_PROTOCOL: 705,
-  PORT_PROTECTED: 606,
 };
 
 async function submit(

@@ -287,7 +287,9 @@ export function decideDeviceAllow(command: SubmissionOf<"device.allow">, state: 
   if (held === command.allowed) return accept([], { kind: "done" });
   if (command.allowed) return accept([event("allowance.granted", allowance)], { kind: "done" });
   const opened = mappingsOf(state, device)
-    .filter((mapping) => mapping.protocol === protocol && mapping.internalPort === internalPort)
+    .filter((mapping) => mapping.protocol === protocol)
+    // A set of ports ends as one.
+    .filter((mapping) => internalPort >= mapping.internalPort && internalPort < mapping.internalPort + mapping.count)
     .flatMap((mapping) =>
       mapping.claims
         .filter((claim) => claim.device !== null)

@@ -54,7 +54,9 @@ function notDelegated(sender: string, address: string, asker: Device | undefined
   const remedy =
     asker === undefined
       ? "only a registered device can be let do so"
-      : `\`portreeve device edit ${name} --maps-for ${address}\` lets it`;
+      : asker.ports === "off"
+        ? `it may open no ports; \`portreeve device allow ${name} ports\` lets it`
+        : `\`portreeve device edit ${name} --maps-for ${address}\` lets it`;
   return { code: "NOT_DELEGATED", message: `${name} may not ask for ports of ${address}: ${remedy}` };
 }
 
@@ -69,8 +71,12 @@ export function* claimsForOthers(state: State, { address }: Device): Generator<{
 /** Ends what a device asked for in the place of others and may no more, now that it is `after`; null: it is gone. */
 export function releaseForOthers(state: State, before: Device, after: Device | null): PortreeveEvent[] {
   if (before.mapsFor.length === 0) return [];
-  const stays = (address: string): boolean =>
-    after !== null && after.address === before.address && mayAskFor(after, address);
+  // Two LANs may have one address twice: what its other device may ask for stays.
+  const others = [...tableRows(state.devices)].filter(
+    ({ id, address }) => id !== before.id && address === before.address,
+  );
+  const left = after !== null && after.address === before.address ? [after, ...others] : others;
+  const stays = (address: string): boolean => left.some((device) => mayAskFor(device, address));
   return [...claimsForOthers(state, before)].flatMap(({ mapping, claim }) =>
     stays(mapping.internalAddress)
       ? []

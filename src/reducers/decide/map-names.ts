@@ -120,7 +120,8 @@ function have(asking: Asking, mapping: Mapping): Decision {
   }
   const refusal = tooOften(state, command);
   if (refusal !== null) return { ok: false, refusal };
-  const replaced = same.length >= CLAIMS_PER_MAPPING_MAX ? same.slice(0, 1) : [];
+  const own = same.filter(({ device }) => device === claim.device);
+  const replaced = own.length >= CLAIMS_PER_MAPPING_MAX ? own.slice(0, 1) : [];
   return accept([...replaced.map(({ key }) => released(mapping, key, "replaced")), joined(mapping, claim)], answer);
 }
 

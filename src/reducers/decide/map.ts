@@ -170,7 +170,8 @@ function join(asking: Asking, mapping: Mapping): Decision {
   if ("code" in claim) return { ok: false, refusal: claim };
   const shared = unfilterable(state, mapping, claim.filters);
   if (shared !== null) return { ok: false, refusal: shared };
-  const pcp = mapping.claims.filter((other) => other.source === "pcp");
+  // Who asks in the place of others makes room among its own.
+  const pcp = mapping.claims.filter((other) => other.source === "pcp" && other.device === claim.device);
   const events: PortreeveEvent[] = [];
   if (command.by === "pcp" && pcp.length >= CLAIMS_PER_MAPPING_MAX && pcp[0] !== undefined) {
     events.push(event("lease.released", { mappingId: mapping.id, claimKey: pcp[0].key, reason: "replaced" }));
@@ -202,6 +203,8 @@ function renew(asking: Asking, mapping: Mapping, claimKey: string): Decision {
 
 function grant(asking: Asking): Decision {
   const { command, state, wan, protocol } = asking;
+  const off = ownMappings(asking).find((mapping) => !mapping.enabled);
+  if (off !== undefined) return refuse("NOT_AUTHORIZED", `an operator disabled ${off.id}, which leads there`);
   const refusal = overQuota(state, command) ?? tooOften(state, command);
   if (refusal !== null) return { ok: false, refusal };
   const picked = pickPorts(asking);

@@ -85,5 +85,6 @@ export function closedToPinholes(state: State, protocol: Transport, port: number
       ? "the port belongs to port control itself"
       : null;
   if (why === null) return null;
-  return { code: "PORT_PROTECTED", message: `${protocol} ${port} cannot be opened: ${why}` };
+  // RFC 6887 §7.4: there is no other external port that could be given, so that it is not a matter of the port.
+  return { code: "NOT_AUTHORIZED", message: `${protocol} ${port} cannot be opened: ${why}` };
 }

@@ -206,6 +206,11 @@ export function decideUpnpPinholeUpdate(
   if (found === null) return notThere(command.uniqueId);
   const { mapping, claim } = found;
   if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this pinhole (${mapping.id})`);
+  // A longer life is asked for by the same right as a new pinhole.
+  const { internalAddress: device, internalPort } = mapping;
+  const requester = { interface: command.interface, device, host: command.caller, internalPort };
+  const admitted = admit(state, requester, mapping.protocol);
+  if ("code" in admitted) return { ok: false, refusal: admitted };
   const asking = { command: { ...command, device: command.caller }, state, deadlines };
   const lease = renewed(asking, { mappingId: mapping.id, claim }, lifetimeOf({ command, state }));
   if ("code" in lease) return { ok: false, refusal: lease };

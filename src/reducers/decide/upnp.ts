@@ -6,7 +6,7 @@ import type { Mapping, State } from "../state.ts";
 import { type Admitted, admit } from "./admission.ts";
 import type { CommandEnvelope, Deadlines, Decision } from "./command.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
-import { choosePort, type Hindrance, hindrance, hindranceText } from "./external-port.ts";
+import { choosePort, type Hindrance, hindrance, hindranceText, protection } from "./external-port.ts";
 import { type ClaimChanges, renewed, untilItEnds } from "./lease-terms.ts";
 import { decideNames } from "./map-names.ts";
 import { deviceGrant } from "./device-grant.ts";
@@ -84,7 +84,8 @@ function decideUpnpName(
   if (protocol !== "tcp" || remoteHost !== null || externalPort === 0 || internalPort === 0) {
     return refuse("HOSTNAME_UNSUPPORTED", "a TLS name is led on by a single TCP port, and reached by everyone");
   }
-  const lifetime = Math.min(command.lifetime === 0 ? NAME_LEASE_MAX : command.lifetime, NAME_LEASE_MAX);
+  const longest = Math.min(NAME_LEASE_MAX, state.settings.portControl.lifetime.max);
+  const lifetime = command.lifetime === 0 ? longest : Math.min(command.lifetime, longest);
   const claim = { ...claimOf({ command, state }), lifetime, expiresAt: command.now + lifetime * 1000 };
   return decideNames({ ...command, suggestedAddress: null, names: [name], claim }, state, deadlines);
 }
@@ -173,6 +174,9 @@ function have(asking: Asking, mapping: Mapping): Decision {
 /** WANIPConnection:2 §2.5.16.2: the same entry again, for another internal port. */
 function overwrite(asking: Asking, mapping: Mapping): Decision {
   if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this mapping (${mapping.id})`);
+  const { protocol, externalPort: port } = asking.command;
+  const why = protection(asking.state, protocol, port);
+  if (why !== null) return inTheWay(asking, { kind: "protected", why });
   const released = mapping.claims.map(({ key }) =>
     event("lease.released", { mappingId: mapping.id, claimKey: key, reason: "client" }),
   );
@@ -183,6 +187,8 @@ function overwrite(asking: Asking, mapping: Mapping): Decision {
 function grant(asking: Asking, externalPort: number, released: readonly PortreeveEvent[] = []): Decision {
   const { command, state, wan, address } = asking;
   const { protocol, internalPort, device } = command;
+  const off = whole(asking).find((mapping) => !mapping.enabled);
+  if (off !== undefined) return refuse("NOT_AUTHORIZED", `an operator disabled ${off.id}, which leads there`);
   const others = whole(asking).length;
   if (others >= EXTERNAL_PORTS_MAX) {
     const message = `${others} external ports lead to ${protocol} ${internalPort} of ${device} already; release one first`;

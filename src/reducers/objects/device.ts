@@ -91,6 +91,16 @@ export const devices = objectKind<Device>({
   },
 });
 
+/** What a device is once a change is taken back; undefined: it is gone. */
+export function revertedDevice(id: string, { before, after, now, own }: RevertTerms): Device | undefined {
+  const [then, made, present] = [before, after, now].map(({ devices: rows }) => tableGet(rows, id));
+  if (!own.has(refOf(KIND, id))) return present;
+  if (then === undefined) return undefined;
+  if (made === undefined) return present ?? then;
+  if (present === undefined) return undefined;
+  return { ...present, ...fieldsBack({ before: then, after: made, now: present }, FIELDS) };
+}
+
 const changedSince = ({ id }: Device): Hindrance => ({ why: CHANGED_SINCE, by: [refOf(KIND, id)] });
 
 function describe(device: Device, state: State): Description {

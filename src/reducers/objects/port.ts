@@ -2,7 +2,7 @@ import { event, type PortreeveEvent } from "../../events/index.ts";
 import { type Claim, mappingChanged, type MappingChanged } from "../../events/mapping.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import type { Refusal } from "../decide/command.ts";
-import { isDelegated, mayAskFor } from "../decide/in-their-place.ts";
+import { mayAskFor } from "../decide/in-their-place.ts";
 import { closedToPinholes } from "../decide/pinhole.ts";
 import { badPlace } from "../decide/port.ts";
 import { inTheWay } from "../decide/sharing.ts";
@@ -12,6 +12,7 @@ import { deviceIpv6 } from "../ipv6-host.ts";
 import { filterText } from "../reach.ts";
 import { servedInterface } from "../served.ts";
 import { allowanceKey, hostOf, internalKey, isPinhole, type Mapping, type State } from "../state.ts";
+import { revertedDevice } from "./device.ts";
 import {
   CHANGED_SINCE,
   type Description,
@@ -181,12 +182,15 @@ function closedPinhole(mapping: Mapping, { now, own }: RevertTerms): Refusal | n
 function withoutDelegation(
   { internalAddress }: Mapping,
   claims: readonly Claim[],
-  { before, now, own }: RevertTerms,
+  terms: RevertTerms,
 ): Hindrance | null {
+  const { before, now } = terms;
+  const ids = new Set([...tableRows(before.devices), ...tableRows(now.devices)].map(({ id }) => id));
   for (const { device: asker } of claims) {
-    if (asker === internalAddress || isDelegated(now, asker, internalAddress)) continue;
+    if (asker === internalAddress) continue;
+    const back = [...ids].flatMap((id) => revertedDevice(id, terms) ?? []);
+    if (back.some((device) => device.address === asker && mayAskFor(device, internalAddress))) continue;
     const then = [...tableRows(before.devices)].find(({ address }) => address === asker);
-    if (then !== undefined && own.has(refOf("device", then.id)) && mayAskFor(then, internalAddress)) continue;
     const by = then === undefined ? [] : [refOf("device", then.id)];
     return { why: `${asker} may not ask in the place of ${internalAddress}`, by };
   }
@@ -194,7 +198,8 @@ function withoutDelegation(
 }
 
 /** Why the device behind a claim may not have it now. */
-function withoutRight(mapping: Mapping, { before, now, own }: RevertTerms): Hindrance | null {
+function withoutRight(mapping: Mapping, terms: RevertTerms): Hindrance | null {
+  const { before, now, own } = terms;
   const { internalAddress, internalPort, protocol } = mapping;
   const key = internalKey(internalAddress, protocol, internalPort);
   // One that was there before was no reason then: it says no to new ones only.
@@ -205,10 +210,11 @@ function withoutRight(mapping: Mapping, { before, now, own }: RevertTerms): Hind
   const host = hostOf(mapping);
   const site = (state: State) => deviceAt(state, served?.tunnel === false ? served.interface : null, host);
   const returns = site(before);
-  // What comes back together with its device has the rights it had.
-  if (returns !== undefined && own.has(refOf("device", returns.id))) return null;
+  // What comes back together with its device has the rights it had, unless they were taken since.
+  const back = returns !== undefined && own.has(refOf("device", returns.id)) ? revertedDevice(returns.id, terms) : null;
+  if (back !== null && back?.ports === returns?.ports) return null;
   if (served === undefined) return { why: `${mapping.interface ?? internalAddress} is not served now`, by: [] };
-  const device = site(now);
+  const device = back ?? site(now);
   if (device === undefined) {
     return served.devices === "any" ? null : { why: `${internalAddress} is no registered device`, by: [] };
   }

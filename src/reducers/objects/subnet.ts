@@ -86,11 +86,14 @@ function rivalOf(subnet: Pick<Subnet, "id" | "name" | "ipv6Prefix">, { now }: Re
 
 /** Ports that were opened on the WAN that it would leave: nothing of the change moves them back. */
 function leftBehind(subnet: Subnet, fields: Partial<Subnet>, terms: RevertTerms): Mapping[] {
-  if (fields.wan === undefined) return [];
+  const [moves, readdresses] = [fields.wan !== undefined, fields.ipv6Prefix !== undefined];
+  if (!moves && !readdresses) return [];
   const wanted = { ...subnet, ...fields };
   return devicesOf(terms.now, subnet.id).flatMap((device) => {
     const wan = wanOf(terms.now, device, wanted);
-    return mappingsOf(terms.now, device).filter((mapping) => mapping.wan !== wan && !isPinhole(mapping));
+    return mappingsOf(terms.now, device).filter((mapping) =>
+      isPinhole(mapping) ? readdresses : moves && mapping.wan !== wan,
+    );
   });
 }
 

@@ -219,6 +219,8 @@ describe("who may open ports by UPnP", () => {
     gateway.do({ type: "port.edit", id: mappingId, enabled: false });
     expect(refusalOf(add(gateway)).code).toBe("NOT_AUTHORIZED");
     expect(refusalOf(add(gateway, { internalPort: 8081 })).code).toBe("NOT_AUTHORIZED");
+    expect(refusalOf(add(gateway, { externalPort: 9123 })).code, "by another external port").toBe("NOT_AUTHORIZED");
+    expect(refusalOf(add(gateway, { externalPort: 9123, any: true })).code).toBe("NOT_AUTHORIZED");
     expect(entries(gateway)).toMatchObject([{ enabled: false }]);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { event } from "../../../src/events/index.ts";
 import { tableRows } from "../../../src/lib/table.ts";
 import type { MapRequest } from "../../../src/reducers/decide/command.ts";
 import type { Mapping } from "../../../src/reducers/state.ts";
@@ -34,6 +35,15 @@ const places = (router: Router): string[] =>
   mappings(router).map(({ internalAddress, claims }) => {
     return `${internalAddress} by ${claims.map(({ device }) => device).join(" ")}`;
   });
+
+const LAN_DEVICE = { type: "device.add", kind: "server", subnet: null, interface: "lan0", ...NOTHING_ELSE } as const;
+
+/** A device of the LAN that may ask for another of it. */
+function onLan(): { gateway: Remembering; id: string } {
+  const gateway = new Remembering();
+  gateway.do({ ...LAN_DEVICE, name: "hub", address: OTHER_DEVICE, mapsFor: [DEVICE] });
+  return { gateway, id: [...tableRows(gateway.state.devices)][0]?.id ?? "" };
+}
 
 describe("[P4] THIRD_PARTY", () => {
   it("PCP-S-23 maps to the host that it is for, under its rights and within its quota, and says who asked", () => {
@@ -114,10 +124,7 @@ describe("[P4] THIRD_PARTY", () => {
   });
 
   it("[E5] comes back with the delegation where that is taken back by an undo, and goes again with it", () => {
-    const gateway = new Remembering();
-    const lan = { type: "device.add", kind: "server", subnet: null, interface: "lan0", ...NOTHING_ELSE } as const;
-    gateway.do({ ...lan, name: "hub", address: OTHER_DEVICE, mapsFor: [DEVICE] });
-    const id = [...tableRows(gateway.state.devices)][0]?.id ?? "";
+    const { gateway, id } = onLan();
     const asked = gateway.byDevice({ device: OTHER_DEVICE, thirdParty: DEVICE, suggestedPort: 8080 });
     expect(asked.ok).toBe(true);
     const claimed = () => gateway.mapping(8080)?.claims.map(({ device }) => device);
@@ -136,5 +143,54 @@ describe("[P4] THIRD_PARTY", () => {
     gateway.do({ type: "device.edit", id, mapsFor: [] });
     const undone = gateway.revert({ ...removed, later: gateway.records.slice(-1) });
     expect(refusalOf(undone).code).toBe("UNDO_CONFLICT");
+  });
+
+  it("[I9] a delegate's nonces make room among its own, and the host's claim outlives the delegation", () => {
+    const router = delegating();
+    const nas = router.find("nas").address;
+    expect(router.ask("nas", { internalPort: 8080, suggestedPort: 8080, nonce: "00".repeat(12) }).ok).toBe(true);
+    for (let index = 1; index <= 6; index += 1) asks(router, nas, { nonce: `0${index}`.repeat(12) });
+    const hub = router.find("hub").address;
+    expect(places(router)).toEqual([`${nas} by ${nas} ${hub} ${hub} ${hub} ${hub}`]);
+    router.edit("hub", { mapsFor: [] });
+    expect(places(router)).toEqual([`${nas} by ${nas}`]);
+  });
+
+  it.each<{ mapsFor: string[] } | { ports: "off" }>([{ mapsFor: [] }, { ports: "off" }])(
+    "[E5] no undo of a move gives back what %o took since",
+    (edit) => {
+      const { gateway, id } = onLan();
+      gateway.byDevice({ device: OTHER_DEVICE, thirdParty: DEVICE, suggestedPort: 8080 });
+      gateway.do({ type: "device.edit", id, address: "192.168.77.50" });
+      const moved = gateway.change();
+      gateway.do({ type: "device.edit", id, ...edit });
+      expect(refusalOf(gateway.revert({ ...moved, later: gateway.records.slice(-1) })).code).toBe("UNDO_CONFLICT");
+      expect(gateway.mapping(8080)).toBeUndefined();
+    },
+  );
+
+  it("[E5] nor does it give a device ports that may open none since", () => {
+    const { gateway, id } = onLan();
+    gateway.byDevice({ device: OTHER_DEVICE, suggestedPort: 8080 });
+    gateway.do({ type: "device.edit", id, address: "192.168.77.50" });
+    const moved = gateway.change();
+    gateway.do({ type: "device.edit", id, ports: "off" });
+    expect(refusalOf(gateway.revert({ ...moved, later: gateway.records.slice(-1) })).code).toBe("UNDO_CONFLICT");
+    expect(gateway.mapping(8080)).toBeUndefined();
+  });
+
+  it("is of the device that was let, where another network has the same address", () => {
+    const { gateway } = onLan();
+    gateway.byDevice({ device: OTHER_DEVICE, thirdParty: DEVICE, suggestedPort: 8080 });
+    const subnetless = { ...LAN_DEVICE, name: "twin", address: OTHER_DEVICE, interface: "lan1" } as const;
+    const settings = {
+      ...gateway.state.settings,
+      lan: [...gateway.state.settings.lan, { ...gateway.state.settings.lan[0], interface: "lan1" }],
+    };
+    gateway.append([event("settings.changed", { settings } as never)]);
+    expect(gateway.do({ ...subnetless, mapsFor: ["10.0.0.0/8"] }).ok).toBe(true);
+    const twin = [...tableRows(gateway.state.devices)].find(({ name }) => name === "twin");
+    gateway.do({ type: "device.remove", id: twin?.id ?? "" });
+    expect(gateway.mapping(8080)?.claims).toHaveLength(1);
   });
 });

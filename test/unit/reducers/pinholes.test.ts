@@ -107,9 +107,9 @@ describe("pinholes", () => {
     expect(codeOf({ device: "2001:db8:77::1" })).toBe("NOT_AUTHORIZED");
     expect(codeOf({ device: "2001:DB8:77::2" })).toBe("NOT_AUTHORIZED");
     expect(codeOf({ device: "2001:db8:78::2" })).toBe("NO_EXTERNAL_ADDRESS");
-    expect(codeOf({ internalPort: 22 })).toBe("PORT_PROTECTED");
-    expect(codeOf({ protocol: 17, internalPort: 1900 })).toBe("PORT_PROTECTED");
-    expect(codeOf({ protocol: 17, internalPort: 5351 })).toBe("PORT_PROTECTED");
+    expect(codeOf({ internalPort: 22 })).toBe("NOT_AUTHORIZED");
+    expect(codeOf({ protocol: 17, internalPort: 1900 })).toBe("NOT_AUTHORIZED");
+    expect(codeOf({ protocol: 17, internalPort: 5351 })).toBe("NOT_AUTHORIZED");
     expect(codeOf({ internalPort: 0 })).toBe("UNSUPPORTED_PROTOCOL");
     expect(codeOf({ names: ["nas.example.org"] })).toBe("HOSTNAME_UNSUPPORTED");
     expect(pinholesOf(gateway.state)).toEqual([]);

@@ -217,6 +217,20 @@ describe("[P6] a fight over one port", () => {
     };
     expect(mapped(ask())).toMatchObject({ externalPort: 443, lifetime: 3600 });
     expect(eventsOf(ask())).toEqual([]);
+    const short = new Gateway();
+    const { settings } = short.state;
+    const lifetime = { ...settings.portControl.lifetime, max: 600 };
+    short.append([
+      event("settings.changed", { settings: { ...settings, portControl: { ...settings.portControl, lifetime } } }),
+    ]);
+    expect(
+      mapped(
+        short.do(
+          upnpMap({ externalPort: 443, internalPort: 443, lifetime: 0, name: "a.example.org" }),
+          `upnp:${DEVICE}`,
+        ),
+      ).lifetime,
+    ).toBe(600);
     expect(eventsOf(ask({ description: "web" }))).toEqual(["lease.changed"]);
     expect(eventsOf(named(gateway, ["a.example.org"]))).toEqual(["lease.granted"]);
     expect(refusalOf(ask({ device: OTHER_DEVICE })).code).toBe("HOSTNAME_TAKEN");

@@ -89,7 +89,7 @@ describe("UPnP pinholes", () => {
     expect(codeOf({ device: "fd00::2" })).toBe("NOT_AUTHORIZED");
     expect(codeOf({ internalPort: 443 })).toBe("NOT_AUTHORIZED");
     expect(codeOf({ protocol: 132 })).toBe("UNSUPPORTED_PROTOCOL");
-    expect(codeOf({ protocol: 17, internalPort: 5351 })).toBe("PORT_PROTECTED");
+    expect(codeOf({ protocol: 17, internalPort: 5351 })).toBe("NOT_AUTHORIZED");
     expect(pinholesOf(gateway.state)).toEqual([]);
   });
 
@@ -119,5 +119,32 @@ describe("UPnP pinholes", () => {
     expect(upnpFirewall.statusOf(new Gateway().state, caller)).toEqual({ enabled: true, pinholes: false });
     const elsewhere = { ...caller, interface: "lan9" };
     expect(upnpFirewall.statusOf(new Gateway().state, elsewhere)).toEqual({ enabled: false, pinholes: false });
+  });
+
+  it("[P11] are not lengthened by whom a new one would be refused", () => {
+    const gateway = new Ipv6Gateway();
+    const id = idOf(gateway.add());
+    const nothing = {
+      subnet: null,
+      publicKey: null,
+      privateKeySecret: null,
+      presharedKeySecret: null,
+      dns: null,
+      wan: null,
+      lifetime: null,
+      profile: null,
+    };
+    gateway.do({
+      type: "device.add",
+      name: "tv",
+      kind: "client",
+      interface: "lan0",
+      address: DEVICE,
+      ports: "off",
+      ...nothing,
+    });
+    gateway.later(600);
+    expect(refusalOf(gateway.update(id, 3600)).code).toBe("NOT_AUTHORIZED");
+    expect(gateway.delete(id).ok, "what is there ends by its owner's word").toBe(true);
   });
 });

@@ -98,7 +98,6 @@ describe("WANIPv6FirewallControl", () => {
   it.each([
     ["NOT_AUTHORIZED", 606],
     ["BLOCKED", 606],
-    ["PORT_PROTECTED", 606],
     ["QUOTA_EXCEEDED", 701],
     ["EVENT_QUOTA_EXCEEDED", 701],
     ["NOT_SETTLED", 501],
