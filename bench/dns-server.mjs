@@ -25,9 +25,9 @@ const set = [
 const listener = { view: "bench", interface: "lo", address, port: Number(port), ifindex: 1 };
 
 worker.on("message", (message) => {
-  if (message.kind === "applied") worker.postMessage({ kind: "listen", id: 2, listeners: [listener] }, []);
+  if (message.kind === "applied") worker.postMessage([{ kind: "listen", id: 2, listeners: [listener] }], []);
   if (message.kind !== "listening") return;
   if (message.faults.length > 0) throw new Error(message.faults[0].message);
   process.stdout.write("ready\n");
 });
-worker.postMessage({ kind: "rows", id: 1, set, remove: [] }, []);
+worker.postMessage([{ kind: "rows", id: 1, set, remove: [] }], []);
