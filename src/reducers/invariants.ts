@@ -1,6 +1,6 @@
 import { type ReadonlyTable, tableChanges, tableEntries, tableGet, tableRows } from "../lib/table.ts";
 import { isAddressType } from "../lib/dns-record.ts";
-import { isDelegated } from "./decide/in-their-place.ts";
+import { isAskedForBy } from "./decide/in-their-place.ts";
 import { isListed, publishedBy, sizeOf } from "./dns-record.ts";
 import { TABLES } from "./fork.ts";
 import {
@@ -80,7 +80,7 @@ function checkMapping(state: State, mapping: Mapping, faults: string[]): void {
     }
   }
   const byDevice = claims.filter((claim) => claim.device !== null);
-  if (byDevice.some(({ device }) => device !== internalAddress && !isDelegated(state, device, internalAddress))) {
+  if (byDevice.some(({ device }) => device !== internalAddress && !isAskedForBy(state, internalAddress, device))) {
     faults.push(`S7 mapping ${id} goes to ${internalAddress} and is claimed by another device`);
   }
   if (byDevice.length > 0 && mapping.interface !== null) {

@@ -1,5 +1,5 @@
 import { Arguments } from "../../protocols/upnp/arguments.ts";
-import { UpnpDecodeError, UpnpFault } from "../../protocols/upnp/error.ts";
+import { UPNP_ERRORS, UpnpDecodeError, UpnpFault } from "../../protocols/upnp/error.ts";
 import {
   LAYER3_FORWARDING,
   WAN_COMMON_INTERFACE_CONFIG,
@@ -15,7 +15,6 @@ import {
   parseSoapAction,
   VariableQuery,
 } from "../../protocols/upnp/soap.ts";
-import { UPNP_ERRORS } from "../../protocols/upnp/error.ts";
 import type { ServiceName } from "./documents.ts";
 import type { Caller, Gateway, Values } from "./exchange.ts";
 import type { Identity } from "./identity.ts";

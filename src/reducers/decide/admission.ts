@@ -1,8 +1,8 @@
 import type { Transport } from "../../events/fields.ts";
 import { isIpv6 } from "../../lib/ipv6.ts";
 import { deviceAt } from "../device.ts";
-import { wanOf } from "../select/device-wan.ts";
-import { externalAddress, preferredWan } from "../select/external-address.ts";
+import { wanFor } from "../select/device-wan.ts";
+import { externalAddress } from "../select/external-address.ts";
 import { type Served, servedInterface } from "../served.ts";
 import { allowanceKey, type Device, internalKey, type State } from "../state.ts";
 import type { Refusal } from "./command.ts";
@@ -68,9 +68,6 @@ function admitPinhole(state: State, requester: Requester, served: Served, protoc
 
 export const registered = (state: State, served: Served, address: string): Device | undefined =>
   deviceAt(state, served.tunnel ? null : served.interface, address);
-
-export const wanFor = (state: State, device: Device | undefined): string | null =>
-  device === undefined ? preferredWan(state) : wanOf(state, device);
 
 /** Why a device may not open a port, whatever port it is. */
 function withoutRight(

@@ -6,7 +6,7 @@ import { servedInterface } from "../served.ts";
 import type { Device, Mapping, State } from "../state.ts";
 import { registered } from "./admission.ts";
 import type { Refusal } from "./command.ts";
-import { interfaceOf, unfitHost } from "./served-place.ts";
+import { servedInterfaceOf, unfitHost } from "./served-place.ts";
 
 interface Asked {
   readonly interface: string;
@@ -22,7 +22,7 @@ export function mayAskFor({ ports, mapsFor }: Pick<Device, "ports" | "mapsFor">,
 }
 
 /** Whether the device of an address is let ask in the place of a host. */
-export const isDelegated = (state: State, asker: string | null, host: string): boolean =>
+export const isAskedForBy = (state: State, host: string, asker: string | null): boolean =>
   [...tableRows(state.devices)].some((device) => device.address === asker && mayAskFor(device, host));
 
 /** `askedBy`: who sent it, where that is another than the device that it is for. */
@@ -43,7 +43,7 @@ export function inTheirPlace<T extends Asked>(command: T, state: State): InTheir
     return { code: "INVALID_REQUEST", message: `THIRD_PARTY names ${askedBy}, which sent it: it is not needed` };
   }
   if (!mayAskFor(asker, thirdParty)) return notDelegated(askedBy, thirdParty, asker);
-  const site = interfaceOf(state, thirdParty);
+  const site = servedInterfaceOf(state, thirdParty);
   if (site === null || unfitHost(state, thirdParty) !== null)
     return { code: "NOT_AUTHORIZED", message: `${thirdParty} is no host of a served network` };
   return { ...command, interface: site, device: thirdParty, askedBy };
@@ -61,7 +61,7 @@ function notDelegated(sender: string, address: string, asker: Device | undefined
 }
 
 /** Claims that a device made in the place of other hosts. */
-export function* claimsForOthers(state: State, { address }: Device): Generator<{ mapping: Mapping; claim: Claim }> {
+function* claimsForOthers(state: State, { address }: Device): Generator<{ mapping: Mapping; claim: Claim }> {
   for (const mapping of tableRows(state.mappings)) {
     if (mapping.internalAddress === address) continue;
     for (const claim of mapping.claims) if (claim.device === address) yield { mapping, claim };

@@ -16,8 +16,8 @@ import { accept, refuse } from "./refusal.ts";
 import { nameHolder } from "./sharing.ts";
 
 const TCP: Transport = "tcp";
-/** Claims of one client that draws a new nonce each time, and of its other protocols. */
-const CLAIMS_PER_MAPPING_MAX = 4;
+/** "same-host" networks: nonces of one sender that may hold one mapping at once, as clients draw a new one each time. */
+export const CLAIMS_PER_MAPPING_MAX = 4;
 
 /** A device asks for TLS names of an external port, all of them or none. */
 export interface NamesRequest {
@@ -29,7 +29,7 @@ export interface NamesRequest {
   /** Null: any. */
   readonly suggestedAddress: string | null;
   readonly names: readonly string[];
-  /** The claim that it makes, or renews; `makeClaim` of a lifetime. */
+  /** The claim that it makes, or renews, with a lifetime. */
   readonly claim: Claim & { readonly lifetime: number };
 }
 

@@ -13,12 +13,9 @@ import { choosePort, hindrance, hindranceText } from "./external-port.ts";
 import { filtersAfter, unfilterable } from "./filters.ts";
 import { remaining, renewed, STATIC_LIFETIME, untilItEnds } from "./lease-terms.ts";
 import { type InTheirPlace, inTheirPlace } from "./in-their-place.ts";
-import { decideNames } from "./map-names.ts";
+import { CLAIMS_PER_MAPPING_MAX, decideNames } from "./map-names.ts";
 import { externalRun, internalRun, touchedClaims } from "./port-set.ts";
 import { accept, refuse } from "./refusal.ts";
-
-/** "same-host" networks: nonces of one host that may hold one mapping at once. */
-const CLAIMS_PER_MAPPING_MAX = 4;
 
 interface Asking {
   readonly command: CommandEnvelope & InTheirPlace<MapRequest>;
@@ -56,7 +53,6 @@ export function decideMap(asked: CommandEnvelope & MapRequest, state: State, dea
   const asking: Asking = { command: meant, state, deadlines, wan, address, protocol, nonceRule: served.nonce };
   const existing = ownMappings(asking);
   if (command.by === "natpmp") return existing.length === 0 ? grant(asking) : joinByNatPmp(asking, existing);
-  if (host !== null) return existing.length === 0 ? grant(asking) : joinByPcp(asking, existing);
   return withTouched(asking, existing.length === 0 ? grant(asking) : joinByPcp(asking, existing));
 }
 

@@ -15,7 +15,7 @@ import { UNAVAILABLE } from "./map-names.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
-import { interfaceOf, unfitHost } from "./served-place.ts";
+import { servedInterfaceOf, unfitHost } from "./served-place.ts";
 import { inTheWay } from "./sharing.ts";
 import { unknownWan } from "./wan.ts";
 
@@ -97,7 +97,7 @@ function manualClaim(now: number, lifetime: number | null): Claim {
 
 /** The registered device that an operator forwards to, if it is one. */
 function targetDevice(state: State, address: string): Device | undefined {
-  const lan = interfaceOf(state, address);
+  const lan = servedInterfaceOf(state, address);
   const onLan = lan === tunnelInterface(state) ? undefined : deviceAt(state, lan, address);
   return onLan ?? deviceAt(state, null, address);
 }
@@ -167,7 +167,7 @@ export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): 
     id,
     ...place,
     host: null,
-    interface: interfaceOf(state, internalAddress),
+    interface: servedInterfaceOf(state, internalAddress),
     label,
     enabled,
     sourceAddress,
@@ -232,7 +232,7 @@ export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State)
     // Devices asked for the place the mapping had; what it becomes is the operator's alone.
     if (moves) events.push(...endClaims(mapping, (claim) => claim.source === "manual"));
     events.push(...others.flatMap((other) => endClaims(other)));
-    if (moves) changes.interface = interfaceOf(state, place.internalAddress);
+    if (moves) changes.interface = servedInterfaceOf(state, place.internalAddress);
   }
   if (Object.keys(changes).length > 0) events.push(event("mapping.changed", { id: mapping.id, ...changes }));
   if (command.lifetime !== undefined) {

@@ -4,7 +4,7 @@ import type { State, Subnet } from "../state.ts";
 import type { Refusal } from "./command.ts";
 
 /** The served interface whose network an address is in. */
-export function interfaceOf(state: State, address: string): string | null {
+export function servedInterfaceOf(state: State, address: string): string | null {
   const value = parseIpv4(address);
   if (value === null) return null;
   if (subnetOf(state, value) !== undefined) return tunnelInterface(state);

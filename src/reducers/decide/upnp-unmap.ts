@@ -5,7 +5,8 @@ import { tableGet } from "../../lib/table.ts";
 import { mappingNamed } from "../port-index.ts";
 import { servedInterface } from "../served.ts";
 import { type Mapping, type State, usageKey } from "../state.ts";
-import { registered, wanFor } from "./admission.ts";
+import { wanFor } from "../select/device-wan.ts";
+import { registered } from "./admission.ts";
 import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
 import { accept, refuse } from "./refusal.ts";
 

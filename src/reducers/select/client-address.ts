@@ -3,8 +3,8 @@ import { deviceAt } from "../device.ts";
 import { addressesOfDevice } from "../dns-view.ts";
 import { servedInterface } from "../served.ts";
 import type { Device, State } from "../state.ts";
-import { wanOf } from "./device-wan.ts";
-import { externalAddress, preferredWan } from "./external-address.ts";
+import { wanFor } from "./device-wan.ts";
+import { externalAddress } from "./external-address.ts";
 
 /** What the clients of port control on a served interface are told is their external address, and how they are reached. */
 export const clientAddresses = {
@@ -64,9 +64,6 @@ function interfaceOf(state: State, wan: string | null): string | null {
     state.interfaces[name]?.addresses.some((cidr) => cidr.startsWith(`${wan}/`)) === true;
   return interfaces.find((name) => name === wan || has(name)) ?? null;
 }
-
-const wanFor = (state: State, device: Device | undefined): string | null =>
-  device === undefined ? preferredWan(state) : wanOf(state, device);
 
 function told(state: State, device: Device | undefined): string | null {
   const wan = wanFor(state, device);

@@ -17,3 +17,7 @@ export function chosenWan(state: State, device: Placed, subnet?: Pick<Subnet, "w
 export function wanOf(state: State, device: Placed, subnet?: Pick<Subnet, "wan">): string | null {
   return chosenWan(state, device, subnet) ?? preferredWan(state);
 }
+
+/** The same of whoever is on a served network: a stranger has the preferred one. */
+export const wanFor = (state: State, device: Device | undefined): string | null =>
+  device === undefined ? preferredWan(state) : wanOf(state, device);
