@@ -10,6 +10,7 @@ import { dns } from "../reconcilers/dns.ts";
 import { nftablesForwards } from "../reconcilers/nftables-forwards.ts";
 import { nftablesGuard } from "../reconcilers/nftables-guard.ts";
 import { routes } from "../reconcilers/routes.ts";
+import { sameDesired } from "../reconcilers/same-row.ts";
 import { secrets } from "../reconcilers/secrets.ts";
 import { type SniObservation, sniRoutes } from "../reconcilers/sni-routes.ts";
 import { sysctls } from "../reconcilers/sysctls.ts";
@@ -67,7 +68,7 @@ const sameTunnel = (one: State, other: State): boolean =>
   tableChanges(one.devices, other.devices).length === 0;
 
 /** Whether nothing else is wanted of HAProxy. */
-function sameRoutes(instanceId: string): (one: State, other: State) => boolean {
+export function sameRoutes(instanceId: string): (one: State, other: State) => boolean {
   const select = selectSni(instanceId);
   return (one, other) => {
     if (!needsProxy(one) && !needsProxy(other)) return true;
@@ -75,8 +76,7 @@ function sameRoutes(instanceId: string): (one: State, other: State) => boolean {
     const after = select(other);
     const keys = after.changedSince(before);
     if (keys === null) return false;
-    const unlike = (key: string): boolean => before.get(key)?.revision !== after.get(key)?.revision;
-    return ![...keys].some(unlike);
+    return [...keys].every((key) => sameDesired(before.get(key), after.get(key)));
   };
 }
 

@@ -1,7 +1,17 @@
 import type { Seq } from "../../events/envelope.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { Change, DesiredTable, Outcome, Plan, ReconcilerDefinition, RowRefusal, Target } from "../contract.ts";
+import type {
+  Change,
+  Desired,
+  DesiredTable,
+  Outcome,
+  Plan,
+  ReconcilerDefinition,
+  RowRefusal,
+  Target,
+} from "../contract.ts";
+import { sameDesired } from "../same-row.ts";
 import { diffAll, diffKeys, sortPlan } from "./diff.ts";
 import { Observation } from "./observation.ts";
 import { type Restrained, restrain } from "./policy.ts";
@@ -214,11 +224,15 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
     if (examined !== null) return 0;
     let drifted = 0;
     for (const change of changes) {
-      const foreign =
-        change.op === "delete" ? this.observation.appeared(change.key) : this.#statuses.isDone(change.desired);
+      const foreign = change.op === "delete" ? this.observation.appeared(change.key) : this.#wasRight(change.desired);
       if (foreign) drifted += 1;
     }
     return drifted;
+  }
+
+  /** It was wanted like this before, and was so. */
+  #wasRight(row: Desired<Spec>): boolean {
+    return this.#statuses.isDone(row) && sameDesired(this.#desired?.get(row.key), row);
   }
 
   /** Remembers what was found. Rows that differ stay open until an outcome says that they no longer do. */
@@ -298,5 +312,5 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
 }
 
 function subjectOf(change: Change<unknown, unknown>): Subject {
-  return change.op === "delete" ? "deletion" : change.desired.revision;
+  return change.op === "delete" ? "deletion" : change.desired;
 }

@@ -1,8 +1,9 @@
 import type { Seq } from "../../events/envelope.ts";
 import type { Desired, ReconcileError, RowStatus, StatusKind } from "../contract.ts";
+import { sameDesired } from "../same-row.ts";
 
-/** What a failure was about: that revision of the row, or its deletion. Another subject starts with a clean slate. */
-export type Subject = Seq | "deletion";
+/** What a failure was about: that the row be so, or that it be gone. Another subject starts with a clean slate. */
+export type Subject = Desired<unknown> | "deletion";
 
 interface Failure {
   readonly subject: Subject;
@@ -37,13 +38,14 @@ export class StatusBook {
   }
 
   fails(key: string, subject: Subject): boolean {
-    return this.#failures.get(key)?.subject === subject;
+    return sameSubject(this.#failures.get(key)?.subject, subject);
   }
 
   /** It failed, nothing about it changed since, and it is not yet time to try again (for a terminal error: never). */
   inBackoff(key: string, subject: Subject, now: number): boolean {
     const failure = this.#failures.get(key);
-    return failure?.subject === subject && (failure.retryAt === null || failure.retryAt > now);
+    if (failure === undefined || !sameSubject(failure.subject, subject)) return false;
+    return failure.retryAt === null || failure.retryAt > now;
   }
 
   /** Failures in a row about this subject. */
@@ -68,7 +70,7 @@ export class StatusBook {
     this.#failures.set(key, { subject, error, retryAt });
     this.#rows.set(key, {
       kind: "error",
-      revision: subject === "deletion" ? 0 : subject,
+      revision: subject === "deletion" ? 0 : subject.revision,
       attempts,
       retryAt,
       error,
@@ -100,4 +102,8 @@ export class StatusBook {
     const since = before?.kind === kind ? before.since : now;
     this.#rows.set(key, { kind, revision, attempts: 0, retryAt: null, error: null, since });
   }
+}
+
+function sameSubject(one: Subject | undefined, other: Subject): boolean {
+  return one === "deletion" || other === "deletion" ? one === other : sameDesired(one, other);
 }

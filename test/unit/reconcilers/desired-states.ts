@@ -70,12 +70,12 @@ export class FakeStates {
     return this.#listeners.size;
   }
 
-  /** One commit: rows to set, and with null to remove. Returns its seq. */
-  commit(changes: Readonly<Record<string, Slotted | null>>): Seq {
+  /** One commit: rows to set, and with null to remove. Returns its seq, which is also their revision unless one is given. */
+  commit(changes: Readonly<Record<string, Slotted | null>>, revision?: Seq): Seq {
     const seq = this.state.seq + 1;
     for (const [key, spec] of Object.entries(changes)) {
       if (spec === null) this.#rows.delete(key);
-      else this.#rows.set(key, { key, spec, owners: [`owner-of-${key}`], revision: seq });
+      else this.#rows.set(key, { key, spec, owners: [`owner-of-${key}`], revision: revision ?? seq });
     }
     const table = new CountedTable(new Map(this.#rows), this.state.table, Object.keys(changes));
     return this.#publish({ ...this.state, seq, table });

@@ -307,6 +307,18 @@ describe("a refused row", () => {
     expect(rig.reconciler.status("a")?.kind).toBe("done");
   });
 
+  it("is tried at once when another row takes its key under the same revision", async () => {
+    const rig = await started();
+    rig.target.refused.set("a", invalid);
+    const revision = rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    rig.target.refused.clear();
+    rig.states.commit({ a: { slot: 1, value: "y" } }, revision);
+    await quiet();
+    expect(rig.reconciler.status("a")?.kind).toBe("done");
+    expect(rig.target.rows.get("a")?.value).toBe("y");
+  });
+
   it("shares no moment of retry with others when there is jitter", async () => {
     let draw = 0;
     const rig = await started({
@@ -527,6 +539,16 @@ describe("drift", () => {
       await rig.reconciler.run("look");
       expect(rig.reconciler.passes.map((pass) => pass.driftBy)).toEqual([null, null, null, null]);
     }
+  });
+
+  it("is nobody's when another row takes the key under the same revision", async () => {
+    const rig = await started({ keeps: false });
+    const revision = rig.states.commit({ a: { slot: 1, value: "x" } });
+    await quiet();
+    rig.states.commit({ a: { slot: 1, value: "y" } }, revision);
+    await quiet();
+    expect(rig.target.rows.get("a")?.value).toBe("y");
+    expect(rig.logged).toEqual([]);
   });
 
   it("is nobody's when a row turns up that an apply of unknown end may have made", async () => {

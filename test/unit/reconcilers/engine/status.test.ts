@@ -17,10 +17,10 @@ describe("StatusBook", () => {
 
   it("counts failures of one subject in a row and begins again with another", () => {
     const book = new StatusBook();
-    book.failed("a", 1, busy, 1100, 1000);
-    book.failed("a", 1, busy, 1300, 1100);
+    book.failed("a", row("a", 1), busy, 1100, 1000);
+    book.failed("a", row("a", 1), busy, 1300, 1100);
     expect(book.get("a")).toEqual({ kind: "error", revision: 1, attempts: 2, retryAt: 1300, error: busy, since: 1000 });
-    book.failed("a", 2, busy, 1400, 1300);
+    book.failed("a", row("a", 2), busy, 1400, 1300);
     expect(book.get("a")?.attempts).toBe(1);
     book.failed("a", "deletion", busy, 1500, 1400);
     expect(book.get("a")?.attempts).toBe(1);
@@ -28,12 +28,12 @@ describe("StatusBook", () => {
 
   it("is in backoff until the hour has come, for good after a terminal error, and never for another subject", () => {
     const book = new StatusBook();
-    book.failed("soon", 1, busy, 1100, 1000);
-    book.failed("never", 1, { ...busy, disposition: "terminal" }, null, 1000);
-    expect(book.inBackoff("soon", 1, 1099)).toBe(true);
-    expect(book.inBackoff("soon", 1, 1100)).toBe(false);
-    expect(book.inBackoff("never", 1, 1e15)).toBe(true);
-    expect(book.inBackoff("soon", 2, 1000)).toBe(false);
+    book.failed("soon", row("soon", 1), busy, 1100, 1000);
+    book.failed("never", row("never", 1), { ...busy, disposition: "terminal" }, null, 1000);
+    expect(book.inBackoff("soon", row("soon", 1), 1099)).toBe(true);
+    expect(book.inBackoff("soon", row("soon", 1), 1100)).toBe(false);
+    expect(book.inBackoff("never", row("never", 1), 1e15)).toBe(true);
+    expect(book.inBackoff("soon", row("soon", 2), 1000)).toBe(false);
     expect(book.inBackoff("soon", "deletion", 1000)).toBe(false);
     expect(book.nextRetryAt).toBe(1100);
   });
@@ -46,7 +46,7 @@ describe("StatusBook", () => {
       (book: StatusBook) => book.forgetExcept(() => false),
     ]) {
       const book = new StatusBook();
-      book.failed("a", 1, busy, 1100, 1000);
+      book.failed("a", row("a", 1), busy, 1100, 1000);
       clear(book);
       expect(book.errorsCurrent).toBe(0);
       expect(book.errors().size).toBe(0);
