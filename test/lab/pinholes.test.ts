@@ -187,6 +187,7 @@ scenario(
       };
       expect(await call("AddPinhole", { ...pinhole, InternalClient: NEIGHBOUR })).toBe(606);
       expect(await call("AddPinhole", { ...pinhole, InternalClient: ROUTER })).toBe(606);
+      expect(await call("AddPinhole", { ...pinhole, InternalClient: STRANGER })).toBe(606);
       expect(await reach(lab, HOST, 8080)).not.toBeNull();
       const added = await call("AddPinhole", { ...pinhole, RemoteHost: FRIEND });
       if (typeof added === "number") throw new Error(`AddPinhole: ${added}`);

@@ -11,6 +11,7 @@ import { overQuota, tooOften } from "./device-limits.ts";
 import { renewed } from "./lease-terms.ts";
 import { transportOf } from "./map.ts";
 import { accept, refuse } from "./refusal.ts";
+import { CLAIMS_MAX, PORT_FIRST } from "./upnp-limits.ts";
 
 interface PinholeCaller {
   readonly interface: string;
@@ -51,9 +52,6 @@ export interface UpnpPinholeDelete extends PinholeCaller {
 
 export type UpnpPinholeCommand = UpnpPinhole | UpnpPinholeUpdate | UpnpPinholeDelete;
 
-/** Anybody on the network can ask by UPnP, as of forwards. */
-const PORT_FIRST = 1024;
-const CLAIMS_MAX = 16;
 const EVERYWHERE = "::/0";
 const KEY = "upnp:pinhole:";
 /** UniqueID is a ui2 (§2.2.6). */
@@ -102,12 +100,14 @@ export function decideUpnpPinhole(
     const message = `port ${internalPort} is below ${PORT_FIRST}: anybody on the network can ask by UPnP; PCP opens it`;
     return refuse("NOT_AUTHORIZED", message);
   }
+  const another = `${device} is not known to be ${caller}, and a host opens pinholes to itself only`;
   const admitted = admit(state, command, protocol);
-  if ("code" in admitted) return { ok: false, refusal: admitted };
-  if (admitted.host !== caller) {
-    const message = `${device} is not known to be ${caller}, and a host opens pinholes to itself only`;
-    return refuse("NOT_AUTHORIZED", message);
+  if ("code" in admitted) {
+    // Only of who is there, in a network that we are about to hear of, is it a matter of waiting (PINH-04).
+    const isThere = admitted.code !== "NO_EXTERNAL_ADDRESS" || command.host === caller;
+    return isThere ? { ok: false, refusal: admitted } : refuse("NOT_AUTHORIZED", another);
   }
+  if (admitted.host !== caller) return refuse("NOT_AUTHORIZED", another);
   const asking: Asking = { command: { ...command, host: caller }, state, deadlines, ...admitted };
   const there = mappingAt(state, device, protocol, internalPort);
   if (there === undefined) return grant(asking);

@@ -13,6 +13,7 @@ import { deviceGrant } from "./device-grant.ts";
 import { accept, refuse } from "./refusal.ts";
 import { nameBeside } from "./sharing.ts";
 import { shownText } from "./shown-text.ts";
+import { CLAIMS_MAX, PORT_FIRST } from "./upnp-limits.ts";
 import { claimKeyOfUpnp, type UpnpUnmap, type UpnpUnmapRange } from "./upnp-unmap.ts";
 
 /** A control point asks for a port: AddPortMapping, or with `any` AddAnyPortMapping (WANIPConnection:2 §2.5.16, §2.5.17). */
@@ -43,12 +44,8 @@ export type UpnpCommand = UpnpMap | UpnpUnmap | UpnpUnmapRange;
 const LEASE_MAX = 604_800;
 /** As the one server there is of it has it: clients ask anew every few minutes. */
 const NAME_LEASE_MAX = 3600;
-/** WANIPConnection:2 §2.5.16: a control point that nobody authenticated gets none below. */
-const PORT_FIRST = 1024;
 /** External ports on one internal port: there are clients that ask for a new one each time and give none back. */
 const EXTERNAL_PORTS_MAX = 8;
-/** Remote hosts of one mapping, and whoever else claims it. */
-const CLAIMS_MAX = 16;
 
 interface Asking extends Admitted {
   readonly command: CommandEnvelope & UpnpMap;

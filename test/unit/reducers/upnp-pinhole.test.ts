@@ -87,6 +87,11 @@ describe("UPnP pinholes", () => {
     expect(codeOf({ caller: OTHER_DEVICE })).toBe("NOT_AUTHORIZED");
     expect(codeOf({ device: "2001:db8:77::1" })).toBe("NOT_AUTHORIZED");
     expect(codeOf({ device: "fd00::2" })).toBe("NOT_AUTHORIZED");
+    // Outside of the LAN; the gateway's neighbour in a network that it is about to hear of is asked to try again.
+    const elsewhere = "2001:db8:99::2";
+    expect(codeOf({ device: elsewhere, host: null })).toBe("NOT_AUTHORIZED");
+    expect(codeOf({ device: elsewhere, host: OTHER_DEVICE })).toBe("NOT_AUTHORIZED");
+    expect(codeOf({ device: elsewhere })).toBe("NO_EXTERNAL_ADDRESS");
     expect(codeOf({ internalPort: 443 })).toBe("NOT_AUTHORIZED");
     expect(codeOf({ protocol: 132 })).toBe("UNSUPPORTED_PROTOCOL");
     expect(codeOf({ protocol: 17, internalPort: 5351 })).toBe("NOT_AUTHORIZED");
