@@ -15,12 +15,13 @@ import {
   parseSoapAction,
   VariableQuery,
 } from "../../protocols/upnp/soap.ts";
+import { type Actions, RefusedByCore } from "./action.ts";
 import type { ServiceName } from "./documents.ts";
 import type { Caller, Gateway, Values } from "./exchange.ts";
 import type { Identity } from "./identity.ts";
 import { ipv6FirewallActions } from "./ipv6-firewall.ts";
 import { layer3ForwardingActions, wanCommonActions } from "./other-services.ts";
-import { RefusedByCore, wanIpConnectionActions } from "./wan-ip-connection.ts";
+import { wanIpConnectionActions } from "./wan-ip-connection.ts";
 
 export interface ControlAnswer {
   readonly status: 200 | 400 | 403 | 500;
@@ -35,9 +36,7 @@ export interface ControlAnswer {
 interface Service {
   readonly definition: ServiceDefinition;
   readonly version: number;
-  readonly actions: Readonly<
-    Record<string, (gateway: Gateway, caller: Caller, args: Arguments) => Values | Promise<Values>>
-  >;
+  readonly actions: Actions;
   /** Of error numbers that other services have for something else. */
   readonly texts?: Readonly<Partial<Record<number, string>>>;
 }

@@ -1,8 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { limitConnectionsPerAddress } from "../../lib/connections-per-address.ts";
-import { type DeviceSocket, openDeviceSocket, placeText } from "../../lib/device-socket.ts";
-import { PortreeveError } from "../../lib/errors.ts";
+import { endsConnections, listenOnDevice } from "../../lib/device-server.ts";
+import type { DeviceSocket } from "../../lib/device-socket.ts";
 import { answerInTurn } from "../../lib/requests-in-turn.ts";
 import { answerUnreadable } from "./unreadable.ts";
 
@@ -14,7 +14,6 @@ const HEADERS_MAX_BYTES = 4 * 1024;
 const CONNECTIONS_MAX = 256;
 /** Of one device. */
 const CONNECTIONS_PER_DEVICE_MAX = 16;
-const BACKLOG = 128;
 
 export interface HttpServer {
   close(): Promise<void>;
@@ -30,7 +29,6 @@ export async function openHttpServer(
 ): Promise<HttpServer> {
   const whenTaken = "it is in use by another UPnP server such as miniupnpd; stop that one (ss -tlnp names it)";
   const device: DeviceSocket = { ...place, transport: "tcp", whenTaken };
-  const fd = openDeviceSocket(device);
   const server = createServer({
     headersTimeout: HEADERS_MAX_MS,
     requestTimeout: REQUEST_MAX_MS,
@@ -45,47 +43,19 @@ export async function openHttpServer(
   server.maxRequestsPerSocket = 1;
   answerInTurn(server, { once: true });
   limitConnectionsPerAddress(server, CONNECTIONS_PER_DEVICE_MAX);
-  const open = new Set<Socket>();
+  const http = endsConnections(server);
   server.on("connection", (socket: Socket) => {
     if (!isLet(socket.remoteAddress ?? "")) return void socket.destroy();
-    open.add(socket);
     // From its first octet to its last, whoever of the two is slow.
     const end = setTimeout(() => socket.destroy(), CONVERSATION_MAX_MS);
     end.unref();
-    socket.once("close", () => {
-      clearTimeout(end);
-      open.delete(socket);
-    });
+    socket.once("close", () => clearTimeout(end));
   });
   server.on("request", answer);
   answerUnreadable(server);
-  try {
-    await listening(server, fd);
-  } catch (cause) {
-    server.close();
-    const isTaken = (cause as NodeJS.ErrnoException).code === "EADDRINUSE";
-    const why = `cannot listen on ${placeText(device)}${isTaken ? `: ${whenTaken}` : ""}`;
-    throw new PortreeveError("UNAVAILABLE", why, "transient", { cause });
-  }
-  let closed: Promise<void> | null = null;
-  return {
-    close: () => {
-      for (const socket of open) socket.destroy();
-      closed ??= new Promise((resolve) => server.close(() => resolve()));
-      return closed;
-    },
-  };
-}
-
-function listening(server: Server, fd: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ fd, backlog: BACKLOG }, () => {
-      server.off("error", reject);
-      server.on("error", () => undefined);
-      resolve();
-    });
-  });
+  await listenOnDevice(server, device);
+  server.on("error", () => undefined);
+  return http;
 }
 
 /** The body, or null if it is larger than `most`. Rejects when the client goes away. */

@@ -1,14 +1,11 @@
-import { randomUUID } from "node:crypto";
 import type { ErrorCode } from "../../lib/errors.ts";
 import { canonicalIpv6 } from "../../lib/ipv6.ts";
 import type { Arguments } from "../../protocols/upnp/arguments.ts";
-import { UpnpFault, type UpnpErrorNumber } from "../../protocols/upnp/error.ts";
-import type { CommandOf, Outcome } from "../../reducers/decide/command.ts";
-import type { Caller, Gateway, Values } from "./exchange.ts";
+import type { UpnpErrorNumber } from "../../protocols/upnp/error.ts";
+import type { Refusal } from "../../reducers/decide/command.ts";
+import { type Actions, refuse, submit } from "./action.ts";
+import type { Caller, Gateway } from "./exchange.ts";
 import { upnpErrorOf } from "./refusal-errors.ts";
-import { RefusedByCore } from "./wan-ip-connection.ts";
-
-type Ask = (gateway: Gateway, caller: Caller, args: Arguments) => Values | Promise<Values>;
 
 /** WANIPv6FirewallControl:1 §2.2.5: seconds. */
 const LEASE_MAX = 86_400;
@@ -23,7 +20,7 @@ const TRANSPORTS: ReadonlyMap<number, "tcp" | "udp"> = new Map([
  * WANIPv6FirewallControl:1 §2.5. A control point asks over IPv4 for an IPv6 address: it is let have a pinhole only where
  * both are known to be of one host. It sees and changes what is its own.
  */
-export const ipv6FirewallActions: Readonly<Record<string, Ask>> = {
+export const ipv6FirewallActions: Actions = {
   GetFirewallStatus: (gateway, caller) => {
     const { enabled, pinholes } = firewallOf(gateway, caller);
     return [
@@ -42,18 +39,18 @@ export const ipv6FirewallActions: Readonly<Record<string, Ask>> = {
     const host = await gateway.ipv4Of(caller.interface, device);
     const asked = { device, host, protocol, internalPort, remoteHost, remotePort, lifetime };
     const ids = { interface: caller.interface, caller: caller.device };
-    const answer = await submit(gateway, caller, { type: "upnpPinhole", ...ids, ...asked });
+    const answer = await submit(gateway, caller, { type: "upnpPinhole", ...ids, ...asked }, errorOf);
     const key = answer.kind === "mapped" ? answer.claimKey : null;
     if (key === null) throw new Error("a pinhole was answered without its claim");
     return [["UniqueID", Number(key.slice(key.lastIndexOf(":") + 1))]];
   },
   UpdatePinhole: async (gateway, caller, args) => {
     const lifetime = leaseOf(args.ui4("NewLeaseTime"));
-    await submit(gateway, caller, { type: "upnpPinholeUpdate", ...named(caller, args), lifetime });
+    await submit(gateway, caller, { type: "upnpPinholeUpdate", ...named(caller, args), lifetime }, errorOf);
     return [];
   },
   DeletePinhole: async (gateway, caller, args) => {
-    await submit(gateway, caller, { type: "upnpPinholeDelete", ...named(caller, args) });
+    await submit(gateway, caller, { type: "upnpPinholeDelete", ...named(caller, args) }, errorOf);
     return [];
   },
   GetPinholePackets: (gateway, caller, args) => {
@@ -65,10 +62,6 @@ export const ipv6FirewallActions: Readonly<Record<string, Ask>> = {
     return refuse(709, "nothing is sent to try a pinhole, so that nobody knows whether it works");
   },
 };
-
-function refuse(...[number, message]: ConstructorParameters<typeof UpnpFault>): never {
-  throw new UpnpFault(number, message);
-}
 
 export const firewallOf = ({ controller, core }: Gateway, caller: Caller): { enabled: boolean; pinholes: boolean } =>
   core.firewall.statusOf(controller.state, caller);
@@ -117,14 +110,5 @@ const ERRORS: { readonly [Code in ErrorCode]?: UpnpErrorNumber } = {
   UNSUPPORTED_PROTOCOL: 705,
 };
 
-async function submit(
-  { controller }: Gateway,
-  caller: Caller,
-  command: CommandOf<"upnpPinhole"> | CommandOf<"upnpPinholeUpdate"> | CommandOf<"upnpPinholeDelete">,
-): Promise<Extract<Outcome, { ok: true }>["answer"]> {
-  const envelope = { source: `upnp:${caller.device}`, requestId: `upnp-${randomUUID()}` };
-  const outcome = await controller.submitSettled({ ...command, ...envelope });
-  if (outcome.ok) return outcome.answer;
-  const { code, message } = outcome.refusal;
-  throw new RefusedByCore(ERRORS[code] ?? upnpErrorOf(code, { range: false, operators: false }), code, message);
-}
+const errorOf = ({ code }: Refusal): UpnpErrorNumber =>
+  ERRORS[code] ?? upnpErrorOf(code, { range: false, operators: false });

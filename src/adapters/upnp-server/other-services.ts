@@ -1,7 +1,6 @@
-import type { Arguments } from "../../protocols/upnp/arguments.ts";
-import { UpnpFault } from "../../protocols/upnp/error.ts";
+import { type Action, type Actions, refuse } from "./action.ts";
 import { CONNECTION_SERVICE_ID, deviceType } from "./documents.ts";
-import type { Caller, Gateway, Values, WanLink } from "./exchange.ts";
+import type { Caller, Gateway, WanLink } from "./exchange.ts";
 import type { Identity } from "./identity.ts";
 
 /** ui4: a counter goes round, a rate that does not fit stays at the largest. */
@@ -14,9 +13,7 @@ export async function wanOf({ controller, core, readWan }: Gateway, caller: Call
 
 export const linkStatus = (link: WanLink | null): "Up" | "Down" => (link?.up === true ? "Up" : "Down");
 
-type Ask = (gateway: Gateway, caller: Caller, args: Arguments) => Promise<Values>;
-
-const total = (name: string, read: (link: WanLink) => number): Ask => {
+const total = (name: string, read: (link: WanLink) => number): Action => {
   return async (gateway, caller) => {
     const link = await wanOf(gateway, caller);
     return [[name, link === null ? 0 : read(link) % UI4]];
@@ -24,7 +21,7 @@ const total = (name: string, read: (link: WanLink) => number): Ask => {
 };
 
 /** WANCommonInterfaceConfig:1 §2.4, of the caller's WAN. */
-export const wanCommonActions: Readonly<Record<string, Ask>> = {
+export const wanCommonActions: Actions = {
   GetCommonLinkProperties: async (gateway, caller) => {
     const link = await wanOf(gateway, caller);
     const rate = Math.min(link?.bitsPerSecond ?? 0, UI4 - 1);
@@ -45,16 +42,14 @@ export const defaultConnectionService = ({ connection }: Identity, version = 1):
   `${connection}:${deviceType("WANConnectionDevice", version).split(":").slice(-2).join(":")},${CONNECTION_SERVICE_ID}`;
 
 /** Layer3Forwarding:1 §2.4. There is one connection service, so setting it to that one is all that can be done. */
-export function layer3ForwardingActions(
-  identity: Identity,
-): Readonly<Record<string, (...asked: Parameters<Ask>) => Values>> {
+export function layer3ForwardingActions(identity: Identity): Actions {
   return {
     GetDefaultConnectionService: () => [["NewDefaultConnectionService", defaultConnectionService(identity)]],
     SetDefaultConnectionService: (_gateway, _caller, args) => {
       const [device = "", service = ""] = args.text("NewDefaultConnectionService").trim().split(",");
       if (![1, 2].some((version) => defaultConnectionService(identity, version).startsWith(`${device},`)))
-        throw new UpnpFault(720, "there is no such device");
-      if (service !== CONNECTION_SERVICE_ID) throw new UpnpFault(721, "the device has no such service");
+        return refuse(720, "there is no such device");
+      if (service !== CONNECTION_SERVICE_ID) return refuse(721, "the device has no such service");
       return [];
     },
   };

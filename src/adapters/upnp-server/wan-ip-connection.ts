@@ -1,21 +1,17 @@
-import { randomUUID } from "node:crypto";
 import { isHostIpv4 } from "../../lib/ip.ts";
 import { tableGet } from "../../lib/table.ts";
 import type { Arguments } from "../../protocols/upnp/arguments.ts";
-import { UpnpFault } from "../../protocols/upnp/error.ts";
 import { encodePortListing, type ListedMapping } from "../../protocols/upnp/port-listing.ts";
-import type { CommandOf, Outcome } from "../../reducers/decide/command.ts";
+import type { CommandOf } from "../../reducers/decide/command.ts";
+import { type Actions, refuse, submit } from "./action.ts";
 import { Entries } from "./entries.ts";
 import type { Caller, Gateway, Values } from "./exchange.ts";
 import { upnpErrorOf } from "./refusal-errors.ts";
 
-type UpnpCommand = CommandOf<"upnpMap"> | CommandOf<"upnpUnmap"> | CommandOf<"upnpUnmapRange">;
-type Ask = (gateway: Gateway, caller: Caller, args: Arguments) => Values | Promise<Values>;
-
 /** WANIPConnection:2 §2.3.16: the most a lease can be. */
 const LEASE_MAX = 604_800;
 /** WANIPConnection:2 §2.5; a caller sees and changes what is its own. */
-export const wanIpConnectionActions: Readonly<Record<string, Ask>> = {
+export const wanIpConnectionActions: Actions = {
   SetConnectionType: () => refuse(731, "the connection is routed, and stays so"),
   GetConnectionTypeInfo: () => [
     ["NewConnectionType", "IP_Routed"],
@@ -65,11 +61,11 @@ export const wanIpConnectionActions: Readonly<Record<string, Ask>> = {
   AddPortMapping: async (gateway, caller, args) => {
     const command = mapCommand(caller, args, false);
     if (command.externalPort === 0) return refuse(716);
-    await submit(gateway, command);
+    await ask(gateway, caller, command);
     return [];
   },
   AddAnyPortMapping: async (gateway, caller, args) => {
-    const answer = await submit(gateway, mapCommand(caller, args, true));
+    const answer = await ask(gateway, caller, mapCommand(caller, args, true));
     if (answer.kind !== "mapped") throw new Error(`a port mapping was answered with ${answer.kind}`);
     return [["NewReservedPort", answer.externalPort]];
   },
@@ -78,31 +74,33 @@ export const wanIpConnectionActions: Readonly<Record<string, Ask>> = {
     if (externalPort === 0) return refuse(716);
     // @achingbrain/nat-port-mapper names no protocol where it deletes, and means both.
     const protocol = args.text("NewProtocol").trim() === "" ? null : transportOf(args);
-    await submit(gateway, { type: "upnpUnmap", ...caller, protocol, externalPort, remoteHost: remoteHostOf(args) });
+    await ask(gateway, caller, {
+      type: "upnpUnmap",
+      ...caller,
+      protocol,
+      externalPort,
+      remoteHost: remoteHostOf(args),
+    });
     return [];
   },
   DeletePortMappingRange: async (gateway, caller, args) => {
     const { first, last } = rangeOf(args);
     const command = { type: "upnpUnmapRange", ...caller, protocol: transportOf(args) } as const;
-    await submit(gateway, { ...command, firstPort: first, lastPort: last });
+    await ask(gateway, caller, { ...command, firstPort: first, lastPort: last });
     return [];
   },
   X_START9_AddHostnameMapping: async (gateway, caller, args) => {
     const name = hostnameOf(args);
-    await submit(gateway, { ...mapCommand(caller, args, false), name });
+    await ask(gateway, caller, { ...mapCommand(caller, args, false), name });
     return [];
   },
   X_START9_DeleteHostnameMapping: async (gateway, caller, args) => {
     const named = { name: hostnameOf(args), internalPort: args.ui2("NewInternalPort") };
     const place = { protocol: transportOf(args), externalPort: args.ui2("NewExternalPort"), remoteHost: null };
-    await submit(gateway, { type: "upnpUnmap", ...caller, ...place, ...named });
+    await ask(gateway, caller, { type: "upnpUnmap", ...caller, ...place, ...named });
     return [];
   },
 };
-
-function refuse(...[number, message]: ConstructorParameters<typeof UpnpFault>): never {
-  throw new UpnpFault(number, message);
-}
 
 export function externalAddress({ controller, core }: Gateway, caller: Caller): string {
   return (controller.mode === "running" ? core.addressOf(controller.state, caller) : null) ?? "";
@@ -165,28 +163,14 @@ function mapCommand(caller: Caller, args: Arguments, any: boolean): CommandOf<"u
   return { type: "upnpMap", ...caller, ...asked, externalPort, any, internalPort, description, lifetime };
 }
 
-async function submit(
-  { controller }: Gateway,
-  command: UpnpCommand,
-): Promise<Extract<Outcome, { ok: true }>["answer"]> {
-  const outcome = await controller.submitSettled({
-    ...command,
-    source: `upnp:${command.device}`,
-    requestId: `upnp-${randomUUID()}`,
+type UpnpCommand = CommandOf<"upnpMap"> | CommandOf<"upnpUnmap"> | CommandOf<"upnpUnmapRange">;
+
+/** What an operator's mapping stands in the way of is refused by another number than what other hosts' do. */
+function ask(gateway: Gateway, caller: Caller, command: UpnpCommand): ReturnType<typeof submit> {
+  const range = command.type === "upnpUnmapRange";
+  return submit(gateway, caller, command, ({ code, conflicts = [] }) => {
+    const mappings = conflicts.flatMap((id) => tableGet(gateway.controller.state.mappings, id) ?? []);
+    const operators = mappings.some(({ claims }) => claims.some(({ source }) => source === "manual"));
+    return upnpErrorOf(code, { range, operators });
   });
-  if (outcome.ok) return outcome.answer;
-  const { code, message, conflicts = [] } = outcome.refusal;
-  const mappings = conflicts.flatMap((id) => tableGet(controller.state.mappings, id) ?? []);
-  const operators = mappings.some(({ claims }) => claims.some(({ source }) => source === "manual"));
-  throw new RefusedByCore(upnpErrorOf(code, { range: command.type === "upnpUnmapRange", operators }), code, message);
-}
-
-/** Knows our own code too, for the list of requests. */
-export class RefusedByCore extends UpnpFault {
-  readonly code: string;
-
-  constructor(number: UpnpFault["number"], code: string, message: string) {
-    super(number, message);
-    this.code = code;
-  }
 }

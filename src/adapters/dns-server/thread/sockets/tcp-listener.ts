@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { type DeviceSocket, openDeviceSocket, placeText } from "../../../../lib/device-socket.ts";
-import { PortreeveError } from "../../../../lib/errors.ts";
+import { endsConnections, listenOnDevice } from "../../../../lib/device-server.ts";
+import type { DeviceSocket } from "../../../../lib/device-socket.ts";
 import { Frames, framed } from "../../../../protocols/dns/frames.ts";
 import { type Client, isSeveral, type Reply, type Respond } from "../answers/exchange.ts";
 import type { DnsListener } from "../../messages.ts";
@@ -20,7 +20,6 @@ export interface TcpLimits {
 
 export const TCP_LIMITS: TcpLimits = { idleMs: 10_000, partialMs: 5000, outstanding: 32, perClient: 16, total: 512 };
 
-const BACKLOG = 128;
 /** What a client has not read yet of its answers, before nothing more is read of it. */
 const UNREAD_BYTES_MAX = 256 * 1024;
 
@@ -69,19 +68,9 @@ export async function openTcp(
 ): Promise<OpenSocket> {
   const { interface: served, address, port } = listener;
   const place: DeviceSocket = { interface: served, address, port, transport: "tcp", whenTaken: whenTaken(listener) };
-  const fd = openDeviceSocket(place);
   // A client that has asked all it wants may say so and still hears the answers.
   const server = createServer({ allowHalfOpen: true, noDelay: true });
-  try {
-    await listening(server, fd);
-  } catch (cause) {
-    server.close();
-    const isTaken = (cause as NodeJS.ErrnoException).code === "EADDRINUSE";
-    const why = isTaken
-      ? `cannot listen on ${placeText(place)}: ${place.whenTaken}`
-      : `cannot listen on ${placeText(place)}`;
-    throw new PortreeveError("UNAVAILABLE", why, "transient", { cause });
-  }
+  await listenOnDevice(server, place);
   server.on("error", onLost);
   return converse(server, listener, respond, connections);
 }
@@ -93,30 +82,8 @@ export function converse(
   respond: Respond,
   connections: Connections,
 ): OpenSocket {
-  const open = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    open.add(socket);
-    socket.on("close", () => open.delete(socket));
-    new Connection(socket, listener, respond, connections).start();
-  });
-  let closed: Promise<void> | null = null;
-  return {
-    close: () => {
-      for (const socket of open) socket.destroy();
-      closed ??= new Promise((resolve) => server.close(() => resolve()));
-      return closed;
-    },
-  };
-}
-
-function listening(server: Server, fd: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ fd, backlog: BACKLOG }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
+  server.on("connection", (socket: Socket) => new Connection(socket, listener, respond, connections).start());
+  return endsConnections(server);
 }
 
 /** One client's stream: many questions at once, answered as they are ready (RFC 7766 §6.2.1.1, §7). */
