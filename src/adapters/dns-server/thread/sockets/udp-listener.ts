@@ -3,6 +3,7 @@ import { type DeviceSocket, openDeviceSocket, placeText } from "../../../../lib/
 import { PortreeveError } from "../../../../lib/errors.ts";
 import { isSeveral, type Reply, type Respond } from "../answers/exchange.ts";
 import type { DnsListener } from "../../messages.ts";
+import { BATCH, DatagramBatch, type Outgoing, SENT_OCTETS_MAX } from "./datagram-batch.ts";
 import { whenTaken } from "./taken-port.ts";
 
 /** Room for a burst of some thousand queries while the thread is busy; the default holds about 250. */
@@ -50,32 +51,88 @@ export async function openUdp(
     throw new PortreeveError("UNAVAILABLE", `cannot use the socket on ${placeText(place)}`, "transient", { cause });
   }
   socket.on("error", onLost);
-  receive(socket, listener, respond);
+  const answering = new Answering(socket, fd, listener, respond);
   let closed: Promise<void> | null = null;
   return {
     close: () => {
-      closed ??= new Promise((resolve) => socket.close(() => resolve()));
+      closed ??= answering.close();
       return closed;
     },
   };
 }
 
-function receive(socket: Socket, listener: DnsListener, respond: Respond): void {
-  let open = true;
-  socket.on("close", () => {
-    open = false;
-  });
-  socket.on("message", (bytes, { address, port }) => {
+let batch: DatagramBatch | undefined;
+
+/**
+ * Node tells that there is a datagram, and gives it; what else waits by then is taken all at once. So a lone query has its
+ * answer as soon as ever, and a burst costs few calls.
+ */
+class Answering {
+  readonly #socket: Socket;
+  readonly #fd: number;
+  readonly #listener: DnsListener;
+  readonly #respond: Respond;
+  readonly #batch = (batch ??= new DatagramBatch());
+  #outgoing: Outgoing[] = [];
+  #isOpen = true;
+
+  constructor(socket: Socket, fd: number, listener: DnsListener, respond: Respond) {
+    this.#socket = socket;
+    this.#fd = fd;
+    this.#listener = listener;
+    this.#respond = respond;
+    socket.on("message", (bytes, { address, port }) => {
+      this.#answer(bytes, address, port, (reply) => this.#sendByNode(reply, address, port));
+      this.#answerWaiting();
+    });
+  }
+
+  /** The descriptor is another's as soon as Node has closed it. */
+  close(): Promise<void> {
+    this.#isOpen = false;
+    this.#outgoing = [];
+    return new Promise((resolve) => this.#socket.close(() => resolve()));
+  }
+
+  #answerWaiting(): void {
+    if (!this.#isOpen) return;
+    const { interface: zone } = this.#listener;
+    this.#batch.receive(this.#fd, zone, (bytes, peer) => {
+      this.#answer(bytes, peer.address, peer.port, (reply) => this.#add({ bytes: reply, peer }));
+    });
+    this.#send();
+  }
+
+  #answer(bytes: Uint8Array, address: string, port: number, send: (reply: Uint8Array) => void): void {
     // Nothing can be answered there, and it may be a reflector's (RFC 5358 has the like).
     if (port === 0) return;
-    const send = (reply: Reply): void => {
-      if (reply === null || isSeveral(reply) || !open || socket.getSendQueueCount() >= SENDS_WAITING_MAX) return;
-      socket.send(reply, port, address, ignore);
+    const reply = this.#respond(bytes, { listener: this.#listener, address, port, transport: "udp" });
+    const take = (ready: Reply): void => {
+      if (ready !== null && !isSeveral(ready) && this.#isOpen) send(ready);
     };
-    const reply = respond(bytes, { listener, address, port, transport: "udp" });
-    if (reply instanceof Promise) void reply.then(send);
-    else send(reply);
-  });
+    if (reply instanceof Promise) void reply.then(take);
+    else take(reply);
+  }
+
+  /** Those that are ready in one turn of the loop go together. */
+  #add(outgoing: Outgoing): void {
+    const { bytes, peer } = outgoing;
+    if (bytes.length > SENT_OCTETS_MAX) return this.#sendByNode(bytes, peer.address, peer.port);
+    if (this.#outgoing.push(outgoing) === 1) setImmediate(() => this.#send());
+    if (this.#outgoing.length === BATCH) this.#send();
+  }
+
+  #send(): void {
+    const outgoing = this.#outgoing;
+    if (outgoing.length === 0) return;
+    this.#outgoing = [];
+    const done = this.#batch.send(this.#fd, outgoing);
+    for (const { bytes, peer } of outgoing.slice(done)) this.#sendByNode(bytes, peer.address, peer.port);
+  }
+
+  #sendByNode(bytes: Uint8Array, address: string, port: number): void {
+    if (this.#socket.getSendQueueCount() < SENDS_WAITING_MAX) this.#socket.send(bytes, port, address, ignore);
+  }
 }
 
 /** With a callback a failed send is no event of the socket. */
