@@ -50,7 +50,8 @@ async function serve(address: string, respond: Respond): Promise<{ port: number;
   return { port, open };
 }
 
-const echo: Respond = (bytes, { address, port }) => Buffer.from(`${Buffer.from(bytes).toString()} of ${address} ${port}`);
+const echo: Respond = (bytes, { address, port }) =>
+  Buffer.from(`${Buffer.from(bytes).toString()} of ${address} ${port}`);
 /** All of them wait at the other socket before this turn of the loop is over. */
 function burst({ socket }: Client, port: number, address: string, texts: readonly string[]): void {
   for (const text of texts) socket.send(text, port, address);
