@@ -100,6 +100,19 @@ describe("the UDP socket of an address (F3)", () => {
     expect(client.heard.toSorted()).toEqual(["0", "1", "500", "65507"]);
   });
 
+  it("lets others have their turn, whatever waits", async () => {
+    let [answered, atEndOfTurn] = [0, 0];
+    const { port } = await serve("127.0.0.1", (bytes) => {
+      answered += 1;
+      if (answered === 1) setImmediate(() => (atEndOfTurn = answered));
+      return bytes;
+    });
+    const client = await bound("127.0.0.1");
+    burst(client, port, "127.0.0.1", numbered(20 * BATCH));
+    await until(() => client.heard.length === 20 * BATCH);
+    expect(atEndOfTurn).toBeLessThan(6 * BATCH);
+  });
+
   it("sends nothing once it is closed, whatever is ready then", async () => {
     const ready: ((reply: Reply) => void)[] = [];
     const { port, open } = await serve("127.0.0.1", () => new Promise((resolve) => void ready.push(resolve)));

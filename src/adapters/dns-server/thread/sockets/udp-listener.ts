@@ -10,6 +10,8 @@ import { whenTaken } from "./taken-port.ts";
 const BUFFER_BYTES = 2 * 1024 * 1024;
 /** When the kernel takes no more, so many wait in the process; the rest are lost, as UDP is. */
 const SENDS_WAITING_MAX = 256;
+/** Then it is the turn of TCP, of timers and of what the controller says, whatever waits here. */
+const BATCHES_OF_TURN = 4;
 
 export interface OpenSocket {
   close(): Promise<void>;
@@ -74,6 +76,8 @@ class Answering {
   readonly #respond: Respond;
   readonly #batch = (batch ??= new DatagramBatch());
   #outgoing: Outgoing[] = [];
+  #batches = 0;
+  #turnEnds = false;
   #isOpen = true;
 
   constructor(socket: Socket, fd: number, listener: DnsListener, respond: Respond) {
@@ -95,7 +99,9 @@ class Answering {
   }
 
   #answerWaiting(): void {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || this.#batches === BATCHES_OF_TURN) return;
+    this.#batches += 1;
+    this.#atEndOfTurn();
     const { interface: zone } = this.#listener;
     this.#batch.receive(this.#fd, zone, (bytes, peer) => {
       this.#answer(bytes, peer.address, peer.port, (reply) => this.#add({ bytes: reply, peer }));
@@ -118,8 +124,18 @@ class Answering {
   #add(outgoing: Outgoing): void {
     const { bytes, peer } = outgoing;
     if (bytes.length > SENT_OCTETS_MAX) return this.#sendByNode(bytes, peer.address, peer.port);
-    if (this.#outgoing.push(outgoing) === 1) setImmediate(() => this.#send());
-    if (this.#outgoing.length === BATCH) this.#send();
+    if (this.#outgoing.push(outgoing) === BATCH) this.#send();
+    this.#atEndOfTurn();
+  }
+
+  #atEndOfTurn(): void {
+    if (this.#turnEnds) return;
+    this.#turnEnds = true;
+    setImmediate(() => {
+      this.#turnEnds = false;
+      this.#batches = 0;
+      this.#send();
+    });
   }
 
   #send(): void {
