@@ -19,6 +19,7 @@ import {
   objectKind,
   refOf,
   type RevertTerms,
+  rowBack,
   saysManaged,
   timeText,
   unchanged,
@@ -93,12 +94,9 @@ export const devices = objectKind<Device>({
 
 /** What a device is once a change is taken back; undefined: it is gone. */
 export function revertedDevice(id: string, { before, after, now, own }: RevertTerms): Device | undefined {
-  const [then, made, present] = [before, after, now].map(({ devices: rows }) => tableGet(rows, id));
-  if (!own.has(refOf(KIND, id))) return present;
-  if (then === undefined) return undefined;
-  if (made === undefined) return present ?? then;
-  if (present === undefined) return undefined;
-  return { ...present, ...fieldsBack({ before: then, after: made, now: present }, FIELDS) };
+  const rowOf = ({ devices: rows }: State): Device | undefined => tableGet(rows, id);
+  if (!own.has(refOf(KIND, id))) return rowOf(now);
+  return rowBack({ before: rowOf(before), after: rowOf(after), now: rowOf(now) }, FIELDS);
 }
 
 const changedSince = ({ id }: Device): Hindrance => ({ why: CHANGED_SINCE, by: [refOf(KIND, id)] });
@@ -136,16 +134,22 @@ function erases({ type, data }: PortreeveEvent, before: State): string | null {
   return erased.length === 0 ? null : `the keys of ${device.name} are erased with it`;
 }
 
-/** Names, addresses and keys are one device's. */
-function rivalOf(device: Pick<Device, "id" | Field | "interface">, { now }: RevertTerms): Hindrance | null {
+/** Names, addresses and keys are one device's; who gives one up by the same undo is not in the way. */
+function rivalOf(device: Pick<Device, "id" | Field | "interface">, terms: RevertTerms): Hindrance | null {
+  const { now } = terms;
   const { id, name, interface: lan, address, publicKey } = device;
-  const rivals: readonly [Device | undefined, (other: Device) => string][] = [
-    [deviceNamed(now, name), () => `another device is called ${name} now`],
-    [deviceAt(now, lan, address), (other) => `${address} is the address of ${other.name} now`],
-    [publicKey === null ? undefined : deviceWithKey(now, publicKey), (other) => `${other.name} has its key now`],
+  const rivals: readonly [Device | undefined, "name" | "address" | "publicKey", (other: Device) => string][] = [
+    [deviceNamed(now, name), "name", () => `another device is called ${name} now`],
+    [deviceAt(now, lan, address), "address", (other) => `${address} is the address of ${other.name} now`],
+    [
+      publicKey === null ? undefined : deviceWithKey(now, publicKey),
+      "publicKey",
+      (other) => `${other.name} has its key now`,
+    ],
   ];
-  for (const [other, why] of rivals) {
-    if (other !== undefined && other.id !== id) return { why: why(other), by: [refOf(KIND, other.id)] };
+  for (const [other, field, why] of rivals) {
+    if (other === undefined || other.id === id || revertedDevice(other.id, terms)?.[field] !== other[field]) continue;
+    return { why: why(other), by: [refOf(KIND, other.id)] };
   }
   return null;
 }

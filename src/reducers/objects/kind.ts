@@ -111,6 +111,16 @@ export function fieldsBack<Row extends object, Field extends keyof Row>(
   return Object.fromEntries(changed.map((field) => [field, before[field]])) as Partial<Pick<Row, Field>>;
 }
 
+/** What an object is once a change of these fields is taken back; undefined: it is gone. */
+export function rowBack<Row extends object>(
+  { before, after, now }: Versions<Row>,
+  fields: readonly (keyof Row)[],
+): Row | undefined {
+  if (before === undefined) return undefined;
+  if (after === undefined) return now ?? before;
+  return now === undefined ? undefined : { ...now, ...fieldsBack({ before, after, now }, fields) };
+}
+
 /** Whether an object is still as a change made it. */
 export function unchanged<Row extends object>(made: Row, now: Row, fields: readonly (keyof Row)[]): boolean {
   return fields.every((field) => canonicalJson(made[field] ?? null) === canonicalJson(now[field] ?? null));

@@ -11,7 +11,7 @@ import { deviceAt } from "../device.ts";
 import { deviceIpv6 } from "../ipv6-host.ts";
 import { filterText } from "../reach.ts";
 import { servedInterface } from "../served.ts";
-import { allowanceKey, hostOf, internalKey, isPinhole, type Mapping, type State } from "../state.ts";
+import { allowanceKey, type Device, hostOf, internalKey, isPinhole, type Mapping, type State } from "../state.ts";
 import { revertedDevice } from "./device.ts";
 import {
   CHANGED_SINCE,
@@ -25,6 +25,7 @@ import {
   timeText,
   unchanged,
 } from "./kind.ts";
+import { revertedSubnet } from "./subnet.ts";
 
 const KIND = "port";
 
@@ -166,16 +167,25 @@ function hindranceOf(mapping: Mapping, returning: readonly Claim[], terms: Rever
 }
 
 /** Why nobody can be let in there again. */
-function closedPinhole(mapping: Mapping, { now, own }: RevertTerms): Refusal | null {
-  const { internalAddress, protocol, internalPort } = mapping;
-  const isTunnel = mapping.interface !== null && servedInterface(now, mapping.interface)?.tunnel === true;
-  const device = isTunnel ? deviceAt(now, null, hostOf(mapping)) : undefined;
-  // The address may come back together with what makes it.
-  const returns = device?.subnet != null && own.has(refOf("subnet", device.subnet));
-  if (device !== undefined && !returns && deviceIpv6(now, device) !== internalAddress) {
+function closedPinhole(mapping: Mapping, terms: RevertTerms): Refusal | null {
+  const { internalAddress, interface: name, protocol, internalPort } = mapping;
+  const isOnLan = terms.now.settings.lan.some((lan) => lan.interface === name);
+  if (!isOnLan && !isSomebodys(mapping, terms)) {
     return { code: "NOT_FOUND", message: `${internalAddress} is nobody's now` };
   }
-  return closedToPinholes(now, protocol, internalPort);
+  return closedToPinholes(terms.now, protocol, internalPort);
+}
+
+/** Whether a device of a subnet has the IPv6 address once the change is taken back: by its own address and the prefix. */
+function isSomebodys(mapping: Mapping, terms: RevertTerms): boolean {
+  return [terms.before, terms.now].some((state) => {
+    const there = deviceAt(state, null, hostOf(mapping));
+    const device = there === undefined ? undefined : revertedDevice(there.id, terms);
+    if (device === undefined || device.subnet === null || device.address !== hostOf(mapping)) return false;
+    const subnet = revertedSubnet(device.subnet, terms);
+    const subnets = subnet === undefined ? {} : { [subnet.id]: subnet };
+    return deviceIpv6({ subnets }, device) === mapping.internalAddress;
+  });
 }
 
 /** Why nobody may ask in the place of the host any more who did. */
@@ -210,22 +220,38 @@ function withoutRight(mapping: Mapping, terms: RevertTerms): Hindrance | null {
   const host = hostOf(mapping);
   const site = (state: State) => deviceAt(state, served?.tunnel === false ? served.interface : null, host);
   const returns = site(before);
-  // What comes back together with its device has the rights it had, unless they were taken since.
   const back = returns !== undefined && own.has(refOf("device", returns.id)) ? revertedDevice(returns.id, terms) : null;
-  if (back !== null && back?.ports === returns?.ports) return null;
-  if (served === undefined) return { why: `${mapping.interface ?? internalAddress} is not served now`, by: [] };
+  if (back == null && served === undefined) {
+    return { why: `${mapping.interface ?? internalAddress} is not served now`, by: [] };
+  }
   const device = back ?? site(now);
   if (device === undefined) {
-    return served.devices === "any" ? null : { why: `${internalAddress} is no registered device`, by: [] };
+    return served?.devices === "any" ? null : { why: `${internalAddress} is no registered device`, by: [] };
   }
-  const allowance = allowanceKey(device.id, protocol, internalPort);
-  const allowedThen = before.allowances[allowance] !== undefined;
-  // The yes may come back with it.
-  const allowed = now.allowances[allowance] !== undefined || (allowedThen && own.has(refOf("allowance", allowance)));
-  if (device.ports === "auto" || (device.ports === "ask" && allowed)) return null;
+  const yes = yesTo(mapping, device, terms);
+  if (device.ports === "auto" || (device.ports === "ask" && yes.holds)) return null;
   // It had the port under the very same rights: they say no to new ones only.
-  if (device.ports === returns?.ports && allowed === allowedThen) return null;
+  if (device.ports === returns?.ports && !yes.withdrawn) return null;
   return { why: `${device.name} may not open ${internalPort}/${protocol}`, by: [refOf("device", device.id)] };
+}
+
+/** An admin's yes to each port of a mapping, once the change is taken back: whether it is there, and whether it was. */
+function yesTo(
+  { protocol, internalPort, count }: Mapping,
+  { id }: Device,
+  { before, after, now, own }: RevertTerms,
+): { readonly holds: boolean; readonly withdrawn: boolean } {
+  const found = { holds: true, withdrawn: false };
+  for (let port = internalPort; port < internalPort + count; port += 1) {
+    const key = allowanceKey(id, protocol, port);
+    const then = before.allowances[key] !== undefined;
+    // It may come back with the port; a device that comes back brings its own.
+    const returns = then && (own.has(refOf("allowance", key)) || tableGet(after.devices, id) === undefined);
+    if (now.allowances[key] !== undefined || returns) continue;
+    found.holds = false;
+    if (then) found.withdrawn = true;
+  }
+  return found;
 }
 
 const claimOf = ({ claims }: Mapping, key: string): Claim | undefined => claims.find((claim) => claim.key === key);

@@ -8,7 +8,7 @@ import { mappingsOf } from "../decide/device-ports.ts";
 import { ipv6Rival } from "../decide/subnet-ipv6.ts";
 import { wanOf } from "../select/device-wan.ts";
 import { ipv6PrefixOf } from "../select/ipv6-place.ts";
-import { isPinhole, type Mapping, type Subnet } from "../state.ts";
+import { isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
 import { subnetNamed } from "../subnet.ts";
 import {
   CHANGED_SINCE,
@@ -17,6 +17,7 @@ import {
   objectKind,
   refOf,
   type RevertTerms,
+  rowBack,
   saysManaged,
   unchanged,
 } from "./kind.ts";
@@ -68,6 +69,13 @@ export const subnets = objectKind<Subnet>({
     return rivalOf(subnet, terms) ?? [event("subnet.added", subnet)];
   },
 });
+
+/** What a subnet is once a change is taken back; undefined: it is gone. */
+export function revertedSubnet(id: string, { before, after, now, own }: RevertTerms): Subnet | undefined {
+  const rowOf = ({ subnets: rows }: State): Subnet | undefined => ownRow(rows, id);
+  if (!own.has(refOf(KIND, id))) return rowOf(now);
+  return rowBack({ before: rowOf(before), after: rowOf(after), now: rowOf(now) }, FIELDS);
+}
 
 const changedSince = ({ id }: Subnet): Hindrance => ({ why: CHANGED_SINCE, by: [refOf(KIND, id)] });
 
