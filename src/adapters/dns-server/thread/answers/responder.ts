@@ -119,10 +119,11 @@ export class Responder {
   }
 
   /** Asked before, and not ours then: nothing has changed, so it need not be read to know that. */
-  async #forwardAgain(bytes: Uint8Array, client: Client, view: View): Promise<Reply> {
-    const answer = await this.#parts.forwarding.forward(bytes, client);
-    if (answer === null) return await this.#read(bytes, client, view, null);
-    return answer.length === 0 ? null : this.#limited(answer, client, view);
+  #forwardAgain(bytes: Uint8Array, client: Client, view: View): Reply | Promise<Reply> {
+    const answer = this.#parts.forwarding.forward(bytes, client);
+    if (answer === null) return this.#read(bytes, client, view, null);
+    const limited = (ready: Uint8Array): Reply => (ready.length === 0 ? null : this.#limited(ready, client, view));
+    return answer instanceof Promise ? answer.then(limited) : limited(answer);
   }
 
   /** Where a source may be a lie, answers to it are counted; what came by TCP or by a tunnel is no lie. */

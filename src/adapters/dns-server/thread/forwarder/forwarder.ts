@@ -123,19 +123,19 @@ export class Forwarder {
     this.#plan();
   }
 
-  /** The reply's octets, cut to what the client takes; empty if there is nobody to answer. Never rejects. */
-  resolve(query: Uint8Array, view: string, how: ResolveHow): Promise<Uint8Array> {
+  /**
+   * The reply's octets, cut to what the client takes; empty if there is nobody to answer. Nobody waits where nobody needs
+   * to be asked. Never rejects.
+   */
+  resolve(query: Uint8Array, view: string, how: ResolveHow): Uint8Array | Promise<Uint8Array> {
     const skim = skimQuery(query);
-    if (skim === null || (skim.flags & FLAG.QR) !== 0)
-      return Promise.resolve(formatErrorReply(query) ?? new Uint8Array());
+    if (skim === null || (skim.flags & FLAG.QR) !== 0) return formatErrorReply(query) ?? new Uint8Array();
     const asked: ClientQuery = { query, skim, transport: how.transport };
     try {
       const reply = this.#reply(asked, view, how);
-      return reply instanceof Promise
-        ? reply.catch((cause: unknown) => this.#broken(asked, cause))
-        : Promise.resolve(reply);
+      return reply instanceof Promise ? reply.catch((cause: unknown) => this.#broken(asked, cause)) : reply;
     } catch (cause) {
-      return Promise.resolve(this.#broken(asked, cause));
+      return this.#broken(asked, cause);
     }
   }
 

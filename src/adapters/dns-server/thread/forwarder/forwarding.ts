@@ -42,34 +42,41 @@ export class Forwarding {
   }
 
   /** The answer to a query whose octets have no signature; null if the client has too many under way. */
-  async forward(
+  forward(
     bytes: Uint8Array,
     { listener: { view }, address, transport }: Sender,
     onResolved?: (resolution: Resolution) => void,
-  ): Promise<Uint8Array | null> {
+  ): Uint8Array | null | Promise<Uint8Array> {
     const who = `${view} ${address}`;
-    const open = this.#underWay.get(who) ?? 0;
-    if (open >= PER_CLIENT_MAX || this.#total >= TOTAL_MAX) {
+    if ((this.#underWay.get(who) ?? 0) >= PER_CLIENT_MAX || this.#total >= TOTAL_MAX) {
       this.#tally.count(transport, "limited");
       return null;
     }
-    this.#underWay.set(who, open + 1);
+    const answer = this.#forwarder.resolve(bytes, view, {
+      transport,
+      onResolved: (resolution) => {
+        this.#tally.count(transport, resolution.kind);
+        onResolved?.(resolution);
+      },
+    });
+    return answer instanceof Promise ? this.#wait(answer, who, view) : this.#withOurs(answer, view);
+  }
+
+  async #wait(answer: Promise<Uint8Array>, who: string, view: string): Promise<Uint8Array> {
+    this.#underWay.set(who, (this.#underWay.get(who) ?? 0) + 1);
     this.#total += 1;
     try {
-      const answer = await this.#forwarder.resolve(bytes, view, {
-        transport,
-        onResolved: (resolution) => {
-          this.#tally.count(transport, resolution.kind);
-          onResolved?.(resolution);
-        },
-      });
-      return this.#deniesOurs(answer, view) ? withoutError(answer) : answer;
+      return this.#withOurs(await answer, view);
     } finally {
       const left = (this.#underWay.get(who) ?? 1) - 1;
       if (left === 0) this.#underWay.delete(who);
       else this.#underWay.set(who, left);
       this.#total -= 1;
     }
+  }
+
+  #withOurs(answer: Uint8Array, view: string): Uint8Array {
+    return this.#deniesOurs(answer, view) ? withoutError(answer) : answer;
   }
 
   /** "There is no such name" is said of all below it too (RFC 8020), and who says so does not know ours (RFC 4592 §2.2.2). */

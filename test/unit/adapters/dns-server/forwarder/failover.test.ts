@@ -148,7 +148,7 @@ describe("[F25] loops", () => {
   it("our own query that comes back is refused; another client's with the same question waits", async () => {
     const back: Promise<Uint8Array>[] = [];
     const upstream = await upstreamThat((bytes) => {
-      back.push(forwarder.resolve(bytes, "v", { transport: "udp" }));
+      back.push(Promise.resolve(forwarder.resolve(bytes, "v", { transport: "udp" })));
       return null;
     });
     const { ask, forwarder, passing, logged } = forwardingTo([upstream.text]);
