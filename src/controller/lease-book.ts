@@ -1,6 +1,6 @@
 import type { PortreeveRecord } from "../events/index.ts";
 import { tableGet, tableRows } from "../lib/table.ts";
-import type { Deadlines, LeaseRef, Renewal } from "../reducers/decide/command.ts";
+import type { Deadlines, LeaseRef, Renewal } from "../reducers/deadlines.ts";
 import { recordWithId } from "../reducers/dns-record.ts";
 import type { State } from "../reducers/state.ts";
 

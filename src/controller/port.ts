@@ -1,6 +1,7 @@
 import type { Seq } from "../events/envelope.ts";
 import type { PortreeveEvent, PortreeveRecord } from "../events/index.ts";
-import type { Command, CommandEnvelope, Deadlines, Outcome } from "../reducers/decide/command.ts";
+import type { Command, CommandEnvelope, Outcome } from "../reducers/decide/command.ts";
+import type { Deadlines } from "../reducers/deadlines.ts";
 import type { State } from "../reducers/state.ts";
 
 /**

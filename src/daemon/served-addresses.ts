@@ -5,7 +5,7 @@ import { withoutLength } from "../lib/ip.ts";
 import { isIpv6 } from "../lib/ipv6.ts";
 import { Networks } from "../lib/networks.ts";
 import type { Listener } from "../lib/served-address.ts";
-import { wanAddress } from "../reducers/select/external-address.ts";
+import { wanAddress } from "../reducers/external-address.ts";
 import { viewsOf } from "../reducers/dns-view.ts";
 import { type Served, tunnelInterface } from "../reducers/served.ts";
 import type { State } from "../reducers/state.ts";

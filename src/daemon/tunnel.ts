@@ -10,8 +10,8 @@ import { ipv6For, parseIpv6Prefix } from "../lib/ipv6.ts";
 import type { PeerActivitySource } from "../lib/peer-activity.ts";
 import { qrSvg } from "../lib/qr.ts";
 import { renderClientConfig } from "../protocols/wireguard-config/client-config.ts";
-import { wanOf } from "../reducers/select/device-wan.ts";
-import { externalAddress } from "../reducers/select/external-address.ts";
+import { wanOf } from "../reducers/device-wan.ts";
+import { externalAddress } from "../reducers/external-address.ts";
 import type { Device, State, Subnet } from "../reducers/state.ts";
 
 export interface TunnelOptions {

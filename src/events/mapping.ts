@@ -25,10 +25,7 @@ export const peerFilter = z.strictObject({ prefix: cidr, port: port.nullable() }
 export type PeerFilter = z.infer<typeof peerFilter>;
 const filters = z.array(peerFilter).max(FILTERS_MAX);
 
-/**
- * One claim on a mapping: who asked, by which protocol, until when. `key` names it within its mapping:
- * "pcp:<nonce>", "natpmp", "upnp:<remote host or nothing>", "manual".
- */
+/** One claim on a mapping: who asked, by which protocol, until when. `key` names it within its mapping (`claim-key.ts`). */
 export const claim = z.strictObject({
   key: z.string().min(1).max(64),
   source: claimSource,

@@ -7,7 +7,7 @@ import { reverseZones } from "../lib/reverse-name.ts";
 import { tableGet } from "../lib/table.ts";
 import { deviceNamed } from "./device.ts";
 import { deviceIpv6 } from "./ipv6-host.ts";
-import { ipv6PrefixOf } from "./select/ipv6-place.ts";
+import { ipv6PrefixOf } from "./ipv6-place.ts";
 import type { Device, DnsName, State, Subnet } from "./state.ts";
 
 /** What the devices of one subnet, or of one served LAN that has a resolver of ours, see. */

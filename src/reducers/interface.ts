@@ -2,7 +2,7 @@ import type { PortreeveRecord } from "../events/index.ts";
 import { without } from "./fork.ts";
 import { severFlows } from "./mapping.ts";
 import { servedInterfaces } from "./served.ts";
-import { wanAddress } from "./select/external-address.ts";
+import { wanAddress } from "./external-address.ts";
 import type { State, WanAddress } from "./state.ts";
 
 export function onInterfaceObserved(draft: State, record: PortreeveRecord<"interface.observed">): void {

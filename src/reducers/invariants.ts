@@ -1,6 +1,6 @@
 import { type ReadonlyTable, tableChanges, tableEntries, tableGet, tableRows } from "../lib/table.ts";
 import { isAddressType } from "../lib/dns-record.ts";
-import { isAskedForBy } from "./decide/in-their-place.ts";
+import { isAskedForBy } from "./delegation.ts";
 import { isListed, publishedBy, sizeOf } from "./dns-record.ts";
 import { TABLES } from "./fork.ts";
 import {

@@ -1,7 +1,7 @@
 import { formatIpv4 } from "../lib/ip.ts";
 import { ipv6Contains, ipv6For, type Ipv6Prefix, parseIpv6 } from "../lib/ipv6.ts";
 import { deviceAt } from "./device.ts";
-import { ipv6PrefixOf } from "./select/ipv6-place.ts";
+import { ipv6PrefixOf } from "./ipv6-place.ts";
 import type { Device, State } from "./state.ts";
 
 /** The IPv6 address of a device on a subnet; null where it has none. */

@@ -6,7 +6,7 @@ import { dropMapping, holdMapping, spendToken } from "./usage.ts";
 import { editRow } from "./fork.ts";
 import { indexPorts, unindexPorts } from "./port-index.ts";
 import { isOpen, reachDiffers } from "./reach.ts";
-import { wanAddress } from "./select/external-address.ts";
+import { wanAddress } from "./external-address.ts";
 import { externalKey, hostOf, type Mapping, type State } from "./state.ts";
 
 /** Severed rows only bridge a crash between the event and the cut; older ones are done. */

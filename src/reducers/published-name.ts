@@ -4,7 +4,7 @@ import { tableGet } from "../lib/table.ts";
 import { deviceAt } from "./device.ts";
 import { deviceOfName, OWN_TTL, ownName, ownRecords, type View, viewAt, viewIdOf, viewsOfName } from "./dns-view.ts";
 import { deviceWithIpv6 } from "./ipv6-host.ts";
-import { ipv6PrefixOf } from "./select/ipv6-place.ts";
+import { ipv6PrefixOf } from "./ipv6-place.ts";
 import type { Device, DnsName, State } from "./state.ts";
 
 export interface Published {

@@ -1,10 +1,10 @@
-import { mappingsOf } from "./decide/device-ports.ts";
+import { mappingsOf } from "./device-mappings.ts";
 import { deviceAt, profileOf } from "./device.ts";
 import { portName } from "./objects/port.ts";
 import { isOpen } from "./reach.ts";
 import { tunnelInterface } from "./served.ts";
 import type { Device, Mapping, State } from "./state.ts";
-import { seenSource } from "./select/served-device.ts";
+import { seenSource } from "./served-device.ts";
 
 /**
  * Visitors that a device in the tunnel cannot answer: in the profiles `starttunnel` and `split` its AllowedIPs take

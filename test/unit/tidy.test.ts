@@ -33,6 +33,17 @@ const LAYERS: Readonly<Record<string, Readonly<Record<string, "value" | "type">>
   cli: { api: "type", config: "value", events: "type", lib: "value" },
   controller: { events: "value", lib: "value", reducers: "value" },
 };
+/**
+ * Within the pure core: whom the files of a folder may import beside their own; "." are the files directly in it, what can
+ * be asked of a state and how events change it. What is decided and what rows are made of it know nothing of each other.
+ */
+const CORE: Readonly<Record<string, readonly string[]>> = {
+  ".": ["objects"],
+  select: ["."],
+  decide: [".", "objects"],
+  objects: [".", "decide"],
+  doctor: [".", "select"],
+};
 /** They put the parts together, so they may know everyone. */
 const COMPOSITION = new Set(["main.ts", "daemon"]);
 /** Started by name, or read by `npm run docs`; and what the ports offer to tests beside the real thing. */
@@ -74,6 +85,20 @@ describe("the source tree", () => {
   it("imports only along the layers", () => {
     const wrong = sources.flatMap((file) => file.imports.flatMap((each) => layerFault(file, each)));
     expect(wrong).toEqual([]);
+  });
+
+  it("imports only one way within the core", () => {
+    const core = sources.filter(({ path }) => path.startsWith("src/reducers/"));
+    const between = core.flatMap((file) =>
+      file.imports.flatMap(({ specifier }) => {
+        const to = specifier.startsWith(".") ? target(file.path, specifier) : specifier;
+        const [from, into] = [corePart(file.path), corePart(to)];
+        return from === null || into === null || from === into ? [] : [{ from, into, text: `${file.path} → ${to}` }];
+      }),
+    );
+    expect(between.filter(({ from, into }) => !CORE[from]?.includes(into)).map(({ text }) => text)).toEqual([]);
+    expect([...new Set(between.map(({ from }) => from))].sort()).toEqual(Object.keys(CORE).sort());
+    expect(between.length).toBeGreaterThan(200);
   });
 
   it("keeps node, time and chance out of the pure core", () => {
@@ -158,6 +183,13 @@ function onlyTypesInside(clause: string): boolean {
 function target(from: string, specifier: string): string {
   const path = relative(ROOT, resolve(ROOT, dirname(from), specifier));
   return path.replace(/\.js$/, ".ts");
+}
+
+/** The folder of the core that a file is in. */
+function corePart(path: string): string | null {
+  const [src, reducers, first = "", ...rest] = path.split("/");
+  if (src !== "src" || reducers !== "reducers") return null;
+  return rest.length === 0 ? "." : first;
 }
 
 function layerFault(file: SourceFile, { specifier, typeOnly }: Import): string[] {

@@ -2,7 +2,7 @@ import type { ControllerPort } from "../../controller/port.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { ListedMapping } from "../../protocols/upnp/port-listing.ts";
 import type { DocumentValue } from "../../protocols/upnp/soap.ts";
-import type { Deadlines } from "../../reducers/decide/command.ts";
+import type { Deadlines } from "../../reducers/deadlines.ts";
 import type { State } from "../../reducers/state.ts";
 
 /** Who asks: one host of a served interface. */

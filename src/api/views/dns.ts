@@ -1,6 +1,6 @@
 import { suffixesOf } from "../../lib/domain-name.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
-import type { Deadlines } from "../../reducers/decide/command.ts";
+import type { Deadlines } from "../../reducers/deadlines.ts";
 import { recordWithId } from "../../reducers/dns-record.ts";
 import { ownName, ownRecords, viewIdOf, viewsOfName, zoneViews } from "../../reducers/dns-view.ts";
 import type { Device, DnsName, DnsRecord, State } from "../../reducers/state.ts";

@@ -1,6 +1,6 @@
 import { parseIpv4 } from "../../lib/ip.ts";
 import { tableRows } from "../../lib/table.ts";
-import { externalAddress } from "../../reducers/select/external-address.ts";
+import { externalAddress } from "../../reducers/external-address.ts";
 import { pinholesOf } from "../../reducers/pinholes.ts";
 import { mappingAt } from "../../reducers/port-index.ts";
 import type { Mapping, State } from "../../reducers/state.ts";

@@ -1,7 +1,7 @@
-import type { Deadlines } from "../../reducers/decide/command.ts";
+import type { Deadlines } from "../../reducers/deadlines.ts";
 import { filterText, isOpen } from "../../reducers/reach.ts";
-import { externalAddress } from "../../reducers/select/external-address.ts";
-import { seenSource } from "../../reducers/select/served-device.ts";
+import { externalAddress } from "../../reducers/external-address.ts";
+import { seenSource } from "../../reducers/served-device.ts";
 import { type Device, hostOf, isPinhole, type Mapping, type State, UNKNOWN_HOST } from "../../reducers/state.ts";
 import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
 import type { Block, Condition, Port } from "../schemas/port.ts";

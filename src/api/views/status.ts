@@ -1,6 +1,6 @@
 import type { ControllerMode } from "../../controller/port.ts";
 import { tableRows } from "../../lib/table.ts";
-import { externalAddress } from "../../reducers/select/external-address.ts";
+import { externalAddress } from "../../reducers/external-address.ts";
 import type { Seq } from "../../events/envelope.ts";
 import type { State } from "../../reducers/state.ts";
 import type { Reconciler } from "../../reconcilers/contract.ts";

@@ -1,7 +1,7 @@
 import { parseIpv4Prefix, prefixText, withoutLength } from "../../lib/ip.ts";
 import { tableRows } from "../../lib/table.ts";
 import { zoneOfSubnet } from "../../reducers/dns-view.ts";
-import { canonicalWan, externalAddress, preferredWan } from "../../reducers/select/external-address.ts";
+import { canonicalWan, externalAddress, preferredWan } from "../../reducers/external-address.ts";
 import type { State, Subnet } from "../../reducers/state.ts";
 import type { SubnetDocument } from "../schemas/subnet.ts";
 

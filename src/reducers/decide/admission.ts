@@ -1,8 +1,8 @@
 import type { Transport } from "../../events/fields.ts";
 import { isIpv6 } from "../../lib/ipv6.ts";
 import { deviceAt } from "../device.ts";
-import { wanFor } from "../select/device-wan.ts";
-import { externalAddress } from "../select/external-address.ts";
+import { wanFor } from "../device-wan.ts";
+import { externalAddress } from "../external-address.ts";
 import { type Served, servedInterface } from "../served.ts";
 import { allowanceKey, type Device, internalKey, type State } from "../state.ts";
 import type { Refusal } from "./command.ts";

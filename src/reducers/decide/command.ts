@@ -2,6 +2,7 @@ import type { Seq } from "../../events/envelope.ts";
 import type { PortreeveEvent } from "../../events/index.ts";
 import type { PeerFilter } from "../../events/mapping.ts";
 import type { ErrorCode } from "../../lib/errors.ts";
+import type { Renewal } from "../deadlines.ts";
 import type { AccountCommand } from "./account.ts";
 import type { ConfirmationCommand } from "./confirmation.ts";
 import type { DeclarationCommand } from "./declaration.ts";
@@ -104,23 +105,6 @@ export type CommandType = Command["type"];
 export type CommandOf<T extends CommandType> = Extract<Command, { type: T }>;
 export type Submission = CommandEnvelope & Command;
 export type SubmissionOf<T extends CommandType> = CommandEnvelope & CommandOf<T>;
-
-/** What has an end: a claim on a mapping, or a record of the DNS. */
-export type LeaseRef = { readonly mappingId: string; readonly claimKey: string } | { readonly recordId: string };
-
-/** The live deadline of a lease: the logged one, or where renewals have moved it since. */
-export interface Deadlines {
-  /** Gateway time in Unix milliseconds; null for a claim without end. */
-  deadlineOf(mappingId: string, claimKey: string): number | null;
-  recordDeadline(id: string): number | null;
-  /** Leases whose deadline is at or before `now`, oldest first. */
-  due(now: number): readonly LeaseRef[];
-  /** Leases whose live deadline differs from the logged one: all of them, or only by more than a quarter of the lifetime. */
-  moved(all: boolean): readonly Renewal[];
-}
-
-/** A renewal moves a deadline in memory and is acknowledged from there. */
-export type Renewal = LeaseRef & { readonly expiresAt: number };
 
 /** What the requester is told; each adapter turns it into its protocol. */
 export type Answer =

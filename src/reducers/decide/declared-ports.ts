@@ -4,7 +4,7 @@ import { assert } from "../../lib/assert.ts";
 import { parseIpv4 } from "../../lib/ip.ts";
 import { tableRows } from "../../lib/table.ts";
 import { deviceNamed } from "../device.ts";
-import { canonicalWan } from "../select/external-address.ts";
+import { canonicalWan } from "../external-address.ts";
 import type { Mapping, State } from "../state.ts";
 import type { Draft } from "./draft.ts";
 import { decidePortAdd, decidePortEdit } from "./port.ts";

@@ -3,7 +3,7 @@ import { tableRows } from "../../lib/table.ts";
 import { portName } from "../objects/port.ts";
 import { pruneRecords } from "./declared-records.ts";
 import { matchPorts, releasePort } from "./declared-ports.ts";
-import { mappingsOf } from "./device-ports.ts";
+import { mappingsOf } from "../device-mappings.ts";
 import { decideDeviceRemove } from "./device.ts";
 import type { Draft } from "./draft.ts";
 import { decideSubnetRemove, devicesOf } from "./subnet.ts";

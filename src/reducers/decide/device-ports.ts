@@ -1,26 +1,12 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
-import { tableGet } from "../../lib/table.ts";
+import { mappingsOf } from "../device-mappings.ts";
 import { mappingNamed } from "../port-index.ts";
 import { addressesOfDevice } from "../dns-view.ts";
-import { wanOf } from "../select/device-wan.ts";
-import { siteInterface } from "../served.ts";
-import { type Device, isPinhole, type Mapping, type State, type Subnet, usageKey } from "../state.ts";
+import { wanOf } from "../device-wan.ts";
+import { type Device, isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
 import type { Refusal } from "./command.ts";
 import { removedNames, withdrawAllowedNames } from "./device-names.ts";
 import { releaseForOthers } from "./in-their-place.ts";
-import { operatorHolds } from "./operator-holds.ts";
-
-/** Every mapping that leads to a device, whoever asked for it. */
-export function mappingsOf(state: State, device: Device): Mapping[] {
-  const site = siteInterface(state, device);
-  const own = site === null ? [] : (tableGet(state.usages, usageKey(site, device.address))?.mappingIds ?? []);
-  const addresses = addressesOfDevice(state, device);
-  const kept = (["tcp", "udp"] as const).flatMap((protocol) =>
-    addresses.flatMap((address) => operatorHolds(state, address, protocol)),
-  );
-  const mappings = [...new Set([...own, ...kept])].flatMap((id) => tableGet(state.mappings, id) ?? []);
-  return mappings.sort((a, b) => a.createdSeq - b.createdSeq);
-}
 
 /** Ends what the device itself asked for; an operator's claims stay. */
 export function releaseOwn(state: State, device: Device): PortreeveEvent[] {

@@ -1,4 +1,5 @@
 import { ownRow } from "../../lib/own-row.ts";
+import { OPERATOR_CLAIM } from "../../events/claim-key.ts";
 import type { DeviceAdded, DeviceKind, Profile, Right } from "../../events/device.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
@@ -20,7 +21,8 @@ import type { CommandEnvelope, Decision, Refusal, SubmissionOf } from "./command
 import { badNames, removedNames, withdrawAllowedNames, withdrawnNames } from "./device-names.ts";
 import { Draft } from "./draft.ts";
 import { eachClaimOnce, releaseForOthers } from "./in-their-place.ts";
-import { mappingsOf, rekeyed, releaseOwn, removal, withdrawAllowances } from "./device-ports.ts";
+import { rekeyed, releaseOwn, removal, withdrawAllowances } from "./device-ports.ts";
+import { mappingsOf } from "../device-mappings.ts";
 import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
@@ -227,7 +229,9 @@ function moveTo(state: State, device: Device, address: string): PortreeveEvent[]
   const [pinholes, forwards] = [kept.filter(isPinhole), kept.filter((mapping) => !isPinhole(mapping))];
   return [
     ...releaseOwn(state, device),
-    ...pinholes.map(({ id }) => event("lease.released", { mappingId: id, claimKey: "manual", reason: "operator" })),
+    ...pinholes.map(({ id }) =>
+      event("lease.released", { mappingId: id, claimKey: OPERATOR_CLAIM, reason: "operator" }),
+    ),
     ...forwards.map((mapping) => event("mapping.changed", { id: mapping.id, internalAddress: address })),
   ];
 }

@@ -2,7 +2,8 @@ import type { PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { recordWithId } from "../dns-record.ts";
 import type { State } from "../state.ts";
-import type { Deadlines, Decision, Renewal } from "./command.ts";
+import type { Decision } from "./command.ts";
+import type { Deadlines, Renewal } from "../deadlines.ts";
 import { renewalEvents } from "./system.ts";
 
 /**

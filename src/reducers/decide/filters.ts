@@ -2,7 +2,7 @@ import { FILTERS_MAX, type PeerFilter } from "../../events/mapping.ts";
 import { filterText } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
 import type { MapRequest, Refusal } from "./command.ts";
-import { nameBeside } from "./sharing.ts";
+import { nameBeside } from "../sharing.ts";
 
 /** Why a mapping cannot have any filter: who comes to a port that names share is in before anybody can choose. */
 export function unfilterable(state: State, mapping: Mapping, filters: readonly PeerFilter[]): Refusal | null {

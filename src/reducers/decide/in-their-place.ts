@@ -1,7 +1,7 @@
 import type { Claim } from "../../events/mapping.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
-import { parseIpv4, parseIpv4Prefix, prefixContains } from "../../lib/ip.ts";
 import { tableRows } from "../../lib/table.ts";
+import { mayAskFor } from "../delegation.ts";
 import { servedInterface } from "../served.ts";
 import type { Device, Mapping, State } from "../state.ts";
 import { registered } from "./admission.ts";
@@ -13,17 +13,6 @@ interface Asked {
   readonly device: string;
   readonly thirdParty?: string;
 }
-
-/** Whether an operator lets a device ask for ports of another address. */
-export function mayAskFor({ ports, mapsFor }: Pick<Device, "ports" | "mapsFor">, address: string): boolean {
-  const value = parseIpv4(address);
-  if (value === null || ports === "off") return false;
-  return mapsFor.map(parseIpv4Prefix).some((prefix) => prefix !== null && prefixContains(prefix, value));
-}
-
-/** Whether the device of an address is let ask in the place of a host. */
-export const isAskedForBy = (state: State, host: string, asker: string | null): boolean =>
-  [...tableRows(state.devices)].some((device) => device.address === asker && mayAskFor(device, host));
 
 /** `askedBy`: who sent it, where that is another than the device that it is for. */
 export type InTheirPlace<T> = T & { readonly askedBy?: string };

@@ -9,7 +9,8 @@ import {
   decideTotpDisable,
   decideTotpEnable,
 } from "./account.ts";
-import type { CommandType, Deadlines, Decision, Submission, SubmissionOf } from "./command.ts";
+import type { CommandType, Decision, Submission, SubmissionOf } from "./command.ts";
+import type { Deadlines } from "../deadlines.ts";
 import {
   decideDeviceAdd,
   decideDeviceAllow,

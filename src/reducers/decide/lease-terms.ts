@@ -1,7 +1,8 @@
 import { event, type EventData, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
 import type { Mapping, State } from "../state.ts";
-import type { CommandEnvelope, Deadlines, Refusal, Renewal } from "./command.ts";
+import type { CommandEnvelope, Refusal } from "./command.ts";
+import type { Deadlines, Renewal } from "../deadlines.ts";
 import { tooOften } from "./device-limits.ts";
 
 /** RFC 6887 §11.3: what a static mapping's lifetime SHOULD be said to be. */

@@ -6,14 +6,15 @@ import { tableGet } from "../../lib/table.ts";
 import { mappingNamed } from "../port-index.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 import { admit, type Admitted } from "./admission.ts";
-import type { Answer, CommandEnvelope, Deadlines, Decision, Refusal, Renewal } from "./command.ts";
+import type { Answer, CommandEnvelope, Decision, Refusal } from "./command.ts";
+import type { Deadlines, Renewal } from "../deadlines.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
 import { Draft } from "./draft.ts";
 import { protection } from "./external-port.ts";
 import { remaining, renewed, untilItEnds } from "./lease-terms.ts";
 import { deviceGrant } from "./device-grant.ts";
 import { accept, refuse } from "./refusal.ts";
-import { nameHolder } from "./sharing.ts";
+import { nameHolder } from "../sharing.ts";
 
 const TCP: Transport = "tcp";
 /** "same-host" networks: nonces of one sender that may hold one mapping at once, as clients draw a new one each time. */

@@ -1,3 +1,4 @@
+import { mapClaim, NATPMP_CLAIM, pcpClaim } from "../../events/claim-key.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
@@ -6,7 +7,8 @@ import { mappingsTo } from "../port-index.ts";
 import { filterText } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
 import { admit } from "./admission.ts";
-import type { CommandEnvelope, Deadlines, Decision, MapRequest, Refusal } from "./command.ts";
+import type { CommandEnvelope, Decision, MapRequest, Refusal } from "./command.ts";
+import type { Deadlines } from "../deadlines.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
 import { deviceGrant } from "./device-grant.ts";
 import { choosePort, hindrance, hindranceText } from "./external-port.ts";
@@ -33,9 +35,6 @@ type Granted = Claim & { readonly lifetime: number };
 export const transportOf = (protocol: number): Transport | null =>
   protocol === 6 ? "tcp" : protocol === 17 ? "udp" : null;
 
-export const claimKeyOf = (by: "pcp" | "natpmp", nonce: string | null): string =>
-  by === "pcp" ? `pcp:${nonce}` : "natpmp";
-
 /** A device asks for a port: RFC 6887 §11.3 in its order, RFC 6886 §3.3. */
 export function decideMap(asked: CommandEnvelope & MapRequest, state: State, deadlines: Deadlines): Decision {
   const command = inTheirPlace(asked, state);
@@ -59,7 +58,7 @@ export function decideMap(asked: CommandEnvelope & MapRequest, state: State, dea
 /** RFC 7753 §4.4: what a set overlaps of the same client's is refreshed, each for itself. */
 function withTouched(asking: Asking, decision: Decision): Decision {
   if (!decision.ok || decision.answer.kind !== "mapped" || asking.command.portSet === null) return decision;
-  const key = claimKeyOf("pcp", asking.command.nonce);
+  const key = pcpClaim(asking.command.nonce);
   const touched = touchedClaims(asking, decision.answer.mappingId, key);
   if (touched.length === 0) return decision;
   // Each within the life that it has: the request is for the set, and pays for one event.
@@ -104,7 +103,7 @@ function ownMappings({ command, state, wan, protocol }: Asking): Mapping[] {
 
 function joinByPcp(asking: Asking, existing: readonly Mapping[]): Decision {
   const { command } = asking;
-  const key = claimKeyOf("pcp", command.nonce);
+  const key = pcpClaim(command.nonce);
   const mine = existing.find((mapping) => mapping.claims.some((claim) => claim.key === key));
   if (mine !== undefined) return renew(asking, mine, key);
   const pcp = existing.filter((mapping) => mapping.claims.some((claim) => claim.source === "pcp"));
@@ -122,9 +121,9 @@ function joinByPcp(asking: Asking, existing: readonly Mapping[]): Decision {
 }
 
 function joinByNatPmp(asking: Asking, existing: readonly Mapping[]): Decision {
-  const mine = existing.find((mapping) => mapping.claims.some((claim) => claim.key === "natpmp"));
+  const mine = existing.find((mapping) => mapping.claims.some((claim) => claim.key === NATPMP_CLAIM));
   // RFC 6886 §3.3: a mapping for this internal port exists, so the answer is the port it has.
-  return mine === undefined ? join(asking, existing[0] as Mapping) : renew(asking, mine, "natpmp");
+  return mine === undefined ? join(asking, existing[0] as Mapping) : renew(asking, mine, NATPMP_CLAIM);
 }
 
 function isFree({ command, state, wan, protocol }: Asking, port: number): boolean {
@@ -269,7 +268,7 @@ function newClaim(asking: Pick<Asking, "command" | "state">): Granted | Refusal 
   if ("code" in filters) return filters;
   const lifetime = grantedLifetime(asking);
   return {
-    key: claimKeyOf(command.by, command.nonce),
+    key: mapClaim(command),
     source: command.by,
     device: command.askedBy ?? command.device,
     nonce: command.nonce,

@@ -1,3 +1,4 @@
+import { OPERATOR_CLAIM } from "../../events/claim-key.ts";
 import { event, type EventData, type PortreeveEvent } from "../../events/index.ts";
 import type { Transport } from "../../events/fields.ts";
 import { type Claim, SOURCES_MAX } from "../../events/mapping.ts";
@@ -5,8 +6,8 @@ import { distinctNetworks } from "../../lib/networks.ts";
 import { serverNameOf } from "../../lib/server-name.ts";
 import { tableGet } from "../../lib/table.ts";
 import { deviceAt } from "../device.ts";
-import { wanOf } from "../select/device-wan.ts";
-import { preferredWan } from "../select/external-address.ts";
+import { wanOf } from "../device-wan.ts";
+import { preferredWan } from "../external-address.ts";
 import { tunnelInterface } from "../served.ts";
 import { type Device, internalKey, isPinhole, type Mapping, type State } from "../state.ts";
 import type { CommandOf, Decision, Refusal, SubmissionOf } from "./command.ts";
@@ -16,7 +17,7 @@ import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { servedInterfaceOf, unfitHost } from "./served-place.ts";
-import { inTheWay } from "./sharing.ts";
+import { inTheWay } from "../sharing.ts";
 import { unknownWan } from "./wan.ts";
 
 /** What can be done to one port. */
@@ -72,7 +73,6 @@ type Place = Pick<
   "wan" | "protocol" | "externalPort" | "internalAddress" | "internalPort" | "count" | "name" | "from"
 >;
 
-const MANUAL = "manual";
 /** A range of n ports is up to 3n elements in the kernel, written in one transaction while others wait. */
 const RANGE_PORTS_MAX = 4096;
 const isManual = (mapping: Mapping): boolean => mapping.claims.some((claim) => claim.source === "manual");
@@ -82,7 +82,7 @@ const name = (place: Pick<Place, "protocol" | "externalPort"> & { readonly name?
 function manualClaim(now: number, lifetime: number | null): Claim {
   const expiresAt = lifetime === null ? null : now + lifetime * 1000;
   return {
-    key: MANUAL,
+    key: OPERATOR_CLAIM,
     source: "manual",
     device: null,
     nonce: null,
@@ -239,7 +239,7 @@ export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State)
     const { lifetime, expiresAt } = manualClaim(command.now, command.lifetime);
     const before = mapping.claims.find((claim) => claim.source === "manual");
     if (before?.lifetime !== lifetime || before.expiresAt !== expiresAt) {
-      events.push(event("lease.changed", { mappingId: mapping.id, claimKey: MANUAL, lifetime, expiresAt }));
+      events.push(event("lease.changed", { mappingId: mapping.id, claimKey: OPERATOR_CLAIM, lifetime, expiresAt }));
     }
   }
   return accept(events, { kind: "ids", ids: [mapping.id] });
@@ -294,7 +294,7 @@ export function decidePortKeep(command: SubmissionOf<"port.keep">, state: State)
     return accept([event("lease.granted", { mappingId: mapping.id, claim: manualClaim(command.now, null) })], answer);
   }
   if (mine.expiresAt === null) return accept([], answer);
-  const endless = { mappingId: mapping.id, claimKey: MANUAL, lifetime: null, expiresAt: null };
+  const endless = { mappingId: mapping.id, claimKey: OPERATOR_CLAIM, lifetime: null, expiresAt: null };
   return accept([event("lease.changed", endless)], answer);
 }
 

@@ -7,7 +7,7 @@ import {
   isUniqueLocalIpv6,
   parseIpv6Prefix,
 } from "../../lib/ipv6.ts";
-import { freePart, ipv6Links, ipv6Place, ipv6PrefixOf } from "../select/ipv6-place.ts";
+import { freePart, ipv6Links, ipv6Place, ipv6PrefixOf } from "../ipv6-place.ts";
 import type { State, Subnet } from "../state.ts";
 import type { Refusal } from "./command.ts";
 import type { KnownRoute } from "./subnet.ts";

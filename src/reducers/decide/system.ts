@@ -4,7 +4,8 @@ import type { Settings } from "../../events/settings.ts";
 import { isSameBoot } from "../../lib/clock.ts";
 import { tableGet } from "../../lib/table.ts";
 import type { State } from "../state.ts";
-import type { CommandEnvelope, CommandOf, Deadlines, Decision, LeaseRef, Renewal, SubmissionOf } from "./command.ts";
+import type { CommandEnvelope, CommandOf, Decision, SubmissionOf } from "./command.ts";
+import type { Deadlines, LeaseRef, Renewal } from "../deadlines.ts";
 import { accept, refuse } from "./refusal.ts";
 
 export type SystemCommand =

@@ -1,3 +1,4 @@
+import { mapClaim } from "../../events/claim-key.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event } from "../../events/index.ts";
 import { isIpv6 } from "../../lib/ipv6.ts";
@@ -5,12 +6,13 @@ import { tableGet } from "../../lib/table.ts";
 import { mappingsTo } from "../port-index.ts";
 import { servedInterface } from "../served.ts";
 import { UNKNOWN_HOST, usageKey, type Mapping, type State } from "../state.ts";
-import type { CommandEnvelope, Deadlines, Decision, UnmapRequest } from "./command.ts";
+import type { CommandEnvelope, Decision, UnmapRequest } from "./command.ts";
+import type { Deadlines } from "../deadlines.ts";
 import { inTheirPlace } from "./in-their-place.ts";
 import { remaining } from "./lease-terms.ts";
-import { claimKeyOf, transportOf } from "./map.ts";
+import { transportOf } from "./map.ts";
 import { serverNames } from "./map-names.ts";
-import { operatorHolds } from "./operator-holds.ts";
+import { operatorHolds } from "../operator-holds.ts";
 import { hostBehind } from "./pinhole.ts";
 import { accept, refuse } from "./refusal.ts";
 
@@ -27,7 +29,7 @@ export function decideUnmap(asked: CommandEnvelope & UnmapRequest, state: State,
       `IANA protocol ${command.protocol} cannot be mapped, so nothing of it exists`,
     );
   }
-  const key = claimKeyOf(command.by, command.nonce);
+  const key = mapClaim(command);
   const wanted = command.names === undefined ? null : serverNames(command.names);
   if (command.names !== undefined && (wanted === null || protocol !== "tcp")) {
     return refuse("HOSTNAME_UNSUPPORTED", "only TCP ports are led to by TLS name, and not all of these are TLS names");

@@ -1,11 +1,13 @@
+import { pinholeClaim, uniqueIdOf } from "../../events/claim-key.ts";
 import { event } from "../../events/index.ts";
 import type { Claim, PeerFilter } from "../../events/mapping.ts";
-import { tableGet } from "../../lib/table.ts";
 import { mappingAt } from "../port-index.ts";
 import { filterText } from "../reach.ts";
-import { isPinhole, type Mapping, type State, usageKey } from "../state.ts";
+import type { Mapping, State } from "../state.ts";
+import { pinholeOf, upnpPinholesOf } from "../upnp-pinholes.ts";
 import { type Admitted, admit } from "./admission.ts";
-import type { CommandEnvelope, Deadlines, Decision } from "./command.ts";
+import type { CommandEnvelope, Decision } from "./command.ts";
+import type { Deadlines } from "../deadlines.ts";
 import { deviceGrant } from "./device-grant.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
 import { renewed } from "./lease-terms.ts";
@@ -53,33 +55,8 @@ export interface UpnpPinholeDelete extends PinholeCaller {
 export type UpnpPinholeCommand = UpnpPinhole | UpnpPinholeUpdate | UpnpPinholeDelete;
 
 const EVERYWHERE = "::/0";
-const KEY = "upnp:pinhole:";
 /** UniqueID is a ui2 (§2.2.6). */
 const IDS = 0x10000;
-
-/** The number that a pinhole's claim is known by to who asked for it; null for any other claim. */
-export const uniqueIdOf = ({ key }: Pick<Claim, "key">): number | null =>
-  key.startsWith(KEY) ? Number(key.slice(KEY.length)) : null;
-
-/** What of a host's own has this number. */
-export function pinholeOf(
-  state: State,
-  { interface: served, caller }: PinholeCaller,
-  uniqueId: number,
-): { readonly mapping: Mapping; readonly claim: Claim } | null {
-  for (const { mapping, claim } of ownPinholes(state, served, caller)) {
-    if (uniqueIdOf(claim) === uniqueId) return { mapping, claim };
-  }
-  return null;
-}
-
-function ownPinholes(state: State, served: string, host: string): { mapping: Mapping; claim: Claim }[] {
-  const ids = tableGet(state.usages, usageKey(served, host))?.mappingIds ?? [];
-  const mappings = ids.flatMap((id) => tableGet(state.mappings, id) ?? []).filter(isPinhole);
-  return mappings.flatMap((mapping) =>
-    mapping.claims.filter((claim) => uniqueIdOf(claim) !== null).map((claim) => ({ mapping, claim })),
-  );
-}
 
 interface Asking extends Admitted {
   readonly command: CommandEnvelope & UpnpPinhole;
@@ -175,13 +152,13 @@ function lifetimeOf({ command, state }: Pick<Asking, "state"> & { command: { lif
 
 function claimOf(asking: Asking): (Claim & { lifetime: number }) | null {
   const { command, state } = asking;
-  const used = new Set(ownPinholes(state, command.interface, command.caller).map(({ claim }) => uniqueIdOf(claim)));
+  const used = new Set(upnpPinholesOf(state, command.interface, command.caller).map(({ claim }) => uniqueIdOf(claim)));
   const ids = Array.from({ length: used.size + 1 }, (_, step) => ((command.entropy >>> 8) + step) % IDS);
   const id = ids.find((each) => !used.has(each));
   if (id === undefined) return null;
   const lifetime = lifetimeOf(asking);
   return {
-    key: `${KEY}${id}`,
+    key: pinholeClaim(id),
     source: "upnp",
     device: command.device,
     nonce: null,

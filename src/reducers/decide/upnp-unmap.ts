@@ -1,11 +1,13 @@
+import { remoteHostOf, upnpClaim } from "../../events/claim-key.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
+import type { Claim } from "../../events/mapping.ts";
 import { serverNameOf } from "../../lib/server-name.ts";
 import { tableGet } from "../../lib/table.ts";
 import { mappingNamed } from "../port-index.ts";
 import { servedInterface } from "../served.ts";
 import { type Mapping, type State, usageKey } from "../state.ts";
-import { wanFor } from "../select/device-wan.ts";
+import { wanFor } from "../device-wan.ts";
 import { registered } from "./admission.ts";
 import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
 import { accept, refuse } from "./refusal.ts";
@@ -35,20 +37,17 @@ export interface UpnpUnmapRange {
   readonly lastPort: number;
 }
 
-/** The claim of an UPnP entry, whose key is its remote host, external port and protocol. */
-export const claimKeyOfUpnp = (remoteHost: string | null): string => `upnp:${remoteHost ?? ""}`;
-
 export function decideUpnpUnmap(command: CommandEnvelope & UpnpUnmap, state: State): Decision {
   const { protocol, externalPort, remoteHost } = command;
   const name = command.name === undefined ? null : serverNameOf(command.name);
   if (command.name !== undefined && (name === null || remoteHost !== null || protocol === "udp")) {
     return refuse("HOSTNAME_UNSUPPORTED", `${command.name} can't be led to anybody by its TLS name, so that it is not`);
   }
-  const key = claimKeyOfUpnp(remoteHost);
+  const asked = upnpClaim(remoteHost);
   const released = ownMappings(state, command, name)
     .filter((mapping) => mapping.externalPort === externalPort && (protocol ?? mapping.protocol) === mapping.protocol)
     .filter((mapping) => leadsTo(mapping, command.internalPort))
-    .flatMap((mapping) => releases(mapping, (claimKey) => claimKey === key));
+    .flatMap((mapping) => releases(mapping, ({ key }) => key === asked));
   if (released.length > 0) return accept(released, { kind: "done" });
   return { ok: false, refusal: notThere(command, state) };
 }
@@ -60,7 +59,7 @@ export function decideUpnpUnmapRange(command: CommandEnvelope & UpnpUnmapRange, 
   const released = ownMappings(state, command)
     .filter((mapping) => mapping.protocol === protocol)
     .filter(({ externalPort }) => externalPort >= firstPort && externalPort <= lastPort)
-    .flatMap((mapping) => releases(mapping, (claimKey) => claimKey.startsWith("upnp:")));
+    .flatMap((mapping) => releases(mapping, (claim) => remoteHostOf(claim) !== null));
   if (released.length > 0) return accept(released, { kind: "done" });
   return refuse("NOT_FOUND", `${command.device} has nothing in ${range} that it asked for by UPnP`);
 }
@@ -79,10 +78,8 @@ function ownMappings(
 const leadsTo = (mapping: Mapping, internalPort = mapping.internalPort): boolean =>
   mapping.internalPort === internalPort;
 
-const releases = ({ id, claims }: Mapping, isMeant: (claimKey: string) => boolean): PortreeveEvent[] =>
-  claims
-    .filter(({ key }) => isMeant(key))
-    .map(({ key }) => event("lease.released", { mappingId: id, claimKey: key, reason: "client" }));
+const releases = ({ id, claims }: Mapping, isMeant: (claim: Claim) => boolean): PortreeveEvent[] =>
+  claims.filter(isMeant).map(({ key }) => event("lease.released", { mappingId: id, claimKey: key, reason: "client" }));
 
 /** Why there is nothing to delete: no such entry, or it is none of this device's, or not of UPnP's making. */
 function notThere(command: UpnpUnmap, state: State): Refusal {

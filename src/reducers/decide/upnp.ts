@@ -1,20 +1,22 @@
+import { upnpClaim } from "../../events/claim-key.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
 import type { Mapping, State } from "../state.ts";
 import { type Admitted, admit } from "./admission.ts";
-import type { CommandEnvelope, Deadlines, Decision } from "./command.ts";
+import type { CommandEnvelope, Decision } from "./command.ts";
+import type { Deadlines } from "../deadlines.ts";
 import { overQuota, tooOften } from "./device-limits.ts";
 import { choosePort, type Hindrance, hindrance, hindranceText, protection } from "./external-port.ts";
 import { type ClaimChanges, renewed, untilItEnds } from "./lease-terms.ts";
 import { decideNames } from "./map-names.ts";
 import { deviceGrant } from "./device-grant.ts";
 import { accept, refuse } from "./refusal.ts";
-import { nameBeside } from "./sharing.ts";
+import { nameBeside } from "../sharing.ts";
 import { shownText } from "./shown-text.ts";
 import { CLAIMS_MAX, PORT_FIRST } from "./upnp-limits.ts";
-import { claimKeyOfUpnp, type UpnpUnmap, type UpnpUnmapRange } from "./upnp-unmap.ts";
+import type { UpnpUnmap, UpnpUnmapRange } from "./upnp-unmap.ts";
 
 /** A control point asks for a port: AddPortMapping, or with `any` AddAnyPortMapping (WANIPConnection:2 §2.5.16, §2.5.17). */
 export interface UpnpMap {
@@ -97,7 +99,7 @@ function exactly(asking: Asking): Decision | null {
     const named = command.remoteHost === null ? undefined : nameBeside(state, there);
     if (named !== undefined) return any ? null : inTheWay(asking, { kind: "taken", mapping: named });
     if (there.internalPort + (port - there.externalPort) === internalPort) return have(asking, there);
-    const key = claimKeyOfUpnp(command.remoteHost);
+    const key = upnpClaim(command.remoteHost);
     if (there.claims.every((claim) => claim.key === key)) return overwrite(asking, there);
   }
   const alone = command.remoteHost !== null;
@@ -113,7 +115,7 @@ function anyPort(asking: Asking): Decision {
   const alone = command.remoteHost !== null;
   const usable = (mapping: Mapping): boolean => mapping.enabled && !(alone && nameBeside(state, mapping));
   const open = whole(asking).filter(usable);
-  const key = claimKeyOfUpnp(command.remoteHost);
+  const key = upnpClaim(command.remoteHost);
   const has = open.find(({ claims }) => claims.some((claim) => claim.key === key)) ?? open[0];
   if (has !== undefined) return have(asking, has);
   const preferred = [externalPort, internalPort].filter((port) => port >= PORT_FIRST);
@@ -142,7 +144,7 @@ function have(asking: Asking, mapping: Mapping): Decision {
   if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this mapping (${mapping.id})`);
   const externalPort = mapping.externalPort + (command.internalPort - mapping.internalPort);
   const answer = { kind: "mapped", mappingId: mapping.id, externalAddress: address, externalPort } as const;
-  const mine = mapping.claims.find(({ key }) => key === claimKeyOfUpnp(command.remoteHost));
+  const mine = mapping.claims.find(({ key }) => key === upnpClaim(command.remoteHost));
   if (mine !== undefined) {
     const lease = renewed(asking, { mappingId: mapping.id, claim: mine }, lifetimeOf(asking), changesOf(mine, command));
     if ("code" in lease) return { ok: false, refusal: lease };
@@ -204,7 +206,7 @@ function claimOf(asking: Pick<Asking, "command" | "state">): Claim {
   const { device, now, remoteHost, description, enabled } = asking.command;
   const lifetime = lifetimeOf(asking);
   return {
-    key: claimKeyOfUpnp(remoteHost),
+    key: upnpClaim(remoteHost),
     source: "upnp",
     device,
     nonce: null,

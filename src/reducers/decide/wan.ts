@@ -1,5 +1,5 @@
 import { parseIpv4 } from "../../lib/ip.ts";
-import { wanAddress } from "../select/external-address.ts";
+import { wanAddress } from "../external-address.ts";
 import type { State } from "../state.ts";
 import type { Refusal } from "./command.ts";
 

@@ -1,4 +1,4 @@
-import type { Ipv6Place } from "../select/ipv6-place.ts";
+import type { Ipv6Place } from "../ipv6-place.ts";
 import { type Finding, ok, problem, warning } from "./finding.ts";
 
 /** A subnet with an IPv6 prefix. */

@@ -1,7 +1,7 @@
 import { event } from "../../events/index.ts";
 import { ownRow } from "../../lib/own-row.ts";
 import { tableGet } from "../../lib/table.ts";
-import { mappingsOf } from "../decide/device-ports.ts";
+import { mappingsOf } from "../device-mappings.ts";
 import { allowanceKey, type State } from "../state.ts";
 import { objectKind, refOf } from "./kind.ts";
 

@@ -2,14 +2,14 @@ import { type DeviceChanged, deviceChanged } from "../../events/device.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { tableGet } from "../../lib/table.ts";
 import { UNMADE_KEY } from "../../lib/wireguard-key.ts";
-import { mappingsOf } from "../decide/device-ports.ts";
+import { mappingsOf } from "../device-mappings.ts";
 import { releaseForOthers } from "../decide/in-their-place.ts";
 import { removedNames } from "../decide/device-names.ts";
 import { outOfScope } from "../decide/dns-scope.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { namesOfDevice } from "../dns-record.ts";
 import { viewOf } from "../dns-view.ts";
-import { wanOf } from "../select/device-wan.ts";
+import { wanOf } from "../device-wan.ts";
 import { allowanceKey, type Device, isPinhole, type Mapping, type State } from "../state.ts";
 import {
   CHANGED_SINCE,

@@ -4,10 +4,10 @@ import { type Ipv4Prefix, parseIpv4Prefix } from "../../lib/ip.ts";
 import { tableGet } from "../../lib/table.ts";
 import { ownRow } from "../../lib/own-row.ts";
 import { devicesOf, overlapOf } from "../decide/subnet.ts";
-import { mappingsOf } from "../decide/device-ports.ts";
+import { mappingsOf } from "../device-mappings.ts";
 import { ipv6Rival } from "../decide/subnet-ipv6.ts";
-import { wanOf } from "../select/device-wan.ts";
-import { ipv6PrefixOf } from "../select/ipv6-place.ts";
+import { wanOf } from "../device-wan.ts";
+import { ipv6PrefixOf } from "../ipv6-place.ts";
 import { isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
 import { subnetNamed } from "../subnet.ts";
 import {

@@ -3,8 +3,8 @@ import { deviceAt } from "../device.ts";
 import { addressesOfDevice } from "../dns-view.ts";
 import { servedInterface } from "../served.ts";
 import type { Device, State } from "../state.ts";
-import { wanFor } from "./device-wan.ts";
-import { externalAddress } from "./external-address.ts";
+import { wanFor } from "../device-wan.ts";
+import { externalAddress } from "../external-address.ts";
 
 /** What the clients of port control on a served interface are told is their external address, and how they are reached. */
 export const clientAddresses = {

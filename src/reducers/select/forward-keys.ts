@@ -3,8 +3,8 @@ import { tableEntries, tableGet } from "../../lib/table.ts";
 import { admittedPeers } from "../reach.ts";
 import { externalKey, isPinhole, type Mapping, type State } from "../state.ts";
 import { pinholeKeysOf } from "./pinhole-rows.ts";
-import { ofTopology } from "./topology.ts";
-import { knownWans, wanAddress } from "./external-address.ts";
+import { ofTopology } from "../topology.ts";
+import { knownWans, wanAddress } from "../external-address.ts";
 import { HTTP_PORT } from "./proxy-need.ts";
 import { waysOut } from "./ways-out.ts";
 

@@ -5,7 +5,7 @@ import { tableEntries } from "../../lib/table.ts";
 import { mappingAt, mappingsSharing } from "../port-index.ts";
 import { isOpen } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
-import { wanAddress } from "./external-address.ts";
+import { wanAddress } from "../external-address.ts";
 import { namedWans } from "./forward-keys.ts";
 import { redirectFor } from "./proxy-need.ts";
 

@@ -7,7 +7,7 @@ import { deviceAt } from "../device.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
 import type { Device, State, Subnet } from "../state.ts";
 import { type Desired, type DesiredTable, remembering, rememberingBy } from "./desired.ts";
-import { ipv6Place, ipv6PrefixOf } from "./ipv6-place.ts";
+import { ipv6Place, ipv6PrefixOf } from "../ipv6-place.ts";
 import { needsProxy } from "./proxy-need.ts";
 import type { RouteRow } from "./rows.ts";
 import { type Via, waysOut } from "./ways-out.ts";

@@ -1,15 +1,15 @@
 import { parseIpv4Prefix, prefixText } from "../../lib/ip.ts";
 import type { SniRow } from "../../lib/sni-row.ts";
 import { tableChanges, tableEntries } from "../../lib/table.ts";
-import { mappingsOf } from "../decide/device-ports.ts";
-import { sharesItsPort } from "../decide/sharing.ts";
+import { mappingsOf } from "../device-mappings.ts";
+import { sharesItsPort } from "../sharing.ts";
 import { mappingAt, mappingNamed, mappingsSharing } from "../port-index.ts";
 import { isOpen } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import { addressesOf, namedWans } from "./forward-keys.ts";
 import { needsProxy, ownerIds, redirectFor, sinceOf } from "./proxy-need.ts";
-import { devicesChanged, seenSource, servedDevice } from "./served-device.ts";
+import { devicesChanged, seenSource, servedDevice } from "../served-device.ts";
 
 type Row = Desired<SniRow>;
 

@@ -1,7 +1,7 @@
 import type { State, Subnet } from "../state.ts";
 import { servedInterfaces, tunnelInterface } from "../served.ts";
 import { type Desired, type DesiredTable, rememberingBy } from "./desired.ts";
-import { ipv6Place, ipv6PrefixOf } from "./ipv6-place.ts";
+import { ipv6Place, ipv6PrefixOf } from "../ipv6-place.ts";
 import type { SysctlRow } from "./rows.ts";
 import { waysOut } from "./ways-out.ts";
 

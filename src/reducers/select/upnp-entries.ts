@@ -1,6 +1,7 @@
+import { remoteHostOf } from "../../events/claim-key.ts";
 import { tableGet } from "../../lib/table.ts";
-import type { Deadlines } from "../decide/command.ts";
-import { operatorHolds } from "../decide/operator-holds.ts";
+import type { Deadlines } from "../deadlines.ts";
+import { operatorHolds } from "../operator-holds.ts";
 import type { Claim } from "../../events/mapping.ts";
 import { isPinhole, type Mapping, type State, usageKey } from "../state.ts";
 
@@ -46,7 +47,7 @@ export function upnpEntries(
 function entriesOf(mapping: Mapping, left: (claim: Claim) => number): UpnpEntry[] {
   const byHost = new Map<string, Claim[]>();
   for (const claim of mapping.claims) {
-    const remoteHost = claim.source === "upnp" ? claim.key.slice("upnp:".length) : "";
+    const remoteHost = remoteHostOf(claim) ?? "";
     byHost.set(remoteHost, [...(byHost.get(remoteHost) ?? []), claim]);
   }
   const { protocol, internalAddress, count } = mapping;

@@ -1,5 +1,5 @@
 import { isIpv6 } from "../../lib/ipv6.ts";
-import { pinholeOf } from "../decide/upnp-pinhole.ts";
+import { pinholeOf } from "../upnp-pinholes.ts";
 import { deviceAt } from "../device.ts";
 import { deviceIpv6 } from "../ipv6-host.ts";
 import { servedInterface } from "../served.ts";

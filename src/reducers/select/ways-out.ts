@@ -1,7 +1,7 @@
 import type { RouteGateway } from "../../events/fields.ts";
 import { isHostIpv4, parseIpv4, withoutLength } from "../../lib/ip.ts";
 import { VIA_MAX } from "../../lib/via-mark.ts";
-import { ofTopology, type Topology } from "./topology.ts";
+import { ofTopology, type Topology } from "../topology.ts";
 
 /** A WAN interface as a way out, where there are several. */
 export interface Via {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { tableDelete, tableGet, tableRows, tableSet } from "../../../src/lib/table.ts";
-import { operatorHolds } from "../../../src/reducers/decide/operator-holds.ts";
+import { operatorHolds } from "../../../src/reducers/operator-holds.ts";
 import { forkState, sealState } from "../../../src/reducers/fork.ts";
 import type { Mapping } from "../../../src/reducers/state.ts";
 import { DEVICE, Gateway, OTHER_DEVICE, portAdd } from "./given.ts";

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { event } from "../../../src/events/index.ts";
 import { tableGet } from "../../../src/lib/table.ts";
-import { pinholeOf, type UpnpPinhole } from "../../../src/reducers/decide/upnp-pinhole.ts";
+import type { UpnpPinhole } from "../../../src/reducers/decide/upnp-pinhole.ts";
+import { pinholeOf } from "../../../src/reducers/upnp-pinholes.ts";
 import { pinholesOf } from "../../../src/reducers/pinholes.ts";
 import { selectForwards } from "../../../src/reducers/select/forward-rows.ts";
 import { upnpFirewall } from "../../../src/reducers/select/upnp-firewall.ts";

@@ -3,7 +3,7 @@ import type { Finding } from "../../../../src/reducers/doctor/finding.ts";
 import type { GatewayFacts, WanFacts } from "../../../../src/reducers/doctor/gateway.ts";
 import { judge } from "../../../../src/reducers/doctor/judge.ts";
 import type { MachineFacts } from "../../../../src/reducers/doctor/machine.ts";
-import type { Ipv6Place } from "../../../../src/reducers/select/ipv6-place.ts";
+import type { Ipv6Place } from "../../../../src/reducers/ipv6-place.ts";
 
 const WAN: WanFacts = {
   interface: "wan0",

@@ -1,4 +1,4 @@
-import type { State } from "../state.ts";
+import type { State } from "./state.ts";
 
 /** What ways out and public addresses depend on. */
 export type Topology = Pick<State, "settings" | "interfaces">;

@@ -1,7 +1,7 @@
-import { tableChanges, tableRows } from "../../lib/table.ts";
-import { deviceAt, profileOf } from "../device.ts";
-import { servedInterfaces } from "../served.ts";
-import type { Device, Mapping, State } from "../state.ts";
+import { tableChanges, tableRows } from "../lib/table.ts";
+import { deviceAt, profileOf } from "./device.ts";
+import { servedInterfaces } from "./served.ts";
+import type { Device, Mapping, State } from "./state.ts";
 
 /** The registered device of an address that we serve now. */
 export function servedDevice(state: State, address: string): Device | undefined {

@@ -1,4 +1,4 @@
-import type { Device, State, Subnet } from "../state.ts";
+import type { Device, State, Subnet } from "./state.ts";
 import { canonicalWan, preferredWan } from "./external-address.ts";
 
 type Placed = Pick<Device, "wan" | "subnet">;

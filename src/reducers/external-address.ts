@@ -1,6 +1,6 @@
-import { isGlobalUnicastIpv4, isHostIpv4, parseIpv4, withoutLength } from "../../lib/ip.ts";
-import { isIpv6 } from "../../lib/ipv6.ts";
-import type { Interface, WanAddress } from "../state.ts";
+import { isGlobalUnicastIpv4, isHostIpv4, parseIpv4, withoutLength } from "../lib/ip.ts";
+import { isIpv6 } from "../lib/ipv6.ts";
+import type { Interface, WanAddress } from "./state.ts";
 import type { Topology } from "./topology.ts";
 
 /** An interface's row is never changed, only replaced; each request asks for its address several times. */

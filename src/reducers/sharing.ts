@@ -1,8 +1,8 @@
-import type { Transport } from "../../events/fields.ts";
-import { wildcardFor } from "../../lib/server-name.ts";
-import { mappingAt, mappingNamed, mappingsSharing } from "../port-index.ts";
-import { wantedPeers } from "../reach.ts";
-import type { Mapping, State } from "../state.ts";
+import type { Transport } from "../events/fields.ts";
+import { wildcardFor } from "../lib/server-name.ts";
+import { mappingAt, mappingNamed, mappingsSharing } from "./port-index.ts";
+import { wantedPeers } from "./reach.ts";
+import type { Mapping, State } from "./state.ts";
 
 type Place = Pick<Mapping, "wan" | "protocol" | "externalPort" | "count" | "name" | "from">;
 

@@ -1,5 +1,5 @@
-import { ipv6Contains, ipv6Network, type Ipv6Prefix, isUniqueLocalIpv6, parseIpv6Prefix } from "../../lib/ipv6.ts";
-import type { State, Subnet } from "../state.ts";
+import { ipv6Contains, ipv6Network, type Ipv6Prefix, isUniqueLocalIpv6, parseIpv6Prefix } from "../lib/ipv6.ts";
+import type { State, Subnet } from "./state.ts";
 import type { Topology } from "./topology.ts";
 
 /** How the world finds the way to an IPv6 prefix of a subnet. */

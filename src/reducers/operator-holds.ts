@@ -1,7 +1,7 @@
-import type { Transport } from "../../events/fields.ts";
-import { assert } from "../../lib/assert.ts";
-import { type ReadonlyTable, sealedBase, type TableChange, tableChanges, tableEntries } from "../../lib/table.ts";
-import type { Mapping, State } from "../state.ts";
+import type { Transport } from "../events/fields.ts";
+import { assert } from "../lib/assert.ts";
+import { type ReadonlyTable, sealedBase, type TableChange, tableChanges, tableEntries } from "../lib/table.ts";
+import type { Mapping, State } from "./state.ts";
 
 type Holds = Map<string, Set<string>>;
 
