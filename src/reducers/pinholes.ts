@@ -1,20 +1,15 @@
-import { type ReadonlyTable, tableChanges, tableGet, tableRows } from "../lib/table.ts";
-import { isPinhole, type Mapping, type State } from "./state.ts";
+import { TableIndex } from "../lib/table-index.ts";
+import { tableGet } from "../lib/table.ts";
+import { hostOf, isPinhole, type Mapping, type State } from "./state.ts";
 
-let last: { readonly mappings: ReadonlyTable<Mapping>; readonly ids: Set<string> } | null = null;
+/** There are few pinholes among many forwards. */
+const BY_HOST = new TableIndex<Mapping>((mapping) => (isPinhole(mapping) ? hostOf(mapping) : null));
 
-/** All pinholes. There are few among many forwards: which they are is remembered, and follows what changes. */
-export function pinholesOf({ mappings }: Pick<State, "mappings">): Mapping[] {
-  const ids = last?.ids ?? new Set<string>();
-  if (last === null) for (const mapping of tableRows(mappings)) follow(ids, mapping.id, mapping);
-  else if (last.mappings !== mappings) {
-    for (const { key, after } of tableChanges(last.mappings, mappings)) follow(ids, key, after);
-  }
-  last = { mappings, ids };
-  return [...ids].flatMap((id) => tableGet(mappings, id) ?? []);
+export function pinholesOf(state: Pick<State, "mappings">): Mapping[] {
+  return BY_HOST.places(state.mappings).flatMap((host) => pinholesOfHost(state, host));
 }
 
-function follow(ids: Set<string>, id: string, mapping: Mapping | undefined): void {
-  if (mapping !== undefined && isPinhole(mapping)) ids.add(id);
-  else ids.delete(id);
+/** Those of one host, by the address that it is counted by. */
+export function pinholesOfHost({ mappings }: Pick<State, "mappings">, host: string): Mapping[] {
+  return BY_HOST.keysAt(mappings, host).flatMap((id) => tableGet(mappings, id) ?? []);
 }

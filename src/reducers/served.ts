@@ -30,6 +30,14 @@ export function servedInterface(state: Serving, name: string): Served | undefine
   return name === tunnelInterface(state) ? servedInterfaces(state).at(-1) : undefined;
 }
 
+/**
+ * Where hosts of an interface are, as for `deviceKey`: null for our subnets, however WireGuard's interface is called or
+ * was called when something was granted there.
+ */
+export function siteOf({ settings }: Pick<Serving, "settings">, name: string): string | null {
+  return settings.lan.some((lan) => lan.interface === name) ? name : null;
+}
+
 /** The interface a registered device is reached by; null while there is none. */
 export function siteInterface(state: Serving, device: { readonly interface: string | null }): string | null {
   return device.interface ?? tunnelInterface(state);

@@ -2,7 +2,7 @@ import { mappingsOf } from "./device-mappings.ts";
 import { deviceAt, profileOf } from "./device.ts";
 import { portName } from "./objects/port.ts";
 import { isOpen } from "./reach.ts";
-import { tunnelInterface } from "./served.ts";
+import { siteOf, tunnelInterface } from "./served.ts";
 import type { Device, Mapping, State } from "./state.ts";
 import { seenSource } from "./served-device.ts";
 
@@ -21,7 +21,8 @@ export interface Unanswered {
 }
 
 export function unansweredOf(state: State, mapping: Mapping): Unanswered | null {
-  if (!isOpen(mapping) || mapping.interface === null || mapping.interface !== tunnelInterface(state)) return null;
+  if (!isOpen(mapping) || mapping.interface === null || tunnelInterface(state) === null) return null;
+  if (siteOf(state, mapping.interface) !== null) return null;
   const device = deviceAt(state, null, mapping.internalAddress);
   return device === undefined ? null : unansweredBy(device, mapping);
 }

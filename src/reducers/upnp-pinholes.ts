@@ -1,7 +1,8 @@
 import { uniqueIdOf } from "../events/claim-key.ts";
 import type { Claim } from "../events/mapping.ts";
-import { tableGet } from "../lib/table.ts";
-import { isPinhole, type Mapping, type State, usageKey } from "./state.ts";
+import { siteOf } from "./served.ts";
+import { isPinhole, type Mapping, type State } from "./state.ts";
+import { heldBy } from "./usage.ts";
 
 /** What of a host's own has this number. */
 export function pinholeOf(
@@ -17,8 +18,7 @@ export function pinholeOf(
 
 /** What a host asked for by UPnP, claim by claim. */
 export function upnpPinholesOf(state: State, served: string, host: string): { mapping: Mapping; claim: Claim }[] {
-  const ids = tableGet(state.usages, usageKey(served, host))?.mappingIds ?? [];
-  const mappings = ids.flatMap((id) => tableGet(state.mappings, id) ?? []).filter(isPinhole);
+  const mappings = heldBy(state, siteOf(state, served), host).filter(isPinhole);
   return mappings.flatMap((mapping) =>
     mapping.claims.filter((claim) => uniqueIdOf(claim) !== null).map((claim) => ({ mapping, claim })),
   );

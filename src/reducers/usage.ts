@@ -1,17 +1,52 @@
-import { tableSet, tableSweep } from "../lib/table.ts";
+import { TableIndex } from "../lib/table-index.ts";
+import { tableGet, tableSet, tableSweep } from "../lib/table.ts";
 import { editRow } from "./fork.ts";
 import { byAge } from "./port-index.ts";
+import { siteOf, tunnelInterface } from "./served.ts";
 import { hostOf, type Usage, usageKey, type Mapping, type State } from "./state.ts";
 
+interface EventLimits {
+  readonly eventBurst: number;
+  readonly eventsPerMinute: number;
+}
+
 /** What a device's event bucket holds at `now`, refilled since it was last drawn from. */
-export function tokensOf(
-  device: Usage | undefined,
-  limits: { eventBurst: number; eventsPerMinute: number },
-  now: number,
-): number {
-  if (device === undefined) return limits.eventBurst;
-  const refilled = ((now - device.tokensAt) / 60_000) * limits.eventsPerMinute;
-  return Math.min(limits.eventBurst, device.tokens + Math.max(0, refilled));
+function tokensOf({ tokens, tokensAt }: Usage, limits: EventLimits, now: number): number {
+  const refilled = ((now - tokensAt) / 60_000) * limits.eventsPerMinute;
+  return Math.min(limits.eventBurst, tokens + Math.max(0, refilled));
+}
+
+/** Of all its usages: each event is drawn from the one of its mapping. */
+export const tokensLeft = (usages: readonly Usage[], limits: EventLimits, now: number): number =>
+  Math.min(limits.eventBurst, ...usages.map((usage) => tokensOf(usage, limits, now)));
+
+const INTERFACES = new TableIndex<Usage>((usage) => usage.interface);
+
+/**
+ * What an address has used of what it may. A usage bears the name that its interface had, and the one of WireGuard may
+ * have had others before: they are as old as a commit at least, for the name changes with the settings alone.
+ */
+export function usagesOf(state: State, site: string | null, address: string): Usage[] {
+  const others = site === null ? INTERFACES.places(state.usages).filter((name) => siteOf(state, name) === null) : [];
+  const names = new Set([...others, site ?? tunnelInterface(state) ?? ""]);
+  return [...names].flatMap((name) => tableGet(state.usages, usageKey(name, address)) ?? []);
+}
+
+/** The mappings that it has claims on. */
+export function heldBy(state: State, site: string | null, address: string): Mapping[] {
+  return usagesOf(state, site, address)
+    .flatMap(({ mappingIds }) => mappingIds)
+    .flatMap((id) => tableGet(state.mappings, id) ?? []);
+}
+
+/** How much that is, as quotas count it. */
+export function countsOf(usages: readonly Usage[]): { readonly mappings: number; readonly ports: number } {
+  const counts = { mappings: 0, ports: 0 };
+  for (const { mappingIds, ports } of usages) {
+    counts.mappings += mappingIds.length;
+    counts.ports += ports;
+  }
+  return counts;
 }
 
 /** Changes a device's row, which is made if it is not there. */

@@ -1,14 +1,14 @@
 import { parseIpv4 } from "../../lib/ip.ts";
 import type { PeerActivitySource, TrafficSpan } from "../../lib/peer-activity.ts";
-import { tableGet, tableRows } from "../../lib/table.ts";
+import { tableRows } from "../../lib/table.ts";
 import { ownName } from "../../reducers/dns-view.ts";
 import { wanOf } from "../../reducers/device-wan.ts";
 import { deviceAt, profileOf } from "../../reducers/device.ts";
 import { deviceIpv6 } from "../../reducers/ipv6-host.ts";
 import { externalAddress, preferredWan } from "../../reducers/external-address.ts";
-import { siteInterface, tunnelInterface } from "../../reducers/served.ts";
-import { type Device, type State, UNKNOWN_HOST, type Usage, usageKey } from "../../reducers/state.ts";
-import { tokensOf } from "../../reducers/usage.ts";
+import { siteInterface, siteOf } from "../../reducers/served.ts";
+import { type Device, type State, UNKNOWN_HOST, type Usage } from "../../reducers/state.ts";
+import { countsOf, tokensLeft, usagesOf } from "../../reducers/usage.ts";
 import type { DeviceDocument, TrafficDocument } from "../schemas/device.ts";
 import { isoTime, isoTimeOrNull } from "../../lib/iso-time.ts";
 
@@ -23,7 +23,7 @@ export const strangerId = (iface: string, address: string): string => `${address
 
 /** The registered device behind an address of a served interface. */
 export function registeredAt(state: State, iface: string, address: string): Device | undefined {
-  return deviceAt(state, iface === tunnelInterface(state) ? null : iface, address);
+  return deviceAt(state, siteOf(state, iface), address);
 }
 
 /** Registered devices, and addresses that hold a port without; by where they are. */
@@ -41,7 +41,6 @@ export function deviceView(context: DeviceContext, device: Device): DeviceDocume
   const { state } = context;
   const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
   const iface = siteInterface(state, device);
-  const usage = iface === null ? undefined : tableGet(state.usages, usageKey(iface, device.address));
   const wan = wanOf(state, device);
   return {
     id: device.id,
@@ -62,7 +61,7 @@ export function deviceView(context: DeviceContext, device: Device): DeviceDocume
     publicKey: device.publicKey,
     privateKeyKept: device.privateKeySecret !== null,
     expiresAt: isoTimeOrNull(device.expiresAt),
-    ...heldBy(context, usage),
+    ...heldBy(context, usagesOf(state, device.interface, device.address)),
     tunnel: device.subnet === null ? null : tunnelOf(context, device.publicKey),
     managedBy: device.managedBy ?? null,
     revision: device.revision,
@@ -92,20 +91,20 @@ function strangerView(context: DeviceContext, usage: Usage): DeviceDocument {
     publicKey: null,
     privateKeyKept: false,
     expiresAt: null,
-    ...heldBy(context, usage),
+    ...heldBy(context, [usage]),
     tunnel: null,
     managedBy: null,
     revision: null,
   };
 }
 
-function heldBy({ state, now }: DeviceContext, usage: Usage | undefined) {
+function heldBy({ state, now }: DeviceContext, usages: readonly Usage[]) {
   const limits = state.settings.portControl.perDevice;
   return {
-    mappings: [...(usage?.mappingIds ?? [])],
-    ports: usage?.ports ?? 0,
+    mappings: usages.flatMap(({ mappingIds }) => mappingIds),
+    ports: countsOf(usages).ports,
     quota: { mappings: limits.mappings, ports: limits.ports, events: limits.eventBurst },
-    eventsLeft: Math.floor(tokensOf(usage, limits, now)),
+    eventsLeft: Math.floor(tokensLeft(usages, limits, now)),
   };
 }
 

@@ -5,8 +5,8 @@ import { isWithin } from "../../lib/domain-name.ts";
 import { tableGet } from "../../lib/table.ts";
 import { publishedBy, recordWithId } from "../dns-record.ts";
 import { deviceOfName, ownRecords, type View, viewOf, zoneViews } from "../dns-view.ts";
-import { type Device, type State, usageKey } from "../state.ts";
-import { tokensOf } from "../usage.ts";
+import type { Device, State } from "../state.ts";
+import { tokensLeft, usagesOf } from "../usage.ts";
 import type { Decision, Refusal, SubmissionOf } from "./command.ts";
 import type { Renewal } from "../deadlines.ts";
 import { isApexIn, isZoneIn, unmet } from "./dns-prerequisite.ts";
@@ -241,8 +241,7 @@ function beyondQuota(
   if (more > 0 && state.names.size + drafts.size > NAMES_MAX) {
     return { code: "QUOTA_EXCEEDED", message: `there are ${state.names.size} names, as many as there may be` };
   }
-  const usage = tableGet(state.usages, usageKey(command.interface, device.address));
-  if (tokensOf(usage, limits, command.now) >= 1) return null;
+  if (tokensLeft(usagesOf(state, device.interface, device.address), limits, command.now) >= 1) return null;
   const message = `${device.name} changes its names too often; ${limits.eventsPerMinute} changes a minute are let through`;
   return { code: "EVENT_QUOTA_EXCEEDED", message, retryAfter: 30 };
 }

@@ -9,13 +9,16 @@ import {
   parseIpv6,
   parseIpv6Prefix,
 } from "../../lib/ipv6.ts";
-import { tableRows } from "../../lib/table.ts";
+import { TableIndex } from "../../lib/table-index.ts";
 import { deviceAt } from "../device.ts";
 import { deviceAtIpv6 } from "../ipv6-host.ts";
 import type { Served } from "../served.ts";
 import { type Device, type State, UNKNOWN_HOST } from "../state.ts";
 import type { Refusal } from "./command.ts";
 import { CONTROL_PORTS } from "./external-port.ts";
+
+/** Devices of a LAN that may not open ports as they like. */
+const BOUND = new TableIndex<Device>(({ interface: lan, ports }) => (ports === "auto" ? null : lan));
 
 /** The host behind an IPv6 address, as far as it is known. */
 export interface Ipv6Host {
@@ -36,11 +39,9 @@ export function hostBehind(state: State, served: Served, address: string, statio
     return { device, host: device?.address ?? UNKNOWN_HOST };
   }
   if (station !== null) return { device: deviceAt(state, served.interface, station), host: station };
-  const bound = [...tableRows(state.devices)].find(
-    (device) => device.interface === served.interface && device.ports !== "auto",
-  );
-  if (bound === undefined) return { device: undefined, host: UNKNOWN_HOST };
-  const message = `nobody knows which host ${address} is, and not every one of ${served.interface} may open ports (${bound.name}); a host that has an IPv4 address there too is known by it`;
+  const bound = BOUND.countAt(state.devices, served.interface);
+  if (bound === 0) return { device: undefined, host: UNKNOWN_HOST };
+  const message = `nobody knows which host ${address} is, and not every one of ${served.interface} may open ports as it likes (registered ones that may not: ${bound}); a host that has an IPv4 address there too is known by it`;
   return { code: "NOT_AUTHORIZED", message };
 }
 

@@ -1,9 +1,10 @@
 import type { Transport } from "../../events/fields.ts";
 import type { Claim } from "../../events/mapping.ts";
 import { RESERVED_FIRST } from "../../lib/reserved-ports.ts";
-import { tableGet } from "../../lib/table.ts";
 import { mappingsTo } from "../port-index.ts";
-import { type State, usageKey } from "../state.ts";
+import { siteOf } from "../served.ts";
+import type { State } from "../state.ts";
+import { countsOf, usagesOf } from "../usage.ts";
 import { admit } from "./admission.ts";
 import type { CommandEnvelope, MapRequest } from "./command.ts";
 import { hindrance, POOL_FIRST } from "./external-port.ts";
@@ -29,7 +30,7 @@ interface Run {
 export function internalRun(asked: Asked): number {
   const { command, state } = asked;
   const { ports } = state.settings.portControl.perDevice;
-  const used = tableGet(state.usages, usageKey(command.interface, command.device))?.ports ?? 0;
+  const used = countsOf(usagesOf(state, siteOf(state, command.interface), command.device)).ports;
   const size = command.portSet?.size ?? 1;
   const longest = Math.min(size, SET_PORTS_MAX, 65_536 - command.internalPort, Math.max(1, ports - used));
   let count = 1;

@@ -2,10 +2,10 @@ import { mapClaim } from "../../events/claim-key.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event } from "../../events/index.ts";
 import { isIpv6 } from "../../lib/ipv6.ts";
-import { tableGet } from "../../lib/table.ts";
 import { mappingsTo } from "../port-index.ts";
-import { servedInterface } from "../served.ts";
-import { UNKNOWN_HOST, usageKey, type Mapping, type State } from "../state.ts";
+import { servedInterface, siteOf } from "../served.ts";
+import { UNKNOWN_HOST, type Mapping, type State } from "../state.ts";
+import { heldBy } from "../usage.ts";
 import type { CommandEnvelope, Decision, UnmapRequest } from "./command.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { inTheirPlace } from "./in-their-place.ts";
@@ -83,8 +83,7 @@ function ofDevice(state: State, command: UnmapRequest, protocol: Transport | nul
   const host = known === null ? command.device : "code" in known ? UNKNOWN_HOST : known.host;
   const counted = [...new Set([host, UNKNOWN_HOST])];
   return counted
-    .flatMap((address) => tableGet(state.usages, usageKey(command.interface, address))?.mappingIds ?? [])
-    .map((id) => tableGet(state.mappings, id) as Mapping)
+    .flatMap((address) => heldBy(state, siteOf(state, command.interface), address))
     .filter((mapping) => mapping.internalAddress === command.device)
     .filter((mapping) => protocol === null || mapping.protocol === protocol);
 }

@@ -3,10 +3,10 @@ import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
 import { serverNameOf } from "../../lib/server-name.ts";
-import { tableGet } from "../../lib/table.ts";
 import { mappingNamed } from "../port-index.ts";
-import { servedInterface } from "../served.ts";
-import { type Mapping, type State, usageKey } from "../state.ts";
+import { servedInterface, siteOf } from "../served.ts";
+import type { Mapping, State } from "../state.ts";
+import { heldBy } from "../usage.ts";
 import { wanFor } from "../device-wan.ts";
 import { registered } from "./admission.ts";
 import type { CommandEnvelope, Decision, Refusal } from "./command.ts";
@@ -70,8 +70,7 @@ function ownMappings(
   { interface: iface, device }: UpnpUnmap | UpnpUnmapRange,
   named: string | null = null,
 ): Mapping[] {
-  const ids = tableGet(state.usages, usageKey(iface, device))?.mappingIds ?? [];
-  const all = ids.flatMap((id) => tableGet(state.mappings, id) ?? []);
+  const all = heldBy(state, siteOf(state, iface), device);
   return all.filter((mapping) => mapping.name === named && mapping.internalAddress === device);
 }
 

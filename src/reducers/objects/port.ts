@@ -5,12 +5,13 @@ import type { Refusal } from "../decide/command.ts";
 import { mayAskFor } from "../delegation.ts";
 import { closedToPinholes } from "../decide/pinhole.ts";
 import { badPlace } from "../decide/port.ts";
+import { servedInterfaceOf } from "../decide/served-place.ts";
 import { inTheWay } from "../sharing.ts";
 import { unknownWan } from "../decide/wan.ts";
 import { deviceAt } from "../device.ts";
 import { deviceIpv6 } from "../ipv6-host.ts";
 import { filterText } from "../reach.ts";
-import { servedInterface } from "../served.ts";
+import { servedInterface, siteOf, tunnelInterface } from "../served.ts";
 import { allowanceKey, type Device, hostOf, internalKey, isPinhole, type Mapping, type State } from "../state.ts";
 import { revertedDevice } from "./device.ts";
 import {
@@ -48,7 +49,8 @@ export const ports = objectKind<Mapping>({
   giveBack(ended, terms) {
     const claims = ended.claims.filter((claim) => !isOver(claim, terms.at));
     if (claims.length === 0) return [];
-    return hindranceOf({ ...ended, claims }, claims, terms) ?? [restored({ ...ended, claims })];
+    const wanted = { ...ended, claims, interface: presentInterface(ended, terms) };
+    return hindranceOf(wanted, claims, terms) ?? [restored(wanted)];
   },
 });
 
@@ -126,10 +128,16 @@ function turnBack(before: Mapping, after: Mapping, now: Mapping, terms: RevertTe
   if (returning.length > 0) {
     const kept = now.claims.filter((claim) => !joined.includes(claim));
     const claims = inOrderOf(before, [...kept, ...returning]);
-    return [...releases, restored({ ...wanted, claims }), ...lifetimes];
+    return [...releases, restored({ ...wanted, claims, interface: presentInterface(wanted, terms) }), ...lifetimes];
   }
   const edits = changed.length === 0 ? [] : [event("mapping.changed", { id: now.id, ...fields })];
   return [...releases, ...edits, ...lifetimes];
+}
+
+/** The name that its interface has now: the one of WireGuard may have been another. */
+function presentInterface(mapping: Mapping, { now }: RevertTerms): string | null {
+  const there = servedInterfaceOf(now, hostOf(mapping));
+  return there !== null && there === tunnelInterface(now) ? there : mapping.interface;
 }
 
 /** Ends that the change set, as they were before; null where one was set again since. */
@@ -169,8 +177,8 @@ function hindranceOf(mapping: Mapping, returning: readonly Claim[], terms: Rever
 /** Why nobody can be let in there again. */
 function closedPinhole(mapping: Mapping, terms: RevertTerms): Refusal | null {
   const { internalAddress, interface: name, protocol, internalPort } = mapping;
-  const isOnLan = terms.now.settings.lan.some((lan) => lan.interface === name);
-  if (!isOnLan && !isSomebodys(mapping, terms)) {
+  const isInTunnel = name !== null && siteOf(terms.now, name) === null;
+  if (isInTunnel && !isSomebodys(mapping, terms)) {
     return { code: "NOT_FOUND", message: `${internalAddress} is nobody's now` };
   }
   return closedToPinholes(terms.now, protocol, internalPort);

@@ -1,7 +1,8 @@
 import { isIpv6 } from "../../lib/ipv6.ts";
 import { tableChanges, tableGet, tableRows } from "../../lib/table.ts";
-import { servedInterfaces } from "../served.ts";
-import { hostOf, type Mapping, type State, usageKey } from "../state.ts";
+import { servedInterfaces, siteOf } from "../served.ts";
+import { hostOf, type Mapping, type State } from "../state.ts";
+import { usagesOf } from "../usage.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
 import type { GuardRow } from "./rows.ts";
 
@@ -40,7 +41,9 @@ class GuardTable implements DesiredTable<GuardRow> {
     }
     const address = key.slice(HOLDER.length);
     if (isIpv6(address)) return undefined;
-    const owners = lans.flatMap((lan) => tableGet(this.#state.usages, usageKey(lan, address))?.mappingIds ?? []);
+    const owners = lans.flatMap((lan) => {
+      return usagesOf(this.#state, siteOf(this.#state, lan), address).flatMap(({ mappingIds }) => mappingIds);
+    });
     if (!key.startsWith(HOLDER) || owners.length === 0) return undefined;
     // Since its oldest mapping: the later ones changed nothing of the row.
     const revision = tableGet(mappings, owners[0] as string)?.createdSeq ?? 0;

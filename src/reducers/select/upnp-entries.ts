@@ -3,7 +3,9 @@ import { tableGet } from "../../lib/table.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { operatorHolds } from "../operator-holds.ts";
 import type { Claim } from "../../events/mapping.ts";
-import { isPinhole, type Mapping, type State, usageKey } from "../state.ts";
+import { siteOf } from "../served.ts";
+import { isPinhole, type Mapping, type State } from "../state.ts";
+import { heldBy } from "../usage.ts";
 
 /** Port mappings as a control point sees them (WANIPConnection:2 §2.5.14), on consecutive ports from those named here. */
 export interface UpnpEntry {
@@ -34,11 +36,13 @@ export function upnpEntries(
   { interface: iface, device }: { interface: string; device: string },
   now: number,
 ): UpnpEntry[] {
-  const own = tableGet(state.usages, usageKey(iface, device))?.mappingIds ?? [];
+  const site = siteOf(state, iface);
+  const own = heldBy(state, site, device);
   const given = (["tcp", "udp"] as const).flatMap((protocol) => operatorHolds(state, device, protocol));
-  const mappings = [...new Set([...own, ...given])].flatMap((id) => tableGet(state.mappings, id) ?? []);
-  return mappings
-    .filter((mapping) => mapping.name === null && mapping.interface === iface && !isPinhole(mapping))
+  const mappings = new Set([...own, ...given.flatMap((id) => tableGet(state.mappings, id) ?? [])]);
+  const isThere = ({ interface: name }: Mapping): boolean => name !== null && siteOf(state, name) === site;
+  return [...mappings]
+    .filter((mapping) => mapping.name === null && isThere(mapping) && !isPinhole(mapping))
     .sort((a, b) => a.createdSeq - b.createdSeq)
     .flatMap((mapping) => entriesOf(mapping, (claim) => leftOf(mapping, claim, deadlines, now)));
 }

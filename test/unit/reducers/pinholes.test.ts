@@ -1,17 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { event } from "../../../src/events/index.ts";
-import { tableGet, tableRows } from "../../../src/lib/table.ts";
+import { tableDelete, tableGet, tableRows, tableSet } from "../../../src/lib/table.ts";
 import type { MapRequest } from "../../../src/reducers/decide/command.ts";
+import { mappingsOf } from "../../../src/reducers/device-mappings.ts";
+import { hostBehind } from "../../../src/reducers/decide/pinhole.ts";
+import { forkState, sealState } from "../../../src/reducers/fork.ts";
 import { deviceAtIpv6, deviceIpv6 } from "../../../src/reducers/ipv6-host.ts";
 import { pinholesOf } from "../../../src/reducers/pinholes.ts";
 import { selectForwards } from "../../../src/reducers/select/forward-rows.ts";
+import { type Served, servedInterface } from "../../../src/reducers/served.ts";
 import { UNKNOWN_HOST, usageKey } from "../../../src/reducers/state.ts";
+import { contentHash } from "../../../src/reducers/state-json.ts";
 import {
   DEVICE,
   eventsOf,
   Gateway,
   mapped,
   NONCE,
+  OTHER_DEVICE,
   OTHER_NONCE,
   refusalOf,
   unmapRequest,
@@ -161,6 +167,66 @@ describe("pinholes", () => {
     gateway.do({ type: "device.edit", id: gateway.find("tv").id, ports: "off" });
     expect(tableGet(gateway.state.mappings, mappingId)).toBeUndefined();
     expect(pinholesOf(gateway.state).map(({ internalAddress }) => internalAddress)).toEqual([NEIGHBOUR]);
+  });
+
+  it("[P7] [P11] hosts that nobody knows are refused without a look at each device there is", () => {
+    const gateway = new Router();
+    gateway.append([event("interface.observed", { name: "lan0", up: true, addresses: LAN, gateway: null })]);
+    gateway.device("nas");
+    const some = gateway.find("nas");
+    const state = forkState(gateway.state);
+    let looks = 0;
+    for (let number = 0; number < 500; number += 1) {
+      const device = { ...some, id: `d${number}`, subnet: null, interface: "lan0", ports: "auto" as const };
+      Object.defineProperty(device, "ports", { get: () => ((looks += 1), number === 499 ? "off" : "auto") });
+      tableSet(state.devices, device.id, device);
+    }
+    const served = servedInterface(state, "lan0") as Served;
+    sealState(state);
+    const ask = (fork = forkState(state)) => hostBehind(fork, served, HOST, null);
+    expect(ask()).toMatchObject({ code: "NOT_AUTHORIZED" });
+    expect(looks).toBeGreaterThan(0);
+    looks = 0;
+    expect(ask()).toMatchObject({ code: "NOT_AUTHORIZED" });
+    expect(looks).toBe(0);
+    // What this very commit group changed counts, and is forgotten with it.
+    const fork = forkState(state);
+    tableDelete(fork.devices, "d499");
+    expect(ask(fork)).toEqual({ device: undefined, host: UNKNOWN_HOST });
+    expect(ask()).toMatchObject({ code: "NOT_AUTHORIZED" });
+    expect(looks).toBeLessThan(10);
+  });
+
+  it("[P7] that an operator keeps for a device of a LAN go with the device, and come back with it", () => {
+    const gateway = new Router();
+    gateway.append([event("interface.observed", { name: "lan0", up: true, addresses: LAN, gateway: null })]);
+    const onLan = {
+      subnet: null,
+      interface: "lan0",
+      publicKey: null,
+      privateKeySecret: null,
+      presharedKeySecret: null,
+    };
+    gateway.device("nas", { ...onLan, address: DEVICE });
+    const { mappingId } = mapped(gateway.map({ device: HOST, host: DEVICE }));
+    mapped(gateway.map({ device: NEIGHBOUR, host: OTHER_DEVICE }));
+    gateway.do({ type: "port.keep", id: mappingId });
+    gateway.unmap({ device: HOST, host: DEVICE });
+    const [before, hash, from] = [gateway.state, contentHash(gateway.state), gateway.records.length];
+    const id = gateway.find("nas").id;
+    expect(eventsOf(gateway.do({ type: "device.remove", id }, "api:socket"))).toEqual([
+      "lease.released",
+      "device.removed",
+    ]);
+    expect(pinholesOf(gateway.state).map(({ internalAddress }) => internalAddress)).toEqual([NEIGHBOUR]);
+    const change = { before, records: gateway.records.slice(from), later: [] };
+    gateway.do({ type: "change.revert", change }, "api:socket");
+    expect(contentHash(gateway.state)).toBe(hash);
+    // Kept and gone within one commit group.
+    const fork = forkState(gateway.state);
+    tableDelete(fork.mappings, mappingId);
+    expect(mappingsOf(fork, gateway.find("nas"))).toEqual([]);
+    expect(mappingsOf(gateway.state, gateway.find("nas")).map((mapping) => mapping.id)).toEqual([mappingId]);
   });
 
   it("[P7] [W7] of a device on a subnet are its own address's, and go with that", () => {
