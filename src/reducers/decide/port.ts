@@ -156,11 +156,12 @@ export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): 
   if (bad !== null) return { ok: false, refusal: bad };
   const others = inTheWay(state, place, null);
   const claim = { ...manualClaim(command.now, command.lifetime), ...markOf(command) };
-  const same = others.find((other) => goesTo(other, place));
-  if (same !== undefined && !isManual(same)) return adopt(same, { ...command, from }, claim);
   // An operator's decision wins over a device's, and only over a device's.
   const operators = others.filter(isManual);
   if (operators.length > 0) return taken(operators);
+  const same = others.find((other) => goesTo(other, place));
+  const ended = others.filter((other) => other !== same).flatMap((other) => endClaims(other));
+  if (same !== undefined) return adopt(same, { ...command, from }, claim, ended);
   const id = newId("m", state, command);
   const { label, enabled, sourceAddress } = command;
   const granted = event("mapping.granted", {
@@ -173,7 +174,7 @@ export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): 
     sourceAddress,
     claim,
   });
-  return accept([...others.flatMap((other) => endClaims(other)), granted], { kind: "ids", ids: [id] });
+  return accept([...ended, granted], { kind: "ids", ids: [id] });
 }
 
 /** The TLS name that is asked for, as it is kept. */
@@ -194,8 +195,13 @@ const goesTo = (mapping: Mapping, place: Place): boolean =>
   mapping.internalPort === place.internalPort;
 
 /** The same forward is there already by a device's asking: the operator's claim joins it. */
-function adopt(mapping: Mapping, command: CommandOf<"port.add">, claim: Claim): Decision {
-  const events: PortreeveEvent[] = [event("lease.granted", { mappingId: mapping.id, claim })];
+function adopt(
+  mapping: Mapping,
+  command: CommandOf<"port.add">,
+  claim: Claim,
+  ended: readonly PortreeveEvent[],
+): Decision {
+  const events: PortreeveEvent[] = [...ended, event("lease.granted", { mappingId: mapping.id, claim })];
   const { label, enabled, sourceAddress, from } = command;
   const changes = changedFields({ label, enabled, sourceAddress, from }, mapping);
   if (Object.keys(changes).length > 0) events.push(event("mapping.changed", { id: mapping.id, ...changes }));

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { tableRows } from "../../../src/lib/table.ts";
+import { contentHash } from "../../../src/reducers/state-json.ts";
 import { DEVICE, eventsOf, Gateway, mapped, OTHER_DEVICE, portAdd, refusalOf, WAN_ADDRESS } from "./given.ts";
+import { Remembering } from "./remembering.ts";
 
 const only = (gateway: Gateway) => [...tableRows(gateway.state.mappings)];
 
@@ -42,6 +44,26 @@ describe("decide port", () => {
     gateway.map({ suggestedPort: 8443, internalPort: 443 });
     expect(eventsOf(gateway.do(portAdd()))).toEqual(["lease.granted"]);
     expect(only(gateway)[0]?.claims.map((claim) => claim.source)).toEqual(["pcp", "manual"]);
+  });
+
+  it("[F2] [F3] joining it for some visitors alone ends names of devices on it, and yields to an operator's", () => {
+    const from = ["203.0.113.0/24"];
+    const asked = { externalPort: 8443, internalPort: 443, from };
+    const gateway = new Remembering();
+    gateway.byDevice({ device: OTHER_DEVICE, internalPort: 443, suggestedPort: 8443, names: ["nas.example.org"] });
+    gateway.byDevice({ internalPort: 443, suggestedPort: 8443 });
+    expect(only(gateway)).toHaveLength(2);
+    const hash = contentHash(gateway.state);
+    expect(gateway.do(portAdd(asked))).toMatchObject({ ok: true });
+    expect(only(gateway)).toMatchObject([{ name: null, from, claims: [{ source: "pcp" }, { source: "manual" }] }]);
+    gateway.revert(gateway.change());
+    expect(contentHash(gateway.state)).toBe(hash);
+    // A name that an operator keeps would be reached by nobody.
+    const name = only(gateway).find((mapping) => mapping.name !== null);
+    gateway.do({ type: "port.keep", id: name?.id ?? "" });
+    const refused = gateway.do(portAdd(asked));
+    expect(refused).toMatchObject({ ok: false, refusal: { code: "PORT_TAKEN", conflicts: [name?.id] } });
+    expect(only(gateway)).toMatchObject([{ from: [] }, { from: [] }]);
   });
 
   it("[F2] keep makes a device's port permanent; it survives the device's release", () => {
