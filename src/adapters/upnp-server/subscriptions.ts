@@ -78,7 +78,7 @@ export class Subscriptions {
     const same = ofDevice.find((each) => each.service === service && isSame(each.callback, callback));
     if (same !== undefined) this.#bySid.delete(same.sid);
     else if (ofDevice.length >= PER_DEVICE_MAX) return null;
-    else if (all.length >= TOTAL_MAX && !this.#makeRoom(ofDevice.length + 1)) return null;
+    else if (all.length >= TOTAL_MAX && !this.#makeRoom(caller, ofDevice.length + 1)) return null;
     const seconds = granted(asked);
     const sid = `uuid:${randomUUID()}`;
     const expiresAt = this.#options.clock.now() + seconds * 1000;
@@ -123,16 +123,18 @@ export class Subscriptions {
     this.#bySid.clear();
   }
 
-  /** Where all places are taken, who has most of them gives one up, to a host that will have fewer. */
-  #makeRoom(count: number): boolean {
-    const byDevice = new Map<string, Subscription[]>();
-    for (const each of this.#bySid.values()) {
-      const key = `${each.caller.interface} ${each.caller.device}`;
-      byDevice.set(key, [...(byDevice.get(key) ?? []), each]);
-    }
-    const [most = []] = [...byDevice.values()].sort((a, b) => b.length - a.length);
+  /**
+   * Where all places are taken, who has most of them gives one up to who will have fewer: the network that has most to
+   * another network, else the host that has most to a host of the same network. So no network keeps another one out.
+   */
+  #makeRoom({ interface: served }: Caller, count: number): boolean {
+    const all = [...this.#bySid.values()];
+    const own = all.filter(({ caller }) => caller.interface === served);
+    const crowd = mostOf(all, ({ caller }) => caller.interface);
+    const yields = crowd.length > own.length + 1;
+    const most = mostOf(yields ? crowd : own, ({ caller }) => caller.device);
     const [first] = most.toSorted((a, b) => a.expiresAt - b.expiresAt);
-    return first !== undefined && most.length > count && this.#bySid.delete(first.sid);
+    return first !== undefined && (yields || most.length > count) && this.#bySid.delete(first.sid);
   }
 
   #own(service: ServiceName, { interface: served, device }: Caller, sid: string): Subscription | null {
@@ -165,6 +167,17 @@ export class Subscriptions {
     subscription.busy = false;
     if (subscription.stale) this.changed();
   }
+}
+
+/** The largest of the groups that have something in common. */
+function mostOf(all: readonly Subscription[], keyOf: (each: Subscription) => string): Subscription[] {
+  const groups = new Map<string, Subscription[]>();
+  for (const each of all) {
+    const group = groups.get(keyOf(each));
+    if (group === undefined) groups.set(keyOf(each), [each]);
+    else group.push(each);
+  }
+  return [...groups.values()].reduce((most, group) => (group.length > most.length ? group : most), []);
 }
 
 const granted = (asked: number | null): number => Math.min(Math.max(asked ?? GRANTED_MAX, GRANTED_MIN), GRANTED_MAX);

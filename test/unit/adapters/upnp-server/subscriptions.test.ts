@@ -202,3 +202,25 @@ it("SEC-03 SEC-10 of 10,000 subscriptions eight of a device and 256 of all stay"
   subscriptions.left(AT);
   expect(subscriptions.size).toBe(0);
 });
+
+it("SEC-10 256 hosts of one network with a subscription each leave half of the places to another network", () => {
+  const { subscriptions } = start();
+  const ask = (served: string, device: string, port = 1024) =>
+    subscriptions.subscribe(
+      "WANIPConnection",
+      { ...CALLER, interface: served, device },
+      AT,
+      { address: device, port, path: "/" },
+      300,
+    );
+  for (let each = 0; each < 256; each += 1) expect(ask("lan0", `10.0.${each}.2`)).not.toBeNull();
+  expect(ask("lan0", "10.1.0.2"), "of its own it is one too many").toBeNull();
+  for (let each = 0; each < 16; each += 1) {
+    for (let port = 1024; port < 1032; port += 1) expect(ask("lan1", `192.168.${each}.2`, port)).not.toBeNull();
+  }
+  expect(subscriptions.callers.filter((caller) => caller.interface === "lan1")).toHaveLength(128);
+  expect(ask("lan0", "10.1.0.2"), "nor does it take from the other").toBeNull();
+  expect(ask("lan1", "192.168.99.2"), "who has most there makes room").not.toBeNull();
+  expect(subscriptions.size).toBe(256);
+  expect(subscriptions.callers.filter((caller) => caller.interface === "lan0")).toHaveLength(128);
+});
