@@ -25,6 +25,9 @@ export const peerFilter = z.strictObject({ prefix: cidr, port: port.nullable() }
 export type PeerFilter = z.infer<typeof peerFilter>;
 const filters = z.array(peerFilter).max(FILTERS_MAX);
 
+/** An external port, and an address or any of the gateway's (null), that a client has rather no mapping than not have. */
+const insistedOn = z.strictObject({ address: hostAddress.nullable(), port });
+
 /** One claim on a mapping: who asked, by which protocol, until when. `key` names it within its mapping (`claim-key.ts`). */
 export const claim = z.strictObject({
   key: z.string().min(1).max(64),
@@ -44,6 +47,8 @@ export const claim = z.strictObject({
   description: givenLabel.nullable(),
   /** False: it is kept and its lease runs, and nothing is forwarded for its sake (UPnP NewEnabled). */
   enabled: z.boolean(),
+  /** What it was made to insist on, if on anything: a Mapping Update to another place is an error (RFC 6887 §13.2, §14.2). */
+  insistsOn: insistedOn.optional(),
 });
 export type Claim = z.infer<typeof claim>;
 

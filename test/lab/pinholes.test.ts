@@ -120,10 +120,16 @@ scenario("[P7] an IPv6 pinhole is refused for what is not one's own, or cannot b
   expect(await map(lab, { ...insisting, suggestedPort: 8080, suggestedAddress: NEIGHBOUR })).toMatchObject({
     result: RESULT.cannotProvideExternal,
   });
+  // No IPv4 address is outside of an IPv6 host; whoever does not insist on one is told what there is.
+  const ipv4 = { suggestedPort: 8080, suggestedAddress: "0.0.0.0" };
+  expect(await map(lab, { ...insisting, ...ipv4 })).toMatchObject({ result: RESULT.cannotProvideExternal });
   // PCP-S-49: the rules of IPv4 hold; SSH is protected.
   expect(await map(lab, { internalPort: 22 })).toMatchObject({ result: RESULT.notAuthorized });
   expect(await lab.gateway.ports()).toEqual([]);
   const exact = { ...insisting, suggestedPort: 8080, suggestedAddress: HOST };
+  const nonce = newNonce();
+  expect(await map(lab, { ...ipv4, nonce })).toMatchObject({ result: 0, externalAddress: HOST });
+  expect(await map(lab, { nonce, lifetime: 0 })).toMatchObject({ result: 0 });
   expect(await map(lab, exact)).toMatchObject({ result: 0, externalPort: 8080, externalAddress: HOST });
   await removeAll(lab);
 });

@@ -13,7 +13,7 @@ import { claimName, type ClientPorts } from "./client-ports.ts";
 import type { Standing } from "./exchange.ts";
 import type { Link } from "./link.ts";
 import { MappingUpdates } from "./mapping-updates.ts";
-import { filterOption, nameOption, setOption, thirdPartyOption } from "./pcp-options.ts";
+import { mappingUpdate } from "./pcp-reply.ts";
 import type { Clients } from "./standing.ts";
 
 /** A changed address is told to a client only once the kernel follows it; after this long it is not told at all. */
@@ -202,12 +202,8 @@ export class ChangeNotices {
     }
     const { epoch, pcp } = standingOn(link.interface, device);
     if (!pcp) return false;
-    const protocol = mapping.protocol === "tcp" ? 6 : 17;
-    const { internalPort, externalPort } = mapping;
-    const body = { kind: "map", nonce, protocol, internalPort, externalPort, externalAddress: address } as const;
-    const whose = thirdPartyOption(mapping.internalAddress, device);
-    const options = [...whose, ...claim.filters.map(filterOption), ...setOption(mapping), ...nameOption(mapping)];
-    link.socket.send(encodeSuccess({ lifetime, epoch, body, options }), { address: device, port });
+    const bytes = mappingUpdate(mapping, { ...claim, nonce, device }, { address, epoch, lifetime });
+    link.socket.send(bytes, { address: device, port });
     return true;
   }
 }

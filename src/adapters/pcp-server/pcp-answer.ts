@@ -1,4 +1,5 @@
 import { assert } from "../../lib/assert.ts";
+import { isIpv6 } from "../../lib/ipv6.ts";
 import { ANY_IPV4, ANY_IPV6 } from "../../protocols/pcp/address.ts";
 import { type MapFields, messageBytesMin } from "../../protocols/pcp/body.ts";
 import { OPCODE } from "../../protocols/pcp/constants.ts";
@@ -88,13 +89,20 @@ function commandOf(
     ...named,
     clientPort,
     suggestedPort: map.externalPort,
-    suggestedAddress: externalAddress === ANY_IPV4 || externalAddress === ANY_IPV6 ? null : externalAddress,
+    suggestedAddress: isAny(externalAddress, options.thirdParty?.address ?? device) ? null : externalAddress,
     lifetime,
     preferFailure: options.preferFailure,
     filters: options.filters.map(filterAsked),
     portSet: options.portSet === null ? null : { size: options.portSet.size, parity: options.portSet.parity },
   };
 }
+
+/**
+ * RFC 6887 §11.1: whoever has no preference writes the all-zeros address of a family. `::` is also what a field is that was
+ * left empty; IPv4's names a family on purpose, that no pinhole has outside.
+ */
+const isAny = (suggested: string, internal: string): boolean =>
+  suggested === ANY_IPV6 || (suggested === ANY_IPV4 && !isIpv6(internal));
 
 function describeOpcode(opcode: number): string {
   const name = Object.entries(OPCODE).find(([, code]) => code === opcode)?.[0];

@@ -1,11 +1,14 @@
 import type { MapFields } from "../../protocols/pcp/body.ts";
 import { CAPABILITY_SNI, OPTION } from "../../protocols/pcp/constants.ts";
 import type { PcpOption } from "../../protocols/pcp/option.ts";
-import { encodeError, encodeSuccess } from "../../protocols/pcp/response.ts";
+import { ANY_IPV4 } from "../../protocols/pcp/address.ts";
+import { encodeError, encodeSuccess, encodeUnaskedError } from "../../protocols/pcp/response.ts";
 import { errorLifetimeSec, type PcpErrorName } from "../../protocols/pcp/result.ts";
 import type { Answer, Outcome, Refusal } from "../../reducers/decide/command.ts";
 import type { Reply, Standing } from "./exchange.ts";
-import type { MapOptions } from "./pcp-options.ts";
+import type { Claim } from "../../events/mapping.ts";
+import type { Mapping } from "../../reducers/state.ts";
+import { filterOption, type MapOptions, nameOption, setOption, thirdPartyOption } from "./pcp-options.ts";
 import { pcpResultOf } from "./refusal-results.ts";
 
 const PREFER_FAILURE = { kind: "prefer-failure" } as const;
@@ -60,6 +63,36 @@ const copied = ({ names, thirdParty }: MapOptions): PcpOption[] => [
   ...(thirdParty === null ? [] : [thirdParty]),
   ...names.map((hostname) => ({ kind: "hostname", hostname }) as const),
 ];
+
+interface UpdateMoment {
+  /** The external address now. */
+  readonly address: string;
+  readonly epoch: number;
+  /** Seconds that the claim has left. */
+  readonly lifetime: number;
+}
+
+/**
+ * RFC 6887 §14.2, of a mapping whose external side is another: the reply that the client would get now. Of what it insists on
+ * that is an error (§13.2). The claim goes on until its end: the client may take what there is instead.
+ */
+export function mappingUpdate(
+  mapping: Mapping,
+  { nonce, device, filters, insistsOn }: Claim & { readonly nonce: string; readonly device: string },
+  { address, epoch, lifetime }: UpdateMoment,
+): Uint8Array {
+  const { internalPort, externalPort } = mapping;
+  const protocol = mapping.protocol === "tcp" ? 6 : 17;
+  const body = { kind: "map", nonce, protocol, internalPort, externalPort, externalAddress: address } as const;
+  const whose = thirdPartyOption(mapping.internalAddress, device);
+  const options = [...whose, ...filters.map(filterOption), ...setOption(mapping), ...nameOption(mapping)];
+  const isMet =
+    insistsOn === undefined || (insistsOn.port === externalPort && [null, address].includes(insistsOn.address));
+  if (isMet) return encodeSuccess({ lifetime, epoch, body, options });
+  const suggested = { ...body, externalPort: insistsOn.port, externalAddress: insistsOn.address ?? ANY_IPV4 };
+  const error = { ...pcpResultOf("CANNOT_PROVIDE_EXTERNAL"), epoch };
+  return encodeUnaskedError(suggested, [PREFER_FAILURE, ...options], error);
+}
 
 /** What the controller refused. */
 export function refusalReply(request: Uint8Array, { code, message, retryAfter }: Refusal, epoch: number): Reply {

@@ -66,6 +66,14 @@ export function encodeError(request: Uint8Array, { result, lifetime, epoch }: Pc
   return bytes;
 }
 
+/** An error that nobody asked for, as of a mapping that cannot stay as it is (RFC 6887 §14.2): as to the request for it. */
+export function encodeUnaskedError(body: PcpBody, options: readonly PcpOption[], error: PcpError): Uint8Array {
+  return encodeError(
+    encodeMessage(body, options, () => undefined),
+    error,
+  );
+}
+
 /**
  * The order of RFC 6887 §8.3. Throws nothing but `PcpDecodeError`, whose reason is "drop" for all that a client must
  * ignore. Whether the reply belongs to a request (source, nonce, ports) is the client's to compare.

@@ -278,6 +278,7 @@ function newClaim(asking: Pick<Asking, "command" | "state">): Granted | Refusal 
     filters,
     description: null,
     enabled: true,
+    ...(command.preferFailure && { insistsOn: { address: command.suggestedAddress, port: command.suggestedPort } }),
   };
 }
 

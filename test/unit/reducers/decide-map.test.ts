@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { PROXY_PORTS } from "../../../src/lib/proxy-ports.ts";
-import { tableRows } from "../../../src/lib/table.ts";
+import { tableGet, tableRows } from "../../../src/lib/table.ts";
 import { event } from "../../../src/events/index.ts";
 import {
   DEVICE,
@@ -170,6 +170,19 @@ describe("decide map", () => {
     expect(refusalOf(gateway.map(other)).code).toBe("CANNOT_PROVIDE_EXTERNAL");
     const elsewhere = { internalPort: 1, suggestedPort: 9002, suggestedAddress: "11.22.33.9", preferFailure: true };
     expect(refusalOf(gateway.map(elsewhere)).code).toBe("CANNOT_PROVIDE_EXTERNAL");
+  });
+
+  it("[P1] PCP-S-66 keeps what a claim was made to insist on", () => {
+    const gateway = new Gateway();
+    const claimOf = (decision: ReturnType<Gateway["map"]>) =>
+      tableGet(gateway.state.mappings, mapped(decision).mappingId)?.claims[0];
+    const [port, address] = [9000, "11.22.33.1"];
+    const exactly = { suggestedPort: port, preferFailure: true };
+    expect(claimOf(gateway.map(exactly))?.insistsOn).toEqual({ address: null, port });
+    expect(eventsOf(gateway.map(exactly))).toEqual([]);
+    const another = { suggestedPort: 9001, suggestedAddress: address, internalPort: 8081, preferFailure: true };
+    expect(claimOf(gateway.map(another))?.insistsOn).toEqual({ address, port: 9001 });
+    expect(claimOf(gateway.map({ device: OTHER_DEVICE }))).not.toHaveProperty("insistsOn");
   });
 
   it("[P1] PCP-S-39 confirms an operator's static mapping and stores nothing of the request", () => {

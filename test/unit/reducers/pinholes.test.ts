@@ -59,8 +59,15 @@ describe("pinholes", () => {
     expect(mapped(decision)).toMatchObject({ externalAddress: HOST, externalPort: 8080, lifetime: 3600 });
     expect(rowsOf(gateway)).toEqual([`pinhole|${HOST}|tcp|8080`]);
     // Asked for again, the same; by PREFER_FAILURE nothing else than that.
-    expect(eventsOf(gateway.pinhole({ suggestedPort: 8080, preferFailure: true }))).toEqual([]);
-    for (const asked of [{ suggestedPort: 9000 }, { suggestedPort: 8080, suggestedAddress: NEIGHBOUR }]) {
+    const exactly = { suggestedPort: 8080, preferFailure: true };
+    expect(mapped(gateway.pinhole(exactly))).toMatchObject({ externalAddress: HOST, externalPort: 8080 });
+    expect(rowsOf(gateway)).toHaveLength(1);
+    expect(eventsOf(gateway.pinhole(exactly))).toEqual([]);
+    for (const asked of [
+      { suggestedPort: 9000 },
+      { suggestedPort: 8080, suggestedAddress: NEIGHBOUR },
+      { suggestedPort: 8080, suggestedAddress: "0.0.0.0" },
+    ]) {
       const refused = gateway.pinhole({ ...asked, internalPort: 8081, preferFailure: true });
       expect(refusalOf(refused).code).toBe("CANNOT_PROVIDE_EXTERNAL");
     }

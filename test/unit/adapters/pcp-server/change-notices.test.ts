@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { concat, flat, hex, patch, toHex } from "../../protocols/hex.ts";
-import { FILTER, MAP_REQUEST } from "../../protocols/pcp/vectors.ts";
+import { FILTER, MAP_REQUEST, PREFER_FAILURE } from "../../protocols/pcp/vectors.ts";
 import type { Outcome } from "../../../../src/reducers/decide/command.ts";
 import { emptyTable } from "../../../../src/lib/table.ts";
 import { CLIENT, Fixture, LAN0, LAN1, NONCE, recordOf } from "./fixture.ts";
@@ -209,6 +209,29 @@ describe("mapping updates after an address change", () => {
     await fixture.advance(0);
     const [update = ""] = fixture.sentTo(`${CLIENT.address}:40000`);
     expect(update.slice(120)).toBe("e000000b6e61732e6578616d706c6500");
+  });
+
+  it("PCP-S-66 say CANNOT_PROVIDE_EXTERNAL to who insists on what its mapping had, with what it asked for", async () => {
+    const insisting = async (insistsOn: { address: string | null; port: number }) => {
+      const fixture = await quiet();
+      const filters = [{ prefix: "11.22.33.0/24", port: null }];
+      fixture.giveMappings([8080], NONCE, { insistsOn, filters });
+      fixture.moveWan("11.22.33.5");
+      await fixture.advance(10_000);
+      const told = fixture.sentTo(`${CLIENT.address}:40000`);
+      expect(told).toHaveLength(3);
+      return told[0];
+    };
+    const error = hex(`
+      0281000b 0000001e 00000000 00000000 00000000 00000000
+      01020304 05060708 090a0b0c 06000000 1f901f90 00000000 00000000 0000ffff 0b162101`);
+    const filter = patch(FILTER, 5, "78");
+    const exactly = concat(error, PREFER_FAILURE, filter);
+    expect(await insisting({ address: "11.22.33.1", port: 8080 })).toBe(toHex(exactly));
+    // Any address of ours will do; an operator gave it another port.
+    const elsewhere = concat(patch(patch(error, 42, "2328"), 56, "00000000"), PREFER_FAILURE, filter);
+    expect(await insisting({ address: null, port: 9000 })).toBe(toHex(elsewhere));
+    expect((await insisting({ address: null, port: 8080 }))?.slice(0, 8)).toBe("02810000");
   });
 
   it("PCP-S-73 tell of a mapping that was renewed by a request for a set, to the port it came from", async () => {

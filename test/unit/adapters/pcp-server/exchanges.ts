@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { answer } from "../../../../src/adapters/pcp-server/answer.ts";
-import type { Answer, Standing } from "../../../../src/adapters/pcp-server/exchange.ts";
+import type { Answer, Datagram, Standing } from "../../../../src/adapters/pcp-server/exchange.ts";
 import type { Outcome } from "../../../../src/reducers/decide/command.ts";
 import { toHex } from "../../protocols/hex.ts";
 
@@ -21,7 +21,7 @@ export const refusal = (code: Extract<Outcome, { ok: false }>["refusal"]["code"]
   refusal: { code, message: "because", ...(retryAfter === undefined ? {} : { retryAfter }) },
 });
 
-export function ask(bytes: Uint8Array, standing: Partial<Standing> = {}, from: Partial<typeof CLIENT> = {}): Answer {
+export function ask(bytes: Uint8Array, standing: Partial<Standing> = {}, from: Partial<Datagram> = {}): Answer {
   return answer({ bytes, ...CLIENT, ...from }, { ...STANDING, ...standing });
 }
 

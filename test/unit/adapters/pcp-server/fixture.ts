@@ -3,7 +3,7 @@ import type { Listener } from "../../../../src/lib/served-address.ts";
 import { createPcpServer, type PcpServer } from "../../../../src/adapters/pcp-server/server.ts";
 import type { Clients } from "../../../../src/adapters/pcp-server/standing.ts";
 import { event, type PortreeveRecord } from "../../../../src/events/index.ts";
-import type { PeerFilter } from "../../../../src/events/mapping.ts";
+import type { Claim, PeerFilter } from "../../../../src/events/mapping.ts";
 import { ManualClock } from "../../../../src/lib/manual-clock.ts";
 import { RequestLog } from "../../../../src/lib/request-log.ts";
 import { emptyTable, tableSet } from "../../../../src/lib/table.ts";
@@ -111,7 +111,12 @@ export class Fixture {
   giveMappings(
     ports: readonly number[],
     nonce = NONCE,
-    { count = 1, filters = [], name = null }: { count?: number; filters?: PeerFilter[]; name?: string | null } = {},
+    {
+      count = 1,
+      filters = [],
+      name = null,
+      insistsOn,
+    }: { count?: number; filters?: PeerFilter[]; name?: string | null; insistsOn?: Claim["insistsOn"] } = {},
   ): void {
     const mappings = emptyTable<Mapping>();
     for (const port of ports) {
@@ -149,6 +154,7 @@ export class Fixture {
             filters,
             description: null,
             enabled: true,
+            ...(insistsOn !== undefined && { insistsOn }),
           },
         ],
       });

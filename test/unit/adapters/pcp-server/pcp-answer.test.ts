@@ -270,6 +270,16 @@ describe("PCP server: MAP", () => {
     expect(commandOf(patch(MAP_REQUEST, 44, "20010db8"))).toMatchObject({ suggestedAddress: "2001:db8::ffff:0:0" });
   });
 
+  it("takes no IPv4 address for an IPv6 host's suggestion of another family (RFC 6887 §11.1), and :: for none", () => {
+    const host = { address: "2001:db8:77::2" };
+    const ofHost = patch(WITH_PREFERENCE, 8, "20010db8007700000000000000000002");
+    const asked = (external: string) => ask(patch(ofHost, 44, external), {}, host);
+    const mapped = `${"00".repeat(10)}ffff`;
+    expect(asked(`${mapped}00000000`)).toMatchObject({ command: { suggestedAddress: "0.0.0.0", preferFailure: true } });
+    expect(asked(`${mapped}0b162101`)).toMatchObject({ command: { suggestedAddress: "11.22.33.1" } });
+    expect(asked("00".repeat(16))).toMatchObject({ command: { suggestedAddress: null } });
+  });
+
   it("PCP-S-12 PCP-S-47 answers success with exactly 60 octets: the request's fields, the assigned ones", () => {
     expect(settled(MAP_REQUEST, mapped(true))).toBe(toHex(MAP_SUCCESS));
     expect(settled(MAP_REQUEST, mapped(false, 9090))).toBe(toHex(patch(MAP_SUCCESS, 42, "2382")));
