@@ -104,8 +104,8 @@ export class Controller implements ControllerPort {
     const refusal = this.#refuseNow(command);
     if (refusal !== null) return Promise.resolve({ ok: false, refusal });
     const { clock, entropy, sharesPorts = () => true } = this.#options;
-    const added = { now: command.now ?? clock.now(), entropy: entropy(), sharesPorts: sharesPorts() };
-    const submission = { ...command, ...added } as Submission;
+    const now = command.now ?? clock.now();
+    const submission = { ...command, now, entropy: entropy(), sharesPorts: sharesPorts() } as Submission;
     if (command.source !== "controller" && command.source !== "clock") this.#endDueBefore(submission);
     return this.#enqueue(submission);
   }
@@ -300,8 +300,8 @@ export class Controller implements ControllerPort {
     for (const event of decision.events) {
       records.push({ at, source, requestId, causedBy, event });
       // The hashes are the log's business; no reducer looks at them.
-      const hashes = { prevHash: GENESIS_HASH, hash: GENESIS_HASH };
-      foldInto(fork, { seq: fork.seq + 1, at, source, requestId, causedBy, event, ...hashes });
+      const [prevHash, hash] = [GENESIS_HASH, GENESIS_HASH];
+      foldInto(fork, { seq: fork.seq + 1, at, source, requestId, causedBy, event, prevHash, hash });
     }
     return { decision, records };
   }

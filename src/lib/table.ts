@@ -19,6 +19,8 @@ export interface Table<Row> {
   base: Table<Row> | null;
   /** Keys that were set or deleted since it was forked; null if it is no fork. */
   changed: Set<string> | null;
+  /** What those came to, once it is sealed and somebody has asked: each commit is asked several times. */
+  changes: readonly TableChange<Row>[] | null;
 }
 
 export interface ReadonlyTable<Row> {
@@ -29,6 +31,7 @@ export interface ReadonlyTable<Row> {
   readonly parent: Edit | null;
   readonly base: ReadonlyTable<Row> | null;
   readonly changed: ReadonlySet<string> | null;
+  changes: readonly TableChange<Row>[] | null;
 }
 
 type Edit = object;
@@ -91,14 +94,14 @@ function hashOf(key: string): number {
 const childOf = (hash: number, shift: number): number => (hash >>> shift) & (FANOUT - 1);
 
 export function emptyTable<Row>(): Table<Row> {
-  return { size: 0, root: null, edit: {}, sealed: false, parent: null, base: null, changed: null };
+  return { size: 0, root: null, edit: {}, sealed: false, parent: null, base: null, changed: null, changes: null };
 }
 
 /** The same rows, to be written to; the rows themselves are shared and must be replaced, not changed. */
 export function forkTable<Row>(table: Table<Row>): Table<Row> {
   assert(table.sealed, "a table is forked that may still change");
   const { size, root, edit } = table;
-  return { size, root, edit: {}, sealed: false, parent: edit, base: table, changed: new Set() };
+  return { size, root, edit: {}, sealed: false, parent: edit, base: table, changed: new Set(), changes: null };
 }
 
 /** A fork as it is in this moment, to try something out on; the fork itself must not be written to meanwhile. */
@@ -133,7 +136,10 @@ function leafAt<Row>(table: ReadonlyTable<Row>, hash: number): Leaf<Row> | null 
 }
 
 export function tableGet<Row>(table: ReadonlyTable<Row>, key: string): Row | undefined {
-  const hash = hashOf(key);
+  return rowAt(table, hashOf(key), key);
+}
+
+function rowAt<Row>(table: ReadonlyTable<Row>, hash: number, key: string): Row | undefined {
   const leaf = leafAt(table, hash);
   const index = leaf === null ? -1 : leaf.indexOf(hash, key);
   return leaf === null || index < 0 ? undefined : leaf.rows[index];
@@ -254,15 +260,27 @@ const NOTHING: readonly never[] = [];
 /** Rows that are not the same object in both. Costs what changed, not what is there: shared parts are passed over. */
 export function tableChanges<Row>(before: ReadonlyTable<Row>, after: ReadonlyTable<Row>): readonly TableChange<Row>[] {
   if (before === after) return NOTHING;
-  const changes: TableChange<Row>[] = [];
   if (after.parent === before.edit && after.changed !== null) {
-    for (const key of after.changed) {
-      const [was, row] = [tableGet(before, key), tableGet(after, key)];
-      if (was !== row) changes.push({ key, before: was, after: row });
-    }
-    return changes;
+    const known = after.changes ?? changesOfFork(before, after, after.changed);
+    if (after.sealed) after.changes = known;
+    return known;
   }
+  const changes: TableChange<Row>[] = [];
   collectChanges(before.root, after.root, 0, changes);
+  return changes;
+}
+
+function changesOfFork<Row>(
+  before: ReadonlyTable<Row>,
+  after: ReadonlyTable<Row>,
+  keys: ReadonlySet<string>,
+): readonly TableChange<Row>[] {
+  const changes: TableChange<Row>[] = [];
+  for (const key of keys) {
+    const hash = hashOf(key);
+    const [was, row] = [rowAt(before, hash, key), rowAt(after, hash, key)];
+    if (was !== row) changes.push({ key, before: was, after: row });
+  }
   return changes;
 }
 

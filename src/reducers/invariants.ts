@@ -6,6 +6,7 @@ import { TABLES } from "./fork.ts";
 import {
   deviceKey,
   type DnsName,
+  type DnsRecord,
   type Published,
   type Usage,
   hostOf,
@@ -134,12 +135,7 @@ function checkNames(state: State, since: State | undefined, faults: string[]): v
   for (const [key, { name, device, records }] of changedEntries(names, since?.names)) {
     if (key !== name || records.length === 0) faults.push(`S12 name ${key} is ${name} with ${records.length} records`);
     if (records.some(({ id }) => tableGet(recordNames, id) !== name)) faults.push(`S12 ${name} is not found by record`);
-    const kinds = new Set(records.map(({ type, value }) => `${type} ${value}`));
-    if (kinds.size !== records.length) faults.push(`S13 ${name} has a record twice`);
-    if (records.some(({ type }) => type === "CNAME") && records.length > 1)
-      faults.push(`S13 ${name} is more than an alias`);
-    const ttls = new Map(records.map(({ type, ttl }) => [type, ttl]));
-    if (records.some(({ type, ttl }) => ttls.get(type) !== ttl)) faults.push(`S13 ${name} has two TTLs for one type`);
+    if (records.length > 1) checkTogether(name, records, faults);
     if (records.some((record) => (record.expiresAt === null) !== (device === null || record.lifetime === null)))
       faults.push(`S14 ${name} has a record with an end and no device or lifetime, or the reverse`);
     for (const { type, value } of records) {
@@ -175,25 +171,38 @@ function checkNames(state: State, since: State | undefined, faults: string[]): v
   }
   for (const { key, before, after } of since === undefined ? [] : tableChanges(since.names, names)) {
     const gone = (before?.records ?? []).filter(({ id }) => after?.records.some((each) => each.id === id) !== true);
-    if (after === undefined && before?.device != null && tableGet(namesOf, before.device)?.includes(key) === true)
+    if (after === undefined && before?.device != null && isListed(tableGet(namesOf, before.device), key))
       faults.push(`S14 ${key} went and is listed by its device`);
     for (const { id, value } of gone) {
       const still = after?.records.some((each) => each.value === value) === true;
-      if (!still && tableGet(namesAt, value)?.includes(key) === true) faults.push(`S12 ${value} lists ${key} still`);
+      if (!still && isListed(tableGet(namesAt, value), key)) faults.push(`S12 ${value} lists ${key} still`);
       if (tableGet(recordNames, id) !== undefined) faults.push(`S12 record ${id} went and is found still`);
     }
   }
+}
+
+/** What records at one name must not be beside each other. */
+function checkTogether(name: string, records: readonly DnsRecord[], faults: string[]): void {
+  const kinds = new Set(records.map(({ type, value }) => `${type} ${value}`));
+  if (kinds.size !== records.length) faults.push(`S13 ${name} has a record twice`);
+  if (records.some(({ type }) => type === "CNAME")) faults.push(`S13 ${name} is more than an alias`);
+  const ttls = new Map(records.map(({ type, ttl }) => [type, ttl]));
+  if (records.some(({ type, ttl }) => ttls.get(type) !== ttl)) faults.push(`S13 ${name} has two TTLs for one type`);
 }
 
 /** What of a sorted list was not in it before; what was is known to be good, and what went is looked at where it went. */
 function added(since: ReadonlyTable<string[]> | undefined, key: string, list: readonly string[]): readonly string[] {
   const before = since === undefined ? undefined : tableGet(since, key);
   if (before === undefined) return list;
+  const more: string[] = [];
   let next = 0;
-  return list.filter((name) => {
-    while (next < before.length && (before[next] as string) < name) next += 1;
-    return before[next] !== name;
-  });
+  for (const name of list) {
+    // Nearly all of it is as it was: what is equal is not compared by its order.
+    while (before[next] !== name && next < before.length && (before[next] as string) < name) next += 1;
+    if (before[next] === name) next += 1;
+    else more.push(name);
+  }
+  return more;
 }
 
 /** What a device had, and what its names got and lost since. */

@@ -59,6 +59,8 @@ interface Comparison<S, Spec, Obs> {
   readonly changes: readonly Change<Spec, Obs>[];
   /** The keys compared; null: all. */
   readonly examined: ReadonlySet<string> | null;
+  /** Deletes of rows that this process saw desired. */
+  readonly leaving: ReadonlySet<string>;
   readonly restrained: Restrained<Spec, Obs>;
   readonly applies: boolean;
 }
@@ -182,16 +184,18 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
     const changes =
       examined === null ? diffAll(desired, observed, matches) : diffKeys(examined, desired, observed, matches);
     const paused = !ignorePause && order.paused(state);
+    const leaving = new Set<string>();
+    for (const { op, key } of changes) if (op === "delete" && this.#sawDesired(key)) leaving.add(key);
     const restrained = restrain(changes, {
       policy: paused ? "observe-only" : policy,
       initialized: order.initialized,
-      explained: (key) => this.#sawDesired(key) || explained?.(state, key) === true,
+      explained: (key) => leaving.has(key) || explained?.(state, key) === true,
       owned: observed.size,
       deleteFractionMax,
       engaged: this.#brakeEngaged,
       released: order.brakeReleased,
     });
-    return { state, desired, changes, examined, restrained, applies: !paused && policy !== "observe-only" };
+    return { state, desired, changes, examined, leaving, restrained, applies: !paused && policy !== "observe-only" };
   }
 
   /** Null: all. Otherwise every other key is known to match still, since neither side of it has moved. */
@@ -237,9 +241,8 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
 
   /** Remembers what was found. Rows that differ stay open until an outcome says that they no longer do. */
   #account(comparison: Comparison<S, Spec, Obs>, now: number): void {
-    const { desired, changes, examined, restrained } = comparison;
+    const { desired, changes, examined, leaving, restrained } = comparison;
     const differing = new Set(changes.map((change) => change.key));
-    const leaving = changes.filter((change) => change.op === "delete" && this.#sawDesired(change.key));
     if (examined === null) {
       this.#open.clear();
       this.#leaving.clear();
@@ -255,7 +258,7 @@ export class Passes<S extends { readonly seq: Seq }, Spec, Obs> {
         else this.#statuses.done(row, now);
       }
     }
-    for (const { key } of leaving) this.#leaving.add(key);
+    for (const key of leaving) this.#leaving.add(key);
     const heldBack = new Set(restrained.heldBack.map((change) => change.key));
     for (const change of changes) {
       this.#open.add(change.key);

@@ -6,6 +6,7 @@ import {
   fixedZones,
   ownName,
   type View,
+  viewAt,
   viewOf,
   viewsOf,
   viewWithId,
@@ -81,8 +82,11 @@ class DnsTable implements DesiredTable<DnsRow> {
     const keys = new Set<string>();
     if (before.dnsRevision !== after.dnsRevision) keys.add(dnsKey("serial"));
     for (const { key } of tableChanges(before.names, after.names)) keys.add(dnsKey("name", key));
-    for (const { key } of tableChanges(before.namesAt, after.namesAt))
-      keys.add(dnsKey("name", reverseName(key) ?? key));
+    for (const { key: address } of tableChanges(before.namesAt, after.namesAt)) {
+      // Of an address that is in no network of ours nothing is said.
+      const reverse = viewAt(after, address) === null ? null : reverseName(address);
+      if (reverse !== null) keys.add(dnsKey("name", reverse));
+    }
     for (const { key } of tableChanges(before.delegations, after.delegations)) keys.add(dnsKey("zone", key));
     for (const { key: id, before: old, after: now } of tableChanges(before.devices, after.devices)) {
       keys.add(dnsKey("key", id));
