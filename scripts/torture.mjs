@@ -24,7 +24,7 @@ const { values } = parseArgs({
     "no-build": { type: "boolean", default: false },
   },
 });
-const program = ["strace", "wg", "wireguard-go"].find((name) => findProgram(name) === null);
+const program = ["strace", "wg", "wireguard-go", "haproxy"].find((name) => findProgram(name) === null);
 const missing = missingForLab() ?? (program === undefined ? null : `the program "${program}" is not installed`);
 if (missing !== null) fail(missing);
 if (!values["no-build"] && !build()) fail("the build failed");

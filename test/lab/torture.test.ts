@@ -53,6 +53,8 @@ const REMOVALS = [
 ];
 /** Of signed updates of names; the whole is a hundred kills in a thousand of them, and each step. */
 const NAMES = ["names/step/appended/1", "names/step/stored-witness-not-told/2", "names/step/verdict-heard/1"];
+/** Of what HAProxy and the kernel share; the whole is each step, three times. */
+const SHARED = ["shared/step/appended/2", "shared/step/names-kept/2", "shared/step/forwards-applied/3"];
 const SEED = Number(process.env["PORTREEVE_SEED"] ?? 20_240_501);
 const EXTENT = { seed: SEED, probes: 600, stride: 131 };
 const POWER_STRIDE = 11;
@@ -74,10 +76,12 @@ describe("the built program under injected faults", () => {
     ["[F2] killed between two of its steps", STEPS],
     ["[F6] [F7] [F8] on a disk that fails or is full for a while", DISKS],
     ["[F1] [F2] [D3] killed between a signed update of names and its answer", NAMES],
+    ["[F2] killed while names, a forward and the redirect come and go on shared ports", SHARED],
     ["[F54] killed while devices and subnets go, with nothing of them left afterwards", REMOVALS],
   ] as const) {
     test(`${name}, keeps all that was acknowledged`, { timeout: 240_000 }, async (context) => {
       if (missing !== null) context.skip(missing);
+      if (points === SHARED && findProgram("haproxy") === null) context.skip('the program "haproxy" is not installed');
       const wrong: string[] = [];
       let fired = 0;
       const onPoint = (

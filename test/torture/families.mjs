@@ -7,6 +7,7 @@ import { fullDisks } from "./full-disk.mjs";
 import { nameUpdates } from "./name-updates.mjs";
 import { powerLoss } from "./power-loss.mjs";
 import { removals } from "./removals.mjs";
+import { sharedPorts } from "./shared-port.mjs";
 import { syscallKills } from "./syscall-kills.mjs";
 
 /** Faults of a running program, each point a life and a restart. */
@@ -19,6 +20,7 @@ export const allSeries = () => [
   ...fullDisks(),
   ...removals(),
   ...nameUpdates(),
+  ...sharedPorts(),
 ];
 /**
  * Faults of a directory that lies still, thousands a minute, judged by the library beside this process.
