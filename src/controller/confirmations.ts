@@ -30,7 +30,7 @@ export class Confirmations {
 
   /** Resolves when what came due while nobody was there is taken back. */
   async start(): Promise<void> {
-    await this.#revertDue();
+    this.#setAlarm(await this.#revertDue());
     this.#subscription = this.#options.controller.subscribe(({ confirmations }) => {
       if (confirmations === this.#known) return;
       this.#known = confirmations;
@@ -56,13 +56,16 @@ export class Confirmations {
     if (at === null || this.#closed) return;
     this.#alarm = this.#options.clock.setAlarm(at, () => {
       this.#alarm = null;
-      this.#reverting ??= this.#revertDue().finally(() => {
+      // While some are taken back it is set again at the end of that, when there is nothing to wait for.
+      this.#reverting ??= this.#revertDue().then((next) => {
         this.#reverting = null;
+        this.#setAlarm(next);
       });
     });
   }
 
-  async #revertDue(): Promise<void> {
+  /** When to look again; null: nothing is awaited. */
+  async #revertDue(): Promise<number | null> {
     const { controller, clock } = this.#options;
     const now = clock.now();
     const due = Object.values(controller.state.confirmations).filter(({ until }) => until <= now);
@@ -71,7 +74,7 @@ export class Confirmations {
     let failed = false;
     for (const pending of due) failed = !(await this.#revert(pending)) || failed;
     this.#known = controller.state.confirmations;
-    this.#setAlarm(failed ? now + RETRY_MS : this.#next());
+    return failed ? now + RETRY_MS : this.#next();
   }
 
   async #revert({ id, seqs: [first = 0] }: Confirmation): Promise<boolean> {

@@ -85,17 +85,25 @@ const givesSomething = ({ type, data }: PortreeveEvent): boolean =>
   type === "mapping.granted" || type === "lease.granted" || (type === "dns.updated" && data.added.length > 0);
 
 function takeBack(change: Change, now: State, how: Pick<RevertTerms, "at" | "revoke" | "lapse">): Taken {
-  const views = viewsOf(change, now);
+  const since = { ...viewsOf(change, now), givenUp: givenUpIn(change.later) };
   const objects = objectsOf(change.records.map((record) => record.event));
   const hindered = new Map<string, Hindrance>();
   for (;;) {
     const own = new Set([...objects.keys()].filter((ref) => !hindered.has(ref)));
-    const found = attempt(objects, { ...views, ...how, own });
+    const found = attempt(objects, { ...since, ...how, own });
     if (found.hindered.size === 0) return { events: found.events, hindered };
     // What stays may now be in the way of others of the same change.
     for (const [ref, hindrance] of found.hindered) hindered.set(ref, hindrance);
   }
 }
+
+/** Of no use to whom the change took it, if it was given back meanwhile and then given up. */
+const givenUpIn = (later: readonly PortreeveRecord[]): ReadonlySet<string> =>
+  new Set(
+    later.flatMap(({ event: { type, data } }) =>
+      type === "lease.released" && data.reason === "client" ? [`${data.mappingId} ${data.claimKey}`] : [],
+    ),
+  );
 
 const STAGES: readonly Stage[] = ["take away", "edit", "give back"];
 

@@ -25,6 +25,8 @@ export interface RevertTerms extends Views {
   readonly revoke: boolean;
   /** Nobody confirmed the change: what devices opened by it themselves goes with it, or they could keep it for good. */
   readonly lapse: boolean;
+  /** "mapping claim" of what devices have given up since: it is theirs to ask for again. */
+  readonly givenUp: ReadonlySet<string>;
 }
 
 /** Why an object cannot become what it was, and what stands in the way: the object itself if it was changed again. */

@@ -47,7 +47,7 @@ export const ports = objectKind<Mapping>({
   },
   edit: ({ before, after, now }, terms) => turnBack(before, after, now, terms),
   giveBack(ended, terms) {
-    const claims = ended.claims.filter((claim) => !isOver(claim, terms.at));
+    const claims = ended.claims.filter((claim) => isWanted(ended, claim, terms));
     if (claims.length === 0) return [];
     const wanted = { ...ended, claims, interface: presentInterface(ended, terms) };
     return hindranceOf(wanted, claims, terms) ?? [restored(wanted)];
@@ -116,7 +116,7 @@ function turnBack(before: Mapping, after: Mapping, now: Mapping, terms: RevertTe
   const lifetimes = lifetimesBack(before, after, now, terms.at);
   if (fields === null || lifetimes === null) return { why: CHANGED_SINCE, by: [refOf(KIND, now.id)] };
   const ended = before.claims.filter(({ key }) => !claimOf(after, key) && !claimOf(now, key));
-  const returning = ended.filter((claim) => !isOver(claim, terms.at));
+  const returning = ended.filter((claim) => isWanted(now, claim, terms));
   // Without the claim that the change added nobody wants it any more, whatever else was changed.
   if (joined.length === now.claims.length && returning.length === 0) return releases;
   const wanted: Mapping = { ...now, ...fields };
@@ -228,7 +228,10 @@ function withoutRight(mapping: Mapping, terms: RevertTerms): Hindrance | null {
   const host = hostOf(mapping);
   const site = (state: State) => deviceAt(state, served?.tunnel === false ? served.interface : null, host);
   const returns = site(before);
-  const back = returns !== undefined && own.has(refOf("device", returns.id)) ? revertedDevice(returns.id, terms) : null;
+  const wanted =
+    returns !== undefined && own.has(refOf("device", returns.id)) ? revertedDevice(returns.id, terms) : null;
+  // It may have left the address since.
+  const back = wanted?.address === host ? wanted : null;
   if (back == null && served === undefined) {
     return { why: `${mapping.interface ?? internalAddress} is not served now`, by: [] };
   }
@@ -263,6 +266,10 @@ function yesTo(
 }
 
 const claimOf = ({ claims }: Mapping, key: string): Claim | undefined => claims.find((claim) => claim.key === key);
+
+/** Neither over nor given up by its own device since. */
+const isWanted = ({ id }: Mapping, claim: Claim, { at, givenUp }: RevertTerms): boolean =>
+  !isOver(claim, at) && !givenUp.has(`${id} ${claim.key}`);
 
 const isOver = ({ expiresAt }: Claim, at: number): boolean => expiresAt !== null && expiresAt <= at;
 

@@ -71,6 +71,16 @@ describe("undo of devices that move", () => {
     expect(rowsOf(router.state)).toEqual(rows);
   });
 
+  it("[E5] gives a right back, and no port at the address that the device has left since", () => {
+    const router = new Router();
+    router.device("nas");
+    mapped(router.ask("nas"));
+    const made = change(router, { type: "device.edit", id: router.find("nas").id, ports: "off" });
+    router.do(moving(router), OPERATOR);
+    expect(refusalOf(revert(router, made)).code).toBe("UNDO_CONFLICT");
+    expect(router.state.mappings.size).toBe(0);
+  });
+
   it("[E5] of a declaration can be taken back itself", () => {
     const router = declared();
     const made = change(router, declaring({ a: THIRD, b: FIRST }));

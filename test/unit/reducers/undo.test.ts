@@ -238,6 +238,17 @@ describe("undo", () => {
     );
   });
 
+  it("[E5] once more, gives nothing back that its device has given up since", () => {
+    const gateway = new Remembering();
+    gateway.byDevice({ suggestedPort: 8080 });
+    gateway.do({ type: "port.remove", id: gateway.idAt(8080) });
+    expect(gateway.revert(gateway.change()).ok).toBe(true);
+    expect(gateway.mapping(8080)).toBeDefined();
+    gateway.unmap();
+    expect(messageOf(gateway.revert(gateway.change(3)))).toContain("was undone already");
+    expect(gateway.mapping(8080)).toBeUndefined();
+  });
+
   it("[E5] of an edit leaves what a device did meanwhile", () => {
     const gateway = new Remembering();
     gateway.byDevice({ suggestedPort: 8080, lifetime: 600 });
