@@ -57,11 +57,14 @@ export class Confirmations {
     this.#alarm = this.#options.clock.setAlarm(at, () => {
       this.#alarm = null;
       // While some are taken back it is set again at the end of that, when there is nothing to wait for.
-      this.#reverting ??= this.#revertDue().then((next) => {
-        this.#reverting = null;
-        this.#setAlarm(next);
-      });
+      this.#reverting ??= this.#ring();
     });
+  }
+
+  async #ring(): Promise<void> {
+    const next = await this.#revertDue();
+    this.#reverting = null;
+    this.#setAlarm(next);
   }
 
   /** When to look again; null: nothing is awaited. */

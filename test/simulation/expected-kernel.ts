@@ -1,5 +1,6 @@
 import type { PeerFilter } from "../../src/events/mapping.ts";
 import { redirectedAddresses, SENT_TO_HTTPS, SHARED_BY_NAME } from "./expected-routes.ts";
+import { isWithinPeer } from "./rights.ts";
 import { isOpen, type PromisedMapping, type Promises } from "./promises.ts";
 
 /**
@@ -12,7 +13,7 @@ export function expectedElements(promises: Promises): Map<string, string> {
   if (settings === null || (settings.lan.length === 0 && mappings.size === 0)) return expected;
   const outboundOrder = new Map<string, number>();
   for (const mapping of mappings.values()) {
-    if (holdsDeviceClaim(mapping)) expected.set(`holders ${mapping.internalAddress}`, "");
+    if (holdsDeviceClaim(mapping)) expected.set(`holders ${mapping.host ?? mapping.internalAddress}`, "");
     if (!isOpen(mapping)) continue;
     for (let offset = 0; offset < mapping.count; offset += 1) {
       // What a name is asked for at has an address, or nothing is led there.
@@ -20,6 +21,10 @@ export function expectedElements(promises: Promises): Map<string, string> {
       if (settings.wan.interfaces.includes(mapping.wan) && isThere) {
         expected.set(`ours ${mapping.protocol} . ${mapping.externalPort + offset}`, "");
       }
+    }
+    if (mapping.internalAddress.includes(":")) {
+      addPinholes(expected, mapping);
+      continue;
     }
     addForwards(expected, mapping, promises);
     if (mapping.name !== null) continue;
@@ -35,7 +40,29 @@ export function expectedElements(promises: Promises): Map<string, string> {
 }
 
 const holdsDeviceClaim = (mapping: PromisedMapping): boolean =>
-  mapping.interface !== null && [...mapping.claims.values()].some(({ device }) => device !== null);
+  mapping.interface !== null && isOfIpv4(mapping) && [...mapping.claims.values()].some(({ device }) => device !== null);
+
+/** The address that its host is counted by. */
+const isOfIpv4 = ({ host, internalAddress }: PromisedMapping): boolean => !(host ?? internalAddress).includes(":");
+
+/** What a host of IPv6 lets in to itself, from whom. */
+function addPinholes(expected: Map<string, string>, mapping: PromisedMapping): void {
+  const place = `${mapping.internalAddress} . ${mapping.protocol} . ${mapping.internalPort}`;
+  const wanting = [...mapping.claims.values()].filter(({ enabled }) => enabled);
+  const everyone = wanting.some(({ filters }) => filters.length === 0);
+  if (everyone) expected.set(`pinholes ${place}`, "");
+  for (const { prefix, port } of everyone
+    ? []
+    : widest(
+        wanting.flatMap(({ filters }) => [...filters]),
+        isWithinPeer,
+      )) {
+    expected.set(
+      port === null ? `pinholes_from ${place} . ${prefix}` : `pinholes_from_ports ${place} . ${prefix} . ${port}`,
+      "",
+    );
+  }
+}
 
 function addForwards(expected: Map<string, string>, mapping: PromisedMapping, promises: Promises): void {
   const { wan, protocol, externalPort, internalAddress, internalPort, count } = mapping;
@@ -100,8 +127,12 @@ function admitted({ claims, from }: PromisedMapping): PeerFilter[] {
     asked.length === 0
       ? anywhere
       : asked.filter((peer) => from.length === 0 || from.some((prefix) => isIn(peer, { prefix, port: null })));
+  return widest(peers, isIn);
+}
+
+function widest(peers: readonly PeerFilter[], isWithin: typeof isIn): PeerFilter[] {
   const distinct = [...new Map(peers.map((peer) => [`${peer.prefix} ${peer.port}`, peer])).values()];
-  return distinct.filter((peer) => !distinct.some((other) => other !== peer && isIn(peer, other)));
+  return distinct.filter((peer) => !distinct.some((other) => other !== peer && isWithin(peer, other)));
 }
 
 /** Of the few that the simulation asks for: one network, one host of it, and others. */

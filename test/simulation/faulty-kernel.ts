@@ -16,6 +16,7 @@ import type { Life } from "./life.ts";
 export const FORWARDS = "portreeve";
 const FOREIGN = "add table inet others\nadd set inet others theirs { type inet_service; }\n";
 const FORWARD_SETS = ["forwards", "ranges", "outbound", "ours", "restricted", "allowed", "allowed_ports"] as const;
+const PINHOLE_SETS = ["pinholes", "pinholes_from", "pinholes_from_ports"] as const;
 
 export interface KernelUser {
   readonly life: Life;
@@ -60,7 +61,7 @@ export class FaultyKernel {
         all.set(`${set} ${keyText(key)}`, data === null ? "" : keyText(data));
       }
     };
-    for (const set of FORWARD_SETS) add(FORWARDS, set);
+    for (const set of [...FORWARD_SETS, ...PINHOLE_SETS]) add(FORWARDS, set);
     add(`${FORWARDS}_guard`, "holders");
     return all;
   }

@@ -3,7 +3,8 @@ import { LeaseClock } from "../../src/adapters/clock/lease-clock.ts";
 import { createForwardsTarget } from "../../src/adapters/nftables/forwards-target.ts";
 import { createGuardTarget } from "../../src/adapters/nftables/guard-target.ts";
 import { Controller } from "../../src/controller/controller.ts";
-import { stateAt } from "../../src/controller/history.ts";
+import { Confirmations } from "../../src/controller/confirmations.ts";
+import { History, stateAt } from "../../src/controller/history.ts";
 import { SnapshotKeeper } from "../../src/controller/snapshot-keeper.ts";
 import type { SubmissionInput } from "../../src/controller/port.ts";
 import {
@@ -24,6 +25,7 @@ import { type FaultyKernel, sysctlTarget } from "./faulty-kernel.ts";
 import { faultyLog } from "./faulty-log.ts";
 import { Life } from "./life.ts";
 import { GatewayClock, type Machine } from "./machine.ts";
+import type { Request } from "./requests.ts";
 import type { Sent } from "./rules.ts";
 import type { ServedRoutes } from "./served-routes.ts";
 import { type LastServed, ServedNames } from "./served-names.ts";
@@ -69,6 +71,7 @@ export class GatewayProcess {
   readonly #around: Surroundings;
   #reconcilers: GatewayReconcilers | null = null;
   #leaseClock: LeaseClock | null = null;
+  #trials: Confirmations | null = null;
   #closeSockets = (): void => {};
   names: ServedNames | null = null;
   clock: GatewayClock | null = null;
@@ -84,7 +87,7 @@ export class GatewayProcess {
   }
 
   async #start(gateMs: number): Promise<void> {
-    const { store, snapshots, machine, witness, chance, faults } = this.#around;
+    const { store, snapshots, machine, witness, chance, faults, settings } = this.#around;
     const state = await stateAt(store, snapshots, store.head.seq);
     const { run, at } = state;
     const anchor = at === 0 ? null : { at: run.startedAt, uptimeMs: run.uptimeMs, bootId: run.bootId, lastAt: at };
@@ -110,9 +113,17 @@ export class GatewayProcess {
     );
     this.#leaseClock.start();
     await this.observeNetwork();
+    if (settings.wireguard !== null) await this.#watchTrials(controller, clock);
     await this.#firstPasses(gateMs, clock);
     controller.enter("running");
     this.running = this.life.alive;
+  }
+
+  /** As the daemon does. What cannot be taken back now is tried again. */
+  async #watchTrials(controller: Controller, clock: GatewayClock): Promise<void> {
+    const past = new History(this.#around.store, this.#around.snapshots);
+    this.#trials = new Confirmations({ controller, past, clock, onFault: () => {} });
+    await this.#trials.start();
   }
 
   #makeController(log: EventLog, clock: GatewayClock, state: State): Controller {
@@ -211,9 +222,16 @@ export class GatewayProcess {
   }
 
   /** As a listener's request: answered when it is effective. */
-  request(command: Command, source: string): Promise<Outcome> {
+  async request({ command, source, confirmWithin }: Request): Promise<Outcome> {
     const controller = this.controller as Controller;
-    return controller.submitSettled({ ...command, source, requestId: this.#around.nextId() });
+    const envelope = {
+      source,
+      requestId: this.#around.nextId(),
+      ...(confirmWithin !== undefined && { confirmWithin }),
+    };
+    if (command.type !== "revert") return controller.submitSettled({ ...command, ...envelope });
+    const change = await new History(this.#around.store, this.#around.snapshots).change(command.seq);
+    return controller.submitSettled({ type: "change.revert", change, ...envelope });
   }
 
   /** What the observers read; false if it could not be recorded. */
@@ -237,6 +255,7 @@ export class GatewayProcess {
     const controller = this.controller as Controller;
     this.running = false;
     this.#leaseClock?.close();
+    await this.#trials?.close();
     if (controller.mode === "running") {
       await this.submit({ type: "controller.stop" }, "controller");
       await controller.idle();

@@ -17,6 +17,8 @@ export interface Options {
   readonly names: boolean;
   /** Some share ports by name, ask by UPnP, for sets and with filters. */
   readonly sharing: boolean;
+  /** Some have IPv6, are on subnets or ask in the place of others, and operators take back what they changed of that. */
+  readonly rights: boolean;
   readonly httpRedirect: "auto" | "on" | "off";
   /** How long a later process may have a source of desired rows not seen. */
   readonly gateMs: number;
@@ -38,7 +40,8 @@ export function drawOptions(seed: number, chance: Chance): Options {
     ...drawn([...APPEND_FAULTS, ...CALL_FAULTS], chance.between(2, 5)),
     ...drawn(RESTARTS, chance.between(1, 3)),
   ].sort((a, b) => a.before - b.before);
-  return {
+  const rights = playsRights(seed);
+  const options: Options = {
     seed,
     commands,
     nonce: chance.pick(["strict", "same-host"]),
@@ -51,16 +54,24 @@ export function drawOptions(seed: number, chance: Chance): Options {
     // By the seed itself: what is drawn for the others stays as it was. Fifty of those that each `npm test` runs.
     sharing: seed % 3 === 0 && (seed <= 150 || seed > 1000),
     httpRedirect: (["auto", "on", "auto", "off"] as const)[Math.floor(seed / 3) % 4] ?? "auto",
+    rights,
     faults,
   };
+  // Who is counted, and names, are played elsewhere.
+  return rights ? { ...options, names: false, perDevice: GENEROUS } : options;
 }
+
+/** By the seed itself, as with `sharing`: some that found nothing before, and what the clock chooses from here on. */
+const playsRights = (seed: number): boolean =>
+  (seed >= RIGHTS_FIRST && seed <= 1000) || (seed % 3 === 1 && seed > 1_795_700_000);
+export const RIGHTS_FIRST = 841;
 
 export function settingsOf(options: Options): Settings {
   const redirect = options.sharing ? { httpRedirect: options.httpRedirect } : {};
   return {
     wan: { interfaces: [...options.wans], externalAddress: options.externalAddress, ...redirect },
     lan: [{ interface: "lan0", nonce: options.nonce, devices: "any", ...NO_DNS, dns: options.names }],
-    wireguard: null,
+    wireguard: options.rights ? { interface: "wg0", listenPort: 51_820, nonce: "same-host" } : null,
     portControl: {
       pcp: true,
       natpmp: true,

@@ -17,11 +17,22 @@ import type { State } from "../../src/reducers/state.ts";
 
 /** A bug somebody could make. `plant` gives what the module exports instead of its own. */
 export interface PlantedBug {
-  readonly area: "reducer" | "selector" | "diff" | "retry" | "prune gate" | "delete brake" | "names" | "sharing";
+  readonly area:
+    | "reducer"
+    | "selector"
+    | "diff"
+    | "retry"
+    | "prune gate"
+    | "delete brake"
+    | "names"
+    | "sharing"
+    | "rights";
   readonly bug: string;
   /** How the simulation must notice it: what is caught for another reason is caught by chance. */
   readonly shows: RegExp;
   readonly module: string;
+  /** Where it shows rarely: the seed to begin with. */
+  readonly first?: number;
   readonly plant: (original: never) => object;
 }
 

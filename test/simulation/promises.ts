@@ -1,7 +1,8 @@
-import type { PortreeveRecord } from "../../src/events/index.ts";
-import type { PeerFilter } from "../../src/events/mapping.ts";
+import type { EventData, PortreeveRecord } from "../../src/events/index.ts";
+import type { Claim, PeerFilter } from "../../src/events/mapping.ts";
 import type { Settings } from "../../src/events/settings.ts";
 import { Names } from "./names.ts";
+import type { Rights } from "./rights.ts";
 
 /** A record is made at least every ten minutes, and appends may fail for a while. */
 const TOLD_AHEAD_MAX_MS = 15 * 60_000;
@@ -21,6 +22,8 @@ export interface PromisedClaim {
   /** Whom it lets in; none: everyone. */
   filters: readonly PeerFilter[];
   enabled: boolean;
+  /** Number of the record that made it first, whatever was taken back since. */
+  readonly since: number;
 }
 
 export interface PromisedMapping {
@@ -30,6 +33,8 @@ export interface PromisedMapping {
   externalPort: number;
   internalAddress: string;
   internalPort: number;
+  /** Of a pinhole: the address of IPv4 that its host is known by. */
+  readonly host: string | null;
   count: number;
   readonly name: string | null;
   from: readonly string[];
@@ -59,6 +64,8 @@ export class Promises {
   /** "wan|protocol|port" → who may have it back, until when others may not. */
   readonly quarantine = new Map<string, { device: string; until: number }>();
   readonly names = new Names();
+  /** Null: nobody's are played with. */
+  readonly rights: Rights | null;
   readonly blocks = new Set<string>();
   readonly links = new Map<string, { up: boolean; addresses: readonly string[] }>();
   listeners: readonly { protocol: string; port: number }[] = [];
@@ -76,6 +83,10 @@ export class Promises {
   #stopped = true;
   #bootId = "";
   #silentSince = 0;
+
+  constructor(rights: Rights | null = null) {
+    this.rights = rights;
+  }
 
   /** The addresses a WAN's packets carry, and the one clients are told first; null while it has none. */
   addressesOf(wan: string): { reported: string; all: readonly string[] } | null {
@@ -145,12 +156,13 @@ export class Promises {
     this.seq = record.seq;
     [this.#silentSince, this.at] = [this.at, at];
     this.names.fold(record);
+    this.rights?.fold(record, this.mappings);
     switch (event.type) {
       case "mapping.granted": {
         const { claim, ...place } = event.data;
         const mapping = {
           ...place,
-          claims: new Map([[claim.key, claimOf(claim)]]),
+          claims: new Map([[claim.key, claimOf(claim, record.seq)]]),
           order: record.seq,
           changedAt: record.seq,
         };
@@ -159,6 +171,8 @@ export class Promises {
         this.#charge(record, mapping);
         return;
       }
+      case "mapping.restored":
+        return this.#restore(event.data, record.seq);
       case "mapping.changed": {
         const { id, ...fields } = event.data;
         const mapping = this.#mapping(id);
@@ -168,7 +182,7 @@ export class Promises {
       }
       case "lease.granted": {
         const mapping = this.#mapping(event.data.mappingId);
-        mapping.claims.set(event.data.claim.key, claimOf(event.data.claim));
+        mapping.claims.set(event.data.claim.key, claimOf(event.data.claim, record.seq));
         mapping.changedAt = record.seq;
         this.#charge(record, mapping);
         return;
@@ -271,6 +285,18 @@ export class Promises {
     [this.epochStart, this.epochStartedBy] = [at, seq];
   }
 
+  /** What is still there of it stays as it is; what comes back is as old as it was. */
+  #restore({ claims, createdAt: _at, createdSeq, ...place }: EventData<"mapping.restored">, seq: number): void {
+    const there = this.mappings.get(place.id)?.claims;
+    const all = claims.map((claim): [string, PromisedClaim] => {
+      const since = this.rights?.ended.get(`${place.id} ${claim.key}`)?.[0]?.claim.since ?? seq;
+      return [claim.key, there?.get(claim.key) ?? claimOf(claim, since)];
+    });
+    const mapping = { ...place, claims: new Map(all), order: createdSeq, changedAt: seq };
+    this.mappings.set(place.id, mapping);
+    this.#freeFromQuarantine(mapping);
+  }
+
   #mapping(id: string): PromisedMapping {
     const mapping = this.mappings.get(id);
     if (mapping === undefined) throw new Error(`a record speaks of mapping ${id}, which nobody was promised`);
@@ -301,18 +327,11 @@ export class Promises {
   }
 }
 
-function claimOf(claim: {
-  key: string;
-  source: string;
-  device: string | null;
-  lifetime: number | null;
-  expiresAt: number | null;
-  filters: readonly PeerFilter[];
-  enabled: boolean;
-}): PromisedClaim {
+function claimOf(claim: Claim, since: number): PromisedClaim {
   const { key, source, device, lifetime, expiresAt, filters, enabled } = claim;
   const lifetimeMs = lifetime === null ? null : lifetime * 1000;
-  return { key, source, device, lifetimeMs, promised: expiresAt, latest: expiresAt, told: false, filters, enabled };
+  const ends = { lifetimeMs, promised: expiresAt, latest: expiresAt };
+  return { key, source, device, ...ends, told: false, filters, enabled, since };
 }
 
 const placesOf = ({ wan, protocol, externalPort, count, name }: PromisedMapping): string[] =>

@@ -1,6 +1,8 @@
 import type { Command } from "../../src/reducers/decide/command.ts";
 import type { Chance } from "./chance.ts";
 import { drawNameRequest } from "./name-requests.ts";
+import { drawRightRequest } from "./right-requests.ts";
+import { isGuest } from "./rights.ts";
 import { drawShareRequest, isShared, SHARERS } from "./share-requests.ts";
 import type { Promises } from "./promises.ts";
 
@@ -10,9 +12,13 @@ const NONCES = ["a", "b", "c", "d", "e"].map((digit) => digit.repeat(24));
 const PORT_FIRST = 2000;
 const PORT_LAST = 2014;
 
+/** What an operator undoes is named by a record of it. */
+export type Asked = Command | { readonly type: "revert"; readonly seq: number };
+
 export interface Request {
-  readonly command: Command;
+  readonly command: Asked;
   readonly source: string;
+  readonly confirmWithin?: number;
 }
 
 /** What devices and operators ask for next. */
@@ -22,6 +28,7 @@ export function drawRequest(
   recent: readonly Request[] = [],
   sharing = false,
 ): Request {
+  if (promises.rights !== null && chance.happens(0.55)) return drawRightRequest(chance, promises, promises.rights);
   if (promises.settings?.lan[0]?.dns === true && chance.happens(0.45))
     return drawNameRequest(chance, promises.names, recent);
   if (sharing && chance.happens(0.5)) return drawShareRequest(chance, promises);
@@ -54,7 +61,7 @@ function drawMap(chance: Chance, promises: Promises, kind: "map" | "renew"): Ext
   } as const;
   const claims = [...promises.mappings.values()].flatMap((mapping) =>
     [...mapping.claims.values()]
-      .filter(({ device }) => device !== null && !SHARERS.includes(device))
+      .filter(({ device }) => device !== null && !SHARERS.includes(device) && !isGuest(mapping.internalAddress))
       .map((claim) => ({ mapping, claim })),
   );
   if (kind === "map" || claims.length === 0) return fresh;
@@ -87,7 +94,8 @@ function drawUnmap(chance: Chance, kind: "unmap" | "unmap all"): Extract<Command
 }
 
 function drawOperator(chance: Chance, promises: Promises): Command {
-  const ids = [...promises.mappings.values()].filter((mapping) => !isShared(mapping)).map((mapping) => mapping.id);
+  const plain = [...promises.mappings.values()].filter((each) => !isShared(each) && !isGuest(each.internalAddress));
+  const ids = plain.map((mapping) => mapping.id);
   const id = ids.length === 0 ? "m000000000000" : chance.pick(ids);
   const verb = chance.weighted({ add: 38, remove: 16, keep: 8, block: 8, unblock: 12, switch: 12, move: 8, retime: 4 });
   switch (verb) {

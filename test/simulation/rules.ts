@@ -1,6 +1,7 @@
 import type { EventData, PortreeveRecord } from "../../src/events/index.ts";
 import type { Command, MapRequest } from "../../src/reducers/decide/command.ts";
 import { unjustifiedName } from "./name-rules.ts";
+import { isFreeFor, transportName } from "./places.ts";
 import {
   isOfSharers,
   isShareable,
@@ -10,6 +11,8 @@ import {
   wrongSharedJoin,
   wrongSharedRelease,
 } from "./share-rules.ts";
+import { isUndecidedOfGuest } from "./right-answers.ts";
+import { isOfGuests, wrongForGuests } from "./right-rules.ts";
 import { isShared } from "./share-requests.ts";
 import { blockKey, isProtected, type PromisedMapping, type Promises } from "./promises.ts";
 
@@ -31,6 +34,8 @@ export function unjustified(
   if (record.seq !== before.seq + 1) return `record ${record.seq} follows ${before.seq}`;
   if (record.at < before.at) return `time went back from ${before.at} to ${record.at}`;
   if (sent === undefined) return `nobody sent request ${record.requestId}`;
+  const ofGuests = isOfGuests(sent, before) ? wrongForGuests(event, sent, before) : undefined;
+  if (ofGuests !== undefined) return ofGuests;
   const shares = isOfSharers(sent, before);
   switch (event.type) {
     case "mapping.granted":
@@ -62,25 +67,9 @@ export function unjustified(
   }
 }
 
-export const transportName = (protocol: number): string => (protocol === 6 ? "tcp" : "udp");
 export const keyOf = (sent: { by: string; nonce: string | null }): string =>
   sent.by === "pcp" ? `pcp:${sent.nonce}` : "natpmp";
 const isManual = ({ claims }: PromisedMapping): boolean => claims.has("manual");
-
-/** Whether a device may have this external port: RFC 6887 §15 (quarantine), RFC 6886 §3.3 (companion port). */
-export function isFreeFor(
-  device: string,
-  place: { wan: string; protocol: string; port: number },
-  promises: Promises,
-  now: number,
-): boolean {
-  const { wan, protocol, port } = place;
-  if (isProtected(protocol, port, promises) || promises.holder(wan, protocol, port) !== undefined) return false;
-  const kept = promises.quarantine.get(`${wan}|${protocol}|${port}`);
-  if (kept !== undefined && kept.until > now && kept.device !== device) return false;
-  const companion = promises.holder(wan, protocol === "tcp" ? "udp" : "tcp", port);
-  return companion === undefined || companion.internalAddress === device || !companion.claims.has("natpmp");
-}
 
 function wrongGrant(granted: EventData<"mapping.granted">, sent: Sent, before: Promises): string | null {
   const { wan, protocol, externalPort, count, id } = granted;
@@ -264,6 +253,7 @@ function wrongDeadlines(
       return `wrote a deadline of ${mappingId} ${claimKey}, which has none`;
     }
     if (isUndecidedShare({ claimKey, expiresAt }, claim, undecided, before)) continue;
+    if (isUndecidedOfGuest(expiresAt, before.mappings.get(mappingId), undecided, before)) continue;
     if (isOfUndecidedRenewal({ mappingId, claimKey, expiresAt }, before, undecided)) continue;
     if (expiresAt < claim.promised)
       return `wrote a deadline of ${mappingId} ${claimKey} ${claim.promised - expiresAt} ms too early`;

@@ -3,7 +3,7 @@ import type { PortreeveRecord } from "../../src/events/index.ts";
 import type { EventLog, LogBatch } from "../../src/events/log.ts";
 import { memoryLog } from "../../src/events/log-memory.ts";
 
-import type { Command, Outcome } from "../../src/reducers/decide/command.ts";
+import type { Outcome } from "../../src/reducers/decide/command.ts";
 import { replay } from "../../src/reducers/fold.ts";
 import { checkInvariants } from "../../src/reducers/invariants.ts";
 import { clientAddresses } from "../../src/reducers/select/client-address.ts";
@@ -20,6 +20,7 @@ import { unserved } from "./name-rules.ts";
 import { expectedRows } from "./names.ts";
 import { drawOptions, type Options, settingsOf } from "./options.ts";
 import { drawRequest, type Request } from "./requests.ts";
+import { LAN_PREFIXES } from "./right-requests.ts";
 import { isOpen } from "./promises.ts";
 import { ServedRoutes } from "./served-routes.ts";
 import { Trouble } from "./trouble.ts";
@@ -31,6 +32,8 @@ const QUIET_MS = 75_000;
 const ANSWER_MAX_MS = 60_000;
 /** No answer waits for the guard: it follows within 100 ms. */
 const GUARD_LAG_MS = 150;
+/** A change that could not be taken back in its time is tried again every 5 s. */
+const TRIAL_LAG_MS = 10_000;
 const STEPS_SHOWN = 60;
 /** More is a retry without a backoff: what fails is tried with 100 ms in between, then twice that, and so on. */
 const TRANSACTIONS_AT_ONCE = 250;
@@ -45,6 +48,11 @@ export interface Report {
   readonly restarts: number;
   readonly events: number;
 }
+
+const lanAddresses = (prefix: string | null): string[] => [
+  "192.168.77.1/24",
+  ...(prefix === null ? [] : [`${prefix}::1/64`]),
+];
 
 /** One seed: a schedule of requests and faults against the real parts, judged by the witness. */
 export async function simulate(seed: number): Promise<Report> {
@@ -80,18 +88,18 @@ export class Simulation {
   #commands = 0;
   #ids = 0;
   #activity = 0;
-  readonly #firstShapes = new Map<boolean, string>();
+  readonly #firstShapes = new Map<string, string>();
   #appendedAt = 0;
 
   constructor(seed: number) {
     this.chance = new Chance(seed);
     this.options = drawOptions(seed, this.chance);
     this.#store = this.#observed(memoryLog());
-    this.witness = new Witness(this.#store);
+    this.witness = new Witness(this.#store, this.options.rights);
     const wan0 = this.options.externalAddress === "auto" ? "11.22.33.1/24" : "10.0.0.2/24";
     this.network = {
       links: new Map([
-        ["lan0", { up: true, addresses: ["192.168.77.1/24"] }],
+        ["lan0", { up: true, addresses: lanAddresses(this.options.rights ? LAN_PREFIXES[0] : null) }],
         ["wan0", { up: true, addresses: [wan0] }],
         ["wan1", { up: true, addresses: ["44.55.66.1/24"] }],
       ]),
@@ -212,7 +220,8 @@ export class Simulation {
     }
   }
 
-  send({ command, source }: Request): void {
+  send(request: Request): void {
+    const { command, source } = request;
     const process = this.process;
     if (process?.running !== true || !process.life.alive) return;
     this.#commands += 1;
@@ -221,8 +230,7 @@ export class Simulation {
     this.say(`${this.#commands} ${source} ${command.type}${about} ${JSON.stringify(command)}`);
     const token = {};
     this.#unanswered.set(token, { process, since: this.machine.uptimeMs });
-    const answer =
-      command.type === "dns.update" ? process.requestNames(command, source) : process.request(command, source);
+    const answer = command.type === "dns.update" ? process.requestNames(command, source) : process.request(request);
     answer.then(
       (outcome) => {
         this.#unanswered.delete(token);
@@ -234,7 +242,7 @@ export class Simulation {
     );
   }
 
-  #answered(process: GatewayProcess, command: Command, outcome: Outcome): void {
+  #answered(process: GatewayProcess, command: Request["command"], outcome: Outcome): void {
     this.#activity += 1;
     this.#checkEpoch(process);
     if (!outcome.ok) return this.say(`  refused ${outcome.refusal.code}: ${outcome.refusal.message}`);
@@ -286,6 +294,7 @@ export class Simulation {
     await this.revive();
     if (this.process === null || this.broken) return;
     if (this.process.controller?.mode === "safe") await this.#trouble.endSafeMode();
+    if (this.options.rights && this.chance.happens(0.02)) this.#renumber();
     await this.tellNetwork();
     if (this.process.running) this.#checkEpoch(this.process);
     const request = this.held.length > 0 && this.chance.happens(0.3) ? this.held.shift() : undefined;
@@ -296,6 +305,13 @@ export class Simulation {
     if (this.chance.happens(0.35)) return;
     await this.elapse(this.#pause());
     if (this.chance.happens(0.04)) await this.#rest();
+  }
+
+  /** The provider gives the LAN another prefix of IPv6. */
+  #renumber(): void {
+    const prefix = this.chance.pick(LAN_PREFIXES);
+    this.network.links.set("lan0", { up: true, addresses: lanAddresses(prefix) });
+    this.networkUnread = true;
   }
 
   #pause(): number {
@@ -360,10 +376,11 @@ export class Simulation {
       this.witness.fail(`${when}: ${each}`);
     }
     if (!this.kernel.foreignIsWhole) this.witness.fail(`${when}: a table of others was touched`);
-    // With HAProxy there are a few rules more.
+    // With HAProxy, and with WireGuard, there are a few rules more.
     const shape = this.kernel.shape();
-    const first = this.#firstShapes.get(led.has("proxy")) ?? shape;
-    this.#firstShapes.set(led.has("proxy"), first);
+    const served = `${led.has("proxy")} ${this.witness.promises.rights?.tunnelled}`;
+    const first = this.#firstShapes.get(served) ?? shape;
+    this.#firstShapes.set(served, first);
     if (shape !== first) this.witness.fail(`${when}: chains or rules are not as they were:\n${shape}`);
   }
 
@@ -389,7 +406,10 @@ export class Simulation {
     if (this.#waits(process, ANSWER_MAX_MS)) this.witness.fail("a request was never answered");
     this.#compare("in quiet");
     this.#checkLeases(process);
-    for (const [name, value] of this.kernel.sysctls) if (value !== "1") this.witness.fail(`${name} stayed ${value}`);
+    for (const [name, value] of this.kernel.sysctls) {
+      // A gateway for IPv6 takes its own default route from its provider all the same.
+      if (value !== (name.endsWith(".accept_ra") ? "2" : "1")) this.witness.fail(`${name} stayed ${value}`);
+    }
     await this.#checkReplay(process);
   }
 
@@ -399,6 +419,9 @@ export class Simulation {
       for (const { key, latest } of mapping.claims.values()) {
         if (latest !== null && latest < now - 1000) this.witness.fail(`${mapping.id} ${key} is over and still there`);
       }
+    }
+    for (const [id, until] of this.witness.promises.rights?.trials ?? []) {
+      if (until < now - TRIAL_LAG_MS) this.witness.fail(`${id} awaits its confirmation since it is over`);
     }
     for (const { id, name, latest } of this.witness.promises.names.records.values()) {
       if (latest !== null && latest < now - 1000) this.witness.fail(`${name} (${id}) is over and still there`);

@@ -3,19 +3,27 @@ import type { PortreeveRecord } from "../../src/events/index.ts";
 import type { Answer, MapRequest, Outcome } from "../../src/reducers/decide/command.ts";
 import { blockKey, type PromisedClaim, type PromisedMapping, Promises } from "./promises.ts";
 import { answeredOf, isGivenBack, isOfSharers, wrongSharedAnswer } from "./share-rules.ts";
+import { overdue, wrongRefusal, wrongSuccess } from "./right-answers.ts";
+import { isOfGuests } from "./right-rules.ts";
+import { Rights } from "./rights.ts";
 import { leaseOf, refusalOf, updated, wrongNames } from "./name-rules.ts";
-import { keyOf, type Sent, transportName, unjustified } from "./rules.ts";
+import { transportName } from "./places.ts";
+import { keyOf, type Sent, unjustified } from "./rules.ts";
 
 type Accepted = Extract<Outcome, { ok: true }>;
 /** Refusals that say something of the moment and not of the request. */
 const EXCUSES = new Set(["NOT_READY", "LOG_WRITE_FAILED", "NOT_SETTLED", "APPLY_FAILED"]);
+
+/** What is taken back is a whole state and its records. */
+const textOf = (sent: Sent | undefined): string =>
+  JSON.stringify(sent, (key, value: unknown) => (key === "change" ? "…" : value));
 
 /**
  * Stands outside the program: knows what was sent, what is durable and what was answered, and holds them against each
  * other in the order in which the single writer decided.
  */
 export class Witness {
-  readonly promises = new Promises();
+  readonly promises: Promises;
   readonly violations: string[] = [];
   readonly #log: EventLog;
   readonly #sent = new Map<string, Sent>();
@@ -26,8 +34,10 @@ export class Witness {
   #lastNow = 0;
   #told: { readonly epochStartedBy: number; readonly seconds: number } | null = null;
 
-  constructor(log: EventLog) {
+  /** `rights`: those of some are played with. */
+  constructor(log: EventLog, rights: boolean) {
     this.#log = log;
+    this.promises = new Promises(rights ? new Rights() : null);
   }
 
   /** A process begins where another ended. */
@@ -69,6 +79,7 @@ export class Witness {
     this.#check(command, outcome, lifetimeBefore);
     if (command.type === "dns.update") this.#checkUpdated(command, outcome, wanted);
     this.#checkRights(command.type);
+    for (const each of overdue(this.promises)) this.fail(`after ${command.type}: ${each}`);
   }
 
   /** What an update that was carried out must come to, by what was there before. */
@@ -139,7 +150,7 @@ export class Witness {
       // The second event of one request is paid for by the tokens there were at its first.
       const secondOfRequest = why?.includes("budget") === true && this.#paidFor === record.requestId;
       if (why !== null && !secondOfRequest)
-        this.fail(`record ${record.seq} (${record.event.type}): ${why}, by ${JSON.stringify(sent)}`);
+        this.fail(`record ${record.seq} (${record.event.type}): ${why}, by ${textOf(sent)}`);
       this.#paidFor = record.requestId;
       this.promises.fold(record);
     }
@@ -164,6 +175,11 @@ export class Witness {
       const wanted = refusalOf(this.promises.names, command.device, command.update);
       if (wanted !== code) this.fail(`an update was refused with ${code} and not ${wanted}`);
     }
+    if (isOfGuests(command, this.promises)) {
+      const wrong = EXCUSES.has(code) ? null : wrongRefusal(command, code, this.promises);
+      if (wrong !== null) this.fail(wrong);
+      return;
+    }
     if (isOfSharers(command, this.promises)) return;
     if (command.type !== "map" || command.preferFailure || EXCUSES.has(code)) return;
     if (![6, 17].includes(command.protocol) || command.internalPort === 0) return;
@@ -178,13 +194,16 @@ export class Witness {
   }
 
   #check(command: Sent, outcome: Accepted, lifetimeBefore: number | null): void {
+    if (isOfGuests(command, this.promises)) this.#checkGuests(command, outcome);
     if ("device" in command && isOfSharers(command, this.promises)) return this.#checkShared(command, outcome.answer);
     switch (command.type) {
       case "map":
+        if (isOfGuests(command, this.promises)) return;
         if (outcome.answer.kind === "mapped") this.#checkMapped(command, outcome, outcome.answer, lifetimeBefore);
         else this.fail(`map was answered ${outcome.answer.kind}`);
         return;
       case "unmap":
+        if (isOfGuests(command, this.promises)) return;
         this.#checkGone(`${keyOf(command)} of ${command.device}`, (mapping, claim) => {
           if (claim.key !== keyOf(command) || mapping.internalAddress !== command.device) return false;
           if (command.protocol !== 0 && transportName(command.protocol) !== mapping.protocol) return false;
@@ -202,6 +221,11 @@ export class Witness {
       default:
         this.#checkOperator(command, outcome);
     }
+  }
+
+  #checkGuests(command: Sent, outcome: Accepted): void {
+    const why = wrongSuccess(command, outcome, this.promises);
+    if (why !== null) this.fail(why);
   }
 
   #checkShared(command: Sent, answer: Answer): void {
