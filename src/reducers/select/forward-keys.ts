@@ -3,7 +3,7 @@ import { tableEntries, tableGet } from "../../lib/table.ts";
 import { admittedPeers } from "../reach.ts";
 import { externalKey, isPinhole, type Mapping, type State } from "../state.ts";
 import { pinholeKeysOf } from "./pinhole-rows.ts";
-import { ofTopology } from "../topology.ts";
+import { ofTopology, type Topology } from "../topology.ts";
 import { knownWans, wanAddress } from "../external-address.ts";
 import { HTTP_PORT } from "./proxy-need.ts";
 import { waysOut } from "./ways-out.ts";
@@ -23,7 +23,7 @@ export function forwardKeysOf(state: State, mapping: Mapping): string[] {
 }
 
 /** Behind 1:1 NAT packets carry the interface's own address, and hosts inside use the reported one (hairpin). */
-export function addressesOf(state: State, wan: string): readonly string[] {
+export function addressesOf(state: Topology, wan: string): readonly string[] {
   const address = wanAddress(state, wan);
   return address === null ? [] : [...new Set([address.matched, address.reported])];
 }

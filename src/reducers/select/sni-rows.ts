@@ -3,11 +3,12 @@ import type { SniRow } from "../../lib/sni-row.ts";
 import { tableChanges, tableEntries } from "../../lib/table.ts";
 import { mappingsOf } from "../device-mappings.ts";
 import { sharesItsPort } from "../sharing.ts";
-import { mappingAt, mappingNamed, mappingsSharing } from "../port-index.ts";
-import { isOpen } from "../reach.ts";
+import { mappingNamed, mappingsSharing } from "../port-index.ts";
 import type { Mapping, State } from "../state.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
-import { addressesOf, namedWans } from "./forward-keys.ts";
+import { addressesOf } from "./forward-keys.ts";
+import { revisionOf } from "./leaving-rows.ts";
+import { OpenPorts } from "./open-ports.ts";
 import { needsProxy, ownerIds, redirectFor, sinceOf } from "./proxy-need.ts";
 import { devicesChanged, seenSource, servedDevice } from "../served-device.ts";
 
@@ -17,14 +18,12 @@ type Row = Desired<SniRow>;
 class SniTable implements DesiredTable<SniRow> {
   readonly #state: State;
   readonly #instanceId: string;
-  readonly #wansAt = new Map<string, string[]>();
+  readonly #open: OpenPorts;
 
   constructor(state: State, instanceId: string) {
     this.#state = state;
     this.#instanceId = instanceId;
-    for (const wan of namedWans(state)) {
-      for (const each of addressesOf(state, wan)) this.#wansAt.set(each, [...(this.#wansAt.get(each) ?? []), wan]);
-    }
+    this.#open = new OpenPorts(state);
   }
 
   get(key: string): Row | undefined {
@@ -45,7 +44,7 @@ class SniTable implements DesiredTable<SniRow> {
 
   *rows(): Iterable<Row> {
     const keys = new Set<string>(["proxy"]);
-    for (const address of this.#wansAt.keys()) keys.add(`redirect|${address}`);
+    for (const address of this.#open.addresses) keys.add(`redirect|${address}`);
     for (const [key] of tableEntries(this.#state.shared)) {
       const [wan = "", protocol, port] = key.split("|");
       for (const mapping of mappingsSharing(this.#state, wan, protocol as Mapping["protocol"], Number(port))) {
@@ -66,7 +65,7 @@ class SniTable implements DesiredTable<SniRow> {
     const keys = new Set<string>();
     if (needsProxy(before) !== needsProxy(after)) keys.add("proxy");
     if (before.listenersRevision !== after.listenersRevision) {
-      for (const address of this.#wansAt.keys()) keys.add(`redirect|${address}`);
+      for (const address of this.#open.addresses) keys.add(`redirect|${address}`);
     }
     for (const { before: old, after: now } of tableChanges(before.mappings, after.mappings)) {
       if (old !== undefined) for (const key of previous.keysOf(old)) keys.add(key);
@@ -91,24 +90,17 @@ class SniTable implements DesiredTable<SniRow> {
     return { key: "proxy", spec, owners: ["settings"], revision: topologyRevision };
   }
 
-  /** Where two WANs have one address, the older mapping keeps the name. */
-  #openAt(address: string, find: (wan: string) => Mapping | undefined): Mapping | undefined {
-    const open = (this.#wansAt.get(address) ?? []).flatMap((wan) => find(wan) ?? []).filter(isOpen);
-    return open.sort((a, b) => a.createdSeq - b.createdSeq)[0];
-  }
-
   #route(key: string, address: string, port: number, name: string): Row | undefined {
     const find = (wan: string) => mappingNamed(this.#state, { wan, protocol: "tcp", name }, port);
-    const mapping = this.#openAt(address, find);
+    const mapping = this.#open.at(address, find);
     if (mapping === undefined) return undefined;
     return this.#row(key, { kind: "route", address, port, name, ...this.#towards(mapping) }, mapping);
   }
 
   /** Who holds the whole port has what no name is for, unless only some may come in by it: HAProxy does not choose them. */
   #fallback(key: string, address: string, port: number): Row | undefined {
-    const wans = this.#wansAt.get(address) ?? [];
-    if (!wans.some((wan) => mappingsSharing(this.#state, wan, "tcp", port).some(isOpen))) return undefined;
-    const mapping = this.#openAt(address, (wan) => mappingAt(this.#state, wan, "tcp", port));
+    if (this.#open.named(address, "tcp", port).length === 0) return undefined;
+    const mapping = this.#open.whole(address, "tcp", port);
     if (mapping === undefined || !sharesItsPort(mapping)) return undefined;
     return this.#row(key, { kind: "fallback", address, port, ...this.#towards(mapping) }, mapping);
   }
@@ -121,12 +113,12 @@ class SniTable implements DesiredTable<SniRow> {
 
   #row(key: string, spec: SniRow, mapping: Mapping): Row {
     const device = servedDevice(this.#state, mapping.internalAddress);
-    const revision = Math.max(mapping.specRevision, this.#state.topologyRevision, device?.revision ?? 0);
+    const revision = Math.max(revisionOf(this.#state, mapping), device?.revision ?? 0);
     return { key, spec, owners: [mapping.id], revision };
   }
 
   #redirect(key: string, address: string): Row | undefined {
-    const owners = redirectFor(this.#state, this.#wansAt.get(address) ?? []);
+    const owners = redirectFor(this.#state, this.#open.wansAt(address));
     if (owners === null) return undefined;
     const { topologyRevision, listenersRevision } = this.#state;
     const revision = Math.max(sinceOf(owners), topologyRevision, listenersRevision);
