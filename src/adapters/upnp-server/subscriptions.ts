@@ -12,8 +12,9 @@ const GRANTED_MAX = 1800;
 const GATHERED_MS = 200;
 const PER_DEVICE_MAX = 8;
 const TOTAL_MAX = 256;
-/** Events in a row that a subscriber did not take; then it is taken to be gone. */
-const FAILURES_MAX = 3;
+/** UPnP Device Architecture 1.1 §4.3: who does not take an event loses that one alone, and is told less often meanwhile. */
+const QUIET_FIRST_MS = 1000;
+const QUIET_MAX_MS = 60_000;
 
 interface Subscription {
   readonly sid: string;
@@ -24,7 +25,10 @@ interface Subscription {
   readonly callback: Callback;
   expiresAt: number;
   seq: number;
+  /** Events in a row that it did not take. */
   failures: number;
+  /** Until when it is told nothing, as it did not take the last one; what changes meanwhile is one event then. */
+  quietUntil: number;
   /** What it was told last; null before the first event. */
   told: Properties | null;
   /** Its values are being read, or an event is on its way. */
@@ -46,6 +50,8 @@ export class Subscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #bySid = new Map<string, Subscription>();
   #alarm: { cancel(): void } | null = null;
+  /** The ends of what is kept quiet about. */
+  readonly #quiet = new Set<{ cancel(): void }>();
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
@@ -82,7 +88,7 @@ export class Subscriptions {
     const seconds = granted(asked);
     const sid = `uuid:${randomUUID()}`;
     const expiresAt = this.#options.clock.now() + seconds * 1000;
-    const fresh = { seq: 0, failures: 0, told: null, busy: false, stale: false };
+    const fresh = { seq: 0, failures: 0, quietUntil: 0, told: null, busy: false, stale: false };
     const subscription: Subscription = { sid, service, caller, at, callback, expiresAt, ...fresh };
     this.#bySid.set(sid, subscription);
     return { sid, seconds, begin: () => void this.#tell(subscription) };
@@ -120,6 +126,8 @@ export class Subscriptions {
   close(): void {
     this.#alarm?.cancel();
     this.#alarm = null;
+    for (const alarm of this.#quiet) alarm.cancel();
+    this.#quiet.clear();
     this.#bySid.clear();
   }
 
@@ -151,9 +159,9 @@ export class Subscriptions {
 
   async #tell(subscription: Subscription): Promise<void> {
     subscription.stale = subscription.busy;
-    if (subscription.busy) return;
+    const { valuesOf, post = postEvent, clock } = this.#options;
+    if (subscription.busy || clock.now() < subscription.quietUntil) return;
     subscription.busy = true;
-    const { valuesOf, post = postEvent } = this.#options;
     const { sid, service, caller, at, callback, told, seq } = subscription;
     const values = await valuesOf(service, caller).catch(() => null);
     const news = values === null ? {} : newIn(values, told ?? {});
@@ -162,10 +170,21 @@ export class Subscriptions {
       subscription.seq = nextSeq(seq);
       const taken = await post(at, callback, { sid, seq, body: encodePropertySet(news) });
       subscription.failures = taken ? 0 : subscription.failures + 1;
-      if (subscription.failures >= FAILURES_MAX) this.#bySid.delete(sid);
+      if (!taken && this.#bySid.has(sid)) this.#keepQuiet(subscription);
     }
     subscription.busy = false;
     if (subscription.stale) this.changed();
+  }
+
+  #keepQuiet(subscription: Subscription): void {
+    const { clock } = this.#options;
+    const forMs = Math.min(QUIET_FIRST_MS * 2 ** (subscription.failures - 1), QUIET_MAX_MS);
+    subscription.quietUntil = clock.now() + forMs;
+    const alarm = clock.setAlarm(subscription.quietUntil, () => {
+      this.#quiet.delete(alarm);
+      this.changed();
+    });
+    this.#quiet.add(alarm);
   }
 }
 
