@@ -205,7 +205,7 @@ scenario(
       const byPort = await call("AddPinhole", { ...pinhole, RemotePort: 40_000 });
       expect(await lab.internet.refusedTcp({ host: HOST, port: 8080, from: STRANGER, fromPort: 40_000 })).toBeNull();
       expect(await call("UpdatePinhole", { UniqueID, NewLeaseTime: 1200 })).toEqual({});
-      expect(await call("CheckPinholeWorking", { UniqueID })).toBe(709);
+      expect(await call("CheckPinholeWorking", { UniqueID })).toBe(401);
       expect(await call("DeletePinhole", { UniqueID })).toEqual({});
       expect(await call("DeletePinhole", { UniqueID })).toBe(704);
       expect(await reach(lab, HOST, 8080, FRIEND)).not.toBeNull();

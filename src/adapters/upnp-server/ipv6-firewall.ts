@@ -53,13 +53,10 @@ export const ipv6FirewallActions: Actions = {
     await submit(gateway, caller, { type: "upnpPinholeDelete", ...named(caller, args) }, errorOf);
     return [];
   },
+  // Required by §2.5, while CheckPinholeWorking, which is optional, is left out (docs/decisions/0013).
   GetPinholePackets: (gateway, caller, args) => {
     existing(gateway, caller, args);
     return refuse(501, "packets that a pinhole lets in are not counted");
-  },
-  CheckPinholeWorking: (gateway, caller, args) => {
-    existing(gateway, caller, args);
-    return refuse(709, "nothing is sent to try a pinhole, so that nobody knows whether it works");
   },
 };
 

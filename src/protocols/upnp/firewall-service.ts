@@ -9,7 +9,7 @@ const FLOW = [
 ];
 const UNIQUE_ID = "UniqueID:A_ARG_TYPE_UniqueID";
 
-/** WANIPv6FirewallControl:1. */
+/** WANIPv6FirewallControl:1, without the optional CheckPinholeWorking. */
 export const WAN_IPV6_FIREWALL_CONTROL: ServiceDefinition = {
   actions: [
     action("GetFirewallStatus", [], ["FirewallEnabled:FirewallEnabled", "InboundPinholeAllowed:InboundPinholeAllowed"]),
@@ -18,7 +18,6 @@ export const WAN_IPV6_FIREWALL_CONTROL: ServiceDefinition = {
     action("UpdatePinhole", [UNIQUE_ID, "NewLeaseTime:A_ARG_TYPE_LeaseTime"], []),
     action("DeletePinhole", [UNIQUE_ID], []),
     action("GetPinholePackets", [UNIQUE_ID], ["PinholePackets:A_ARG_TYPE_PinholePackets"]),
-    action("CheckPinholeWorking", [UNIQUE_ID], ["IsWorking:A_ARG_TYPE_Boolean"]),
   ],
   variables: [
     variable("FirewallEnabled", "boolean", { evented: true }),
@@ -30,6 +29,5 @@ export const WAN_IPV6_FIREWALL_CONTROL: ServiceDefinition = {
     variable("A_ARG_TYPE_LeaseTime", "ui4", { range: { min: 1, max: 86_400 } }),
     variable("A_ARG_TYPE_UniqueID", "ui2"),
     variable("A_ARG_TYPE_PinholePackets", "ui4"),
-    variable("A_ARG_TYPE_Boolean", "boolean"),
   ],
 };
