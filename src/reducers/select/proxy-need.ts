@@ -1,3 +1,4 @@
+import { knownWans } from "../external-address.ts";
 import { mappingAt, mappingsSharing } from "../port-index.ts";
 import { isOpen } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
@@ -39,7 +40,7 @@ export function redirectRivals(state: State): string[] {
     return ["a program on the gateway itself listens there"];
   }
   if (settings.portControl.protectedPorts.includes(HTTP_PORT)) return ["the port is in portControl.protectedPorts"];
-  const mappings = settings.wan.interfaces.flatMap((wan) => [
+  const mappings = knownWans(state).flatMap((wan) => [
     ...[mappingAt(state, wan, "tcp", HTTP_PORT) ?? []].flat(),
     ...mappingsSharing(state, wan, "tcp", HTTP_PORT),
   ]);

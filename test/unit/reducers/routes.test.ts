@@ -3,6 +3,7 @@ import { event } from "../../../src/events/index.ts";
 import type { Decision, MapRequest } from "../../../src/reducers/decide/command.ts";
 import { tableRows } from "../../../src/lib/table.ts";
 import { selectForwards } from "../../../src/reducers/select/forward-rows.ts";
+import { redirectRivals } from "../../../src/reducers/select/proxy-need.ts";
 import { proxiedOf } from "../../../src/reducers/select/proxied.ts";
 import { selectSni } from "../../../src/reducers/select/sni-rows.ts";
 import {
@@ -388,5 +389,17 @@ describe("[F5] an operator's route", () => {
       }
       [led, kernel] = [sni(gateway.state), forwards(gateway.state)];
     }
+  });
+});
+
+describe("HTTP that is sent to HTTPS", () => {
+  it("names its rival also on a WAN that is one address of an interface", () => {
+    const gateway = new Gateway();
+    const addresses = [`${WAN_ADDRESS}/24`, "11.22.33.9/24"];
+    gateway.append([event("interface.observed", { name: "wan0", up: true, addresses, gateway: null })]);
+    gateway.do(portAdd({ externalPort: 80, wan: "11.22.33.9" }), "api:test");
+    const wan = { ...gateway.state.settings.wan, httpRedirect: "on" } as const;
+    gateway.append([event("settings.changed", { settings: { ...gateway.state.settings, wan } })]);
+    expect(redirectRivals(gateway.state).join()).toMatch(/on 11\.22\.33\.9$/);
   });
 });
