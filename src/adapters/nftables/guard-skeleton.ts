@@ -115,6 +115,9 @@ function outputRules({ lans }: { lans: readonly string[] }): string[] {
 /** In the input hook: in prerouting these would also drop what is about to be DNATed. */
 function inputRules({ wans, lans }: { wans: readonly string[]; lans: readonly string[] }): string[] {
   const rules = ['iifname "lo" accept', "ct state established,related accept", "ct status dnat accept"];
+  // HAProxy is reached by the ports that are shared, and by none of its own.
+  rules.push(`tcp dport { ${[...PROXY_PORTS].join(", ")} } drop`);
+  if (lans.length === 0) return rules;
   if (wans.length > 0) {
     // What a neighbour asks for a device that the gateway answers for (NDP proxy) has the device's address.
     rules.push("icmpv6 type nd-neighbor-solicit accept");
@@ -123,13 +126,9 @@ function inputRules({ wans, lans }: { wans: readonly string[]; lans: readonly st
     rules.push(`iifname ${interfaces(wans)} fib daddr . iif type != ${own} drop`);
     rules.push(`iifname ${interfaces(wans)} udp dport ${CLIENT_PORTS} drop`);
   }
-  if (lans.length > 0) {
-    rules.push(`iifname != ${interfaces(lans)} udp dport ${SERVER_PORT} drop`);
-    // HAProxy is reached by the ports that are shared, and by none of its own.
-    rules.push(`tcp dport { ${[...PROXY_PORTS].join(", ")} } drop`);
-    // Answers to flows of our own, which may have this very port, were let in above.
-    rules.push(`iifname != ${interfaces(lans)} tcp dport ${UPNP_HTTP_PORT} drop`);
-  }
+  rules.push(`iifname != ${interfaces(lans)} udp dport ${SERVER_PORT} drop`);
+  // Answers to flows of our own, which may have this very port, were let in above.
+  rules.push(`iifname != ${interfaces(lans)} tcp dport ${UPNP_HTTP_PORT} drop`);
   return rules;
 }
 

@@ -146,7 +146,7 @@ class ForwardTable implements DesiredTable<ForwardRow> {
   #skeleton(): Row | undefined {
     const { settings, mappings, topologyRevision } = this.#state;
     const lans = servedInterfaces(this.#state).map((served) => served.interface);
-    if (lans.length === 0 && mappings.size === 0) return undefined;
+    if (lans.length === 0 && mappings.size === 0 && !needsProxy(this.#state)) return undefined;
     const tunnel = tunnelInterface(this.#state);
     const spec = {
       kind: "skeleton",

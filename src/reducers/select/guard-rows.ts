@@ -4,11 +4,12 @@ import { servedInterfaces, siteOf } from "../served.ts";
 import { hostOf, type Mapping, type State } from "../state.ts";
 import { usagesOf } from "../usage.ts";
 import { type Desired, type DesiredTable, remembering } from "./desired.ts";
+import { needsProxy } from "./proxy-need.ts";
 import type { GuardRow } from "./rows.ts";
 
 const HOLDER = "holder|";
 
-/** Rows of the guard and the anchor: there while an interface is served, and the holders of mappings in them. */
+/** Rows of the guard and the anchor: there while an interface is served or HAProxy runs, and the holders of mappings in them. */
 class GuardTable implements DesiredTable<GuardRow> {
   readonly #state: State;
   readonly #instanceId: string;
@@ -22,12 +23,13 @@ class GuardTable implements DesiredTable<GuardRow> {
     const { settings, mappings } = this.#state;
     const served = Math.max(this.#state.settingsRevision, this.#state.servedRevision);
     const lans = servedInterfaces(this.#state).map((served) => served.interface);
+    const isGuarded = lans.length > 0 || needsProxy(this.#state);
     if (key === "anchor") {
-      if (lans.length === 0 && mappings.size === 0) return undefined;
+      if (!isGuarded && mappings.size === 0) return undefined;
       const spec = { kind: "anchor", instanceId: this.#instanceId } as const;
       return { key, spec, owners: ["settings"], revision: served };
     }
-    if (lans.length === 0) return undefined;
+    if (!isGuarded) return undefined;
     if (key === "guard") {
       const { requestsPerSecond } = settings.portControl.perDevice;
       const spec = {
@@ -66,6 +68,7 @@ class GuardTable implements DesiredTable<GuardRow> {
       return null;
     const keys = new Set<string>();
     if (before.mappings.size === 0 || after.mappings.size === 0) keys.add("anchor");
+    if (needsProxy(before) !== needsProxy(after)) keys.add("guard").add("anchor");
     for (const { before: old, after: now } of tableChanges(before.usages, after.usages)) {
       if (old?.mappingIds[0] !== now?.mappingIds[0]) keys.add(holderKey((old ?? now)?.address as string));
     }

@@ -5,6 +5,7 @@ import { tableRows } from "../../../src/lib/table.ts";
 import { selectForwards } from "../../../src/reducers/select/forward-rows.ts";
 import { redirectRivals } from "../../../src/reducers/select/proxy-need.ts";
 import { proxiedOf } from "../../../src/reducers/select/proxied.ts";
+import { selectGuard } from "../../../src/reducers/select/guard-rows.ts";
 import { selectSni } from "../../../src/reducers/select/sni-rows.ts";
 import {
   DEVICE,
@@ -340,6 +341,29 @@ describe("what arrives at HAProxy's own ports", () => {
     const id = [...tableRows(gateway.state.mappings)].find(({ name }) => name !== null)?.id ?? "";
     gateway.append([event("mapping.changed", { id, enabled: false })]);
     expect(ports(gateway)).toEqual([]);
+  });
+
+  it("is guarded also where no interface is served", () => {
+    const gateway = new Gateway();
+    const { settings } = gateway.state;
+    const chosen = (httpRedirect: "on" | "off") => {
+      const wan = { ...settings.wan, httpRedirect };
+      gateway.append([event("settings.changed", { settings: { ...settings, lan: [], wan } })]);
+      return select(gateway.state);
+    };
+    const select = selectGuard("0123456789abcdef");
+    expect([...chosen("off").rows()]).toEqual([]);
+    expect([...chosen("on").rows()].map(({ key }) => key)).toEqual(["guard", "anchor"]);
+  });
+
+  it("is guarded from the first route on, and until the last", () => {
+    const gateway = new Gateway();
+    const select = selectGuard("0123456789abcdef");
+    const before = select(gateway.state);
+    named(gateway, ["a.example.org"], { device: OTHER_DEVICE });
+    expect([...(select(gateway.state).changedSince(before) ?? [])]).toEqual(
+      expect.arrayContaining(["guard", "anchor"]),
+    );
   });
 });
 

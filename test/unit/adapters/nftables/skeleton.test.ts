@@ -103,7 +103,11 @@ describe("skeletons", () => {
 
   it("filter nothing while nothing is served", () => {
     expect(forwards(["wan0"], []).text).not.toMatch(/add rule .*(?<!severed.*)oifname .* drop$/m);
-    expect(guard([], []).text).not.toMatch(/(?:prerouting|output|input) .*drop/);
+  });
+
+  it("close HAProxy's own ports, and nothing else, while nothing is served", () => {
+    const dropping = guard(["wan0"], []).text.match(/(?:prerouting|output|input) .*drop$/gm);
+    expect(dropping).toEqual([expect.stringMatching(/input tcp dport \{ 60443, 60080 \} drop$/)]);
   });
 
   it("refuse an interface name that could leave its quotes", () => {
