@@ -31,8 +31,16 @@ export interface EventMessage {
   readonly body: string;
 }
 
-/** Whether the subscriber took it. One connection, from the served address; where it leads on to is not followed. */
-export function postEvent(from: string, callback: Callback, { sid, seq, body }: EventMessage): Promise<boolean> {
+/**
+ * Whether the subscriber took it. One connection, from the served address, given up with `until`; where it leads on to is
+ * not followed.
+ */
+export function postEvent(
+  from: string,
+  callback: Callback,
+  { sid, seq, body }: EventMessage,
+  until: AbortSignal,
+): Promise<boolean> {
   const { address: host, port, path } = callback;
   return new Promise((resolve) => {
     const headers = {
@@ -45,7 +53,7 @@ export function postEvent(from: string, callback: Callback, { sid, seq, body }: 
       SEQ: String(seq),
       Connection: "close",
     };
-    const signal = AbortSignal.timeout(DELIVERY_MAX_MS);
+    const signal = AbortSignal.any([until, AbortSignal.timeout(DELIVERY_MAX_MS)]);
     const sent = request({ host, port, path, localAddress: from, method: "NOTIFY", headers, agent: false, signal });
     sent.on("response", (response) => {
       resolve(response.statusCode === 200);

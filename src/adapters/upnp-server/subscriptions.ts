@@ -35,6 +35,8 @@ interface Subscription {
   busy: boolean;
   /** Something changed meanwhile, which is in the next event. */
   stale: boolean;
+  /** Its end: whoever asks again and again has no more events on their way than subscriptions. */
+  readonly end: AbortController;
 }
 
 export type Subscribed = { readonly sid: string; readonly seconds: number; readonly begin: () => void };
@@ -42,7 +44,7 @@ export type Subscribed = { readonly sid: string; readonly seconds: number; reado
 export interface SubscriptionsOptions {
   readonly clock: Clock;
   readonly valuesOf: (service: ServiceName, caller: Caller) => Promise<Properties>;
-  readonly post?: (from: string, callback: Callback, message: EventMessage) => Promise<boolean>;
+  readonly post?: (from: string, callback: Callback, message: EventMessage, until: AbortSignal) => Promise<boolean>;
 }
 
 /** Who is told of changes (UPnP Device Architecture 1.1 §4), in memory: after a start, control points subscribe again. */
@@ -82,14 +84,15 @@ export class Subscriptions {
       (each) => each.caller.device === caller.device && each.caller.interface === caller.interface,
     );
     const same = ofDevice.find((each) => each.service === service && isSame(each.callback, callback));
-    if (same !== undefined) this.#bySid.delete(same.sid);
+    if (same !== undefined) this.#drop(same);
     else if (ofDevice.length >= PER_DEVICE_MAX) return null;
     else if (all.length >= TOTAL_MAX && !this.#makeRoom(caller, ofDevice.length + 1)) return null;
     const seconds = granted(asked);
     const sid = `uuid:${randomUUID()}`;
     const expiresAt = this.#options.clock.now() + seconds * 1000;
     const fresh = { seq: 0, failures: 0, quietUntil: 0, told: null, busy: false, stale: false };
-    const subscription: Subscription = { sid, service, caller, at, callback, expiresAt, ...fresh };
+    const end = new AbortController();
+    const subscription: Subscription = { sid, service, caller, at, callback, expiresAt, end, ...fresh };
     this.#bySid.set(sid, subscription);
     return { sid, seconds, begin: () => void this.#tell(subscription) };
   }
@@ -104,7 +107,8 @@ export class Subscriptions {
   }
 
   unsubscribe(service: ServiceName, caller: Caller, sid: string): boolean {
-    return this.#own(service, caller, sid) !== null && this.#bySid.delete(sid);
+    const subscription = this.#own(service, caller, sid);
+    return subscription !== null && this.#drop(subscription);
   }
 
   /** Something may have changed. */
@@ -120,7 +124,7 @@ export class Subscriptions {
 
   /** The address they subscribed at is no longer served. */
   left(at: string): void {
-    for (const { sid, at: address } of this.#bySid.values()) if (address === at) this.#bySid.delete(sid);
+    for (const each of this.#bySid.values()) if (each.at === at) this.#drop(each);
   }
 
   close(): void {
@@ -128,7 +132,12 @@ export class Subscriptions {
     this.#alarm = null;
     for (const alarm of this.#quiet) alarm.cancel();
     this.#quiet.clear();
-    this.#bySid.clear();
+    for (const each of this.#bySid.values()) this.#drop(each);
+  }
+
+  #drop({ sid, end }: Subscription): boolean {
+    end.abort();
+    return this.#bySid.delete(sid);
   }
 
   /**
@@ -142,7 +151,7 @@ export class Subscriptions {
     const yields = crowd.length > own.length + 1;
     const most = mostOf(yields ? crowd : own, ({ caller }) => caller.device);
     const [first] = most.toSorted((a, b) => a.expiresAt - b.expiresAt);
-    return first !== undefined && (yields || most.length > count) && this.#bySid.delete(first.sid);
+    return first !== undefined && (yields || most.length > count) && this.#drop(first);
   }
 
   #own(service: ServiceName, { interface: served, device }: Caller, sid: string): Subscription | null {
@@ -154,7 +163,7 @@ export class Subscriptions {
 
   #expire(): void {
     const now = this.#options.clock.now();
-    for (const { sid, expiresAt } of this.#bySid.values()) if (expiresAt <= now) this.#bySid.delete(sid);
+    for (const each of this.#bySid.values()) if (each.expiresAt <= now) this.#drop(each);
   }
 
   async #tell(subscription: Subscription): Promise<void> {
@@ -162,13 +171,13 @@ export class Subscriptions {
     const { valuesOf, post = postEvent, clock } = this.#options;
     if (subscription.busy || clock.now() < subscription.quietUntil) return;
     subscription.busy = true;
-    const { sid, service, caller, at, callback, told, seq } = subscription;
+    const { sid, service, caller, at, callback, told, seq, end } = subscription;
     const values = await valuesOf(service, caller).catch(() => null);
     const news = values === null ? {} : newIn(values, told ?? {});
     if (values !== null && (told === null || Object.keys(news).length > 0) && this.#bySid.has(sid)) {
       subscription.told = values;
       subscription.seq = nextSeq(seq);
-      const taken = await post(at, callback, { sid, seq, body: encodePropertySet(news) });
+      const taken = await post(at, callback, { sid, seq, body: encodePropertySet(news) }, end.signal);
       subscription.failures = taken ? 0 : subscription.failures + 1;
       if (!taken && this.#bySid.has(sid)) this.#keepQuiet(subscription);
     }

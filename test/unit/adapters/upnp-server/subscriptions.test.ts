@@ -178,7 +178,8 @@ it("GENA-04 101 and 100 for ever are no answer, and take no longer than silence"
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
     const callback = { address: "127.0.0.1", port, path: "/" };
-    const taken = await postEvent("127.0.0.1", callback, { sid: "uuid:1", seq: 0, body: "" });
+    const never = new AbortController().signal;
+    const taken = await postEvent("127.0.0.1", callback, { sid: "uuid:1", seq: 0, body: "" }, never);
     server.close();
     return taken;
   };
@@ -241,4 +242,48 @@ it("SEC-10 256 hosts of one network with a subscription each leave half of the p
   expect(ask("lan1", "192.168.99.2"), "who has most there makes room").not.toBeNull();
   expect(subscriptions.size).toBe(256);
   expect(subscriptions.callers.filter((caller) => caller.interface === "lan0")).toHaveLength(128);
+});
+
+it("SEC-10 whoever asks for the same again and again, and takes nothing, has one event on its way", async () => {
+  const onTheirWay = new Set<AbortSignal>();
+  const rig = new Rig();
+  const subscriptions = new Subscriptions({
+    clock: rig.clock,
+    valuesOf: () => Promise.resolve({ FirewallEnabled: "1" }),
+    post: (_from, _callback, _message, until) =>
+      new Promise((resolve) => {
+        onTheirWay.add(until);
+        until.addEventListener("abort", () => resolve(!onTheirWay.delete(until)));
+      }),
+  });
+  let last = "";
+  for (let each = 0; each < 250; each += 1) {
+    const subscribed = subscriptions.subscribe("WANIPConnection", CALLER, AT, CALLBACK, 300);
+    last = subscribed?.sid ?? "";
+    subscribed?.begin();
+    await settle();
+  }
+  expect([subscriptions.size, onTheirWay.size]).toEqual([1, 1]);
+  expect(subscriptions.unsubscribe("WANIPConnection", CALLER, last)).toBe(true);
+  expect(onTheirWay.size).toBe(0);
+  subscriptions.subscribe("WANIPConnection", CALLER, AT, CALLBACK, 300)?.begin();
+  await settle();
+  subscriptions.left(AT);
+  expect(onTheirWay.size).toBe(0);
+});
+
+it("an event that was begun is given up with its subscription", async () => {
+  const server = createServer(() => undefined);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const ended = new Promise<void>((resolve) =>
+    server.on("connection", (socket) => socket.resume().on("error", () => undefined).on("close", resolve)),
+  );
+  const end = new AbortController();
+  const callback = { address: "127.0.0.1", port, path: "/" };
+  const taken = postEvent("127.0.0.1", callback, { sid: "uuid:1", seq: 0, body: "" }, end.signal);
+  server.once("connection", () => end.abort());
+  expect(await taken).toBe(false);
+  await ended;
+  server.close();
 });
