@@ -37,7 +37,7 @@ const longLogEvents = Number.isNaN(eventsNamed) ? 10_000_000 : eventsNamed;
 /** @param {string} text */
 const progress = (text) => process.stderr.write(`  ${text}\n`);
 if (process.argv.includes("--dns-codec")) {
-  if (!build()) process.exit(1);
+  if (!(await build())) process.exit(1);
   const pairs = quick ? 3 : 9;
   process.stderr.write(`${cpus().length} cores, load average ${loadavg()[0]?.toFixed(2)}, medians of ${pairs} pairs\n`);
   const codec = await measureDnsCodec(pairs, progress);
@@ -62,7 +62,7 @@ if (missing !== null) {
   process.stderr.write(`The benchmarks need a lab: ${missing}.\n`);
   process.exit(1);
 }
-if (!build()) process.exit(1);
+if (!(await build())) process.exit(1);
 for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(130));
 await sweepNamespaces();
 

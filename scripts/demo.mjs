@@ -54,7 +54,7 @@ for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
     process.exit(130); // the lab's own exit hooks remove namespaces, their processes, and files
   });
 }
-prepare();
+await prepare();
 await sweepNamespaces();
 
 const topology = await createTopology();
@@ -197,7 +197,7 @@ function descendants(pid) {
   return [...children, ...children.filter((child) => existsSync(`/proc/${child}`)).flatMap(descendants)];
 }
 
-function prepare() {
+async function prepare() {
   if (!ensureNpmPackages()) process.exit(1);
   if (process.getuid?.() === 0) installSystemPackages(missingSystemPackages("packaging/run-packages") ?? []);
   const missing = missingForLab();
@@ -205,5 +205,5 @@ function prepare() {
     process.stderr.write(`The demo needs a lab of its own: ${missing}. Try: sudo npm run demo\n`);
     process.exit(1);
   }
-  if (!build()) process.exit(1);
+  if (!(await build())) process.exit(1);
 }

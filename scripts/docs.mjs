@@ -6,7 +6,7 @@ import { renderEventsPage } from "./events-page.mjs";
 import { renderManPage } from "./man-page.mjs";
 import { ROOT, say } from "./steps.mjs";
 
-if (!build()) process.exit(1);
+if (!(await build())) process.exit(1);
 /** @param {string} path */
 const built = async (path) => await import(new URL(`../dist/${path}`, import.meta.url).href);
 /** @param {string} path @param {string} text */

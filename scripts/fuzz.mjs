@@ -24,7 +24,7 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 const seed = Number(values.seed);
 if (!(seconds > 0) || !Number.isSafeInteger(seed)) fail("--seconds wants a positive number, --seed a whole one");
-if (!build()) fail("the build failed");
+if (!(await build())) fail("the build failed");
 
 // Before any of our code is loaded, so that all of it is counted.
 const coverage = new Coverage((url) => url.startsWith(DIST));

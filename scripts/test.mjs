@@ -16,7 +16,7 @@ else {
   const { build } = await import("./build.mjs");
   const { check } = await import("./check.mjs");
   say("· build");
-  if (!build()) fail("the build failed");
+  if (!(await build())) fail("the build failed");
   else {
     say("· check");
     if (!check()) fail("npm run check failed");

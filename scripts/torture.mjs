@@ -27,7 +27,7 @@ const { values } = parseArgs({
 const program = ["strace", "wg", "wireguard-go", "haproxy"].find((name) => findProgram(name) === null);
 const missing = missingForLab() ?? (program === undefined ? null : `the program "${program}" is not installed`);
 if (missing !== null) fail(missing);
-if (!values["no-build"] && !build()) fail("the build failed");
+if (!values["no-build"] && !(await build())) fail("the build failed");
 
 // In memory where there is such a place: thousands of directories, each written and removed.
 if (existsSync("/dev/shm")) process.env.TMPDIR ??= "/dev/shm";

@@ -19,7 +19,7 @@ if (process.getuid?.() !== 0) {
 if (!ensureNpmPackages()) process.exit(EXIT_ERROR);
 if (!installSystemPackages(missingSystemPackages("packaging/run-packages") ?? [])) process.exit(EXIT_ERROR);
 say("· build");
-if (!build()) process.exit(EXIT_ERROR);
+if (!(await build())) process.exit(EXIT_ERROR);
 if (!existsSync(CONFIG)) {
   mkdirSync(join(ROOT, "var"), { recursive: true, mode: 0o700 });
   writeFileSync(CONFIG, firstConfig(join(ROOT, "var")), { mode: 0o600 });

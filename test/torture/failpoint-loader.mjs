@@ -9,6 +9,15 @@ export function initialize(data) {
 }
 
 /**
+ * What runs is a bundle, its threads too; its modules, which steps are named by, lie beside it.
+ * @param {string} specifier @param {object} context
+ * @param {(specifier: string, context: object) => Promise<object>} next
+ */
+export async function resolve(specifier, context, next) {
+  return await next(specifier.replace(/^(file:.*)\/bundle\//, "$1/dist/"), context);
+}
+
+/**
  * @param {string} url @param {object} context
  * @param {(url: string, context: object) => Promise<{ source?: string | Uint8Array }>} next
  */
