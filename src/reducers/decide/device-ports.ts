@@ -1,7 +1,7 @@
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import { mappingsOf } from "../device-mappings.ts";
-import { mappingNamed } from "../port-index.ts";
 import { addressesOfDevice } from "../dns-view.ts";
+import { inTheWay } from "../sharing.ts";
 import { wanOf } from "../device-wan.ts";
 import { type Device, isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
 import type { Refusal } from "./command.ts";
@@ -58,7 +58,7 @@ export function withdrawAllowances({ allowances }: State, { id }: Device): Portr
 
 /**
  * What leads to devices moves with them to another WAN, with the same ports. `subnet` is what their subnet becomes.
- * Where a port is held there by another, nothing moves: the refusal names each of them.
+ * Where a port is held there by another that it cannot share it with, nothing moves: the refusal names each of them.
  */
 export function rekeyed(
   state: State,
@@ -71,9 +71,8 @@ export function rekeyed(
     const wan = wanOf(state, device, subnet);
     for (const mapping of mappingsOf(state, device)) {
       if (wan === null || mapping.wan === wan || isPinhole(mapping)) continue;
-      for (let offset = 0; offset < mapping.count; offset += 1) {
-        const other = mappingNamed(state, { ...mapping, wan }, mapping.externalPort + offset);
-        if (other !== undefined && !conflicts.includes(other)) conflicts.push(other);
+      for (const other of inTheWay(state, { ...mapping, wan }, mapping.id)) {
+        if (!conflicts.includes(other)) conflicts.push(other);
       }
       events.push(event("mapping.changed", { id: mapping.id, wan }));
     }

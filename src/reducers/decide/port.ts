@@ -1,7 +1,7 @@
 import { OPERATOR_CLAIM } from "../../events/claim-key.ts";
 import { event, type EventData, type PortreeveEvent } from "../../events/index.ts";
 import type { Transport } from "../../events/fields.ts";
-import { type Claim, SOURCES_MAX } from "../../events/mapping.ts";
+import { type Claim, FILTERS_MAX, type PeerFilter, SOURCES_MAX } from "../../events/mapping.ts";
 import { distinctNetworks } from "../../lib/networks.ts";
 import { serverNameOf } from "../../lib/server-name.ts";
 import { tableGet } from "../../lib/table.ts";
@@ -17,6 +17,7 @@ import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { servedInterfaceOf, unfitHost } from "./served-place.ts";
+import { wantedPeers } from "../reach.ts";
 import { inTheWay } from "../sharing.ts";
 import { unknownWan } from "./wan.ts";
 
@@ -79,7 +80,7 @@ const isManual = (mapping: Mapping): boolean => mapping.claims.some((claim) => c
 const name = (place: Pick<Place, "protocol" | "externalPort"> & { readonly name?: string | null }): string =>
   `${place.protocol} ${place.externalPort}${typeof place.name === "string" ? ` of ${place.name}` : ""}`;
 
-function manualClaim(now: number, lifetime: number | null): Claim {
+function manualClaim(now: number, lifetime: number | null, filters: readonly PeerFilter[] = []): Claim {
   const expiresAt = lifetime === null ? null : now + lifetime * 1000;
   return {
     key: OPERATOR_CLAIM,
@@ -89,7 +90,7 @@ function manualClaim(now: number, lifetime: number | null): Claim {
     clientPort: null,
     lifetime,
     expiresAt,
-    filters: [],
+    filters: [...filters],
     description: null,
     enabled: true,
   };
@@ -241,14 +242,18 @@ export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State)
     if (moves) changes.interface = servedInterfaceOf(state, place.internalAddress);
   }
   if (Object.keys(changes).length > 0) events.push(event("mapping.changed", { id: mapping.id, ...changes }));
-  if (command.lifetime !== undefined) {
-    const { lifetime, expiresAt } = manualClaim(command.now, command.lifetime);
-    const before = mapping.claims.find((claim) => claim.source === "manual");
-    if (before?.lifetime !== lifetime || before.expiresAt !== expiresAt) {
-      events.push(event("lease.changed", { mappingId: mapping.id, claimKey: OPERATOR_CLAIM, lifetime, expiresAt }));
-    }
-  }
-  return accept(events, { kind: "ids", ids: [mapping.id] });
+  return accept([...events, ...ownTerms(command, mapping)], { kind: "ids", ids: [mapping.id] });
+}
+
+/** The operator's claim: until when, and without the peers of a device that it was kept with once it is said who comes in. */
+function ownTerms(command: SubmissionOf<"port.edit">, mapping: Mapping): PortreeveEvent[] {
+  const before = mapping.claims.find((claim) => claim.source === "manual");
+  if (before === undefined) return [];
+  const { lifetime, expiresAt } = command.lifetime === undefined ? before : manualClaim(command.now, command.lifetime);
+  const saysWho = command.from !== undefined && before.filters.length > 0;
+  if (before.lifetime === lifetime && before.expiresAt === expiresAt && !saysWho) return [];
+  const terms = { lifetime, expiresAt, ...(saysWho && { filters: [] }) };
+  return [event("lease.changed", { mappingId: mapping.id, claimKey: OPERATOR_CLAIM, ...terms })];
 }
 
 type Changes = Omit<EventData<"mapping.changed">, "id">;
@@ -291,13 +296,21 @@ export function decidePortRemove(command: CommandOf<"port.remove">, state: State
   return accept(endClaims(mapping), { kind: "ids", ids: [mapping.id] });
 }
 
+/** As it is: whom devices keep out is kept out, and what they have closed for now waits to be enabled. */
 export function decidePortKeep(command: SubmissionOf<"port.keep">, state: State): Decision {
   const mapping = tableGet(state.mappings, command.id);
   if (mapping === undefined) return notFound(command.id);
   const answer = { kind: "ids", ids: [mapping.id] } as const;
   const mine = mapping.claims.find((claim) => claim.source === "manual");
   if (mine === undefined) {
-    return accept([event("lease.granted", { mappingId: mapping.id, claim: manualClaim(command.now, null) })], answer);
+    const peers = wantedPeers(mapping.claims);
+    if (peers !== null && peers.length > FILTERS_MAX) {
+      const message = `${name(mapping)} lets in ${peers.length} networks for its devices, more than the ${FILTERS_MAX} of one claim; \`port add\` says whom it is to let in`;
+      return refuse("TOO_MANY_FILTERS", message);
+    }
+    const kept = event("lease.granted", { mappingId: mapping.id, claim: manualClaim(command.now, null, peers ?? []) });
+    const closed = peers === null && mapping.enabled;
+    return accept(closed ? [event("mapping.changed", { id: mapping.id, enabled: false }), kept] : [kept], answer);
   }
   if (mine.expiresAt === null) return accept([], answer);
   const endless = { mappingId: mapping.id, claimKey: OPERATOR_CLAIM, lifetime: null, expiresAt: null };

@@ -105,7 +105,7 @@ function describe(mapping: Mapping): Description {
 function claimText({ source, device, managedBy, filters, enabled }: Claim): string {
   const peers = filters.length === 0 ? "" : ` for ${filters.map(filterText).join(" ")}`;
   if (device !== null) return `${device} by ${source}${peers}${enabled ? "" : ", not now"}`;
-  return managedBy === undefined ? "an operator" : `the declaration ${managedBy}`;
+  return `${managedBy === undefined ? "an operator" : `the declaration ${managedBy}`}${peers}`;
 }
 
 function turnBack(before: Mapping, after: Mapping, now: Mapping, terms: RevertTerms): Reverted {
@@ -113,8 +113,8 @@ function turnBack(before: Mapping, after: Mapping, now: Mapping, terms: RevertTe
   const releases = joined.map((claim) => release(now, claim));
   if (terms.revoke) return releases;
   const fields = fieldsBack({ before, after, now }, FIELDS);
-  const lifetimes = lifetimesBack(before, after, now, terms.at);
-  if (fields === null || lifetimes === null) return { why: CHANGED_SINCE, by: [refOf(KIND, now.id)] };
+  const claimTerms = claimTermsBack(before, after, now, terms.at);
+  if (fields === null || claimTerms === null) return { why: CHANGED_SINCE, by: [refOf(KIND, now.id)] };
   const ended = before.claims.filter(({ key }) => !claimOf(after, key) && !claimOf(now, key));
   const returning = ended.filter((claim) => isWanted(now, claim, terms));
   // Without the claim that the change added nobody wants it any more, whatever else was changed.
@@ -128,10 +128,10 @@ function turnBack(before: Mapping, after: Mapping, now: Mapping, terms: RevertTe
   if (returning.length > 0) {
     const kept = now.claims.filter((claim) => !joined.includes(claim));
     const claims = inOrderOf(before, [...kept, ...returning]);
-    return [...releases, restored({ ...wanted, claims, interface: presentInterface(wanted, terms) }), ...lifetimes];
+    return [...releases, restored({ ...wanted, claims, interface: presentInterface(wanted, terms) }), ...claimTerms];
   }
   const edits = changed.length === 0 ? [] : [event("mapping.changed", { id: now.id, ...fields })];
-  return [...releases, ...edits, ...lifetimes];
+  return [...releases, ...edits, ...claimTerms];
 }
 
 /** The name that its interface has now: the one of WireGuard may have been another. */
@@ -140,17 +140,20 @@ function presentInterface(mapping: Mapping, { now }: RevertTerms): string | null
   return there !== null && there === tunnelInterface(now) ? there : mapping.interface;
 }
 
-/** Ends that the change set, as they were before; null where one was set again since. */
-function lifetimesBack(before: Mapping, after: Mapping, now: Mapping, at: number): PortreeveEvent[] | null {
+/** Ends, and whom claims let in, that the change set, as they were before; null where they were set again since. */
+function claimTermsBack(before: Mapping, after: Mapping, now: Mapping, at: number): PortreeveEvent[] | null {
   const events: PortreeveEvent[] = [];
   for (const old of before.claims) {
     const [set, present] = [claimOf(after, old.key), claimOf(now, old.key)];
-    if (set === undefined || present === undefined || sameEnd(old, set)) continue;
-    if (!sameEnd(set, present)) return null;
+    if (set === undefined || present === undefined || sameTerms(old, set)) continue;
+    if (!sameTerms(set, present)) return null;
     const { key: claimKey, lifetime, expiresAt } = old;
+    const peers = samePeers(old, set) ? {} : { filters: old.filters };
     const expired = event("lease.expired", { mappingId: now.id, claimKey });
     events.push(
-      isOver(old, at) ? expired : event("lease.changed", { mappingId: now.id, claimKey, lifetime, expiresAt }),
+      isOver(old, at)
+        ? expired
+        : event("lease.changed", { mappingId: now.id, claimKey, lifetime, expiresAt, ...peers }),
     );
   }
   return events;
@@ -273,8 +276,11 @@ const isWanted = ({ id }: Mapping, claim: Claim, { at, givenUp }: RevertTerms): 
 
 const isOver = ({ expiresAt }: Claim, at: number): boolean => expiresAt !== null && expiresAt <= at;
 
-const sameEnd = (left: Claim, right: Claim): boolean =>
-  left.lifetime === right.lifetime && left.expiresAt === right.expiresAt;
+const sameTerms = (left: Claim, right: Claim): boolean =>
+  left.lifetime === right.lifetime && left.expiresAt === right.expiresAt && samePeers(left, right);
+
+const samePeers = (left: Claim, right: Claim): boolean =>
+  left.filters.map(filterText).join() === right.filters.map(filterText).join();
 
 const release = ({ id }: Mapping, claim: Claim): PortreeveEvent =>
   event("lease.released", { mappingId: id, claimKey: claim.key, reason: "operator" });

@@ -109,6 +109,20 @@ describe("[W1] a subnet", () => {
     expect(back.ok ? "" : back.refusal.message).toContain("192.168.77.9");
   });
 
+  it("takes nothing along to where it would have to share a port that is not to be shared", () => {
+    const router = new Router();
+    router.do(portAdd({ externalPort: 443, internalAddress: "192.168.77.9", wan: "wan0", name: "a.example.org" }));
+    router.do(portAdd({ externalPort: 8443, internalAddress: "192.168.77.9", wan: "wan0", from: ["203.0.113.0/24"] }));
+    router.do({ type: "subnet.edit", id: router.idOfSubnet("home"), wan: "wan1" });
+    router.device("nas");
+    const internalAddress = router.find("nas").address;
+    router.do(portAdd({ externalPort: 440, count: 8, internalAddress, wan: "wan1" }));
+    router.do(portAdd({ externalPort: 8443, internalAddress, wan: "wan1", name: "b.example.org" }));
+    const back = router.do({ type: "subnet.edit", id: router.idOfSubnet("home"), wan: "wan0" });
+    expect(refusalOf(back).code).toBe("PORT_TAKEN");
+    expect(back.ok ? [] : back.refusal.conflicts).toHaveLength(2);
+  });
+
   it("goes with its devices and all that leads to them", () => {
     const router = new Router();
     router.device("nas");

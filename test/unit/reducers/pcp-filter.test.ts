@@ -11,8 +11,11 @@ import {
 } from "../../../src/lib/ip.ts";
 import { tableGet } from "../../../src/lib/table.ts";
 import type { MapRequest } from "../../../src/reducers/decide/command.ts";
-import { admittedPeers } from "../../../src/reducers/reach.ts";
+import { admittedPeers, isOpen } from "../../../src/reducers/reach.ts";
 import { selectForwards } from "../../../src/reducers/select/forward-rows.ts";
+import { contentHash } from "../../../src/reducers/state-json.ts";
+import type { Mapping } from "../../../src/reducers/state.ts";
+import { messageOf, Remembering } from "./remembering.ts";
 import {
   DEVICE,
   eventsOf,
@@ -107,6 +110,43 @@ describe("FILTER", () => {
     const gateway = new Gateway();
     gateway.do(upnpMap({ remoteHost: "198.51.100.7" }));
     expect(reached(gateway)).toEqual(["allowed|198.51.100.7/32", "restricted"]);
+  });
+
+  it("[P4] [F2] kept by an operator it lets in whom it let in, until it is said anew; undo knows both", () => {
+    const gateway = new Remembering({}, "same-host");
+    const { mappingId: id } = mapped(ask(gateway, [OFFICE]));
+    ask(gateway, [PHONE], { nonce: OTHER_NONCE });
+    const peers = reached(gateway);
+    gateway.do({ type: "port.keep", id });
+    expect(reached(gateway)).toEqual(peers);
+    gateway.unmap();
+    gateway.unmap({ nonce: OTHER_NONCE });
+    expect(reached(gateway)).toEqual(peers);
+    const hash = contentHash(gateway.state);
+    gateway.do({ type: "port.edit", id, from: ["0.0.0.0/0"] });
+    expect(reached(gateway)).toEqual([]);
+    expect(eventsOf(gateway.do({ type: "port.edit", id, from: [] }))).toEqual([]);
+    expect(messageOf(gateway.revert(gateway.change()))).toBe("accepted");
+    expect([reached(gateway), contentHash(gateway.state)]).toEqual([peers, hash]);
+    expect(messageOf(gateway.revert(gateway.change()))).toBe("accepted");
+    expect(reached(gateway)).toEqual([]);
+  });
+
+  it("[P4] [F2] what its device has closed for now is not opened by being kept", () => {
+    const gateway = new Gateway();
+    const { mappingId: id } = mapped(gateway.do(upnpMap({ enabled: false })));
+    gateway.do({ type: "port.keep", id });
+    expect(tableGet(gateway.state.mappings, id)?.enabled).toBe(false);
+    gateway.do({ type: "port.edit", id, enabled: true });
+    expect(isOpen(tableGet(gateway.state.mappings, id) as Mapping)).toBe(true);
+  });
+
+  it("[P4] [F2] more peers than one claim may have are not kept", () => {
+    const gateway = new Gateway({}, "same-host");
+    const hosts = (first: number) => Array.from({ length: 16 }, (_, host) => filter(`192.0.2.${first + host}/32`));
+    const { mappingId: id } = mapped(ask(gateway, hosts(0)));
+    ask(gateway, hosts(16), { nonce: OTHER_NONCE });
+    expect(refusalOf(gateway.do({ type: "port.keep", id })).code).toBe("TOO_MANY_FILTERS");
   });
 
   it("[P4] an operator's `from` cuts what a device lets in", () => {

@@ -277,7 +277,12 @@ it("an event that was begun is given up with its subscription", async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   const ended = new Promise<void>((resolve) =>
-    server.on("connection", (socket) => socket.resume().on("error", () => undefined).on("close", resolve)),
+    server.on("connection", (socket) =>
+      socket
+        .resume()
+        .on("error", () => undefined)
+        .on("close", resolve),
+    ),
   );
   const end = new AbortController();
   const callback = { address: "127.0.0.1", port, path: "/" };
