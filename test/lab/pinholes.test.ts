@@ -46,6 +46,10 @@ async function prepare({ topology }: Lab): Promise<void> {
       `route add default via ${ROUTER}`,
     ]);
   }
+  // Neighbours are asked for from link-local addresses, which are none before DAD is over.
+  await eventually(async () =>
+    expect(await topology.gateway.exec("ip", "-6", "address", "show", "tentative")).toBe(""),
+  );
 }
 
 type Asked = Partial<MapRequest> & { server?: string; from?: string; port?: number };
