@@ -167,7 +167,7 @@ function byUpnp(chance: Chance, promises: Promises): Request {
       uniqueId: Number(chance.pick(own).slice("upnp:pinhole:".length)),
     } as const;
     if (chance.happens(0.4)) return { command: { type: "upnpPinholeDelete", ...place }, source };
-    return { command: { type: "upnpPinholeUpdate", ...place, lifetime: chance.pick(LIFETIMES) }, source };
+    return { command: { type: "upnpPinholeUpdate", ...place, host: caller, lifetime: chance.pick(LIFETIMES) }, source };
   }
   const other = chance.happens(0.1) ? chance.pick(LAN_HOSTS) : host;
   const command = {

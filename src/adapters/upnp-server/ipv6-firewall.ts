@@ -46,7 +46,8 @@ export const ipv6FirewallActions: Actions = {
   },
   UpdatePinhole: async (gateway, caller, args) => {
     const lifetime = leaseOf(args.ui4("NewLeaseTime"));
-    await submit(gateway, caller, { type: "upnpPinholeUpdate", ...named(caller, args), lifetime }, errorOf);
+    const host = await gateway.ipv4Of(caller.interface, addressOf(gateway, caller, args));
+    await submit(gateway, caller, { type: "upnpPinholeUpdate", ...named(caller, args), host, lifetime }, errorOf);
     return [];
   },
   DeletePinhole: async (gateway, caller, args) => {
@@ -55,7 +56,7 @@ export const ipv6FirewallActions: Actions = {
   },
   // Required by §2.5, while CheckPinholeWorking, which is optional, is left out (docs/decisions/0013).
   GetPinholePackets: (gateway, caller, args) => {
-    existing(gateway, caller, args);
+    addressOf(gateway, caller, args);
     return refuse(501, "packets that a pinhole lets in are not counted");
   },
 };
@@ -69,9 +70,9 @@ const named = (caller: Caller, args: Arguments) => ({
   uniqueId: args.ui2("UniqueID"),
 });
 
-function existing({ controller, core }: Gateway, caller: Caller, args: Arguments): void {
-  if (!core.firewall.has(controller.state, caller, args.ui2("UniqueID"))) refuse(704, "this host has no such pinhole");
-}
+const addressOf = ({ controller, core }: Gateway, caller: Caller, args: Arguments): string =>
+  core.firewall.addressOf(controller.state, caller, args.ui2("UniqueID")) ??
+  refuse(704, "this host has no such pinhole");
 
 /** Never without end (PINH-02). */
 const leaseOf = (seconds: number): number =>

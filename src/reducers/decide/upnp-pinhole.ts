@@ -43,6 +43,8 @@ export interface UpnpPinhole extends PinholeCaller {
 export interface UpnpPinholeUpdate extends PinholeCaller {
   readonly type: "upnpPinholeUpdate";
   readonly uniqueId: number;
+  /** The IPv4 address of the station that has the pinhole's address now; null: none is known. */
+  readonly host: string | null;
   readonly lifetime: number;
 }
 
@@ -183,8 +185,11 @@ export function decideUpnpPinholeUpdate(
   if (found === null) return notThere(command.uniqueId);
   const { mapping, claim } = found;
   if (!mapping.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this pinhole (${mapping.id})`);
-  // A longer life is asked for by the same right as a new pinhole.
+  // A longer life is asked for by the same right as a new pinhole; a host that was asked lately is known to be no other.
   const { internalAddress: device, internalPort } = mapping;
+  if (command.host !== null && command.host !== command.caller) {
+    return refuse("NOT_AUTHORIZED", `${device} is ${command.host}'s now, and a host keeps pinholes to itself only`);
+  }
   const requester = { interface: command.interface, device, host: command.caller, internalPort };
   const admitted = admit(state, requester, mapping.protocol);
   if ("code" in admitted) return { ok: false, refusal: admitted };

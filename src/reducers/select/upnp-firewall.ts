@@ -24,6 +24,7 @@ export const upnpFirewall = {
     return { enabled: state.settings.wan.interfaces.length > 0, pinholes };
   },
 
-  has: (state: State, { interface: name, device }: Caller, uniqueId: number): boolean =>
-    pinholeOf(state, { interface: name, caller: device }, uniqueId) !== null,
+  /** What a pinhole of the host's leads to; null: there is none of that number. */
+  addressOf: (state: State, { interface: name, device }: Caller, uniqueId: number): string | null =>
+    pinholeOf(state, { interface: name, caller: device }, uniqueId)?.mapping.internalAddress ?? null,
 };

@@ -24,8 +24,8 @@ class Ipv6Gateway extends Gateway {
     return this.do({ type: "upnpPinhole", ...place, ...what, ...fields }, `upnp:${DEVICE}`, entropy);
   }
 
-  update(uniqueId: number, lifetime: number, caller = DEVICE) {
-    return this.do({ type: "upnpPinholeUpdate", interface: "lan0", caller, uniqueId, lifetime });
+  update(uniqueId: number, lifetime: number, caller = DEVICE, host: string | null = caller) {
+    return this.do({ type: "upnpPinholeUpdate", interface: "lan0", caller, uniqueId, host, lifetime });
   }
 
   delete(uniqueId: number, caller = DEVICE) {
@@ -113,10 +113,10 @@ describe("UPnP pinholes", () => {
     expect(eventsOf(gateway.update(id, 7200))).toEqual(["lease.changed"]);
     gateway.later(3600).do({ type: "leases.expire" });
     expect(tableGet(gateway.state.mappings, mappingId)?.claims[0]?.lifetime).toBe(7200);
-    expect(upnpFirewall.has(gateway.state, { interface: "lan0", device: DEVICE }, id)).toBe(true);
+    expect(upnpFirewall.addressOf(gateway.state, { interface: "lan0", device: DEVICE }, id)).toBe(HOST);
     gateway.later(3601).do({ type: "leases.expire" });
     expect(gateway.rows()).toEqual([]);
-    expect(upnpFirewall.has(gateway.state, { interface: "lan0", device: DEVICE }, id)).toBe(false);
+    expect(upnpFirewall.addressOf(gateway.state, { interface: "lan0", device: DEVICE }, id)).toBeNull();
   });
 
   it("[P9] are there to be had where the host's network has IPv6", () => {
@@ -125,6 +125,14 @@ describe("UPnP pinholes", () => {
     expect(upnpFirewall.statusOf(new Gateway().state, caller)).toEqual({ enabled: true, pinholes: false });
     const elsewhere = { ...caller, interface: "lan9" };
     expect(upnpFirewall.statusOf(new Gateway().state, elsewhere)).toEqual({ enabled: false, pinholes: false });
+  });
+
+  it("[P9] PINH-05 are not lengthened by a host whose IPv6 address has become another's", () => {
+    const gateway = new Ipv6Gateway();
+    const id = idOf(gateway.add());
+    expect(refusalOf(gateway.update(id, 7200, DEVICE, OTHER_DEVICE)).code).toBe("NOT_AUTHORIZED");
+    expect(eventsOf(gateway.update(id, 7200, DEVICE, null)), "asleep over IPv6").toEqual(["lease.changed"]);
+    expect(eventsOf(gateway.delete(id))).toEqual(["lease.released"]);
   });
 
   it("[P11] are not lengthened by whom a new one would be refused", () => {

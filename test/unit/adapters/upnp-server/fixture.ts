@@ -44,7 +44,10 @@ export class Rig {
     addressOf: () => this.address,
     wanOf: () => "wan0",
     entriesOf: () => this.entries,
-    firewall: { statusOf: () => this.firewall, has: (_state, _caller, uniqueId) => uniqueId === 7 },
+    firewall: {
+      statusOf: () => this.firewall,
+      addressOf: (_state, _caller, uniqueId) => (uniqueId === 7 ? OWN_IPV6 : null),
+    },
     hearsMulticast: () => true,
   };
   readonly gateway: Gateway = {

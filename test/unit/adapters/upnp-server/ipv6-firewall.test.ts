@@ -109,7 +109,10 @@ describe("WANIPv6FirewallControl", () => {
 
   it("[P9] changes and ends what is there, and says 704 of all else", async () => {
     const update = await asked(new Rig(), DONE, "UpdatePinhole", { UniqueID: 7, NewLeaseTime: 60 });
-    expect(update).toMatchObject({ command: { type: "upnpPinholeUpdate", uniqueId: 7, lifetime: 60 }, said: {} });
+    expect(update).toMatchObject({
+      command: { type: "upnpPinholeUpdate", uniqueId: 7, host: CALLER.device, lifetime: 60 },
+      said: {},
+    });
     const gone = await asked(new Rig(), DONE, "DeletePinhole", { UniqueID: 7 });
     expect(gone).toMatchObject({
       command: { type: "upnpPinholeDelete", uniqueId: 7, caller: CALLER.device },
