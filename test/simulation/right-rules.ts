@@ -102,8 +102,11 @@ export function wrongForGuests({ type, data }: Event, sent: Sent, before: Promis
     case "lease.released":
       return data.reason === "withdrawn" ? undefined : wrongRelease(data, sent, before);
     case "block.set":
-      return isTakenBack(sent) || sent.type === "port.block" ? null : `blocked by ${sent.type}`;
+      return isTakenBack(sent) || sent.type === "port.block" || isBlockMoved(data, sent, before)
+        ? null
+        : `blocked by ${sent.type}`;
     case "block.lifted": {
+      if (isBlockMoved(data, sent, before)) return null;
       const lifts = ["port.unblock", "device.remove", "devices.expire", "subnet.remove"].includes(sent.type);
       return isTakenBack(sent) || lifts ? null : `unblocked by ${sent.type}`;
     }
@@ -115,6 +118,15 @@ export function wrongForGuests({ type, data }: Event, sent: Sent, before: Promis
       return /^(device|subnet|allowance|confirmation|wireguard)\./.test(type) ? null : undefined;
   }
 }
+
+/** With the address of its device: there is one of the same port. */
+const isBlockMoved = (
+  { protocol, internalPort }: EventData<"block.set">,
+  { type }: Sent,
+  { blocks }: Promises,
+): boolean =>
+  (type === "device.edit" || type === "subnet.edit") &&
+  [...blocks].some((key) => key.endsWith(blockKey({ device: "", protocol, internalPort })));
 
 const isTakenBack = ({ type }: Sent): boolean => type === "change.revert" || type === "confirmation.lapse";
 

@@ -57,6 +57,7 @@ export function unjustified(
     case "clock.noted":
       return record.at - before.at >= 600_000 ? null : "time was noted although the log knew it";
     case "mapping.changed":
+      if (sent.type === "port.keep") return closesAsKept(event.data, before) ? null : "changed by port.keep";
       return sent.type === "port.edit" || sent.type === "port.add" ? null : `changed by ${sent.type}`;
     case "block.set":
       return sent.type === "port.block" ? null : `blocked by ${sent.type}`;
@@ -69,6 +70,10 @@ export function unjustified(
 
 export const keyOf = (sent: { by: string; nonce: string | null }): string =>
   sent.by === "pcp" ? `pcp:${sent.nonce}` : "natpmp";
+/** What nobody wants to be open now is not opened by being kept. */
+const closesAsKept = ({ id, enabled, ...rest }: EventData<"mapping.changed">, { mappings }: Promises): boolean =>
+  enabled === false && Object.keys(rest).length === 0 && [...(mappings.get(id)?.claims.values() ?? [])].every(isOff);
+const isOff = (claim: { readonly enabled: boolean }): boolean => !claim.enabled;
 const isManual = ({ claims }: PromisedMapping): boolean => claims.has("manual");
 
 function wrongGrant(granted: EventData<"mapping.granted">, sent: Sent, before: Promises): string | null {

@@ -113,13 +113,24 @@ export function wrongSharedJoin(granted: EventData<"lease.granted">, sent: Sent,
   const { claim } = granted;
   if (mapping.claims.has(claim.key)) return `claim ${claim.key} is there already`;
   if (claim.key !== keyOfSharer(sent)) return `joined as ${claim.key} by ${sent.type}`;
-  if (sent.type === "port.add" || sent.type === "port.keep") return null;
+  if (sent.type === "port.add") return null;
+  if (sent.type === "port.keep") return letsInAsBefore(claim, mapping) ? null : "kept, and lets in others than before";
   if (sent.type !== "map" && sent.type !== "upnpMap") return `joined by ${sent.type}`;
   if (!mapping.enabled) return "joined a mapping that an operator disabled";
   if (mapping.internalAddress !== sent.device) return "joined a mapping that goes elsewhere";
   const names = asksFor(sent);
   if (mapping.name === null ? names !== null : names?.includes(mapping.name) !== true) return "joined another name";
   return wrongPeers(claim, sent);
+}
+
+function letsInAsBefore(
+  { filters }: { readonly filters: readonly PeerFilter[] },
+  { claims }: PromisedMapping,
+): boolean {
+  const wanting = [...claims.values()].filter(({ enabled }) => enabled);
+  const everyone = wanting.some((each) => each.filters.length === 0);
+  const before = everyone ? [] : [...new Set(wanting.flatMap((each) => peersOf(each.filters)))];
+  return peersOf(filters).join() === before.sort().join();
 }
 
 export function wrongSharedRelease(

@@ -18,6 +18,7 @@ import { tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
 import { allowanceKey, type Device, isPinhole, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal, SubmissionOf } from "./command.ts";
+import { blocksMoved } from "./device-blocks.ts";
 import { badNames, removedNames, withdrawAllowedNames, withdrawnNames } from "./device-names.ts";
 import { Draft } from "./draft.ts";
 import { eachClaimOnce, releaseForOthers } from "./in-their-place.ts";
@@ -220,7 +221,7 @@ function withdrawPorts(state: State, device: Device, { address }: Changes): Port
   return [...released, ...withdrawAllowances(state, device)];
 }
 
-/** At another address the device asks anew; what an operator forwards to it follows it. */
+/** At another address the device asks anew; what an operator forwards to it, and has blocked, follows it. */
 function moveTo(state: State, device: Device, address: string): PortreeveEvent[] | Refusal {
   const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
   const free = usable(state, device.interface, address, subnet);
@@ -233,6 +234,7 @@ function moveTo(state: State, device: Device, address: string): PortreeveEvent[]
       event("lease.released", { mappingId: id, claimKey: OPERATOR_CLAIM, reason: "operator" }),
     ),
     ...forwards.map((mapping) => event("mapping.changed", { id: mapping.id, internalAddress: address })),
+    ...blocksMoved(state, device, address),
   ];
 }
 

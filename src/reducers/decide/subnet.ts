@@ -11,6 +11,7 @@ import type { Device, State, Subnet } from "../state.ts";
 import { viewsOf, viewWithId } from "../dns-view.ts";
 import { subnetNamed } from "../subnet.ts";
 import type { Decision, Refusal, SubmissionOf } from "./command.ts";
+import { blocksReaddressed } from "./device-blocks.ts";
 import { closePinholes, removal, rekeyed } from "./device-ports.ts";
 import { eachClaimOnce } from "./in-their-place.ts";
 import { markOf } from "./mark.ts";
@@ -136,8 +137,14 @@ export function decideSubnetEdit(command: SubmissionOf<"subnet.edit">, state: St
   if (bad !== null) return { ok: false, refusal: bad };
   const moved = fields.wan === undefined ? [] : rekeyed(state, devicesOf(state, subnet.id), { ...subnet, ...fields });
   if ("code" in moved) return { ok: false, refusal: moved };
-  const closed = fields.ipv6Prefix === undefined ? [] : closePinholes(state, devicesOf(state, subnet.id));
+  const closed = fields.ipv6Prefix === undefined ? [] : readdressed(state, { ...subnet, ...fields });
   return accept([...closed, event("subnet.changed", { id: subnet.id, ...fields }), ...moved], answer);
+}
+
+/** Its devices cease to have the IPv6 addresses that they had. */
+function readdressed(state: State, subnet: Subnet): PortreeveEvent[] {
+  const devices = devicesOf(state, subnet.id);
+  return [...closePinholes(state, devices), ...blocksReaddressed(state, devices, subnet)];
 }
 
 function changedFields(command: SubmissionOf<"subnet.edit">, subnet: Subnet): Partial<SubnetFields> {

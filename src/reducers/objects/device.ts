@@ -4,6 +4,7 @@ import { tableGet } from "../../lib/table.ts";
 import { UNMADE_KEY } from "../../lib/wireguard-key.ts";
 import { mappingsOf } from "../device-mappings.ts";
 import { releaseForOthers } from "../decide/in-their-place.ts";
+import { blocksMoved } from "../decide/device-blocks.ts";
 import { removedNames } from "../decide/device-names.ts";
 import { outOfScope } from "../decide/dns-scope.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
@@ -73,7 +74,8 @@ export const devices = objectKind<Device>({
       publishedHindrance(lost, terms);
     const forOthers = releaseForOthers(terms.now, now, wanted);
     const closed = [...closedByLapse(left, terms), ...byRight.flatMap(released), ...forOthers, ...lost.map(withdrawn)];
-    return hindrance ?? [...closed, event("device.changed", { id: now.id, ...fields })];
+    const blocks = blocksMoved(terms.now, now, wanted.address, (key) => !terms.own.has(refOf("block", key)));
+    return hindrance ?? [...closed, ...blocks, event("device.changed", { id: now.id, ...fields })];
   },
   giveBack({ createdAt: _at, createdSeq: _seq, revision: _revision, ...device }, terms) {
     if (device.expiresAt !== null && device.expiresAt <= terms.at) return [];

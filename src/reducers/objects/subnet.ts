@@ -4,6 +4,7 @@ import { type Ipv4Prefix, parseIpv4Prefix } from "../../lib/ip.ts";
 import { tableGet } from "../../lib/table.ts";
 import { ownRow } from "../../lib/own-row.ts";
 import { devicesOf, overlapOf } from "../decide/subnet.ts";
+import { blocksReaddressed } from "../decide/device-blocks.ts";
 import { mappingsOf } from "../device-mappings.ts";
 import { ipv6Rival } from "../decide/subnet-ipv6.ts";
 import { wanOf } from "../device-wan.ts";
@@ -61,7 +62,11 @@ export const subnets = objectKind<Subnet>({
     if (Object.keys(fields).length === 0) return [];
     const left = leftBehind(versions.now, fields, terms);
     const hindrance = rivalOf({ ...versions.now, ...fields }, terms) ?? openedSince(left, terms);
-    return hindrance ?? [...closedByLapse(left, terms), event("subnet.changed", { id: versions.now.id, ...fields })];
+    const devices = devicesOf(terms.now, versions.now.id);
+    const isSince = (key: string): boolean => !terms.own.has(refOf("block", key));
+    const blocks = blocksReaddressed(terms.now, devices, { ...versions.now, ...fields }, isSince);
+    const changed = event("subnet.changed", { id: versions.now.id, ...fields });
+    return hindrance ?? [...closedByLapse(left, terms), ...blocks, changed];
   },
   giveBack({ createdSeq: _created, revision: _revision, ...subnet }, terms) {
     const overlap = overlapOf(terms.now, parseIpv4Prefix(subnet.prefix) as Ipv4Prefix, []);

@@ -101,6 +101,40 @@ describe("undo of devices that move", () => {
   });
 });
 
+describe("what an operator has blocked", () => {
+  const codeOf = (router: Router): string => refusalOf(router.ask("nas")).code;
+  const blocked = (router: Router): string[] => Object.values(router.state.blocks).map(({ device }) => device);
+
+  it("[F2] [E5] is blocked at another address of the device too, and where an undo brings it", () => {
+    const router = new Router();
+    router.device("nas", { address: FIRST });
+    router.do({ type: "port.block", id: mapped(router.ask("nas")).mappingId });
+    const hash = contentHash(router.state);
+    const made = change(router, moving(router));
+    expect([codeOf(router), blocked(router)]).toEqual(["BLOCKED", [SECOND]]);
+    expect(messageOf(revert(router, made))).toBe("accepted");
+    expect([codeOf(router), contentHash(router.state)]).toEqual(["BLOCKED", hash]);
+    router.do({ type: "port.unblock", device: FIRST, protocol: "tcp", internalPort: 8080 });
+    const again = change(router, moving(router));
+    router.do({ type: "port.block", id: mapped(router.ask("nas")).mappingId });
+    expect(messageOf(revert(router, again))).toBe("accepted");
+    expect([codeOf(router), blocked(router)]).toEqual(["BLOCKED", [FIRST]]);
+  });
+
+  it("[F2] [P7] is blocked at another IPv6 address of the device too", () => {
+    const router = withIpv6();
+    const ask = () => refusalOf(router.map({ interface: "wg0", device: addressOf(router) })).code;
+    router.do({ type: "port.block", id: opened(router) });
+    const [id, routes] = [router.idOfSubnet("home"), [{ prefix: "::/0", interface: "wan0" }]];
+    const made = change(router, { type: "subnet.edit", id, ipv6Prefix: "2001:db8:5:1:60::/80", routes });
+    expect([ask(), blocked(router)]).toEqual(["BLOCKED", [addressOf(router)]]);
+    expect(messageOf(revert(router, made))).toBe("accepted");
+    expect([ask(), blocked(router)]).toEqual(["BLOCKED", [addressOf(router)]]);
+    router.do(moving(router));
+    expect([ask(), blocked(router)]).toEqual(["BLOCKED", [addressOf(router)]]);
+  });
+});
+
 /** "home" has IPv6, "nas" is on it. */
 function withIpv6(): Router {
   const router = new Router();
