@@ -64,13 +64,14 @@ export function rekeyed(
   state: State,
   devices: readonly Device[],
   subnet?: Pick<Subnet, "wan">,
+  isMeant: (mapping: Mapping) => boolean = () => true,
 ): PortreeveEvent[] | Refusal {
   const events: PortreeveEvent[] = [];
   const conflicts: Mapping[] = [];
   for (const device of devices) {
     const wan = wanOf(state, device, subnet);
     for (const mapping of mappingsOf(state, device)) {
-      if (wan === null || mapping.wan === wan || isPinhole(mapping)) continue;
+      if (wan === null || mapping.wan === wan || isPinhole(mapping) || !isMeant(mapping)) continue;
       for (const other of inTheWay(state, { ...mapping, wan }, mapping.id)) {
         if (!conflicts.includes(other)) conflicts.push(other);
       }

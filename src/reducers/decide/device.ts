@@ -16,7 +16,7 @@ import { canonicalJson } from "../../lib/canonical-json.ts";
 import { distinctNetworks } from "../../lib/networks.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
-import { allowanceKey, type Device, isPinhole, type State, type Subnet } from "../state.ts";
+import { allowanceKey, type Device, isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { blocksMoved } from "./device-blocks.ts";
 import { badNames, removedNames, withdrawAllowedNames, withdrawnNames } from "./device-names.ts";
@@ -192,8 +192,11 @@ export function decideDeviceEdit(command: SubmissionOf<"device.edit">, state: St
     const moved = moveTo(state, device, fields.address);
     if ("code" in moved) return { ok: false, refusal: moved };
     events.push(...moved);
-  } else if (fields.wan !== undefined) {
-    const moved = rekeyed(state, [after]);
+  }
+  if (fields.wan !== undefined) {
+    // At another address what it asked for itself has ended by that already.
+    const stays = fields.address === undefined ? undefined : isKept;
+    const moved = rekeyed(state, [{ ...device, wan: fields.wan }], undefined, stays);
     if ("code" in moved) return { ok: false, refusal: moved };
     events.push(...moved);
   }
@@ -221,12 +224,15 @@ function withdrawPorts(state: State, device: Device, { address }: Changes): Port
   return [...released, ...withdrawAllowances(state, device)];
 }
 
+/** An operator wants it too. */
+const isKept = ({ claims }: Mapping): boolean => claims.some(({ device }) => device === null);
+
 /** At another address the device asks anew; what an operator forwards to it, and has blocked, follows it. */
 function moveTo(state: State, device: Device, address: string): PortreeveEvent[] | Refusal {
   const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
   const free = usable(state, device.interface, address, subnet);
   if (typeof free !== "string") return free;
-  const kept = mappingsOf(state, device).filter((mapping) => mapping.claims.some((claim) => claim.device === null));
+  const kept = mappingsOf(state, device).filter(isKept);
   const [pinholes, forwards] = [kept.filter(isPinhole), kept.filter((mapping) => !isPinhole(mapping))];
   return [
     ...releaseOwn(state, device),

@@ -1,9 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { tableRows } from "../../../src/lib/table.ts";
 import { selectGuard } from "../../../src/reducers/select/guard-rows.ts";
 import { selectSecrets } from "../../../src/reducers/select/secret-rows.ts";
 import { selectWireguard } from "../../../src/reducers/select/wireguard-rows.ts";
 import { eventsOf, mapped, portAdd, refusalOf } from "./given.ts";
 import { keyOf, OWN_KEY, Router } from "./router.ts";
+
+const idAt = (router: Router, address: string): string =>
+  [...tableRows(router.state.mappings)].find(({ internalAddress }) => internalAddress === address)?.id ?? "";
 
 describe("[W2] a device", () => {
   it("gets the first free address of its subnet", () => {
@@ -91,6 +95,23 @@ describe("[W2] a device", () => {
     router.later(1);
     expect(eventsOf(router.do({ type: "devices.expire" }))).toEqual(["device.removed"]);
     expect(router.state.devices.size).toBe(1);
+  });
+
+  it("takes an operator's forwards along to another address and another WAN by one edit", () => {
+    const router = new Router();
+    router.device("nas");
+    router.ask("nas");
+    const { address } = router.find("nas");
+    router.do(portAdd({ externalPort: 443, internalAddress: address }));
+    const edit = { address: "10.59.7.50", wan: "wan1" };
+    router.do(portAdd({ externalPort: 443, internalAddress: "192.168.77.9", wan: "wan1" }));
+    expect(refusalOf(router.edit("nas", edit)).code).toBe("PORT_TAKEN");
+    router.do({ type: "port.remove", id: idAt(router, "192.168.77.9") });
+    // What it asked for itself ends with its address, and is in nobody's way.
+    router.do(portAdd({ externalPort: 8080, internalAddress: "192.168.77.9", wan: "wan1" }));
+    expect(router.edit("nas", edit).ok).toBe(true);
+    const there = [...tableRows(router.state.mappings)].find(({ externalPort }) => externalPort === 443);
+    expect(there).toMatchObject({ internalAddress: "10.59.7.50", wan: "wan1" });
   });
 
   it("keeps an operator's forwards when its address changes, and asks anew for its own", () => {
