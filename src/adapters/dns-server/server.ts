@@ -52,11 +52,19 @@ const QUERIES_MAX = 1000;
 /** Of names, at a start or for a new thread; whoever is too late with them is asked again. */
 const NAMES_MAX_MS = 1000;
 
+/** Signatures have seconds. @param at Unix milliseconds, not later than now */
+function secondOver(at: number): Promise<void> {
+  const restMs = (Math.floor(at / 1000) + 1) * 1000 - Date.now();
+  return restMs <= 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, restMs));
+}
+
 /** DNS on every served address: the worker answers, and what it is asked to change is decided here. */
 export class DnsServer {
   readonly target: DnsTarget;
   readonly #options: DnsServerOptions;
   readonly #link: WorkerLink;
+  /** Who signs in the second of the last change before this start can't be told from who repeats what came before it. */
+  readonly #secondOver: Promise<void>;
   readonly #updates: UpdateFlow;
   readonly #answered: ReturnType<Metrics["counter"]>;
   readonly #threadLosses: ReturnType<Metrics["counter"]>;
@@ -68,7 +76,8 @@ export class DnsServer {
 
   constructor(options: DnsServerOptions) {
     this.#options = options;
-    const { upstreams, rebindingAllow } = options;
+    const { upstreams, rebindingAllow, changedBefore } = options;
+    this.#secondOver = changedBefore === null ? Promise.resolve() : secondOver(changedBefore);
     const events = {
       onStart: () => {
         if (this.#logsQueries) this.#link.tell({ kind: "log-queries", on: true });
@@ -163,6 +172,7 @@ export class DnsServer {
 
   async #serve(listeners: readonly DnsListener[]): Promise<readonly ListenFault[]> {
     if (listeners.length === 0 && this.#served.length === 0) return [];
+    await this.#secondOver;
     if (listeners.length > 0 && !(await this.target.isGiven(NAMES_MAX_MS))) {
       const message = "the thread that answers has no names yet";
       return listeners.map((listener) => ({ listener, code: "UNAVAILABLE", message }));

@@ -125,12 +125,8 @@ describe("the DNS server's side in the daemon", () => {
   let submitted: Promise<unknown> = Promise.resolve();
   let server: DnsServer;
 
-  beforeEach(() => {
-    // Messages to the thread leave once a turn of the event loop: with the real one.
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    workers.length = 0;
-    lost = 0;
-    server = createDnsServer({
+  function start(changedBefore: number | null): DnsServer {
+    return createDnsServer({
       controller: { state: { dnsRevision: 7 }, submit: () => submitted } as never,
       clock: new ManualClock(0),
       secrets: { open: async () => new Secret(PSK.toString("base64")) },
@@ -138,7 +134,7 @@ describe("the DNS server's side in the daemon", () => {
       metrics: createMetrics(),
       log: { info: () => undefined, warn: () => undefined },
       answerOf: async () => undefined,
-      changedBefore: null,
+      changedBefore,
       onLost: () => {
         lost += 1;
       },
@@ -150,6 +146,14 @@ describe("the DNS server's side in the daemon", () => {
         return worker;
       },
     });
+  }
+
+  beforeEach(() => {
+    // Messages to the thread leave once a turn of the event loop: with the real one.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    workers.length = 0;
+    lost = 0;
+    server = start(null);
   });
   afterEach(async () => {
     await server.close();
@@ -171,6 +175,20 @@ describe("the DNS server's side in the daemon", () => {
     await serving;
     expect(server.served).toEqual([LISTENER]);
     expect(workers.map(({ heard }) => heard.map(({ kind }) => kind))).toEqual([["rows", "listen"]]);
+  });
+
+  it("opens no socket in the second of the last change, or what is signed then is taken for a repetition", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], now: 60_300 });
+    const again = start(60_200);
+    await again.target.apply(create(VIEW, NAME), never);
+    const serving = again.serve([LISTENER]);
+    await vi.advanceTimersByTimeAsync(699);
+    for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(again.served).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    await serving;
+    expect(again.served).toEqual([LISTENER]);
+    await again.close();
   });
 
   it("says so if there are no names for long", async () => {
