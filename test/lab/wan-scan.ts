@@ -3,7 +3,7 @@ import type { Agent } from "./agent.mjs";
 import type { Gateway } from "./gateway.mjs";
 import { encodeMap, type Reply } from "./programs/pcp-wire.mjs";
 import { fileURLToPath } from "node:url";
-import type { Topology } from "./topology.mjs";
+import type { Host, Topology } from "./topology.mjs";
 
 const PROGRAM = fileURLToPath(new URL("programs/wan-scan.py", import.meta.url));
 /** Granted for the scan itself: a scan that does not find this saw nothing. */
@@ -15,9 +15,19 @@ interface ScanResult {
   readonly udpSent: number;
 }
 
-/** What the stranger finds at each address; UDP ports whose protocol has no probe of its own are said. */
-async function scanFromWan({ internet }: Topology, targets: readonly (readonly [string, readonly number[]])[]) {
-  const wanted = targets.map(([target, udpPorts]) => `${target}:${udpPorts.join(",")}`);
+interface Target {
+  readonly address: string;
+  /** Every port if they are not said. */
+  readonly tcp?: readonly number[];
+  /** Those whose protocol has no probe of its own. */
+  readonly udp: readonly number[];
+}
+
+/** What the stranger finds at each address. */
+async function scanFromWan({ internet }: Topology, targets: readonly Target[]) {
+  const wanted = targets.map(({ address, tcp, udp }) => {
+    return `${address}${tcp === undefined ? "" : `/${tcp.join(",")}`}:${udp.join(",")}`;
+  });
   const output = await internet.exec("/usr/bin/python3", PROGRAM, internet.address, ...wanted);
   return JSON.parse(output) as ScanResult[];
 }
@@ -66,10 +76,12 @@ export async function expectOnlyGrantedPortsOpen({
       .sort((a, b) => a - b);
 
   const udpAnswering = answering("udp");
+  const [onGateway, onCanary] = await Promise.all([listening(topology.gateway), listening(canary.host)]);
   const [wan, ...inside] = await scanFromWan(topology, [
-    [wanAddress, udpAnswering.slice(0, 200)],
-    [topology.lanGateway, [CANARY_PORT]],
-    [canary.address, [CANARY_PORT]],
+    { address: wanAddress, udp: udpAnswering.slice(0, 200) },
+    // Only what listens can answer a SYN, and what is forwarded at another address.
+    { address: topology.lanGateway, tcp: [...new Set([...onGateway, ...open("tcp")])], udp: [CANARY_PORT] },
+    { address: canary.address, tcp: onCanary, udp: [CANARY_PORT] },
   ]);
   if (wan === undefined) throw new Error("the WAN scan says nothing");
   expect(wan.udpSent, "UDP probes were sent").toBeGreaterThanOrEqual(6);
@@ -90,6 +102,13 @@ export async function expectOnlyGrantedPortsOpen({
     { tcp: [], udp: [] },
     { tcp: [], udp: [] },
   ]);
+}
+
+/** The TCP ports that anything listens on, and all that a system would serve. */
+async function listening(host: Host): Promise<number[]> {
+  const lines = (await host.exec("ss", "-Hltn")).trim().split("\n");
+  const ports = lines.map((line) => Number(/:(\d+)\s/.exec(line)?.[1])).filter((port) => port > 0);
+  return [...new Set([...Array.from({ length: 1024 }, (_, index) => index + 1), ...ports])];
 }
 
 function externalPorts(port: { external: { port: number }; count: number }): number[] {

@@ -1,8 +1,8 @@
 """What an outsider finds at some addresses: every TCP port that answers a SYN, every UDP probe that gets a reply.
 
 Raw SYNs, because what the gateway drops is silent: 65,535 connecting sockets would wait for their time-outs. The
-kernel resets each SYN-ACK by itself. `wan-scan.py FROM TARGET:UDP_PORT,... ...` prints for each target, in their order,
-{"tcp": [...], "udp": [...], "udpSent": n}.
+kernel resets each SYN-ACK by itself. `wan-scan.py FROM TARGET[/TCP_PORT,...]:UDP_PORT,... ...` prints for each target, in
+their order, {"tcp": [...], "udp": [...], "udpSent": n}; without TCP ports all of them are tried.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ SEND_TRIES = 100
 # What a connected socket is told of an earlier SYN by ICMP, of a firewall that rejects or a neighbour that is silent.
 REFUSALS = {errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ENETUNREACH, errno.ENOPROTOOPT}
 
-# As many SYNs in one call: a scan is 196,605 of them.
+# As many SYNs in one call: a scan is 65,535 of them and more.
 BATCH = 64
 SYN_LENGTH = 20
 libc = ctypes.CDLL(None, use_errno=True)
@@ -56,7 +56,8 @@ class Mmsghdr(ctypes.Structure):
 class TcpScan:
     """A raw socket that hears one target alone, and its SYNs: all of them the same but for the port and its checksum."""
 
-    def __init__(self, target):
+    def __init__(self, target, ports):
+        self.ports = ports
         self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
         self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.raw.bind((source, 0))
@@ -126,7 +127,7 @@ def losses():
 
 
 def scan_tcp(targets):
-    scans = [TcpScan(target) for target in targets]
+    scans = [TcpScan(target, ports) for target, ports in targets]
     by_socket = {scan.raw: scan for scan in scans}
 
     def drain(wait):
@@ -137,7 +138,7 @@ def scan_tcp(targets):
     for _ in range(MAX_ROUNDS):
         before = losses()
         for scan in scans:
-            ports = [port for port in range(1, 65536) if port not in scan.answered]
+            ports = [port for port in scan.ports if port not in scan.answered]
             random.shuffle(ports)
             for first in range(0, len(ports), BATCH):
                 scan.send(ports[first : first + BATCH], drain)
@@ -203,14 +204,19 @@ def answered_udp(sockets, deadline):
 
 
 def wanted(argument):
-    target, _, ports = argument.partition(":")
-    return target, [int(port) for port in ports.split(",") if port]
+    place, _, udp = argument.partition(":")
+    target, slash, tcp = place.partition("/")
+    return target, numbers(tcp) if slash else range(1, 65536), numbers(udp)
+
+
+def numbers(text):
+    return [int(port) for port in text.split(",") if port]
 
 
 scanned = [wanted(argument) for argument in sys.argv[2:]]
-udp = [send_udp(target, extra) for target, extra in scanned]
+udp = [send_udp(target, extra) for target, _, extra in scanned]
 deadline = time.monotonic() + UDP_ANSWER_S
-tcp = scan_tcp([target for target, _ in scanned])
+tcp = scan_tcp([(target, ports) for target, ports, _ in scanned])
 results = [
     {"tcp": found, "udp": answered_udp(sockets, deadline), "udpSent": len(sockets)} for found, sockets in zip(tcp, udp)
 ]
