@@ -70,7 +70,7 @@ const VALUES = [
     "get/lease-0",
     entry(1, "a day"),
     entry(1, "a week"),
-    "0 is the longest we grant (portControl.lifetime.max, a day unless set)",
+    "policy: 0 is the longest we grant (portControl.lifetime.max, a day unless set); WANIPConnection:2 has a week",
   ),
   differ(
     "list/some",
@@ -80,7 +80,7 @@ const VALUES = [
   ),
   differ("list/none", "730", "200 NewPortListing=", "WANIPConnection:2 §2.5.21: PortMappingNotFound"),
   differ("delete/again", "714", "200", "WANIPConnection:2 §2.5.18: NoSuchEntryInArray"),
-  differ("delete/external-0", "716", "402", "WANIPConnection:2 §2.5.18: no wild card for the external port"),
+  differ("delete/external-0", "714", "402", "WANIPConnection:2 §2.5.18: NoSuchEntryInArray, no entry has port 0"),
 ];
 
 const HTTP = [

@@ -115,11 +115,13 @@ export class RequestFlow {
   #submit(key: string, command: MapRequest | UnmapRequest, controller: ControllerPort): Promise<Outcome> {
     const source = `${command.by}:${command.device}`;
     const envelope = { source, requestId: `${command.by}-${randomUUID()}` };
-    const outcome = isIpv6(command.device)
-      ? this.#options
-          .ipv4Of(command.interface, command.device)
-          .then((host) => controller.submitSettled({ ...command, host, ...envelope }))
-      : controller.submitSettled({ ...command, ...envelope });
+    // What an address has, it may give back, whoever it is.
+    const outcome =
+      command.type === "map" && isIpv6(command.device)
+        ? this.#options
+            .ipv4Of(command.interface, command.device)
+            .then((host) => controller.submitSettled({ ...command, host, ...envelope }))
+        : controller.submitSettled({ ...command, ...envelope });
     this.#inFlight.set(key, outcome);
     // Who waits for the outcome sees a rejection; this chain only tidies up.
     void outcome.finally(() => this.#next(key)).catch(() => undefined);

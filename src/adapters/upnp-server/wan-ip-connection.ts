@@ -71,7 +71,6 @@ export const wanIpConnectionActions: Actions = {
   },
   DeletePortMapping: async (gateway, caller, args) => {
     const externalPort = args.ui2("NewExternalPort");
-    if (externalPort === 0) return refuse(716);
     // @achingbrain/nat-port-mapper names no protocol where it deletes, and means both.
     const protocol = args.text("NewProtocol").trim() === "" ? null : transportOf(args);
     await ask(gateway, caller, {

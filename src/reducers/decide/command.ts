@@ -72,8 +72,6 @@ export interface UnmapRequest {
   readonly by: "pcp" | "natpmp";
   readonly interface: string;
   readonly device: string;
-  /** As of `MapRequest`. */
-  readonly host?: string | null;
   /** 0: all protocols (PCP only). */
   readonly protocol: number;
   /** 0: all ports. */

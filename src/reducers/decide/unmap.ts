@@ -2,9 +2,10 @@ import { mapClaim } from "../../events/claim-key.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event } from "../../events/index.ts";
 import { isIpv6 } from "../../lib/ipv6.ts";
+import { pinholesTo } from "../pinholes.ts";
 import { mappingsTo } from "../port-index.ts";
 import { servedInterface, siteOf } from "../served.ts";
-import { UNKNOWN_HOST, type Mapping, type State } from "../state.ts";
+import type { Mapping, State } from "../state.ts";
 import { heldBy } from "../usage.ts";
 import type { CommandEnvelope, Decision, UnmapRequest } from "./command.ts";
 import type { Deadlines } from "../deadlines.ts";
@@ -13,7 +14,6 @@ import { remaining } from "./lease-terms.ts";
 import { transportOf } from "./map.ts";
 import { serverNames } from "./map-names.ts";
 import { operatorHolds } from "../operator-holds.ts";
-import { hostBehind } from "./pinhole.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** A device gives a port back, or all of a protocol's, or all: its own claims by this protocol (and nonce), nothing else. */
@@ -74,16 +74,11 @@ function notMine(
   return null;
 }
 
-function ofDevice(state: State, command: UnmapRequest, protocol: Transport | null): Mapping[] {
-  const served = servedInterface(state, command.interface);
-  const known =
-    served === undefined || !isIpv6(command.device)
-      ? null
-      : hostBehind(state, served, command.device, command.host ?? null);
-  const host = known === null ? command.device : "code" in known ? UNKNOWN_HOST : known.host;
-  const counted = [...new Set([host, UNKNOWN_HOST])];
-  return counted
-    .flatMap((address) => heldBy(state, siteOf(state, command.interface), address))
-    .filter((mapping) => mapping.internalAddress === command.device)
-    .filter((mapping) => protocol === null || mapping.protocol === protocol);
+function ofDevice(state: State, { interface: served, device }: UnmapRequest, protocol: Transport | null): Mapping[] {
+  const site = siteOf(state, served);
+  const mappings = isIpv6(device)
+    ? pinholesTo(state, device)
+    : heldBy(state, site, device).filter(({ internalAddress }) => internalAddress === device);
+  const isThere = ({ interface: name }: Mapping): boolean => name !== null && siteOf(state, name) === site;
+  return mappings.filter((mapping) => isThere(mapping) && (protocol === null || mapping.protocol === protocol));
 }

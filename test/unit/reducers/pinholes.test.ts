@@ -218,7 +218,7 @@ describe("pinholes", () => {
     const { mappingId } = mapped(gateway.map({ device: HOST, host: DEVICE }));
     mapped(gateway.map({ device: NEIGHBOUR, host: OTHER_DEVICE }));
     gateway.do({ type: "port.keep", id: mappingId });
-    gateway.unmap({ device: HOST, host: DEVICE });
+    gateway.unmap({ device: HOST });
     const [before, hash, from] = [gateway.state, contentHash(gateway.state), gateway.records.length];
     const id = gateway.find("nas").id;
     expect(eventsOf(gateway.do({ type: "device.remove", id }, "api:socket"))).toEqual([
@@ -271,10 +271,14 @@ describe("pinholes", () => {
     mapped(gateway.pinhole({ host: DEVICE }));
     mapped(gateway.pinhole({ host: DEVICE, internalPort: 8081 }));
     mapped(gateway.pinhole({ device: NEIGHBOUR, host: DEVICE }));
-    const all = { ...unmapRequest(), protocol: 0, internalPort: 0, host: DEVICE };
+    const all = { ...unmapRequest(), protocol: 0, internalPort: 0 };
     expect(eventsOf(gateway.do({ ...all, device: HOST }))).toEqual(["lease.released", "lease.released"]);
     expect(eventsOf(gateway.do({ ...all, device: DEVICE }))).toEqual(["lease.released"]);
     expect(pinholesOf(gateway.state).map(({ internalAddress }) => internalAddress)).toEqual([NEIGHBOUR]);
+    // Whichever host it was known to be when it asked.
+    mapped(gateway.pinhole({ host: DEVICE }));
+    mapped(gateway.pinhole({ host: OTHER_DEVICE, internalPort: 8081 }));
+    expect(eventsOf(gateway.do({ ...all, device: HOST }))).toEqual(["lease.released", "lease.released"]);
     // Nor does UPnP see any of it.
     expect(eventsOf(gateway.do(upnpMap({ externalPort: 9000, internalPort: 9000 })))).toEqual(["mapping.granted"]);
   });

@@ -109,6 +109,8 @@ describe("deleting", () => {
   it("IGD-09 a missing entry is 714, a missing range 730, a range the wrong way round 733", async () => {
     const range = { NewStartPort: 1, NewEndPort: 9, NewProtocol: "UDP", NewManage: 1 };
     expect((await new Rig().asked(refused("NOT_FOUND"), "DeletePortMapping", key)).said).toBe(714);
+    const none = { ...key, NewExternalPort: 0 };
+    expect((await new Rig().asked(refused("NOT_FOUND"), "DeletePortMapping", none)).said).toBe(714);
     expect((await new Rig().asked(refused("NOT_FOUND"), "DeletePortMappingRange", range)).said).toBe(730);
     const done = await new Rig().asked(DONE, "DeletePortMappingRange", range);
     expect(done.command).toMatchObject({ type: "upnpUnmapRange", protocol: "udp", firstPort: 1, lastPort: 9 });
