@@ -29,14 +29,14 @@ describe("the network is unsteady", () => {
     async (lab) => {
       const { gateway } = lab.topology;
       await serveAndHold(lab);
-      const before = { seq: await headSeq(lab), files: openFiles(lab) };
+      const before = { seq: await lab.gateway.headSeq(), files: openFiles(lab) };
       const down = "link set wan0 down\\nlink set lan0 down\\n";
       const up = `link set wan0 up\\nlink set lan0 up\\nroute replace default via ${WAN_STRANGER} dev wan0\\n`;
       const flap = `printf '${down}' | ip -batch -; sleep 0.045; printf '${up}' | ip -batch -; sleep 0.045`;
       await gateway.exec("sh", "-ec", repeated(FLAPS, flap));
       await expectServed(lab);
       await passTime(SETTLED_MS);
-      const events = await eventsAfter(lab, before.seq);
+      const events = await lab.gateway.eventsAfter(before.seq);
       for (const name of ["wan0", "lan0"]) {
         const seen = events.filter(({ data }) => data.name === name);
         expect(seen.length, `events of ${name}`).toBeLessThanOrEqual(EVENTS_PER_CHANGE);
@@ -57,12 +57,12 @@ describe("the network is unsteady", () => {
       const watch = new OpenAddresses(lab);
       /** The change is made, it settles, the mapping is open at `address` only. */
       const settle = async (what: string, address: string, eventsMax: number, change: () => Promise<void>) => {
-        const seq = await headSeq(lab);
+        const seq = await lab.gateway.headSeq();
         await change();
         await passTime(SETTLED_MS);
         lab.wanAddress = address;
         await eventually(async () => expect(await watch.look(), what).toEqual([address]), 8000);
-        const events = (await eventsAfter(lab, seq)).map(({ type }) => type);
+        const events = (await lab.gateway.eventsAfter(seq)).map(({ type }) => type);
         expect(events.length, `${what}: ${events.join(", ")}`).toBeLessThanOrEqual(eventsMax);
         expect(await lab.internet.tcp({ host: address, port: 8080 }), what).toMatchObject({ by: "c0" });
       };
@@ -124,7 +124,7 @@ describe("other programs meddle with nftables", () => {
       // The guard hears of new holders a moment after they have their answers.
       await eventually(async () => expect(await listOurs(lab)).toContain(addresses.at(-1)));
       const whole = sorted(await listOurs(lab));
-      const seq = await headSeq(lab);
+      const seq = await lab.gateway.headSeq();
 
       const meddling: Record<string, string> = {
         flush: "nft flush ruleset",
@@ -144,7 +144,7 @@ describe("other programs meddle with nftables", () => {
         // A pass a change for each of two reconcilers, and one more for those that were overtaken: no spinning.
         expect((await passes(lab)) - passesBefore, `passes during: ${name}`).toBeLessThanOrEqual(MEDDLES * 4);
       }
-      expect(await eventsAfter(lab, seq), "a drift is no event").toEqual([]);
+      expect(await lab.gateway.eventsAfter(seq), "a drift is no event").toEqual([]);
       expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: 8080 })).toMatchObject({ by: "c0" });
       await makeForeignTables(gateway); // the flushes took them too
     },
@@ -209,20 +209,6 @@ async function expectServed(lab: Lab): Promise<void> {
 
 /** For what is about time itself: an address that stands so long, a kill so late. */
 const passTime = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function headSeq(lab: Lab): Promise<number> {
-  return (await lab.gateway.json<{ seq: number }>("state", "show")).seq;
-}
-
-interface EventShown {
-  readonly type: string;
-  readonly data: { readonly name?: string };
-}
-
-async function eventsAfter(lab: Lab, seq: number): Promise<EventShown[]> {
-  const records = await lab.gateway.json<EventShown[]>("events", "list", "--after", String(seq));
-  return records.filter(({ type }) => type !== "leases.renewed");
-}
 
 function openFiles(lab: Lab): number {
   return readdirSync(`/proc/${lab.gateway.pid}/fd`).length;

@@ -29,6 +29,8 @@ const READY_MS = 30_000;
  * @property {string | null} label
  */
 
+/** An event as `events list --json` promises it. @typedef {{ seq: number; type: string; source: string; data: { name?: string } }} Event */
+
 /** @type {Set<string>} */
 const folders = new Set();
 process.on("exit", () => {
@@ -131,6 +133,18 @@ export class Gateway {
     const result = await this.cli(...args, "--json");
     if (result.code !== 0) throw new Error(`portreeve ${args.join(" ")} exited ${result.code}: ${result.stderr}`);
     return JSON.parse(result.stdout);
+  }
+
+  /** Of the newest event. @returns {Promise<number>} */
+  async headSeq() {
+    return (await this.json("state", "show")).seq;
+  }
+
+  /** Events since, but for the leases' checkpoint, which comes by the clock. @param {number} seq @returns {Promise<Event[]>} */
+  async eventsAfter(seq) {
+    /** @type {Event[]} */
+    const records = await this.json("events", "list", "--after", String(seq));
+    return records.filter(({ type }) => type !== "leases.renewed");
   }
 
   /** What `port list --json` prints, without a process for it. @returns {Promise<Port[]>} */

@@ -41,7 +41,7 @@ describe("the WAN address", () => {
       const before = await lab.gateway.ports();
       expect(before).toHaveLength(MAPPINGS + 1);
       expect(await lab.internet.tcp({ host: WAN_GATEWAY, port: 10_000 })).toMatchObject({ by: "c0" });
-      const seqBefore = await headSeq(lab.gateway);
+      const seqBefore = await lab.gateway.headSeq();
       const announcedBefore = (await listener.heard("announcements")).length;
 
       await batch(lab.topology.gateway.namespace, [
@@ -66,13 +66,7 @@ describe("the WAN address", () => {
       const place = (ports: typeof after) => ports.map((port) => `${port.id} ${port.external.port}`).sort();
       expect(place(after)).toEqual(place(before));
       expect(new Set(after.map((port) => port.external.address))).toEqual(new Set([NEW_ADDRESS]));
-      const records = await lab.gateway.json<{ seq: number; type: string }[]>(
-        "events",
-        "list",
-        "--after",
-        String(seqBefore),
-      );
-      const types = records.map(({ type }) => type).filter((type) => type !== "leases.renewed");
+      const types = (await lab.gateway.eventsAfter(seqBefore)).map(({ type }) => type);
       expect(types.filter((type) => type === "interface.observed")).toHaveLength(1);
       expect(types.filter((type) => type.startsWith("mapping.") || type.startsWith("lease."))).toEqual([]);
 
@@ -147,7 +141,3 @@ describe("the WAN address", () => {
     expect(performance.now() - back).toBeLessThan(4000);
   });
 });
-
-async function headSeq(gateway: { json<T>(...args: string[]): Promise<T> }): Promise<number> {
-  return (await gateway.json<{ seq: number }>("state", "show")).seq;
-}
