@@ -4,8 +4,9 @@ import { addressesOfDevice } from "../dns-view.ts";
 import { inTheWay } from "../sharing.ts";
 import { wanOf } from "../device-wan.ts";
 import { type Device, isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
-import type { Refusal } from "./command.ts";
+import type { CommandEnvelope, Refusal } from "./command.ts";
 import { removedNames, withdrawAllowedNames } from "./device-names.ts";
+import { Draft } from "./draft.ts";
 import { releaseForOthers } from "./in-their-place.ts";
 
 /** Ends what the device itself asked for; an operator's claims stay. */
@@ -61,27 +62,31 @@ export function withdrawAllowances({ allowances }: State, { id }: Device): Portr
  * Where a port is held there by another that it cannot share it with, nothing moves: the refusal names each of them.
  */
 export function rekeyed(
-  state: State,
+  { state, command }: { readonly state: State; readonly command: CommandEnvelope },
   devices: readonly Device[],
   subnet?: Pick<Subnet, "wan">,
   isMeant: (mapping: Mapping) => boolean = () => true,
 ): PortreeveEvent[] | Refusal {
+  // What moves finds there what has moved before it: from two WANs they may come to one port.
+  const draft = new Draft(command, state);
   const events: PortreeveEvent[] = [];
-  const conflicts: Mapping[] = [];
+  const conflicts = new Map<string, Mapping>();
   for (const device of devices) {
     const wan = wanOf(state, device, subnet);
     for (const mapping of mappingsOf(state, device)) {
       if (wan === null || mapping.wan === wan || isPinhole(mapping) || !isMeant(mapping)) continue;
-      for (const other of inTheWay(state, { ...mapping, wan }, mapping.id)) {
-        if (!conflicts.includes(other)) conflicts.push(other);
-      }
-      events.push(event("mapping.changed", { id: mapping.id, wan }));
+      const others = inTheWay(draft.state, { ...mapping, wan }, mapping.id);
+      for (const other of others) conflicts.set(other.id, other);
+      if (others.length > 0) continue;
+      const moved = event("mapping.changed", { id: mapping.id, wan });
+      draft.log([moved]);
+      events.push(moved);
     }
   }
-  if (conflicts.length === 0) return events;
-  const names = conflicts.map(
+  if (conflicts.size === 0) return events;
+  const names = [...conflicts.values()].map(
     ({ protocol, externalPort, internalAddress, id }) => `${protocol} ${externalPort} → ${internalAddress} (${id})`,
   );
   const message = `these ports are taken on the other WAN: ${names.join(", ")}; move or remove them first`;
-  return { code: "PORT_TAKEN", message, conflicts: conflicts.map(({ id }) => id) };
+  return { code: "PORT_TAKEN", message, conflicts: [...conflicts.keys()] };
 }

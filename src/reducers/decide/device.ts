@@ -196,7 +196,7 @@ export function decideDeviceEdit(command: SubmissionOf<"device.edit">, state: St
   if (fields.wan !== undefined) {
     // At another address what it asked for itself has ended by that already.
     const stays = fields.address === undefined ? undefined : isKept;
-    const moved = rekeyed(state, [{ ...device, wan: fields.wan }], undefined, stays);
+    const moved = rekeyed({ state, command }, [{ ...device, wan: fields.wan }], undefined, stays);
     if ("code" in moved) return { ok: false, refusal: moved };
     events.push(...moved);
   }

@@ -135,7 +135,8 @@ export function decideSubnetEdit(command: SubmissionOf<"subnet.edit">, state: St
     (fields.name === undefined ? null : badName(state, fields.name, subnet.id)) ??
     badFields(state, fields, subnet.id, command.routes ?? []);
   if (bad !== null) return { ok: false, refusal: bad };
-  const moved = fields.wan === undefined ? [] : rekeyed(state, devicesOf(state, subnet.id), { ...subnet, ...fields });
+  const devices = devicesOf(state, subnet.id);
+  const moved = fields.wan === undefined ? [] : rekeyed({ state, command }, devices, { ...subnet, ...fields });
   if ("code" in moved) return { ok: false, refusal: moved };
   const closed = fields.ipv6Prefix === undefined ? [] : readdressed(state, { ...subnet, ...fields });
   return accept([...closed, event("subnet.changed", { id: subnet.id, ...fields }), ...moved], answer);

@@ -114,6 +114,14 @@ describe("[W2] a device", () => {
     expect(there).toMatchObject({ internalAddress: "10.59.7.50", wan: "wan1" });
   });
 
+  it("moves to no WAN where two of its own ports would be one", () => {
+    const router = new Router();
+    router.device("nas");
+    const { address: internalAddress } = router.find("nas");
+    for (const wan of ["wan0", "wan1"]) router.do(portAdd({ internalAddress, wan }));
+    expect(refusalOf(router.edit("nas", { wan: "11.22.33.9" })).code).toBe("PORT_TAKEN");
+  });
+
   it("keeps an operator's forwards when its address changes, and asks anew for its own", () => {
     const router = new Router();
     router.device("nas");

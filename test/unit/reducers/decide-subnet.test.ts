@@ -123,6 +123,23 @@ describe("[W1] a subnet", () => {
     expect(back.ok ? [] : back.refusal.conflicts).toHaveLength(2);
   });
 
+  it("takes nothing along to where two of what it takes would have one port, or one that is not to be shared", () => {
+    const router = new Router();
+    const other = "11.22.33.9";
+    for (const [name, wan, shared] of [
+      ["nas", "wan0", { name: "a.example.org" }],
+      ["tv", "wan1", { from: ["203.0.113.0/24"] }],
+    ] as const) {
+      router.device(name);
+      const internalAddress = router.find(name).address;
+      router.do(portAdd({ externalPort: 8443, internalAddress, wan }));
+      router.do(portAdd({ externalPort: 443, internalAddress, wan, ...shared }));
+    }
+    const moved = router.do({ type: "subnet.edit", id: router.idOfSubnet("home"), wan: other });
+    expect(refusalOf(moved).code).toBe("PORT_TAKEN");
+    expect(moved.ok ? [] : moved.refusal.conflicts).toHaveLength(2);
+  });
+
   it("goes with its devices and all that leads to them", () => {
     const router = new Router();
     router.device("nas");
