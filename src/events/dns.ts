@@ -46,11 +46,9 @@ export const recordAdded = z.strictObject({
   expiresAt: instant.nullable(),
   managedBy,
 });
-export type RecordAdded = z.infer<typeof recordAdded>;
 
 /** An operator's edit; only the fields that changed. The TTL is that of all records of the name and type (RFC 2181 §5.2). */
 export const recordChanged = z.strictObject({ id: recordId, ...optionalFields(editable) });
-export type RecordChanged = z.infer<typeof recordChanged>;
 
 /**
  * Why a record ended. `operator`: removed by hand. `expired`: its lease was not renewed. `device`: it went with its device.

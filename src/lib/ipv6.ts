@@ -96,7 +96,4 @@ const GLOBAL_UNICAST = networkNamed("2000::/3");
 
 /** Addresses that no provider routes: good between hosts of one site. */
 export const isUniqueLocalIpv6 = (prefix: Ipv6Prefix): boolean => ipv6Contains(UNIQUE_LOCAL, prefix);
-/** RFC 4291 §2.5.6: good on one link. */
-const LINK_LOCAL = networkNamed("fe80::/10");
-export const isLinkLocalIpv6 = (prefix: Ipv6Prefix): boolean => ipv6Contains(LINK_LOCAL, prefix);
 export const isGlobalUnicastIpv6 = (prefix: Ipv6Prefix): boolean => ipv6Contains(GLOBAL_UNICAST, prefix);

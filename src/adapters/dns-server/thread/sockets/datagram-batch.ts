@@ -84,7 +84,7 @@ export class DatagramBatch {
   /** What waits at the socket, BATCH at most. `zone`: its interface, for addresses of a link. */
   receive(fd: number, zone: string, each: (bytes: Buffer, peer: Peer) => void): void {
     const { headers, names, data } = this.#received;
-    // A failure is found again by Node, at whose next reading it is the socket's.
+    // Below zero where nothing waits; that a socket has failed is for Node to notice.
     const count: number = this.#libc.recvmmsg(fd, headers, BATCH, MSG_DONTWAIT, null);
     for (let index = 0; index < count; index += 1) {
       const header = index * HEADER_OCTETS;
