@@ -45,10 +45,12 @@ function exchange(
       strays += 1;
       if (strays > STRAY_MAX) reject(new UpstreamFault("flooded", `${strays} datagrams that are no answer`));
     });
-    socket.connect(server.port, server.address, () => {
+    // Not as the callback of `connect`, which Node also calls where no route leads: then it is an `error` without one.
+    socket.once("connect", () => {
       // Closed in between, there is nobody to send for.
       if (!signal.aborted) socket.send(query.bytes, (cause) => cause !== null && unreachable(cause));
     });
+    socket.connect(server.port, server.address);
   });
 }
 

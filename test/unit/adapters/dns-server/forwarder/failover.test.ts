@@ -26,6 +26,15 @@ describe("several upstreams", () => {
     expect(await ask("www.example.com")).toMatchObject(ANSWER);
   });
 
+  it("[F16] where there is no way to one, the next one is asked at once, and if there is none the client hears so", async () => {
+    // To these the kernel connects no such socket, as where no route leads: of broadcast, and of a link without saying which.
+    const unreachable = ["255.255.255.255:53", "[fe80::1]:53"];
+    const good = await upstreamThat((bytes) => answerTo(bytes, { answers: [WWW] }));
+    expect(await forwardingTo([...unreachable, good.text]).ask("www.example.com")).toMatchObject(ANSWER);
+    const { ask, passing } = forwardingTo(unreachable);
+    expect((await passing(ask("www.example.com"))).rcode).toBe(2);
+  });
+
   it("[F16] where one is silent, the next one is asked after half a second, and first from then on", async () => {
     const silent = await upstreamThat(() => null);
     const good = await upstreamThat((bytes) => answerTo(bytes, { rcode: 3 }));
