@@ -128,6 +128,11 @@ export class Agent {
     await this.#call("udpStart", { peer, ...flow });
   }
 
+  /** So far. @param {string} peer @returns {Promise<string[]>} */
+  async peerAnswers(peer) {
+    return await this.#call("udpAnswers", { peer });
+  }
+
   /** @param {string} peer @returns {Promise<{ sent: number; answers: string[] }>} */
   async stopPeer(peer) {
     return await this.#call("udpStop", { peer });

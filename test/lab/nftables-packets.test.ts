@@ -228,12 +228,14 @@ describe.skipIf(missing !== null)("packets through the nftables targets", () => 
   it("lets a UDP peer through that was already sending when the mapping was made, and when it was moved", async () => {
     await stranger.startPeer("early", wan(5000));
     await eventually(async () => expect(await conntrack("dport=5000")).toContain("dport=5000"));
+    const answered = (by: string) =>
+      eventually(async () => expect((await stranger.peerAnswers("early")).at(-1)).toMatch(new RegExp(`^${by}\\|`)));
     const rows = mapping("udp", 5000, client, 8080);
     await map(...rows);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await answered("c0");
     const moved = mapping("udp", 5000, neighbour, 8080);
     await driver.apply("forwards", [update(moved[0] as ForwardRow, rows[0] as ForwardRow)]);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await answered("c1");
     const { answers } = await stranger.stopPeer("early");
     const first = answers.findIndex((answer) => answer.startsWith("c1|"));
     expect(answers[0]).toMatch(/^c0\|/);

@@ -1,7 +1,16 @@
 // One process inside a namespace that does what a test asks of that host: JSON lines in, JSON lines out.
 import { createInterface } from "node:readline";
 import { heard, listenUp, sendFromEar } from "./ears.mjs";
-import { connectOnce, closeStream, openStream, sayOnStream, udpExchange, udpStart, udpStop } from "./flows.mjs";
+import {
+  connectOnce,
+  closeStream,
+  openStream,
+  sayOnStream,
+  udpAnswers,
+  udpExchange,
+  udpStart,
+  udpStop,
+} from "./flows.mjs";
 import { listen, stopListening } from "./listeners.mjs";
 import { sendAndAwait } from "./pcp-socket.mjs";
 import { startTicking, stopTicking } from "./ticking.mjs";
@@ -17,6 +26,7 @@ const OPERATIONS = {
   startTicking,
   stopTicking,
   udpExchange,
+  udpAnswers,
   udpStart,
   udpStop,
   pcp: sendAndAwait,

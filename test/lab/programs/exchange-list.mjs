@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 
 /** How long silence must last. Sent twice before it counts: a server may be busy, a network in memory loses nothing. */
-const WAITS_MS = [250, 750];
+const WAITS_MS = [250, 1000];
 
 const { server, port, requests, waitsMs = WAITS_MS, tcp = false } = JSON.parse(await text(process.stdin));
 const replies = [];

@@ -55,7 +55,7 @@ class LineStream {
 
 /** @type {Map<string, LineStream>} */
 const streams = new Map();
-/** @type {Map<string, { stop: () => { sent: number; answers: string[] } }>} */
+/** @type {Map<string, { answers: string[]; stop: () => { sent: number; answers: string[] } }>} */
 const udpPeers = new Map();
 
 /** @param {Target} target */
@@ -152,7 +152,12 @@ export async function udpStart({ peer, host, port, payload = "hello", from, from
     socket.close();
     return { sent, answers };
   };
-  udpPeers.set(peer, { stop });
+  udpPeers.set(peer, { answers, stop });
+}
+
+/** What it was answered so far. @param {{ peer: string }} request */
+export async function udpAnswers({ peer }) {
+  return udpPeers.get(peer)?.answers ?? [];
 }
 
 /** @param {{ peer: string }} request */
