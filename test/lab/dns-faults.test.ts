@@ -12,6 +12,8 @@ const ZONE = "lan0.internal";
 /** Beyond the fudge of 300 s that everybody signs with. */
 const BEYOND_FUDGE_MS = 400_000;
 const UPDATES = 24;
+const ASKED = 400;
+const FORGED = fileURLToPath(new URL("programs/forged-queries.py", import.meta.url));
 
 /** A device of the LAN with its key. */
 class Client {
@@ -88,7 +90,33 @@ describe("[D1] [D2] the resolver in bad hours", () => {
       await deaths(lab, client, death);
     },
   );
+
+  scenario(
+    "F33 answers that wait for neighbours who are not there keep nobody else's waiting",
+    { needs: ["dig"], clients: 2, config: { lan: [{ interface: "lan0", dns: true }] } },
+    async (lab) => {
+      const [host, other] = lab.topology.clients;
+      if (host === undefined || other === undefined) throw new Error("no clients");
+      const batch = join(lab.gateway.folder, "names");
+      writeFileSync(batch, Array.from({ length: ASKED }, (_, index) => `n${index}.${ZONE} A\n`).join(""));
+      const prefix = lab.server.replace(/\.\d+$/, "");
+      const forging = other.exec("/usr/bin/python3", FORGED, ZONE, prefix, lab.server, "6");
+      // More than sockets have room for, unless they are given more.
+      await eventually(async () => expect(await waiting(lab)).toBeGreaterThan(4_000_000));
+      const text = await host.exec("dig", `@${lab.server}`, "+tries=1", "+time=1", "-f", batch);
+      expect(Number(await forging)).toBeGreaterThan(10_000);
+      // The machine may be busy with something else for a moment.
+      expect(text.match(/timed out/g)?.length ?? 0).toBeLessThanOrEqual(1);
+      expect(text.match(/status: NXDOMAIN/g)?.length).toBeGreaterThanOrEqual(ASKED - 1);
+    },
+  );
 });
+
+/** Octets of answers that wait to be sent, with what the kernel needs for each. */
+async function waiting(lab: Lab): Promise<number> {
+  const sockets = await lab.topology.gateway.exec("ss", "-uanH", "sport = :53");
+  return Number(sockets.trim().split(/\s+/)[2]);
+}
 
 async function badSignatures(client: Client, wall: WallClock): Promise<void> {
   const said = async (key: keyof Client["keys"], error: string): Promise<void> => {

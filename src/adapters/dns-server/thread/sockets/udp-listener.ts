@@ -7,7 +7,12 @@ import { BATCH, DatagramBatch, type Outgoing, SENT_OCTETS_MAX } from "./datagram
 import { whenTaken } from "./taken-port.ts";
 
 /** Room for a burst of some thousand queries while the thread is busy; the default holds about 250. */
-const BUFFER_BYTES = 2 * 1024 * 1024;
+const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024;
+/**
+ * An answer to who is not there takes room for the 3 s in which ARP asks for it, up to 208 KiB for each neighbour
+ * (`unres_qlen_bytes`): by false sources a whole /24 may be waited for, and nobody else's answers are to wait with them.
+ */
+const SEND_BUFFER_BYTES = 32 * 1024 * 1024;
 /** When the kernel takes no more, so many wait in the process; the rest are lost, as UDP is. */
 const SENDS_WAITING_MAX = 256;
 /** Then it is the turn of TCP, of timers and of what the controller says, whatever waits here. */
@@ -29,8 +34,8 @@ export async function openUdp(
     address,
     port,
     transport: "udp",
-    receiveBufferBytes: BUFFER_BYTES,
-    sendBufferBytes: BUFFER_BYTES,
+    receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+    sendBufferBytes: SEND_BUFFER_BYTES,
     whenTaken: whenTaken(listener),
   };
   const fd = openDeviceSocket(place);
