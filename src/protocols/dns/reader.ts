@@ -9,6 +9,8 @@ import type { Header } from "./message.ts";
  */
 const STEPS_PER_OCTET = 16;
 
+const SHORT_OCTETS = 32;
+
 /** Two upper bits of a length octet, RFC 1035 §4.1.4. */
 const POINTER = 0xc0;
 const NOTHING = new Uint8Array();
@@ -70,9 +72,13 @@ export class Reader {
     this.need(octets);
     this.spend(1 + octets);
     if (octets === 0) return NOTHING;
-    // Not `slice`: of what Node calls a Buffer it is no copy.
-    const taken = new Uint8Array(this.bytes.subarray(this.at, this.at + octets));
+    const { bytes, at } = this;
     this.at += octets;
+    // Not `slice`: of what Node calls a Buffer it is no copy.
+    if (octets > SHORT_OCTETS) return new Uint8Array(bytes.subarray(at, at + octets));
+    // A view of the message to copy from costs more than short copies do.
+    const taken = new Uint8Array(octets);
+    for (let index = 0; index < octets; index += 1) taken[index] = bytes[at + index] as number;
     return taken;
   }
 

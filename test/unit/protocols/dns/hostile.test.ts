@@ -71,6 +71,16 @@ describe("what was made to be costly", () => {
     }
   });
 
+  it("[dns 2.2] 32,000 strings of one octet, without a view of the message for each", () => {
+    const data = new Uint8Array(TCP - 30).fill(1).subarray(1);
+    // As a datagram comes: of what Node calls a Buffer a view costs most.
+    const bytes = Buffer.from(message({ sections: [[], [record({ owner: ".", type: TYPE.TXT, data })]] }));
+    const views = vi.spyOn(bytes, "subarray");
+    expect(within(bytes)).toBe("decoded");
+    // With them it took 15 ms, and 60 such datagrams a second stopped a resolver; without them, 2 ms.
+    expect(views).toHaveBeenCalledTimes(0);
+  });
+
   it("[dns 2.2] bitmaps of NSEC that stand for half a million types", () => {
     const windows = concat(
       ...Array.from({ length: 256 }, (_, index) => concat(Uint8Array.of(index, 32), new Uint8Array(32).fill(0xff))),
