@@ -18,11 +18,18 @@ export class ReplayMemory {
   readonly #devices = new Map<string, Map<string, Remembered>>();
   /** Of what was signed up to then nothing is remembered any more, or nothing was ever known. */
   readonly #forgotten = new Map<string, number>();
+  /** What each has signed last, of what was heard here. */
+  readonly #newest = new Map<string, number>();
   readonly #beforeStart: number;
+  readonly #start: number;
 
-  /** `beforeStart`: the second of the last change of names that was in the log when this process began. */
-  constructor(beforeStart: number) {
+  /**
+   * Seconds. `beforeStart`: of the last change of names that was in the log when this process began; `start`: of that
+   * beginning. What was heard in between and changed nothing left no trace, and might change something now.
+   */
+  constructor(beforeStart: number, start: number) {
     this.#beforeStart = beforeStart;
+    this.#start = start;
   }
 
   /** The verdict there was or is being reached for it; `stale` if there may have been one. `decide` is called otherwise. */
@@ -36,9 +43,11 @@ export class ReplayMemory {
     this.#forgetOld(known, monotonicSeconds);
     const before = known.get(signature);
     if (before !== undefined) return before.verdict;
-    if (timeSigned <= Math.max(this.#beforeStart, this.#forgotten.get(device) ?? 0)) {
-      return Promise.resolve({ kind: "stale" });
-    }
+    const newest = this.#newest.get(device) ?? 0;
+    const maybeHeard = timeSigned <= Math.max(this.#beforeStart, this.#forgotten.get(device) ?? 0);
+    // RFC 8945 §5.2.3; since the start it is not needed, and datagrams may overtake each other.
+    if (maybeHeard || (timeSigned <= this.#start && timeSigned < newest)) return Promise.resolve({ kind: "stale" });
+    this.#newest.set(device, Math.max(newest, timeSigned));
     const verdict = decide();
     known.set(signature, { timeSigned, heardAt: monotonicSeconds, verdict });
     // What could not be decided is no answer: the same bytes may be tried again.

@@ -37,7 +37,8 @@ export class UpdateFlow {
 
   constructor(options: UpdateFlowOptions) {
     this.#options = options;
-    this.#replay = new ReplayMemory(options.changedBefore === null ? 0 : Math.floor(options.changedBefore / 1000));
+    const [changedBefore, start] = [options.changedBefore ?? 0, options.clock.now()].map((ms) => Math.floor(ms / 1000));
+    this.#replay = new ReplayMemory(changedBefore as number, start as number);
     this.#monotonicSeconds = options.monotonicSeconds ?? (() => performance.now() / 1000);
   }
 
