@@ -39,6 +39,7 @@ export async function openDns(parts: DnsParts): Promise<DnsServer> {
     rebindingAllow: config.dns.rebinding.allow,
     answerOf: (requestId) => eventLog.answerOf(requestId),
     changedBefore: await lastChangeOfNames(eventLog, controller.state, clock),
+    startedAt: Date.now(),
   });
   if (config.dns.queryLog) server.logQueries(true);
   return server;

@@ -24,8 +24,8 @@ export class ReplayMemory {
   readonly #start: number;
 
   /**
-   * Seconds. `beforeStart`: of the last change of names that was in the log when this process began; `start`: of that
-   * beginning. What was heard in between and changed nothing left no trace, and might change something now.
+   * Seconds of the wall clock. `beforeStart`: of the last change of names that was in the log when this process began;
+   * `start`: of that beginning. What was heard in between and changed nothing left no trace, and might change something now.
    */
   constructor(beforeStart: number, start: number) {
     this.#beforeStart = beforeStart;
@@ -46,7 +46,7 @@ export class ReplayMemory {
     const newest = this.#newest.get(device) ?? 0;
     const maybeHeard = timeSigned <= Math.max(this.#beforeStart, this.#forgotten.get(device) ?? 0);
     // RFC 8945 §5.2.3; since the start it is not needed, and datagrams may overtake each other.
-    if (maybeHeard || (timeSigned <= this.#start && timeSigned < newest)) return Promise.resolve({ kind: "stale" });
+    if (maybeHeard || (timeSigned < this.#start && timeSigned < newest)) return Promise.resolve({ kind: "stale" });
     this.#newest.set(device, Math.max(newest, timeSigned));
     const verdict = decide();
     known.set(signature, { timeSigned, heardAt: monotonicSeconds, verdict });

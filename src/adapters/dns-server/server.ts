@@ -35,6 +35,8 @@ export interface DnsServerOptions extends WorkerSettings {
   readonly answerOf: (requestId: string) => Promise<unknown>;
   /** Unix milliseconds of the last change of names in the log at this start. */
   readonly changedBefore: number | null;
+  /** Unix milliseconds by the wall clock, which signatures go by. */
+  readonly startedAt: number;
   /** Sockets are gone: `serve` is to be called again. */
   readonly onLost: () => void;
   /** Tests put a thread of their own in. */

@@ -20,6 +20,7 @@ export interface UpdateFlowOptions {
   readonly requests: RequestLog;
   /** Unix milliseconds of the last change of names that is in the log; null: there was none. */
   readonly changedBefore: number | null;
+  readonly startedAt: number;
   readonly monotonicSeconds?: () => number;
 }
 
@@ -37,8 +38,8 @@ export class UpdateFlow {
 
   constructor(options: UpdateFlowOptions) {
     this.#options = options;
-    const [changedBefore, start] = [options.changedBefore ?? 0, options.clock.now()].map((ms) => Math.floor(ms / 1000));
-    this.#replay = new ReplayMemory(changedBefore as number, start as number);
+    const { changedBefore, startedAt } = options;
+    this.#replay = new ReplayMemory(Math.floor((changedBefore ?? 0) / 1000), Math.floor(startedAt / 1000));
     this.#monotonicSeconds = options.monotonicSeconds ?? (() => performance.now() / 1000);
   }
 

@@ -57,7 +57,8 @@ describe("a signed update that is heard again (T19)", () => {
     expect(await memory.verdictOf(at(155, "m155", "cam"), 0, async () => done())).toEqual(done());
     // Since the start all is remembered, in whatever order it comes.
     for (const time of [210, 205]) expect(await memory.verdictOf(at(time), 0, async () => done())).toEqual(done());
-    expect(await memory.verdictOf(at(200), 0, never)).toEqual({ kind: "stale" });
+    expect(await memory.verdictOf(at(199), 0, never)).toEqual({ kind: "stale" });
+    expect(await memory.verdictOf(at(200), 0, async () => done())).toEqual(done());
   });
 
   it("is forgotten after twice the fudge, when no clock of ours takes it any more", async () => {

@@ -135,6 +135,7 @@ describe("the DNS server's side in the daemon", () => {
       log: { info: () => undefined, warn: () => undefined },
       answerOf: async () => undefined,
       changedBefore,
+      startedAt: 0,
       onLost: () => {
         lost += 1;
       },

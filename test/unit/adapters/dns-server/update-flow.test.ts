@@ -62,6 +62,7 @@ describe("an update that is proven", () => {
         clock: new ManualClock(0),
         requests,
         changedBefore: 900_000,
+        startedAt: 900_000,
       });
     flow = begin();
   });
