@@ -63,10 +63,10 @@ export class ReplayMemory {
     return size;
   }
 
-  /** A signature from the future lives longest: twice the fudge. */
+  /** A signature from the future lives longest: twice the fudge, to the end of the clock's second. */
   #forgetOld(known: Map<string, Remembered>, now: number): void {
     for (const [signature, { heardAt }] of known) {
-      if (now - heardAt <= 2 * FUDGE_SECONDS) return;
+      if (now - heardAt < 2 * FUDGE_SECONDS + 1) return;
       known.delete(signature);
     }
   }

@@ -68,6 +68,15 @@ describe("a signed update that is heard again (T19)", () => {
     expect(memory.size).toBe(1);
   });
 
+  it("is never decided anew in the last second that its signature is taken", async () => {
+    const memory = new ReplayMemory(0, 0);
+    const device = (wall: number) => wall - 1000;
+    // Signed 300 s ahead and heard at 1000.0; at 1600.9 the clock's second is 1600, and 1300 is within the fudge.
+    await memory.verdictOf(at(1300), device(1000), async () => done(1));
+    const never = (): Promise<Verdict> => Promise.reject(new Error("decided"));
+    expect(await memory.verdictOf(at(1300), device(1600.9), never)).toEqual(done(1));
+  });
+
   it("that had to make room for others is stale, never decided anew", async () => {
     const memory = new ReplayMemory(0, 0);
     for (let count = 0; count < 4100; count += 1) await memory.verdictOf(at(100 + count), 0, async () => done());
