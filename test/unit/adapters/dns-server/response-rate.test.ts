@@ -26,4 +26,5 @@ it("counts strangers by the network one customer has", () => {
   expect(blockOf("198.51.100.7")).not.toBe(blockOf("198.51.101.7"));
   expect(blockOf("2001:db8:1:200::1")).toBe(blockOf("2001:db8:1:2ff::9"));
   expect(blockOf("2001:db8:1:200::1")).not.toBe(blockOf("2001:db8:1:300::1"));
+  expect(blockOf("fe80::1%lan0")).toBe(blockOf("fe80::a:b:c:d%lan0"));
 });

@@ -48,10 +48,14 @@ export class ResponseRate {
   }
 }
 
-/** The network that a stranger is counted with: a /24, or a /56 of IPv6, where one customer has that many addresses. */
+/**
+ * The network that a stranger is counted with: a /24, or a /56 of IPv6, where one customer has that many addresses. A link
+ * has one, whatever its `fe80::` addresses.
+ */
 export function blockOf(address: string): string {
   const ipv4 = parseIpv4(address);
   if (ipv4 !== null) return String(ipv4 >>> 8);
-  const groups = parseIpv6(address);
-  return groups === null ? address : `${groups.slice(0, 3).join(":")}:${(groups[3] ?? 0) >>> 8}`;
+  const [plain = "", zone = ""] = address.split("%");
+  const groups = parseIpv6(plain);
+  return groups === null ? address : `${groups.slice(0, 3).join(":")}:${(groups[3] ?? 0) >>> 8}%${zone}`;
 }
