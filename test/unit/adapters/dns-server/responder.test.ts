@@ -302,4 +302,16 @@ describe("one client with very many queries under way", () => {
     open.at(-1)?.(query("last.example.com", "A", { response: true }));
     expect(await last).not.toBeNull();
   });
+
+  it("is still answered what nobody needs to be asked for, by name and by the same octets", async () => {
+    const server = rig();
+    const known = query("known.example.com");
+    const answer = encodeMessage({ ...decodeMessage(known).message, response: true, rcode: 0 });
+    server.atHand = (bytes) => (Buffer.from(bytes).equals(known) ? answer : null);
+    expect((await server.ask(known))?.message.rcode).toBe(RCODE.NOERROR);
+    server.forward = () => new Promise(() => undefined);
+    for (let index = 0; index < 128; index += 1) void server.raw(query(`n${index}.example.com`));
+    expect((await server.ask(query("more.example.com")))?.message.rcode).toBe(RCODE.SERVFAIL);
+    expect((await server.ask(known))?.message.rcode).toBe(RCODE.NOERROR);
+  });
 });

@@ -1,4 +1,5 @@
 import { Forwarding } from "../../../../src/adapters/dns-server/thread/forwarder/forwarding.ts";
+import type { ResolveHow } from "../../../../src/adapters/dns-server/thread/forwarder/resolution.ts";
 import type { Client, Reply } from "../../../../src/adapters/dns-server/thread/answers/exchange.ts";
 import type { UpdateRequest, Verdict } from "../../../../src/adapters/dns-server/messages.ts";
 import { Queries } from "../../../../src/adapters/dns-server/thread/answers/queries.ts";
@@ -7,7 +8,7 @@ import { Tally } from "../../../../src/adapters/dns-server/thread/tally.ts";
 import { Updates } from "../../../../src/adapters/dns-server/thread/answers/updates.ts";
 import { Views } from "../../../../src/adapters/dns-server/thread/zones/views.ts";
 import type { ZoneData } from "../../../../src/adapters/dns-server/thread/zones/zone-data.ts";
-import { CLASS, OPCODE, TYPE } from "../../../../src/protocols/dns/constants.ts";
+import { CLASS, OPCODE, RCODE, TYPE } from "../../../../src/protocols/dns/constants.ts";
 import { decodeMessage } from "../../../../src/protocols/dns/decode.ts";
 import { encodeMessage } from "../../../../src/protocols/dns/encode.ts";
 import type { Edns, Message, OpenMessage } from "../../../../src/protocols/dns/message.ts";
@@ -62,6 +63,8 @@ export class Rig {
     const { message: asked } = decodeMessage(bytes);
     return Promise.resolve(encodeMessage({ ...asked, response: true, recursionAvailable: true, rcode: 3 }));
   };
+  /** What the forwarder need ask nobody for. */
+  atHand: (bytes: Uint8Array) => Uint8Array | null = () => null;
   decide: (request: UpdateRequest) => Verdict | null = () => ({ kind: "answer", rcode: 0, lease: null, message: "" });
   readonly #responder: Responder;
 
@@ -81,9 +84,12 @@ export class Rig {
     this.views.setKeys({ kind: "keys", device: "d2", view: "home", sources: ["10.59.0.3"], keys: [] });
     this.views.setKeys({ kind: "keys", device: "d3", view: "lan:lan0", sources: ["192.168.1.9"], keys: [] });
     const tally = new Tally();
-    const resolve = (bytes: Uint8Array, _view: string, how: { onResolved?: ((made: never) => void) | undefined }) => {
+    const resolve = (bytes: Uint8Array, _view: string, { onResolved, mayWait = true }: ResolveHow) => {
+      const atHand = this.atHand(bytes);
+      if (atHand !== null) return atHand;
+      if (!mayWait) return encodeMessage({ ...decodeMessage(bytes).message, response: true, rcode: RCODE.SERVFAIL });
       this.forwarded.push(bytes);
-      how.onResolved?.({ kind: "forwarded" } as never);
+      onResolved?.({ kind: "forwarded" } as never);
       return this.forward(bytes);
     };
     const forwarding = new Forwarding({ resolve }, zones, tally);

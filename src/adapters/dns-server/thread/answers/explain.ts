@@ -38,7 +38,6 @@ export async function explain(
   const bytes = await forwarding.forward(query, client, (made) => {
     resolution = made;
   });
-  if (bytes === null) return failed("too many queries are under way");
   const reply = decoded(bytes);
   if (reply === null) return failed("the answer cannot be read");
   const { kind, why } = wordsOf(resolution);
@@ -94,6 +93,8 @@ function wordsOf(resolution: Resolution | null): { kind: Explanation["decision"]
         kind: "blocked",
         why: `${resolution.upstream} answered with ${resolution.address}, an address of a private network, for a public name (dns.rebinding.allow takes the name's domain)`,
       };
+    case "limited":
+      return { kind: "failed", why: "too many queries are under way" };
     case "failed":
       return { kind: "failed", why: resolution.reasons.join("; ") };
   }

@@ -86,15 +86,9 @@ export class Queries {
   async #forward(asked: Asked): Promise<Reply> {
     const { bytes, client, signing } = asked;
     const answer = await this.#forwarding.forward(signing.kind === "verified" ? signing.unsigned : bytes, client);
-    if (answer === null) return this.#tooMany(asked);
     if (answer.length === 0) return null;
     // Verified, taken off, asked without, and signed anew.
     return finishWith(asked, answer);
-  }
-
-  #tooMany(asked: Asked): Uint8Array {
-    const options = [extendedError(EXTENDED_ERROR.OTHER, "too many queries of this client are under way")];
-    return finish(asked, { rcode: RCODE.SERVFAIL, options });
   }
 
   async #follow(asked: Asked, { type, class: of }: Question, { answers, outside }: Answered): Promise<Reply> {

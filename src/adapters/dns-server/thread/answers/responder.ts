@@ -121,7 +121,6 @@ export class Responder {
   /** Asked before, and not ours then: nothing has changed, so it need not be read to know that. */
   #forwardAgain(bytes: Uint8Array, client: Client, view: View): Reply | Promise<Reply> {
     const answer = this.#parts.forwarding.forward(bytes, client);
-    if (answer === null) return this.#read(bytes, client, view, null);
     const limited = (ready: Uint8Array): Reply => (ready.length === 0 ? null : this.#limited(ready, client, view));
     return answer instanceof Promise ? answer.then(limited) : limited(answer);
   }

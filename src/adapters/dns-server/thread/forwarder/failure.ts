@@ -9,7 +9,7 @@ import type { RaceResult } from "./upstream-race.ts";
 export interface Failure {
   readonly rcode: number;
   readonly error: ExtendedError | null;
-  readonly resolution: Extract<Resolution, { readonly kind: "blocked" | "failed" | "refused" }>;
+  readonly resolution: Extract<Resolution, { readonly kind: "blocked" | "failed" | "limited" | "refused" }>;
 }
 
 const refused = (rcode: number, why: string): Failure => ({ rcode, error: null, resolution: { kind: "refused", why } });
@@ -43,6 +43,12 @@ export const TOO_MANY: Failure = {
   rcode: RCODE.SERVFAIL,
   error: { code: EXTENDED_ERROR.NOT_READY, text: "too many queries are under way" },
   resolution: { kind: "failed", reasons: ["too many queries are under way"], remembered: false },
+};
+
+export const TOO_MANY_OF_CLIENT: Failure = {
+  rcode: RCODE.SERVFAIL,
+  error: { code: EXTENDED_ERROR.OTHER, text: "too many queries of this client are under way" },
+  resolution: { kind: "limited" },
 };
 
 /** What a client hears of a question that no upstream answered well. */

@@ -6,7 +6,15 @@ import { FLAG, hasQuestionOctets, skimQuery, uint16 } from "../../../../protocol
 import { AddressCheck } from "./address-check.ts";
 import { AnswerCache, type CachedAnswer } from "./answer-cache.ts";
 import type { Answer } from "./digest.ts";
-import { type Failure, failureOf, NOT_SERVED, refusalOf, TOO_MANY, WENT_IN_A_CIRCLE } from "./failure.ts";
+import {
+  type Failure,
+  failureOf,
+  NOT_SERVED,
+  refusalOf,
+  TOO_MANY,
+  TOO_MANY_OF_CLIENT,
+  WENT_IN_A_CIRCLE,
+} from "./failure.ts";
 import { FailureCache } from "./failure-cache.ts";
 import { localReply, minimalReply } from "./local-reply.ts";
 import { flagsKey, nameKeyOf, nameOfKey, questionKey } from "./question-key.ts";
@@ -168,7 +176,11 @@ export class Forwarder {
     return bareReply(asked, RCODE.SERVFAIL, null);
   }
 
-  #reply(asked: ClientQuery, view: string, { onResolved }: ResolveHow): Uint8Array | Promise<Uint8Array> {
+  #reply(
+    asked: ClientQuery,
+    view: string,
+    { onResolved, mayWait = true }: ResolveHow,
+  ): Uint8Array | Promise<Uint8Array> {
     const resolved = onResolved ?? (() => undefined);
     const plan = this.#plans.get(view);
     const refusal = refusalOf(asked) ?? (plan === undefined ? NOT_SERVED : null);
@@ -190,7 +202,10 @@ export class Forwarder {
       resolved({ kind: "local", why: "a name that is never forwarded" });
       return replyWith(localReply(local, query.subarray(HEADER_OCTETS, skim.questionEnd)), asked, FRESH);
     }
-    return this.#forward(errand, held !== undefined && now < held.staleUntil ? held : null, now);
+    const stale = held !== undefined && now < held.staleUntil ? held : null;
+    const atHand = this.#atHand(errand, stale, now);
+    if (atHand !== null) return atHand;
+    return mayWait ? this.#forward(errand, stale) : fail(errand, TOO_MANY_OF_CLIENT);
   }
 
   /** For this question, or for every type of its name; what is fresh before what is not. */
@@ -217,10 +232,14 @@ export class Forwarder {
     this.#start(errand);
   }
 
-  #forward(errand: Errand, stale: CachedAnswer | null, now: number): Uint8Array | Promise<Uint8Array> {
+  /** What the last attempt came to, as long as there is to be no other. */
+  #atHand(errand: Errand, stale: CachedAnswer | null, now: number): Uint8Array | null {
     if (stale !== null && now < stale.refreshAt) return this.#stale(errand, stale, now);
     const failure = this.#failures.get(errand.key);
-    if (failure !== null) return fail(errand, failure);
+    return failure === null ? null : fail(errand, failure);
+  }
+
+  #forward(errand: Errand, stale: CachedAnswer | null): Uint8Array | Promise<Uint8Array> {
     const known = this.#underWay.get(errand.key);
     const id = uint16(errand.query, 0);
     if (

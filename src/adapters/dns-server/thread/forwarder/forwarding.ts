@@ -9,7 +9,7 @@ import type { Resolution } from "./resolution.ts";
 import type { Tally } from "../tally.ts";
 import type { ZoneData } from "../zones/zone-data.ts";
 
-/** Queries that one client, and all, may have under way: a pulse of more is answered SERVFAIL at once. */
+/** Queries that one client, and all, may have under way: of a pulse of more, what is not at hand is answered SERVFAIL. */
 const PER_CLIENT_MAX = 128;
 const TOTAL_MAX = 4096;
 
@@ -41,19 +41,17 @@ export class Forwarding {
     this.#tally = tally;
   }
 
-  /** The answer to a query whose octets have no signature; null if the client has too many under way. */
+  /** The answer to a query whose octets have no signature. */
   forward(
     bytes: Uint8Array,
     { listener: { view }, address, transport }: Sender,
     onResolved?: (resolution: Resolution) => void,
-  ): Uint8Array | null | Promise<Uint8Array> {
+  ): Uint8Array | Promise<Uint8Array> {
     const who = `${view} ${address}`;
-    if ((this.#underWay.get(who) ?? 0) >= PER_CLIENT_MAX || this.#total >= TOTAL_MAX) {
-      this.#tally.count(transport, "limited");
-      return null;
-    }
+    const mayWait = (this.#underWay.get(who) ?? 0) < PER_CLIENT_MAX && this.#total < TOTAL_MAX;
     const answer = this.#forwarder.resolve(bytes, view, {
       transport,
+      mayWait,
       onResolved: (resolution) => {
         this.#tally.count(transport, resolution.kind);
         onResolved?.(resolution);
@@ -97,8 +95,7 @@ export class Forwarding {
       additionals: [],
     });
     // As over TCP: it is part of an answer that is cut, if at all, as a whole.
-    const bytes = await this.forward(query, { ...client, transport: "tcp" });
-    const answer = bytes === null ? null : decoded(bytes);
+    const answer = decoded(await this.forward(query, { ...client, transport: "tcp" }));
     if (answer === null) return { rcode: RCODE.SERVFAIL, answers: [], authorities: [] };
     const authorities = answer.authorities.filter((each) => each.type === TYPE.SOA);
     return { rcode: answer.rcode, answers: answer.answers, authorities };

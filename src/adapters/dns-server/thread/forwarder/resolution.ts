@@ -6,10 +6,13 @@ export type Resolution =
   | { readonly kind: "cached"; readonly ageSeconds: number; readonly stale: boolean }
   | { readonly kind: "forwarded"; readonly upstream: string; readonly ms: number; readonly shared: boolean }
   | { readonly kind: "blocked"; readonly upstream: string; readonly address: string }
+  | { readonly kind: "limited" }
   | { readonly kind: "failed"; readonly reasons: readonly string[]; readonly remembered: boolean };
 
 export interface ResolveHow {
   readonly transport: "udp" | "tcp";
+  /** False: the client has its share of queries under way, and nobody is asked for it. */
+  readonly mayWait?: boolean | undefined;
   /** Called once, before the reply is there. */
   readonly onResolved?: ((resolution: Resolution) => void) | undefined;
 }

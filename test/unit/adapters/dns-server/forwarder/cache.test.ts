@@ -29,6 +29,19 @@ describe("answers that are kept", () => {
     expect(upstream.queries).toHaveLength(2);
   });
 
+  it("are given to who may not wait; for the rest nobody is asked", async () => {
+    const upstream = await upstreamThat((bytes) => answerTo(bytes, { answers: [WWW] }));
+    const { ask, forwarder, resolutions } = forwardingTo([upstream.text]);
+    await ask("www.example.com");
+    const onResolved = (made: (typeof resolutions)[number]): void => void resolutions.push(made);
+    const atOnce = (name: string) =>
+      forwarder.resolve(query(name, "A"), "v", { transport: "udp", mayWait: false, onResolved });
+    expect(told(atOnce("www.example.com") as Uint8Array)).toMatchObject({ rcode: 0, answers: [expect.anything()] });
+    expect(told(atOnce("other.example.com") as Uint8Array)).toMatchObject({ rcode: 2, answers: [] });
+    expect(resolutions.map(({ kind }) => kind)).toEqual(["forwarded", "cached", "limited"]);
+    expect(upstream.queries).toHaveLength(1);
+  });
+
   it("[F14] with a TTL of zero, or with the top bit set, are for those who wait and not kept; a day is the most", async () => {
     let ttl = 0;
     const upstream = await upstreamThat((bytes) =>
