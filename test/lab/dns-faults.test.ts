@@ -92,6 +92,25 @@ describe("[D1] [D2] the resolver in bad hours", () => {
   );
 
   scenario(
+    "is there again as soon as the address it is served at has come back and stands",
+    { needs: ["dig"], config: { lan: [{ interface: "lan0", dns: true }] } },
+    async (lab) => {
+      const [host] = lab.topology.clients;
+      const dig = [`@${lab.server}`, "+tries=1", "+time=1", `nobody.${ZONE}`];
+      const isServed = async (): Promise<void> => expect(await host?.exec("dig", ...dig)).toContain("NXDOMAIN");
+      const address = (verb: "add" | "del"): Promise<string> =>
+        lab.topology.gateway.exec("ip", "address", verb, `${lab.server}/24`, "dev", "lan0");
+      await eventually(isServed);
+      const before = await lab.gateway.headSeq();
+      await address("del");
+      await eventually(async () => expect(await lab.gateway.eventsAfter(before)).toHaveLength(1));
+      await address("add");
+      // What stands for 2 s is recorded; of the kernel's interfaces the next look without a cause is after 30 s.
+      await eventually(isServed, 8000);
+    },
+  );
+
+  scenario(
     "F33 answers that wait for neighbours who are not there keep nobody else's waiting",
     { needs: ["dig"], clients: 2, config: { lan: [{ interface: "lan0", dns: true }] } },
     async (lab) => {

@@ -12,7 +12,10 @@ const REREAD_MS = 30_000;
 
 export interface LinkObserverOptions {
   readonly controller: ControllerPort;
-  /** Told of every reading at once, for sockets that must follow an interface's index. */
+  /**
+   * Told of every reading at once, for sockets that must follow an interface's index; and again once what was read is
+   * recorded, for those that are of a network in the state.
+   */
   readonly onLinks: (links: Links) => void;
   readonly onError: (cause: unknown) => void;
   /** The settings that hold with this reading: which interfaces are WAN and LAN. */
@@ -87,6 +90,7 @@ export class LinkObserver {
     const { state } = this.#options.controller;
     const found = this.#options.settingsFor(links);
     const texts = { seen: JSON.stringify(found), recorded: JSON.stringify(state.settings) };
+    const before = this.#count;
     const told = this.#settled(DEFAULT_ROUTES, { ...texts, eager: atStart });
     if (told) await this.#submit({ type: "settings.set", settings: found });
     const settings = told ? found : state.settings;
@@ -101,6 +105,7 @@ export class LinkObserver {
       if (sight === undefined) await this.#submit({ type: "interface.lose", name });
       else await this.#submit({ type: "interface.observe", name, ...sight });
     }
+    if (this.#count > before) this.#options.onLinks(links);
   }
 
   /** False while a difference from what is recorded has not settled; then it is looked at again. */
