@@ -7,25 +7,29 @@ import { ROOT, runTool } from "./steps.mjs";
 
 const FOLDERS = ["dist", "bundle"];
 
-/** To be called once npm's packages are there. @returns {Promise<boolean>} */
-export async function build() {
-  const [dist = "", bundled = ""] = FOLDERS.map((name) => join(ROOT, `${name}-next`));
-  discard(dist, bundled);
-  try {
-    if (!runTool("tsc", ["-p", "tsconfig.build.json", "--outDir", dist, "--noEmitOnError"])) return false;
-    const { bundle } = await import("./bundle.mjs");
-    await bundle(bundled);
-    discard(...FOLDERS.map((name) => join(ROOT, name)));
-    for (const name of FOLDERS) renameSync(join(ROOT, `${name}-next`), join(ROOT, name));
-    return true;
-  } finally {
-    discard(dist, bundled);
-  }
-}
+/** @param {string} name */
+const place = (name) => join(ROOT, name);
+/** @param {string} name */
+const next = (name) => place(`${name}-next`);
+/** @param {readonly string[]} folders */
+const discard = (folders) => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true }));
 
-/** @param {string[]} folders */
-function discard(...folders) {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+/** To be called once npm's packages are there; what is wrong is said. @returns {Promise<boolean>} */
+export async function build() {
+  discard(FOLDERS.map(next));
+  try {
+    if (!runTool("tsc", ["-p", "tsconfig.build.json", "--outDir", next("dist"), "--noEmitOnError"])) return false;
+    const { bundle } = await import("./bundle.mjs");
+    await bundle(next("bundle"));
+    discard(FOLDERS.map(place));
+    for (const name of FOLDERS) renameSync(next(name), place(name));
+    return true;
+  } catch (cause) {
+    process.stderr.write(`${cause instanceof Error ? cause.message : String(cause)}\n`);
+    return false;
+  } finally {
+    discard(FOLDERS.map(next));
+  }
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) process.exitCode = (await build()) ? 0 : 1;

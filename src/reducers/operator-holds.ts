@@ -3,10 +3,17 @@ import { TableIndex } from "../lib/table-index.ts";
 import type { Mapping, State } from "./state.ts";
 
 const targetKey = (address: string, protocol: Transport): string => `${address}|${protocol}`;
-const isHeld = (mapping: Mapping): boolean => mapping.claims.some((claim) => claim.source === "manual");
+
+/** An operator wants it, alone or with devices. */
+export const heldByOperator = ({ claims }: Pick<Mapping, "claims">): boolean =>
+  claims.some(({ source }) => source === "manual");
+
+/** No device has asked for it. */
+export const heldByOperatorAlone = ({ claims }: Pick<Mapping, "claims">): boolean =>
+  claims.every(({ source }) => source === "manual");
 
 const HOLDS = new TableIndex<Mapping>((mapping) =>
-  isHeld(mapping) ? targetKey(mapping.internalAddress, mapping.protocol) : null,
+  heldByOperator(mapping) ? targetKey(mapping.internalAddress, mapping.protocol) : null,
 );
 
 /** Ids of the mappings to a host that an operator holds. */

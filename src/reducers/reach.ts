@@ -65,6 +65,10 @@ function withoutNested(peers: readonly PeerFilter[]): PeerFilter[] {
 export const filterText = ({ prefix, port }: PeerFilter): string =>
   port === null ? prefix : `${isIpv6(prefix) ? `[${prefix}]` : prefix}:${port}`;
 
+/** Whether two lists name the same, in the same order. */
+export const sameFilters = (left: readonly PeerFilter[], right: readonly PeerFilter[]): boolean =>
+  left.map(filterText).join() === right.map(filterText).join();
+
 /** Whether other claims on a mapping let others in by it than before. */
 export function reachDiffers(before: readonly Claim[], after: readonly Claim[]): boolean {
   const textOf = (claims: readonly Claim[]): string | undefined => wantedPeers(claims)?.map(filterText).join();

@@ -1,6 +1,7 @@
 import { mappingsOf } from "./device-mappings.ts";
 import { deviceAt, profileOf } from "./device.ts";
 import { portName } from "./objects/port.ts";
+import { heldByOperator } from "./operator-holds.ts";
 import { isOpen } from "./reach.ts";
 import { siteOf, tunnelInterface } from "./served.ts";
 import type { Device, Mapping, State } from "./state.ts";
@@ -35,8 +36,7 @@ export function unansweredTo(state: State, device: Device): Unanswered[] {
 function unansweredBy(device: Device, mapping: Mapping): Unanswered | null {
   const profile = profileOf(device);
   if ((profile !== "starttunnel" && profile !== "split") || seenSource(mapping, device) === "gateway") return null;
-  const manual = mapping.claims.some(({ source }) => source === "manual");
-  return { device: device.name, profile, port: portName(mapping), manual };
+  return { device: device.name, profile, port: portName(mapping), manual: heldByOperator(mapping) };
 }
 
 /** What is the matter with it, and what helps: sentences without their full stop. */

@@ -35,7 +35,7 @@ export interface DnsServerOptions extends WorkerSettings {
   readonly answerOf: (requestId: string) => Promise<unknown>;
   /** Unix milliseconds of the last change of names in the log at this start. */
   readonly changedBefore: number | null;
-  /** Unix milliseconds by the wall clock, which signatures go by. */
+  /** Unix milliseconds of this process's start, by the wall clock, which signatures go by. */
   readonly startedAt: number;
   /** Sockets are gone: `serve` is to be called again. */
   readonly onLost: () => void;

@@ -20,6 +20,7 @@ export interface UpdateFlowOptions {
   readonly requests: RequestLog;
   /** Unix milliseconds of the last change of names that is in the log; null: there was none. */
   readonly changedBefore: number | null;
+  /** Unix milliseconds of this process's start, by the wall clock. */
   readonly startedAt: number;
   readonly monotonicSeconds?: () => number;
 }

@@ -79,9 +79,9 @@ export class Nftables {
     this.#identified ??= this.#link.call("identify", {}, LIST_TIMEOUT_MS).then(
       (identity) => {
         this.#identity = identity;
-        const { library, thread } = identity;
+        const { thread } = identity;
         this.watch.setOwn((committer, name) =>
-          library === "libnftables" ? committer === thread : name === "nft" && this.#link.busy,
+          this.tracksCommits ? committer === thread : name === "nft" && this.#link.busy,
         );
       },
       (error: unknown) => {

@@ -27,7 +27,7 @@ export interface Core {
   readonly entriesOf: (state: State, deadlines: Deadlines, caller: Caller, now: number) => readonly EntryRange[];
   readonly firewall: {
     readonly statusOf: (state: State, caller: Caller) => { readonly enabled: boolean; readonly pinholes: boolean };
-    readonly addressOf: (state: State, caller: Caller, uniqueId: number) => string | null;
+    readonly pinholeAddress: (state: State, caller: Caller, uniqueId: number) => string | null;
   };
   /** False on a tunnel. */
   readonly hearsMulticast: (state: State, served: string) => boolean;

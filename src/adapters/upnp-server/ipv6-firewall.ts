@@ -46,7 +46,7 @@ export const ipv6FirewallActions: Actions = {
   },
   UpdatePinhole: async (gateway, caller, args) => {
     const lifetime = leaseOf(args.ui4("NewLeaseTime"));
-    const host = await gateway.ipv4Of(caller.interface, addressOf(gateway, caller, args));
+    const host = await gateway.ipv4Of(caller.interface, pinholeAddress(gateway, caller, args));
     await submit(gateway, caller, { type: "upnpPinholeUpdate", ...named(caller, args), host, lifetime }, errorOf);
     return [];
   },
@@ -56,7 +56,7 @@ export const ipv6FirewallActions: Actions = {
   },
   // Required by §2.5, while CheckPinholeWorking, which is optional, is left out (docs/decisions/0013).
   GetPinholePackets: (gateway, caller, args) => {
-    addressOf(gateway, caller, args);
+    pinholeAddress(gateway, caller, args);
     return refuse(501, "packets that a pinhole lets in are not counted");
   },
 };
@@ -70,8 +70,8 @@ const named = (caller: Caller, args: Arguments) => ({
   uniqueId: args.ui2("UniqueID"),
 });
 
-const addressOf = ({ controller, core }: Gateway, caller: Caller, args: Arguments): string =>
-  core.firewall.addressOf(controller.state, caller, args.ui2("UniqueID")) ??
+const pinholeAddress = ({ controller, core }: Gateway, caller: Caller, args: Arguments): string =>
+  core.firewall.pinholeAddress(controller.state, caller, args.ui2("UniqueID")) ??
   refuse(704, "this host has no such pinhole");
 
 /** Never without end (PINH-02). */

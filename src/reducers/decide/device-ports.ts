@@ -65,7 +65,6 @@ export function rekeyed(
   { state, command }: { readonly state: State; readonly command: CommandEnvelope },
   devices: readonly Device[],
   subnet?: Pick<Subnet, "wan">,
-  isMeant: (mapping: Mapping) => boolean = () => true,
 ): PortreeveEvent[] | Refusal {
   // What moves finds there what has moved before it: from two WANs they may come to one port.
   const draft = new Draft(command, state);
@@ -74,7 +73,7 @@ export function rekeyed(
   for (const device of devices) {
     const wan = wanOf(state, device, subnet);
     for (const mapping of mappingsOf(state, device)) {
-      if (wan === null || mapping.wan === wan || isPinhole(mapping) || !isMeant(mapping)) continue;
+      if (wan === null || mapping.wan === wan || isPinhole(mapping)) continue;
       const others = inTheWay(draft.state, { ...mapping, wan }, mapping.id);
       for (const other of others) conflicts.set(other.id, other);
       if (others.length > 0) continue;

@@ -16,7 +16,8 @@ import { canonicalJson } from "../../lib/canonical-json.ts";
 import { distinctNetworks } from "../../lib/networks.ts";
 import { tableGet, tableRows } from "../../lib/table.ts";
 import { deviceAt, deviceNamed, deviceWithKey } from "../device.ts";
-import { allowanceKey, type Device, isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
+import { heldByOperator } from "../operator-holds.ts";
+import { allowanceKey, type Device, isPinhole, type State, type Subnet } from "../state.ts";
 import type { CommandEnvelope, Decision, Refusal, SubmissionOf } from "./command.ts";
 import { blocksMoved } from "./device-blocks.ts";
 import { badNames, removedNames, withdrawAllowedNames, withdrawnNames } from "./device-names.ts";
@@ -195,8 +196,9 @@ export function decideDeviceEdit(command: SubmissionOf<"device.edit">, state: St
   }
   if (fields.wan !== undefined) {
     // At another address what it asked for itself has ended by that already.
-    const stays = fields.address === undefined ? undefined : isKept;
-    const moved = rekeyed({ state, command }, [{ ...device, wan: fields.wan }], undefined, stays);
+    const draft = new Draft(command, state);
+    draft.log(events);
+    const moved = rekeyed({ state: draft.state, command }, [after]);
     if ("code" in moved) return { ok: false, refusal: moved };
     events.push(...moved);
   }
@@ -224,15 +226,12 @@ function withdrawPorts(state: State, device: Device, { address }: Changes): Port
   return [...released, ...withdrawAllowances(state, device)];
 }
 
-/** An operator wants it too. */
-const isKept = ({ claims }: Mapping): boolean => claims.some(({ device }) => device === null);
-
 /** At another address the device asks anew; what an operator forwards to it, and has blocked, follows it. */
 function moveTo(state: State, device: Device, address: string): PortreeveEvent[] | Refusal {
   const subnet = device.subnet === null ? undefined : state.subnets[device.subnet];
   const free = usable(state, device.interface, address, subnet);
   if (typeof free !== "string") return free;
-  const kept = mappingsOf(state, device).filter(isKept);
+  const kept = mappingsOf(state, device).filter(heldByOperator);
   const [pinholes, forwards] = [kept.filter(isPinhole), kept.filter((mapping) => !isPinhole(mapping))];
   return [
     ...releaseOwn(state, device),

@@ -3,6 +3,7 @@ import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
 import { serverNameOf } from "../../lib/server-name.ts";
 import { tableGet } from "../../lib/table.ts";
+import { heldByOperatorAlone } from "../operator-holds.ts";
 import { mappingNamed } from "../port-index.ts";
 import { externalKey, type Mapping, type State } from "../state.ts";
 import { admit, type Admitted } from "./admission.ts";
@@ -111,7 +112,7 @@ function have(asking: Asking, mapping: Mapping): Decision {
     return accept(lease.events, { ...answer, lifetime: lease.lifetime }, lease.renewals);
   }
   // RFC 6887 §11.3: what an operator made is confirmed and nothing of the request is stored.
-  if (mapping.claims.every(({ source }) => source === "manual")) {
+  if (heldByOperatorAlone(mapping)) {
     return accept([], { ...answer, claimKey: null, lifetime: untilItEnds(asking, mapping, claim.lifetime) });
   }
   const same = mapping.claims.filter(({ source }) => source === claim.source);

@@ -4,7 +4,8 @@ import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
 import { isIpv6 } from "../../lib/ipv6.ts";
 import { mappingsTo } from "../port-index.ts";
-import { filterText } from "../reach.ts";
+import { heldByOperatorAlone } from "../operator-holds.ts";
+import { sameFilters } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
 import { admit } from "./admission.ts";
 import type { CommandEnvelope, Decision, MapRequest, Refusal } from "./command.ts";
@@ -152,7 +153,7 @@ function join(asking: Asking, mapping: Mapping): Decision {
   if (unmetPreference(asking, externalPortFor(asking, mapping))) return refuse("CANNOT_PROVIDE_EXTERNAL", CANNOT_MEET);
   const answer = answerOf(asking, askedPart(asking, mapping));
   // RFC 6887 §11.3: a static mapping is confirmed and nothing of the request is stored.
-  if (mapping.claims.every((claim) => claim.source === "manual") || mapping.count > 1) {
+  if (heldByOperatorAlone(mapping) || mapping.count > 1) {
     if (command.filters.some((each) => each !== "clear")) {
       const message = `${mapping.id} is not this client's alone: who reaches it is not for its FILTER to say`;
       return refuse("NOT_AUTHORIZED", message);
@@ -189,7 +190,7 @@ function renew(asking: Asking, mapping: Mapping, claimKey: string): Decision {
   if ("code" in filters) return { ok: false, refusal: filters };
   const shared = unfilterable(asking.state, mapping, filters);
   if (shared !== null) return { ok: false, refusal: shared };
-  const changes = filters.map(filterText).join() === claim.filters.map(filterText).join() ? {} : { filters };
+  const changes = sameFilters(filters, claim.filters) ? {} : { filters };
   const lease = renewed(asking, { mappingId: mapping.id, claim }, grantedLifetime(asking), changes);
   if ("code" in lease) return { ok: false, refusal: lease };
   const { events, renewals, lifetime } = lease;

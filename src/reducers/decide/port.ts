@@ -17,6 +17,7 @@ import { markOf } from "./mark.ts";
 import { newId } from "./new-id.ts";
 import { accept, refuse } from "./refusal.ts";
 import { servedInterfaceOf, unfitHost } from "./served-place.ts";
+import { heldByOperator } from "../operator-holds.ts";
 import { wantedPeers } from "../reach.ts";
 import { inTheWay } from "../sharing.ts";
 import { unknownWan } from "./wan.ts";
@@ -76,7 +77,6 @@ type Place = Pick<
 
 /** A range of n ports is up to 3n elements in the kernel, written in one transaction while others wait. */
 const RANGE_PORTS_MAX = 4096;
-const isManual = (mapping: Mapping): boolean => mapping.claims.some((claim) => claim.source === "manual");
 const name = (place: Pick<Place, "protocol" | "externalPort"> & { readonly name?: string | null }): string =>
   `${place.protocol} ${place.externalPort}${typeof place.name === "string" ? ` of ${place.name}` : ""}`;
 
@@ -158,7 +158,7 @@ export function decidePortAdd(command: SubmissionOf<"port.add">, state: State): 
   const others = inTheWay(state, place, null);
   const claim = { ...manualClaim(command.now, command.lifetime), ...markOf(command) };
   // An operator's decision wins over a device's, and only over a device's.
-  const operators = others.filter(isManual);
+  const operators = others.filter(heldByOperator);
   if (operators.length > 0) return taken(operators);
   const same = others.find((other) => goesTo(other, place));
   const ended = others.filter((other) => other !== same).flatMap((other) => endClaims(other));
@@ -224,7 +224,7 @@ export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State)
     const message = `${name(mapping)} is a pinhole for ${mapping.internalAddress}: it can only be labelled, disabled, kept, blocked or ended`;
     return refuse("INVALID_REQUEST", message);
   }
-  if (!isManual(mapping) && (moves || chosen || command.lifetime !== undefined)) {
+  if (!heldByOperator(mapping) && (moves || chosen || command.lifetime !== undefined)) {
     const message = `a device asked for ${name(mapping)}, it can only be labelled, disabled or ended; \`port keep\` makes it yours`;
     return refuse("NOT_AUTHORIZED", message);
   }
@@ -234,7 +234,7 @@ export function decidePortEdit(command: SubmissionOf<"port.edit">, state: State)
     const bad = moves || place.name !== null ? badPlace(state, place) : null;
     if (bad !== null) return { ok: false, refusal: bad };
     const others = inTheWay(state, place, mapping.id);
-    const operators = others.filter(isManual);
+    const operators = others.filter(heldByOperator);
     if (operators.length > 0) return taken(operators);
     // Devices asked for the place the mapping had; what it becomes is the operator's alone.
     if (moves) events.push(...endClaims(mapping, (claim) => claim.source === "manual"));
@@ -305,7 +305,8 @@ export function decidePortKeep(command: SubmissionOf<"port.keep">, state: State)
   if (mine === undefined) {
     const peers = wantedPeers(mapping.claims);
     if (peers !== null && peers.length > FILTERS_MAX) {
-      const message = `${name(mapping)} lets in ${peers.length} networks for its devices, more than the ${FILTERS_MAX} of one claim; \`port add\` says whom it is to let in`;
+      const fix = isPinhole(mapping) ? "its host has to ask for fewer" : "`port add` says whom it is to let in";
+      const message = `${name(mapping)} lets in ${peers.length} networks for its devices, more than the ${FILTERS_MAX} of one claim; ${fix}`;
       return refuse("TOO_MANY_FILTERS", message);
     }
     const kept = event("lease.granted", { mappingId: mapping.id, claim: manualClaim(command.now, null, peers ?? []) });

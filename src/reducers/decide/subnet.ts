@@ -138,13 +138,12 @@ export function decideSubnetEdit(command: SubmissionOf<"subnet.edit">, state: St
   const devices = devicesOf(state, subnet.id);
   const moved = fields.wan === undefined ? [] : rekeyed({ state, command }, devices, { ...subnet, ...fields });
   if ("code" in moved) return { ok: false, refusal: moved };
-  const closed = fields.ipv6Prefix === undefined ? [] : readdressed(state, { ...subnet, ...fields });
+  const closed = fields.ipv6Prefix === undefined ? [] : readdressed(state, devices, { ...subnet, ...fields });
   return accept([...closed, event("subnet.changed", { id: subnet.id, ...fields }), ...moved], answer);
 }
 
-/** Its devices cease to have the IPv6 addresses that they had. */
-function readdressed(state: State, subnet: Subnet): PortreeveEvent[] {
-  const devices = devicesOf(state, subnet.id);
+/** Devices of a subnet cease to have the IPv6 addresses that they had. */
+function readdressed(state: State, devices: readonly Device[], subnet: Subnet): PortreeveEvent[] {
   return [...closePinholes(state, devices), ...blocksReaddressed(state, devices, subnet)];
 }
 

@@ -13,7 +13,7 @@ import { inTheirPlace } from "./in-their-place.ts";
 import { remaining } from "./lease-terms.ts";
 import { transportOf } from "./map.ts";
 import { serverNames } from "./map-names.ts";
-import { operatorHolds } from "../operator-holds.ts";
+import { heldByOperatorAlone, operatorHolds } from "../operator-holds.ts";
 import { accept, refuse } from "./refusal.ts";
 
 /** A device gives a port back, or all of a protocol's, or all: its own claims by this protocol (and nonce), nothing else. */
@@ -62,7 +62,7 @@ function notMine(
   nonceRule: "strict" | "same-host",
   deadlines: Deadlines,
 ): Decision | null {
-  const byOperator = mappings.find((mapping) => mapping.claims.every((claim) => claim.source === "manual"));
+  const byOperator = mappings.find(heldByOperatorAlone);
   if (byOperator !== undefined) {
     return refuse("NOT_AUTHORIZED", `an operator made this mapping (${byOperator.id}); only an operator removes it`);
   }

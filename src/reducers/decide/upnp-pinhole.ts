@@ -2,7 +2,7 @@ import { pinholeClaim, uniqueIdOf } from "../../events/claim-key.ts";
 import { event } from "../../events/index.ts";
 import type { Claim, PeerFilter } from "../../events/mapping.ts";
 import { mappingAt } from "../port-index.ts";
-import { filterText } from "../reach.ts";
+import { sameFilters } from "../reach.ts";
 import type { Mapping, State } from "../state.ts";
 import { pinholeOf, upnpPinholesOf } from "../upnp-pinholes.ts";
 import { type Admitted, admit } from "./admission.ts";
@@ -91,10 +91,8 @@ export function decideUpnpPinhole(
   const there = mappingAt(state, device, protocol, internalPort);
   if (there === undefined) return grant(asking);
   if (!there.enabled) return refuse("NOT_AUTHORIZED", `an operator disabled this pinhole (${there.id})`);
-  const wanted = filtersOf(command).map(filterText).join();
-  const same = there.claims.find(
-    (claim) => uniqueIdOf(claim) !== null && claim.filters.map(filterText).join() === wanted,
-  );
+  const wanted = filtersOf(command);
+  const same = there.claims.find((claim) => uniqueIdOf(claim) !== null && sameFilters(claim.filters, wanted));
   return same === undefined ? join(asking, there) : extend(asking, there, same);
 }
 

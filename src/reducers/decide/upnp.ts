@@ -2,6 +2,7 @@ import { upnpClaim } from "../../events/claim-key.ts";
 import type { Transport } from "../../events/fields.ts";
 import { event, type PortreeveEvent } from "../../events/index.ts";
 import type { Claim } from "../../events/mapping.ts";
+import { heldByOperatorAlone } from "../operator-holds.ts";
 import { mappingAt, mappingsTo } from "../port-index.ts";
 import type { Mapping, State } from "../state.ts";
 import { type Admitted, admit } from "./admission.ts";
@@ -151,7 +152,7 @@ function have(asking: Asking, mapping: Mapping): Decision {
     return accept(lease.events, { ...answer, claimKey: mine.key, lifetime: lease.lifetime }, lease.renewals);
   }
   // What an operator made is confirmed, and so is a set of ports, which is claimed as a whole: nothing is stored.
-  if (mapping.count > 1 || mapping.claims.every(({ source }) => source === "manual")) {
+  if (mapping.count > 1 || heldByOperatorAlone(mapping)) {
     if (command.remoteHost !== null) {
       const message = `${mapping.id} is not this client's alone, and lets in more than ${command.remoteHost}`;
       return refuse("PORT_TAKEN", message, { conflicts: [mapping.id] });

@@ -10,7 +10,7 @@ import { inTheWay } from "../sharing.ts";
 import { unknownWan } from "../decide/wan.ts";
 import { deviceAt } from "../device.ts";
 import { deviceIpv6 } from "../ipv6-host.ts";
-import { filterText } from "../reach.ts";
+import { filterText, sameFilters } from "../reach.ts";
 import { servedInterface, siteOf, tunnelInterface } from "../served.ts";
 import { allowanceKey, type Device, hostOf, internalKey, isPinhole, type Mapping, type State } from "../state.ts";
 import { revertedDevice } from "./device.ts";
@@ -148,7 +148,7 @@ function claimTermsBack(before: Mapping, after: Mapping, now: Mapping, at: numbe
     if (set === undefined || present === undefined || sameTerms(old, set)) continue;
     if (!sameTerms(set, present)) return null;
     const { key: claimKey, lifetime, expiresAt } = old;
-    const peers = samePeers(old, set) ? {} : { filters: old.filters };
+    const peers = sameFilters(old.filters, set.filters) ? {} : { filters: old.filters };
     const expired = event("lease.expired", { mappingId: now.id, claimKey });
     events.push(
       isOver(old, at)
@@ -277,10 +277,7 @@ const isWanted = ({ id }: Mapping, claim: Claim, { at, givenUp }: RevertTerms): 
 const isOver = ({ expiresAt }: Claim, at: number): boolean => expiresAt !== null && expiresAt <= at;
 
 const sameTerms = (left: Claim, right: Claim): boolean =>
-  left.lifetime === right.lifetime && left.expiresAt === right.expiresAt && samePeers(left, right);
-
-const samePeers = (left: Claim, right: Claim): boolean =>
-  left.filters.map(filterText).join() === right.filters.map(filterText).join();
+  left.lifetime === right.lifetime && left.expiresAt === right.expiresAt && sameFilters(left.filters, right.filters);
 
 const release = ({ id }: Mapping, claim: Claim): PortreeveEvent =>
   event("lease.released", { mappingId: id, claimKey: claim.key, reason: "operator" });

@@ -9,6 +9,7 @@ import { mappingsOf } from "../device-mappings.ts";
 import { ipv6Rival } from "../decide/subnet-ipv6.ts";
 import { wanOf } from "../device-wan.ts";
 import { ipv6PrefixOf } from "../ipv6-place.ts";
+import { heldByOperator } from "../operator-holds.ts";
 import { isPinhole, type Mapping, type State, type Subnet } from "../state.ts";
 import { subnetNamed } from "../subnet.ts";
 import {
@@ -120,9 +121,7 @@ const movedSince = (mappings: readonly Mapping[], { own, before }: RevertTerms):
 
 /** Of those, what is in the way: at the end of a trial only what an operator said yes to. */
 export function openedSince(mappings: readonly Mapping[], terms: RevertTerms): Hindrance | null {
-  const opened = movedSince(mappings, terms).filter(({ claims }) => {
-    return !terms.lapse || claims.some(({ device }) => device === null);
-  });
+  const opened = movedSince(mappings, terms).filter((mapping) => !terms.lapse || heldByOperator(mapping));
   if (opened.length === 0) return null;
   const names = opened.map(({ externalPort, protocol }) => `${externalPort}/${protocol}`).join(", ");
   return { why: `${names} lead to it by now`, by: opened.map(({ id }) => refOf("port", id)) };

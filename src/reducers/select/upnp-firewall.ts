@@ -25,6 +25,6 @@ export const upnpFirewall = {
   },
 
   /** What a pinhole of the host's leads to; null: there is none of that number. */
-  addressOf: (state: State, { interface: name, device }: Caller, uniqueId: number): string | null =>
+  pinholeAddress: (state: State, { interface: name, device }: Caller, uniqueId: number): string | null =>
     pinholeOf(state, { interface: name, caller: device }, uniqueId)?.mapping.internalAddress ?? null,
 };

@@ -113,10 +113,10 @@ describe("UPnP pinholes", () => {
     expect(eventsOf(gateway.update(id, 7200))).toEqual(["lease.changed"]);
     gateway.later(3600).do({ type: "leases.expire" });
     expect(tableGet(gateway.state.mappings, mappingId)?.claims[0]?.lifetime).toBe(7200);
-    expect(upnpFirewall.addressOf(gateway.state, { interface: "lan0", device: DEVICE }, id)).toBe(HOST);
+    expect(upnpFirewall.pinholeAddress(gateway.state, { interface: "lan0", device: DEVICE }, id)).toBe(HOST);
     gateway.later(3601).do({ type: "leases.expire" });
     expect(gateway.rows()).toEqual([]);
-    expect(upnpFirewall.addressOf(gateway.state, { interface: "lan0", device: DEVICE }, id)).toBeNull();
+    expect(upnpFirewall.pinholeAddress(gateway.state, { interface: "lan0", device: DEVICE }, id)).toBeNull();
   });
 
   it("[P9] are there to be had where the host's network has IPv6", () => {

@@ -46,7 +46,7 @@ export class Rig {
     entriesOf: () => this.entries,
     firewall: {
       statusOf: () => this.firewall,
-      addressOf: (_state, _caller, uniqueId) => (uniqueId === 7 ? OWN_IPV6 : null),
+      pinholeAddress: (_state, _caller, uniqueId) => (uniqueId === 7 ? OWN_IPV6 : null),
     },
     hearsMulticast: () => true,
   };
